@@ -1,1 +1,39 @@
-//! placeholder
+//! What a connector author needs, and nothing else: safe, synchronous, pull-based traits and the `plugin!` macro.
+//! It must not know any engine, any async runtime, YAML, or how a host schedules its work.
+//!
+//! A source implements [`Source`], [`Session`] and [`BatchStream`]; a format [`Format`] and [`BatchWriter`]; a
+//! destination [`Destination`], [`Store`] and [`Upload`]. Arrow is re-exported, so that one major version is used.
+
+mod connection;
+mod destination;
+mod error;
+mod format;
+mod info;
+#[cfg(feature = "load")]
+pub mod load;
+mod logical;
+mod secret;
+mod source;
+pub mod wire;
+
+pub use arrow_array;
+pub use arrow_array::RecordBatch;
+pub use arrow_schema;
+pub use arrow_schema::SchemaRef;
+pub use connection::{Connection, Tls, TlsMode, is_local};
+pub use destination::{Destination, ObjectFacts, PutMode, Store, StoreCapabilities, Upload};
+pub use error::{ErrorKind, PluginError, Result, Retry};
+pub use format::{BatchWriter, ByteSink, FieldMapping, Format, FormatCapabilities, PartFacts, ReadAt, WriterSettings};
+pub use info::{ConnectorInfo, ConnectorKind};
+pub use logical::{Column, EXTENSION_KEY, FIDELITY_KEY, Fidelity, LogicalType, NATIVE_TYPE_KEY, TypesMode};
+pub use secret::Secret;
+pub use source::{
+    BatchStream, Estimate, Health, OpenGroup, ReadMode, Relation, Scan, Session, SessionGroup, SessionLimits, Snapshot,
+    SnapshotInfo, Source, SourceCapabilities, Split, SplitRequest, StreamFacts, TableSchema,
+};
+pub use wire::cx::{CancelToken, Cx, HostCx};
+
+#[doc(hidden)]
+pub use inventory;
+#[doc(hidden)]
+pub use rivet_plugin_abi as abi;

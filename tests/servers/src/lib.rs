@@ -1,1 +1,15 @@
-//! placeholder
+//! Installs, starts and stops the real servers and the independent readers that tests talk to.
+//! Must not know any crate of the product: what it says about a file or a server shares no code with us.
+//!
+//! Nothing has to be installed by hand: the first use installs into [`Cache`], later uses find it there.
+//! Servers listen on loopback ports of their own, keep their data under `target/services/data` and end with the process that
+//! started them, however that process ends.
+
+mod cache;
+mod certs;
+mod command;
+mod guard;
+pub mod oracle;
+pub mod postgres;
+
+pub use cache::Cache;

@@ -1,0 +1,110 @@
+//! Where a server is and how to reach it: the connection keys that core reads for every source.
+//! It must not know any engine's URL grammar or default port.
+
+use serde::Deserialize;
+
+use crate::{ErrorKind, PluginError, Result, Secret};
+
+/// The connection keys of a `source`, resolved: `url_env`, `url_file` and `password_env` are read already.
+/// Either `url` is set or the structured fields are, never both.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Connection {
+    /// Connection URL in the engine's own grammar.
+    pub url: Option<Secret>,
+    /// Host name, address, or directory of a socket.
+    pub host: Option<String>,
+    /// TCP port; the engine's default when absent.
+    pub port: Option<u16>,
+    /// Login name.
+    pub user: Option<String>,
+    /// Password.
+    pub password: Option<Secret>,
+    /// Database name.
+    pub database: Option<String>,
+    /// The `tls` block, when the config has one.
+    pub tls: Option<Tls>,
+}
+
+/// How far a connection is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsMode {
+    /// Plain text.
+    Disable,
+    /// Encrypted; the server's certificate is not checked.
+    Require,
+    /// Encrypted; the certificate chain is checked, the host name is not.
+    VerifyCa,
+    /// Encrypted; chain and host name are checked.
+    VerifyFull,
+}
+
+/// The `tls` block of a source.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// How far the connection is protected; `verify-full` when the block names none.
+    #[serde(default = "verify_full")]
+    pub mode: TlsMode,
+    /// PEM file of trusted authorities; the system's store when absent.
+    pub ca_file: Option<String>,
+    /// PEM file of the client's certificate chain.
+    pub cert_file: Option<String>,
+    /// PEM file of the client's private key.
+    pub key_file: Option<String>,
+    /// Skip the check of the chain.
+    #[serde(default)]
+    pub accept_invalid_certs: bool,
+    /// Skip the check of the host name.
+    #[serde(default)]
+    pub accept_invalid_hostnames: bool,
+}
+
+fn verify_full() -> TlsMode {
+    TlsMode::VerifyFull
+}
+
+impl Connection {
+    /// The `tls` block to use for `host`. Loopback addresses and sockets need none.
+    ///
+    /// # Errors
+    /// `Config` when the host is remote and neither the config nor the URL says how to protect the connection.
+    pub fn tls_for(&self, host: &str) -> Result<Option<&Tls>> {
+        if self.tls.is_some() || is_local(host) {
+            return Ok(self.tls.as_ref());
+        }
+        Err(PluginError::new(
+            ErrorKind::Config,
+            "connection.tls_missing",
+            format!("host '{host}' is remote and the source has no tls block"),
+        )
+        .hint("add `tls: {mode: verify-full}` to the source, or `tls: {mode: disable}` if plain text is meant"))
+    }
+}
+
+/// Whether a host is this machine: a socket directory, `localhost` or a loopback address.
+pub fn is_local(host: &str) -> bool {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host.is_empty()
+        || host.starts_with('/')
+        || host.eq_ignore_ascii_case("localhost")
+        || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_remote_hosts_need_a_tls_block() {
+        let none = Connection::default();
+        for host in ["localhost", "127.0.0.1", "127.8.8.8", "[::1]", "::1", "/run/postgresql", ""] {
+            assert!(none.tls_for(host).is_ok(), "{host}");
+        }
+        for host in ["db1", "10.0.0.1", "localhost.example", "::2"] {
+            let error = none.tls_for(host).expect_err(host);
+            assert_eq!(error.kind(), ErrorKind::Config);
+        }
+    }
+}

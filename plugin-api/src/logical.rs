@@ -1,0 +1,198 @@
+//! The type system between engines and files: one logical type per column, and its Arrow form.
+//! It must not know any engine's type names beyond carrying them as text.
+
+use arrow_schema::{DataType, Field, TimeUnit};
+use serde::{Deserialize, Serialize};
+
+/// What a column holds, independent of engine and file format.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LogicalType {
+    /// True or false.
+    Bool,
+    /// Whole number of 8, 16, 32 or 64 bits.
+    Int {
+        /// Width.
+        bits: u8,
+        /// Whether negative values exist.
+        signed: bool,
+    },
+    /// IEEE 754 number of 32 or 64 bits.
+    Float {
+        /// Width.
+        bits: u8,
+    },
+    /// Exact decimal; 1 ≤ precision ≤ 76, 0 ≤ scale ≤ precision.
+    Decimal {
+        /// Digits in all.
+        precision: u8,
+        /// Digits after the point.
+        scale: u8,
+    },
+    /// UTF-8 text.
+    Text,
+    /// Bytes.
+    Binary,
+    /// Calendar day.
+    Date,
+    /// Time of day in µs (or ns), without a zone.
+    Time {
+        /// Whether the source has nanoseconds.
+        nanos: bool,
+    },
+    /// Point in time in µs (or ns): an instant (`utc`) or a naive wall-clock reading.
+    Timestamp {
+        /// An instant rather than a wall-clock reading.
+        utc: bool,
+        /// Whether the source has nanoseconds.
+        nanos: bool,
+    },
+    /// 128-bit identifier.
+    Uuid,
+    /// JSON text, bytes preserved.
+    Json,
+}
+
+/// How exactly the file holds what the source held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Fidelity {
+    /// Same values, same meaning.
+    Exact,
+    /// Same values as the server's own text form; the type's meaning is in the metadata only.
+    Text,
+}
+
+/// Which Arrow form is written where readers differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TypesMode {
+    /// What Spark, DuckDB, BigQuery, pandas and Polars all read without surprise.
+    #[default]
+    Portable,
+    /// The richest form.
+    Native,
+}
+
+/// Metadata key of a field: the engine's own name of the type.
+pub const NATIVE_TYPE_KEY: &str = "rivet.native_type";
+/// Metadata key of a field: `exact` or `text`.
+pub const FIDELITY_KEY: &str = "rivet.fidelity";
+/// Metadata key that Arrow reserves for extension types.
+pub const EXTENSION_KEY: &str = "ARROW:extension:name";
+
+impl LogicalType {
+    /// The Arrow type that a scan delivers for this logical type.
+    ///
+    /// Portable: UUID → Utf8, unsigned 64 bits → Decimal128(20, 0), decimals beyond 38 digits → Utf8, nanoseconds
+    /// stay with the source's policy and arrive as µs.
+    pub fn arrow_type(&self, types: TypesMode) -> DataType {
+        let portable = types == TypesMode::Portable;
+        match *self {
+            Self::Bool => DataType::Boolean,
+            Self::Int { bits: 64, signed: false } if portable => DataType::Decimal128(20, 0),
+            Self::Int { bits, signed } => int_type(bits, signed),
+            Self::Float { bits: 32 } => DataType::Float32,
+            Self::Float { .. } => DataType::Float64,
+            Self::Decimal { precision, scale } if precision <= 38 => {
+                DataType::Decimal128(precision, i8::try_from(scale).unwrap_or(i8::MAX))
+            }
+            Self::Decimal { .. } if portable => DataType::Utf8,
+            Self::Decimal { precision, scale } => {
+                DataType::Decimal256(precision, i8::try_from(scale).unwrap_or(i8::MAX))
+            }
+            Self::Text | Self::Json => DataType::Utf8,
+            Self::Uuid if portable => DataType::Utf8,
+            Self::Uuid => DataType::FixedSizeBinary(16),
+            Self::Binary => DataType::Binary,
+            Self::Date => DataType::Date32,
+            Self::Time { nanos } => DataType::Time64(unit(nanos && !portable)),
+            Self::Timestamp { utc, nanos } => DataType::Timestamp(unit(nanos && !portable), utc.then(|| "UTC".into())),
+        }
+    }
+
+    /// The Arrow extension name that belongs to the Arrow form, if any.
+    pub fn extension(&self, types: TypesMode) -> Option<&'static str> {
+        match self {
+            Self::Json => Some("arrow.json"),
+            Self::Uuid if types == TypesMode::Native => Some("arrow.uuid"),
+            _ => None,
+        }
+    }
+}
+
+fn int_type(bits: u8, signed: bool) -> DataType {
+    match (bits, signed) {
+        (8, true) => DataType::Int8,
+        (8, false) => DataType::UInt8,
+        (16, true) => DataType::Int16,
+        (16, false) => DataType::UInt16,
+        (32, true) => DataType::Int32,
+        (32, false) => DataType::UInt32,
+        (_, true) => DataType::Int64,
+        (_, false) => DataType::UInt64,
+    }
+}
+
+fn unit(nanos: bool) -> TimeUnit {
+    if nanos { TimeUnit::Nanosecond } else { TimeUnit::Microsecond }
+}
+
+/// One column as the catalogue describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Name, exactly as in the source.
+    pub name: String,
+    /// The engine's own name of the type, such as `numeric(12,2)`.
+    pub native_type: String,
+    /// What it holds.
+    pub logical: LogicalType,
+    /// Whether NULL can occur; false only where a validated constraint says so.
+    pub nullable: bool,
+    /// How exactly the file holds it.
+    pub fidelity: Fidelity,
+}
+
+impl Column {
+    /// The Arrow field that a scan delivers for this column, with native type and fidelity as metadata.
+    pub fn arrow_field(&self, types: TypesMode) -> Field {
+        let fidelity = match self.fidelity {
+            Fidelity::Exact => "exact",
+            Fidelity::Text => "text",
+        };
+        let mut metadata = std::collections::HashMap::from([
+            (NATIVE_TYPE_KEY.to_owned(), self.native_type.clone()),
+            (FIDELITY_KEY.to_owned(), fidelity.to_owned()),
+        ]);
+        if let Some(name) = self.logical.extension(types) {
+            metadata.insert(EXTENSION_KEY.to_owned(), name.to_owned());
+        }
+        Field::new(&self.name, self.logical.arrow_type(types), self.nullable).with_metadata(metadata)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn portable_and_native_differ_only_where_readers_do() {
+        let cases = [
+            (LogicalType::Uuid, DataType::Utf8, DataType::FixedSizeBinary(16)),
+            (LogicalType::Int { bits: 64, signed: false }, DataType::Decimal128(20, 0), DataType::UInt64),
+            (LogicalType::Decimal { precision: 60, scale: 5 }, DataType::Utf8, DataType::Decimal256(60, 5)),
+            (
+                LogicalType::Decimal { precision: 38, scale: 5 },
+                DataType::Decimal128(38, 5),
+                DataType::Decimal128(38, 5),
+            ),
+            (LogicalType::Int { bits: 16, signed: true }, DataType::Int16, DataType::Int16),
+        ];
+        for (logical, portable, native) in cases {
+            assert_eq!(logical.arrow_type(TypesMode::Portable), portable);
+            assert_eq!(logical.arrow_type(TypesMode::Native), native);
+        }
+    }
+}

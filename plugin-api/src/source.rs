@@ -1,0 +1,295 @@
+//! What a source is: sessions, and the questions core asks them.
+//! It must not know SQL, nor how splits are scheduled, retried or checkpointed.
+
+use arrow_array::RecordBatch;
+use arrow_schema::{Schema, SchemaRef};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{Column, Connection, Cx, Result, TypesMode};
+
+/// A source plugin. Register it with [`plugin!`](crate::plugin).
+pub trait Source: 'static {
+    /// Name in `source: {type: …}`.
+    const NAME: &'static str;
+    /// The plugin's own keys of the `source` block. Core's connection keys are not part of it.
+    type Options: DeserializeOwned + JsonSchema;
+
+    /// What this source can do.
+    fn capabilities() -> SourceCapabilities;
+
+    /// Opens between 1 and `request.n_sessions` sessions, one server connection each, that read the same state of
+    /// the database where a snapshot was asked for.
+    ///
+    /// # Errors
+    /// `Config`, `Auth`, `NotFound` or `Connection`; `Conflict` with code `snapshot.lost` when the snapshot to join
+    /// does not exist any more.
+    fn open_group(request: OpenGroup<Self::Options>, cx: &Cx) -> Result<SessionGroup>;
+}
+
+/// What a source can do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SourceCapabilities {
+    /// Several sessions can share one snapshot.
+    pub shared_snapshot: bool,
+    /// [`ReadMode::Fetch`] is supported.
+    pub fetch: bool,
+    /// A statement timeout can be set on the server.
+    pub statement_timeout: bool,
+}
+
+/// What to open.
+#[derive(Debug, Clone, Deserialize)]
+pub struct OpenGroup<O> {
+    /// Where the server is.
+    #[serde(default)]
+    pub connection: Connection,
+    /// The plugin's own options.
+    pub options: O,
+    /// Most sessions to open, at least 1.
+    pub n_sessions: usize,
+    /// Which state of the database to read.
+    #[serde(default)]
+    pub snapshot: Snapshot,
+    /// Limits that every statement of these sessions runs under.
+    #[serde(default)]
+    pub limits: SessionLimits,
+}
+
+/// Which state of the database the sessions of a group read.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Snapshot {
+    /// Each statement reads what is committed when it starts.
+    None,
+    /// One new snapshot for all.
+    #[default]
+    New,
+    /// The snapshot with this token, held by another session that still lives.
+    Join(String),
+}
+
+/// Limits that every statement runs under. 0 = none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SessionLimits {
+    /// Longest a single statement may take, ms.
+    pub statement_timeout_ms: u64,
+    /// Longest wait for a lock, ms.
+    pub lock_timeout_ms: u64,
+    /// Longest time without a byte from the server while reading, ms.
+    pub no_progress_timeout_ms: u64,
+    /// Largest value (and row) to accept, bytes.
+    pub max_value_bytes: u64,
+}
+
+/// Sessions opened together.
+pub struct SessionGroup {
+    /// At least one.
+    pub sessions: Vec<Box<dyn Session>>,
+    /// What they share.
+    pub snapshot: SnapshotInfo,
+}
+
+/// The state of the database that a group reads.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SnapshotInfo {
+    /// The engine's identity of the snapshot for the manifest; none when each statement reads its own state.
+    pub identity: Option<String>,
+    /// Token that lets further sessions join while the first session of the group lives.
+    pub join_token: Option<String>,
+    /// Identity of the server and database, without credentials.
+    pub server: String,
+}
+
+/// One server connection, owned by one worker. After an error that is not `SameSession`, drop only.
+pub trait Session: Send {
+    /// Columns of a relation, from the catalogue alone.
+    ///
+    /// # Errors
+    /// `NotFound` when it does not exist, `Auth` when it may not be read, `Unsupported` with a hint when a column
+    /// cannot be exported.
+    fn describe(&mut self, relation: &Relation, cx: &Cx) -> Result<TableSchema>;
+
+    /// Size and shape, from statistics: never a count of the rows.
+    ///
+    /// # Errors
+    /// As [`describe`](Self::describe).
+    fn estimate(&mut self, relation: &Relation, cx: &Cx) -> Result<Estimate>;
+
+    /// Cuts a relation into splits that together hold each row once. One split where it cannot be cut.
+    ///
+    /// # Errors
+    /// As [`describe`](Self::describe).
+    fn split(&mut self, request: &SplitRequest, cx: &Cx) -> Result<Vec<Split>>;
+
+    /// Starts reading. Batches come in the order the engine delivers them.
+    ///
+    /// # Errors
+    /// As [`describe`](Self::describe), `Schema` when the relation is no longer what `scan.columns` says.
+    fn scan<'s>(&'s mut self, scan: &Scan, cx: &Cx) -> Result<Box<dyn BatchStream + 's>>;
+
+    /// Facts about the server that preflight shows.
+    ///
+    /// # Errors
+    /// `Connection`.
+    fn health(&mut self, _cx: &Cx) -> Result<Health> {
+        Ok(Health::default())
+    }
+
+    /// Ends the transaction and says goodbye. Dropping a session without it is allowed and as safe.
+    ///
+    /// # Errors
+    /// `Connection`.
+    fn end(&mut self, _cx: &Cx) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Batches of one scan. Dropping it cancels the query and leaves the session fit for another call where it can.
+pub trait BatchStream: Send {
+    /// Schema of every batch.
+    fn schema(&self) -> SchemaRef;
+
+    /// The next batch, never empty; `None` at the end, and only then.
+    ///
+    /// # Errors
+    /// `Data` naming `column` and `row` where a value has no exact place; `Connection`, `Timeout`, `Cancelled`.
+    fn next(&mut self, cx: &Cx) -> Result<Option<RecordBatch>>;
+
+    /// Facts about everything returned so far.
+    fn facts(&self) -> StreamFacts {
+        StreamFacts::default()
+    }
+}
+
+/// Facts about the batches of a stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StreamFacts {
+    /// Values changed by a policy, per column name and policy.
+    pub policy_hits: Vec<(String, String, u64)>,
+    /// Longest single statement so far, ms; 0 when unknown.
+    pub longest_statement_ms: u64,
+}
+
+/// What to read: a table (or view) or the result of a query.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Relation {
+    /// A table, view or the like.
+    Table {
+        /// Schema; the engine's own search rules when absent.
+        schema: Option<String>,
+        /// Name, exactly, unquoted.
+        name: String,
+    },
+    /// The result of a query.
+    Query {
+        /// The text, without a trailing semicolon.
+        sql: String,
+    },
+}
+
+impl Relation {
+    /// How messages call it: `schema.name` or `query`.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Table { schema: Some(schema), name } => format!("{schema}.{name}"),
+            Self::Table { schema: None, name } => name.clone(),
+            Self::Query { .. } => "query".to_owned(),
+        }
+    }
+}
+
+/// Columns of a relation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableSchema {
+    /// In the relation's order.
+    pub columns: Vec<Column>,
+}
+
+impl TableSchema {
+    /// The Arrow schema that a scan of all columns delivers.
+    pub fn arrow_schema(&self, types: TypesMode) -> SchemaRef {
+        Schema::new(self.columns.iter().map(|c| c.arrow_field(types)).collect::<Vec<_>>()).into()
+    }
+}
+
+/// What statistics say about a relation.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Estimate {
+    /// Rows, when the engine has an idea.
+    pub rows: Option<u64>,
+    /// Bytes on the server's disk, when the engine has an idea.
+    pub bytes: Option<u64>,
+    /// Whether [`Session::split`] can cut this relation.
+    pub splittable: bool,
+}
+
+/// How to cut a relation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitRequest {
+    /// What to cut.
+    pub relation: Relation,
+    /// Splits wanted, at least 1; the engine may return fewer, or a few more.
+    pub n_splits: usize,
+}
+
+/// One unit of parallel reading: opaque to core, replayed by the plugin that made it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Split {
+    /// The plugin's own description.
+    pub spec: serde_json::Value,
+    /// How messages call it, such as `pages 0..1024`.
+    pub label: String,
+    /// Rows expected, when known.
+    pub estimated_rows: Option<u64>,
+    /// Whether the bounds mean something in another snapshot (keys do, physical pages do not).
+    pub stable: bool,
+}
+
+/// How a statement delivers its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadMode {
+    /// One statement streams everything: fastest.
+    #[default]
+    Stream,
+    /// A server cursor, fetched piece by piece: no statement lasts long.
+    Fetch,
+}
+
+/// What to read, and in which portions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scan {
+    /// What to read.
+    pub relation: Relation,
+    /// The columns to deliver, as described, in this order. Never empty, never `*`.
+    pub columns: Vec<Column>,
+    /// The part of the relation to read; all of it when absent.
+    pub split: Option<Split>,
+    /// How rows are delivered.
+    pub read: ReadMode,
+    /// Which Arrow forms to deliver.
+    pub types: TypesMode,
+    /// Most rows in a batch, at least 1.
+    pub max_batch_rows: usize,
+    /// Arrow bytes after which a batch is cut, whatever its rows; at least 1.
+    pub max_batch_bytes: usize,
+}
+
+/// Facts about the server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Health {
+    /// Server product and version.
+    pub server_version: String,
+    /// A pooler that was recognised in between.
+    pub pooler: Option<String>,
+    /// Whether this is a standby.
+    pub standby: bool,
+}

@@ -1,0 +1,149 @@
+//! RecordBatch and Schema to and from the C Data Interface, and the checks on what comes in.
+//! It must not know which object a batch belongs to.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi_and_data_type};
+use arrow_array::{Array, RecordBatch, RecordBatchOptions, StructArray};
+use arrow_data::ArrayData;
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use rivet_plugin_abi::{ArrowArray, ArrowSchema};
+
+use super::Trust;
+use crate::{ErrorKind, PluginError, Result};
+
+const _: () = assert!(size_of::<ArrowArray>() == size_of::<FFI_ArrowArray>());
+const _: () = assert!(size_of::<ArrowSchema>() == size_of::<FFI_ArrowSchema>());
+
+/// Fills the empty struct `out`.
+pub fn export_schema(schema: &Schema, out: &mut ArrowSchema) -> Result<()> {
+    let ffi = FFI_ArrowSchema::try_from(schema)?;
+    // SAFETY: both are `struct ArrowSchema` of the specification; `out` is empty, so nothing is overwritten.
+    unsafe { std::ptr::write(std::ptr::from_mut(out).cast::<FFI_ArrowSchema>(), ffi) };
+    Ok(())
+}
+
+/// Takes the schema out of `raw` and leaves it empty.
+pub fn import_schema(raw: &mut ArrowSchema) -> Result<SchemaRef> {
+    if raw.release.is_none() || raw.format.is_null() {
+        return Err(malformed("the schema is empty"));
+    }
+    // SAFETY: same layout; `from_raw` moves the contents out and marks `raw` released.
+    let ffi = unsafe { FFI_ArrowSchema::from_raw(std::ptr::from_mut(raw).cast()) };
+    let schema = catch_unwind(AssertUnwindSafe(|| Schema::try_from(&ffi)))
+        .map_err(|_| malformed("the schema cannot be read"))??;
+    Ok(Arc::new(schema))
+}
+
+/// Fills the empty struct `out`.
+pub fn export_batch(batch: RecordBatch, out: &mut ArrowArray) {
+    let data = StructArray::from(batch).into_data();
+    // SAFETY: both are `struct ArrowArray` of the specification; `out` is empty.
+    unsafe { std::ptr::write(std::ptr::from_mut(out).cast::<FFI_ArrowArray>(), FFI_ArrowArray::new(&data)) };
+}
+
+/// Reads batches of one schema; the struct type is built once.
+pub struct Importer {
+    schema: SchemaRef,
+    struct_field: Field,
+    trust: Trust,
+}
+
+impl Importer {
+    /// For batches of `schema` from a plugin that is trusted so far.
+    pub fn new(schema: SchemaRef, trust: Trust) -> Self {
+        let struct_field = Field::new("batch", DataType::Struct(schema.fields().clone()), false);
+        Self { schema, struct_field, trust }
+    }
+
+    /// The schema.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Takes the batch out of `raw`, checks it, and leaves `raw` empty.
+    ///
+    /// # Errors
+    /// `Internal` when lengths, buffers or children contradict the schema or each other.
+    pub fn batch(&self, raw: &mut ArrowArray) -> Result<RecordBatch> {
+        if raw.release.is_none() {
+            return Err(malformed("the batch is released already"));
+        }
+        check_shape(raw, &self.struct_field, 0)?;
+        let rows = usize::try_from(raw.length).map_err(|_| malformed("negative length"))?;
+        // SAFETY: same layout; `from_raw` moves the contents out and marks `raw` released.
+        let ffi = unsafe { FFI_ArrowArray::from_raw(std::ptr::from_mut(raw).cast()) };
+        catch_unwind(AssertUnwindSafe(|| self.assemble(ffi, rows)))
+            .unwrap_or_else(|_| Err(malformed("the batch cannot be read")))
+    }
+
+    fn assemble(&self, ffi: FFI_ArrowArray, rows: usize) -> Result<RecordBatch> {
+        // SAFETY: shape checked above; that the buffers are as long as stated is the producer's word (the C Data
+        // Interface carries no buffer lengths).
+        let data: ArrayData = unsafe { from_ffi_and_data_type(ffi, self.struct_field.data_type().clone())? };
+        let checked = match self.trust {
+            Trust::Shape => data.validate(),
+            Trust::Full => data.validate_full(),
+        };
+        checked.map_err(|e| malformed(&e.to_string()))?;
+        let (_, columns, nulls) = StructArray::from(data).into_parts();
+        if nulls.is_some() {
+            return Err(malformed("the batch itself has nulls"));
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options).map_err(|e| malformed(&e.to_string()))
+    }
+}
+
+fn malformed(what: &str) -> PluginError {
+    PluginError::new(ErrorKind::Internal, "wire.malformed_data", "the plugin sent malformed Arrow data")
+        .cause(what)
+        .hint("this is a defect of the plugin: report it to its author")
+}
+
+/// Checks everything the specification lets a reader check before it follows a pointer.
+fn check_shape(raw: &ArrowArray, field: &Field, depth: usize) -> Result<()> {
+    let lie = |what: &str| Err(malformed(&format!("{what} in column '{}'", field.name())));
+    let (n_buffers, children) = expected(field.data_type());
+    if raw.length < 0 || raw.offset < 0 || raw.null_count < -1 || raw.null_count > raw.length || depth > 64 {
+        return lie("impossible length, offset or null count");
+    }
+    if raw.length.checked_add(raw.offset).is_none_or(|end| end > i64::MAX / 64) {
+        return lie("length out of range");
+    }
+    if n_buffers.is_some_and(|n| n != raw.n_buffers) || (raw.n_buffers > 0 && raw.buffers.is_null()) {
+        return lie("wrong number of buffers");
+    }
+    let Some(children) = children else { return Ok(()) };
+    if raw.n_children != children.len() as i64 || (!children.is_empty() && raw.children.is_null()) {
+        return lie("wrong number of children");
+    }
+    let is_struct = matches!(field.data_type(), DataType::Struct(_));
+    for (i, child_field) in children.into_iter().enumerate() {
+        // SAFETY: `n_children` pointers exist by the specification; each is checked for null.
+        let child = unsafe { *raw.children.add(i) }.cast::<ArrowArray>();
+        if child.is_null() {
+            return lie("null child");
+        }
+        // SAFETY: a non-null child is a valid struct by the specification.
+        let child = unsafe { &*child };
+        if is_struct && child.length < raw.length + raw.offset {
+            return lie(&format!("{} rows promised, {} sent", raw.length, child.length));
+        }
+        check_shape(child, child_field, depth + 1)?;
+    }
+    Ok(())
+}
+
+/// Buffers and children that a type must have; `None` where the host leaves the check to arrow.
+fn expected(data_type: &DataType) -> (Option<i64>, Option<Vec<&Field>>) {
+    match data_type {
+        DataType::Struct(fields) => (Some(1), Some(fields.iter().map(AsRef::as_ref).collect())),
+        DataType::Utf8 | DataType::Binary | DataType::LargeUtf8 | DataType::LargeBinary => (Some(3), Some(vec![])),
+        DataType::List(child) | DataType::LargeList(child) => (Some(2), Some(vec![child])),
+        DataType::Boolean | DataType::FixedSizeBinary(_) => (Some(2), Some(vec![])),
+        other if other.is_primitive() => (Some(2), Some(vec![])),
+        _ => (None, None),
+    }
+}

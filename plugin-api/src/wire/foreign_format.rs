@@ -1,0 +1,85 @@
+//! A format of the other side, as a safe handle.
+//! It must not know whether the plugin was loaded or linked; `export_format.rs` is the mirror.
+
+use rivet_plugin_abi::abi_stable::std_types::RStr;
+use rivet_plugin_abi::{AbiFormat, AbiWriter, ArrowArray, ArrowSchema};
+
+use super::arrow_ffi::{export_batch, export_schema};
+use super::foreign_source::ForeignStream;
+use super::{Trust, from_json, io, lift, to_json};
+use crate::{
+    BatchStream, BatchWriter, ByteSink, Cx, FieldMapping, PartFacts, ReadAt, RecordBatch, Result, SchemaRef,
+    WriterSettings,
+};
+
+/// An open format: what [`Format`](crate::Format) offers, through the boundary.
+pub struct FormatHandle {
+    pub(super) raw: AbiFormat,
+    pub(super) trust: Trust,
+}
+
+impl FormatHandle {
+    /// Says of each field whether the format can hold it.
+    ///
+    /// # Errors
+    /// `Internal`.
+    pub fn map(&self, schema: &SchemaRef) -> Result<Vec<FieldMapping>> {
+        let mut raw = ArrowSchema::empty();
+        export_schema(schema, &mut raw)?;
+        // SAFETY: the object lives as long as `self` and is thread-safe by contract.
+        from_json(lift(unsafe { self.raw.vtable.map()(self.raw.this, &mut raw) })?.as_str())
+    }
+
+    /// Starts a part.
+    ///
+    /// # Errors
+    /// `Unsupported` when a field cannot be held.
+    pub fn writer(
+        &self,
+        schema: &SchemaRef,
+        settings: &WriterSettings,
+        sink: Box<dyn ByteSink>,
+    ) -> Result<Box<dyn BatchWriter>> {
+        let mut raw = ArrowSchema::empty();
+        export_schema(schema, &mut raw)?;
+        let settings = to_json(settings)?;
+        let sink = io::export_sink(sink);
+        // SAFETY: as in `map`; the sink moves over and is dropped there.
+        let writer =
+            lift(unsafe { self.raw.vtable.writer()(self.raw.this, &mut raw, RStr::from_str(&settings), sink) })?;
+        Ok(Box::new(ForeignWriter(writer)))
+    }
+
+    /// Reads a part back.
+    ///
+    /// # Errors
+    /// `Data` when it is not a whole part of this format, `Unsupported` when the format cannot be read back.
+    pub fn reader(&self, part: Box<dyn ReadAt>) -> Result<Box<dyn BatchStream>> {
+        // SAFETY: as in `map`; the reader moves over and is dropped there.
+        let raw = lift(unsafe { self.raw.vtable.open()(self.raw.this, io::export_read_at(part)) })?;
+        Ok(Box::new(ForeignStream::open(raw, self.trust)?))
+    }
+}
+
+struct ForeignWriter(AbiWriter);
+
+impl BatchWriter for ForeignWriter {
+    fn write(&mut self, batch: &RecordBatch, cx: &Cx) -> Result<()> {
+        let mut raw = ArrowArray::empty();
+        export_batch(batch.clone(), &mut raw);
+        // SAFETY: the object lives as long as `self`; `&mut` makes it one call at a time.
+        lift(unsafe { self.0.vtable.write()(self.0.this, &cx.0, &mut raw) })
+    }
+    fn bytes_buffered(&self) -> u64 {
+        // SAFETY: as above.
+        unsafe { self.0.vtable.bytes_buffered()(self.0.this) }
+    }
+    fn bytes_written(&self) -> u64 {
+        // SAFETY: as above.
+        unsafe { self.0.vtable.bytes_written()(self.0.this) }
+    }
+    fn finish(&mut self, cx: &Cx) -> Result<PartFacts> {
+        // SAFETY: as above.
+        from_json(lift(unsafe { self.0.vtable.finish()(self.0.this, &cx.0) })?.as_str())
+    }
+}

@@ -1,0 +1,105 @@
+//! A session of the other side, as the safe trait.
+//! It must not know whether the plugin was loaded or linked; `export_source.rs` is the mirror.
+
+use std::marker::PhantomData;
+
+use rivet_plugin_abi::abi_stable::std_types::{RStr, RString};
+use rivet_plugin_abi::{AbiCx, AbiResult, AbiSession, AbiSessionGroup, AbiStream, ArrowArray, ArrowSchema};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::arrow_ffi::{Importer, import_schema};
+use super::{Trust, from_json, lift, to_json};
+use crate::{
+    BatchStream, Cx, ErrorKind, Estimate, Health, PluginError, RecordBatch, Relation, Result, Scan, SchemaRef, Session,
+    SessionGroup, Split, SplitRequest, StreamFacts, TableSchema,
+};
+
+pub fn import_group(raw: AbiSessionGroup, trust: Trust) -> Result<SessionGroup> {
+    let snapshot = from_json(raw.snapshot_json.as_str())?;
+    let wrap = |raw| Box::new(ForeignSession { raw, trust }) as Box<dyn Session>;
+    let sessions: Vec<_> = raw.sessions.into_iter().map(wrap).collect();
+    if sessions.is_empty() {
+        return Err(PluginError::new(ErrorKind::Internal, "wire.no_session", "the plugin opened no session"));
+    }
+    Ok(SessionGroup { sessions, snapshot })
+}
+
+struct ForeignSession {
+    raw: AbiSession,
+    trust: Trust,
+}
+
+type JsonCall = unsafe extern "C" fn(*mut std::ffi::c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>;
+
+impl ForeignSession {
+    fn json_call<A: Serialize, R: DeserializeOwned>(&mut self, call: JsonCall, argument: &A, cx: &Cx) -> Result<R> {
+        let argument = to_json(argument)?;
+        // SAFETY: the object lives as long as `self`; `&mut` makes it one call at a time.
+        let answer = lift(unsafe { call(self.raw.this, &cx.0, RStr::from_str(&argument)) })?;
+        from_json(answer.as_str())
+    }
+}
+
+impl Session for ForeignSession {
+    fn describe(&mut self, relation: &Relation, cx: &Cx) -> Result<TableSchema> {
+        self.json_call(self.raw.vtable.describe(), relation, cx)
+    }
+    fn estimate(&mut self, relation: &Relation, cx: &Cx) -> Result<Estimate> {
+        self.json_call(self.raw.vtable.estimate(), relation, cx)
+    }
+    fn split(&mut self, request: &SplitRequest, cx: &Cx) -> Result<Vec<Split>> {
+        self.json_call(self.raw.vtable.split(), request, cx)
+    }
+    fn scan<'s>(&'s mut self, scan: &Scan, cx: &Cx) -> Result<Box<dyn BatchStream + 's>> {
+        let scan = to_json(scan)?;
+        // SAFETY: as in `json_call`; the stream borrows the session until it is dropped.
+        let raw = lift(unsafe { self.raw.vtable.scan()(self.raw.this, &cx.0, RStr::from_str(&scan)) })?;
+        Ok(Box::new(ForeignStream::open(raw, self.trust)?))
+    }
+    fn health(&mut self, cx: &Cx) -> Result<Health> {
+        let Some(health) = self.raw.vtable.health() else { return Ok(Health::default()) };
+        // SAFETY: as in `json_call`.
+        from_json(lift(unsafe { health(self.raw.this, &cx.0) })?.as_str())
+    }
+    fn end(&mut self, cx: &Cx) -> Result<()> {
+        let Some(end) = self.raw.vtable.end() else { return Ok(()) };
+        // SAFETY: as in `json_call`.
+        lift(unsafe { end(self.raw.this, &cx.0) })
+    }
+}
+
+/// A stream of the other side; `'s` is the session's borrow.
+pub struct ForeignStream<'s> {
+    raw: AbiStream,
+    importer: Importer,
+    _session: PhantomData<&'s mut ()>,
+}
+
+impl ForeignStream<'_> {
+    pub fn open(raw: AbiStream, trust: Trust) -> Result<Self> {
+        let mut schema = ArrowSchema::empty();
+        // SAFETY: the object lives as long as `raw`; no other call is running.
+        lift(unsafe { raw.vtable.schema()(raw.this, &mut schema) })?;
+        let importer = Importer::new(import_schema(&mut schema)?, trust);
+        Ok(Self { raw, importer, _session: PhantomData })
+    }
+}
+
+impl BatchStream for ForeignStream<'_> {
+    fn schema(&self) -> SchemaRef {
+        self.importer.schema().clone()
+    }
+    fn next(&mut self, cx: &Cx) -> Result<Option<RecordBatch>> {
+        let mut array = ArrowArray::empty();
+        // SAFETY: the object lives as long as `self`; `&mut` makes it one call at a time.
+        if lift(unsafe { self.raw.vtable.next()(self.raw.this, &cx.0, &mut array) })? == 0 {
+            return Ok(None);
+        }
+        self.importer.batch(&mut array).map(Some)
+    }
+    fn facts(&self) -> StreamFacts {
+        // SAFETY: as above; `facts` is called by the owner only, so no other call is running.
+        let answer = self.raw.vtable.facts().map(|facts| lift(unsafe { facts(self.raw.this) }));
+        answer.and_then(|json| from_json(json.ok()?.as_str()).ok()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,63 @@
+//! A store of the other side, as the safe trait.
+//! It must not know whether the plugin was loaded or linked; `export_store.rs` is the mirror.
+
+use rivet_plugin_abi::abi_stable::std_types::{RSlice, RStr};
+use rivet_plugin_abi::{AbiStore, AbiUpload};
+
+use super::{from_json, io, lift};
+use crate::{Cx, ObjectFacts, PutMode, ReadAt, Result, Store, Upload};
+
+pub struct ForeignStore(pub AbiStore);
+
+macro_rules! call {
+    ($self:ident . $function:ident ( $($argument:expr),* )) => {
+        // SAFETY: the object lives as long as `self` and is thread-safe by contract.
+        lift(unsafe { $self.0.vtable.$function()($self.0.this, $($argument),*) })
+    };
+}
+
+impl Store for ForeignStore {
+    fn begin(&self, name: &str, cx: &Cx) -> Result<Box<dyn Upload>> {
+        Ok(Box::new(ForeignUpload(call!(self.begin(&cx.0, RStr::from_str(name)))?)))
+    }
+    fn publish(&self, token: &str, cx: &Cx) -> Result<ObjectFacts> {
+        from_json(call!(self.publish(&cx.0, RStr::from_str(token)))?.as_str())
+    }
+    fn discard(&self, token: &str, cx: &Cx) -> Result<()> {
+        call!(self.discard(&cx.0, RStr::from_str(token)))
+    }
+    fn put(&self, name: &str, bytes: &[u8], mode: PutMode, cx: &Cx) -> Result<bool> {
+        let replace = u8::from(mode == PutMode::Replace);
+        Ok(call!(self.put(&cx.0, RStr::from_str(name), RSlice::from_slice(bytes), replace))? != 0)
+    }
+    fn head(&self, name: &str, cx: &Cx) -> Result<Option<ObjectFacts>> {
+        let facts = call!(self.head(&cx.0, RStr::from_str(name)))?.into_option();
+        facts.map(|json| from_json(json.as_str())).transpose()
+    }
+    fn list(&self, prefix: &str, cx: &Cx) -> Result<Vec<ObjectFacts>> {
+        from_json(call!(self.list(&cx.0, RStr::from_str(prefix)))?.as_str())
+    }
+    fn open(&self, name: &str, cx: &Cx) -> Result<Box<dyn ReadAt>> {
+        Ok(Box::new(io::ForeignReadAt(call!(self.open(&cx.0, RStr::from_str(name)))?)))
+    }
+    fn delete(&self, name: &str, cx: &Cx) -> Result<()> {
+        call!(self.delete(&cx.0, RStr::from_str(name)))
+    }
+    fn probe(&self, cx: &Cx) -> Result<()> {
+        call!(self.probe(&cx.0))
+    }
+}
+
+struct ForeignUpload(AbiUpload);
+
+impl Upload for ForeignUpload {
+    fn write(&mut self, bytes: &[u8], cx: &Cx) -> Result<()> {
+        call!(self.write(&cx.0, RSlice::from_slice(bytes)))
+    }
+    fn prepare(&mut self, cx: &Cx) -> Result<String> {
+        Ok(call!(self.prepare(&cx.0))?.into_string())
+    }
+    fn abort(&mut self, cx: &Cx) -> Result<()> {
+        call!(self.abort(&cx.0))
+    }
+}

@@ -1,0 +1,33 @@
+//! The boundary itself: safe traits on one side, function tables on the other, in both directions.
+//! It must not know what an engine, a format or a store does; every unsafe line of the SDK is in this folder.
+#![allow(unsafe_code, reason = "the ABI folder: raw pointers become safe types here")]
+
+mod arrow_ffi;
+pub mod connector;
+pub mod cx;
+mod export_format;
+mod export_source;
+mod export_store;
+mod foreign_format;
+mod foreign_source;
+mod foreign_store;
+mod guard;
+mod io;
+pub mod register;
+pub mod telemetry;
+
+pub use connector::{Connector, FormatHandle, Origin, Trust};
+
+use crate::{ErrorKind, PluginError, Result};
+
+fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| PluginError::new(ErrorKind::Internal, "wire.json", e))
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| PluginError::new(ErrorKind::Internal, "wire.json", e))
+}
+
+fn lift<T>(result: rivet_plugin_abi::AbiResult<T>) -> Result<T> {
+    result.into_result().map_err(PluginError::from_abi)
+}

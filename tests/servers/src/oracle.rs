@@ -1,0 +1,105 @@
+//! Independent readers of what we write: DuckDB and pyarrow in a Python environment of the cache.
+//! Must not know any crate of ours that reads or writes a file.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::{Cache, command};
+
+/// The pinned packages. DuckDB needs pytz to return a timestamp with time zone.
+const PACKAGES: [&str; 3] = ["duckdb==1.5.5", "pyarrow==26.0.1", "pytz==2026.6"];
+
+const DUCKDB_SCRIPT: &str = r#"
+import duckdb, json, math, sys
+
+def plain(v):
+    if isinstance(v, dict):
+        return {k if isinstance(k, str) else str(k): plain(x) for k, x in v.items()}
+    if isinstance(v, (list, tuple)):
+        return [plain(x) for x in v]
+    if isinstance(v, float) and not math.isfinite(v):
+        return str(v)
+    if isinstance(v, (bytes, bytearray)):
+        return v.hex()
+    return v
+
+con = duckdb.connect(config={"autoinstall_known_extensions": "false"})
+con.execute("SET TimeZone = 'UTC'")
+cur = con.execute(sys.argv[1])
+names = [d[0] for d in cur.description]
+while row := cur.fetchone():
+    print(json.dumps({n: plain(v) for n, v in zip(names, row)}, default=str, ensure_ascii=False))
+"#;
+
+const SCHEMA_SCRIPT: &str = r#"
+import pyarrow.parquet, sys
+for field in pyarrow.parquet.read_schema(sys.argv[1]):
+    print(f"{field.name}: {field.type}" + ("" if field.nullable else " not null"))
+"#;
+
+/// The Python interpreter of the oracle environment, which is installed on first use (about ten seconds).
+///
+/// # Errors
+/// When Python 3 or its packages cannot be installed.
+pub fn python() -> Result<PathBuf> {
+    let name = format!("oracle-{}", PACKAGES.join("-").replace("==", "-"));
+    let dir = Cache::open()?.install(&name, install)?;
+    Ok(dir.join("bin").join("python"))
+}
+
+/// Runs a Python script and returns what it printed; `args` are its `sys.argv[1:]`.
+///
+/// # Errors
+/// When the script fails; the error carries its standard error.
+pub fn run(script: &str, args: &[&str]) -> Result<String> {
+    let mut command = Command::new(python()?);
+    command
+        .env("PYTHONIOENCODING", "utf-8")
+        .env("TZ", "UTC")
+        .arg("-")
+        .args(args);
+    command::output(&mut command, script).context("run an oracle script")
+}
+
+/// Runs a query in DuckDB (time zone UTC) and returns one JSON object a line and row, keyed by column name.
+///
+/// Numbers, booleans, strings, lists and structs are JSON; bytes are hexadecimal; decimals, dates, times, timestamps, UUIDs and
+/// floats that are not finite are strings as Python prints them (timestamps to the microsecond: cast to VARCHAR for more).
+///
+/// # Errors
+/// When DuckDB refuses the query or cannot read a file.
+pub fn duckdb(sql: &str) -> Result<String> {
+    run(DUCKDB_SCRIPT, &[sql]).with_context(|| format!("query DuckDB with {sql:?}"))
+}
+
+/// The Arrow schema that pyarrow sees in a Parquet file: one line `name: type` a column, with ` not null` when it is required.
+///
+/// # Errors
+/// When pyarrow cannot read the file.
+pub fn pyarrow_schema(path: &Path) -> Result<String> {
+    let text = path.to_str().context("read a path that is not UTF-8")?;
+    run(SCHEMA_SCRIPT, &[text]).with_context(|| format!("read the schema of {text} with pyarrow"))
+}
+
+fn install(dir: &Path) -> Result<()> {
+    let can_make = command::output(
+        Command::new("python3").args(["-c", "import ensurepip, venv"]),
+        "",
+    );
+    if can_make.is_err() {
+        command::apt_install(&["python3", "python3-venv"])?;
+    }
+    command::output(
+        Command::new("python3").args(["-m", "venv"]).arg(dir),
+        "",
+    )
+    .context("make a Python environment")?;
+    let mut pip = Command::new(dir.join("bin").join("python"));
+    pip.args(["-m", "pip", "install", "--quiet", "--no-input"])
+        .arg("--disable-pip-version-check")
+        .args(PACKAGES);
+    command::output(&mut pip, "").context("install with pip; is the package index reachable?")?;
+    Ok(())
+}
