@@ -30,11 +30,8 @@ impl Cache {
     /// # Errors
     /// When the folder cannot be created.
     pub fn at(dir: &Path) -> Result<Self> {
-        fs::create_dir_all(dir)
-            .with_context(|| format!("create the cache folder {}", dir.display()))?;
-        let dir = dir
-            .canonicalize()
-            .with_context(|| format!("resolve the cache folder {}", dir.display()))?;
+        fs::create_dir_all(dir).with_context(|| format!("create the cache folder {}", dir.display()))?;
+        let dir = dir.canonicalize().with_context(|| format!("resolve the cache folder {}", dir.display()))?;
         Ok(Self { dir })
     }
 
@@ -58,8 +55,7 @@ impl Cache {
         remove_dir(&partial)?;
         fs::create_dir(&partial).with_context(|| format!("create {}", partial.display()))?;
         make(&partial).with_context(|| format!("install {name} into the test cache"))?;
-        fs::rename(&partial, &done)
-            .with_context(|| format!("rename {} to {}", partial.display(), done.display()))?;
+        fs::rename(&partial, &done).with_context(|| format!("rename {} to {}", partial.display(), done.display()))?;
         Ok(done)
     }
 
@@ -70,8 +66,7 @@ impl Cache {
     pub fn lock(&self, name: &str) -> Result<File> {
         let path = self.dir.join(format!("{name}.lock"));
         let file = File::create(&path).with_context(|| format!("open {}", path.display()))?;
-        file.lock()
-            .with_context(|| format!("lock {}", path.display()))?;
+        file.lock().with_context(|| format!("lock {}", path.display()))?;
         Ok(file)
     }
 }
@@ -85,11 +80,7 @@ pub(crate) fn data_dir(prefix: &str) -> Result<(PathBuf, File)> {
     fs::create_dir_all(&root).with_context(|| format!("create {}", root.display()))?;
     let root = root.canonicalize().context("resolve the data folder")?;
     remove_orphans(&root);
-    let dir = root.join(format!(
-        "{prefix}-{}-{}",
-        std::process::id(),
-        random_hex(4)?
-    ));
+    let dir = root.join(format!("{prefix}-{}-{}", std::process::id(), random_hex(4)?));
     fs::create_dir(&dir).with_context(|| format!("create {}", dir.display()))?;
     let owner = File::create(dir.join("owner.lock")).context("create the owner lock")?;
     owner.lock().context("lock the owner lock")?;
@@ -110,9 +101,7 @@ pub(crate) fn remove_dir(dir: &Path) -> Result<()> {
 pub(crate) fn random_hex(n_bytes: usize) -> Result<String> {
     use std::io::Read;
     let mut bytes = vec![0; n_bytes];
-    File::open("/dev/urandom")
-        .and_then(|mut f| f.read_exact(&mut bytes))
-        .context("read /dev/urandom")?;
+    File::open("/dev/urandom").and_then(|mut f| f.read_exact(&mut bytes)).context("read /dev/urandom")?;
     Ok(bytes.iter().map(|b| format!("{b:02x}")).collect())
 }
 
@@ -140,9 +129,6 @@ fn is_owned(dir: &Path) -> bool {
 
 fn services_dir() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let workspace = here
-        .ancestors()
-        .nth(2)
-        .expect("this crate lies two folders below the workspace root");
+    let workspace = here.ancestors().nth(2).expect("this crate lies two folders below the workspace root");
     workspace.join("target").join("services")
 }

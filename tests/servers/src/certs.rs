@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    date_time_ymd,
 };
 
 /// Which certificate a server presents.
@@ -46,9 +46,7 @@ impl Certs {
     /// Writes all certificates into `dir`; the client certificate is for the role `client_name`.
     pub(crate) fn write(dir: &Path, client_name: &str) -> Result<Self> {
         std::fs::create_dir(dir).with_context(|| format!("create {}", dir.display()))?;
-        let certs = Self {
-            dir: dir.to_owned(),
-        };
+        let certs = Self { dir: dir.to_owned() };
         let ca = certs.ca("ca", "rivet test CA")?;
         let other = certs.ca("other-ca", "unrelated test CA")?;
         let local = ["localhost".to_owned(), "127.0.0.1".to_owned()];
@@ -66,7 +64,7 @@ impl Certs {
         Ok(certs)
     }
 
-    pub(crate) fn ca(&self, file: &str, name: &str) -> Result<Issuer<'static, KeyPair>> {
+    fn ca(&self, file: &str, name: &str) -> Result<Issuer<'static, KeyPair>> {
         let mut params = CertificateParams::new(Vec::new()).context("describe a CA")?;
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -77,16 +75,9 @@ impl Certs {
         Ok(Issuer::new(params, key))
     }
 
-    fn leaf(
-        &self,
-        file: &str,
-        params: CertificateParams,
-        issuer: &Issuer<'static, KeyPair>,
-    ) -> Result<()> {
+    fn leaf(&self, file: &str, params: CertificateParams, issuer: &Issuer<'static, KeyPair>) -> Result<()> {
         let key = KeyPair::generate().context("make a key")?;
-        let cert = params
-            .signed_by(&key, issuer)
-            .with_context(|| format!("sign the certificate {file}"))?;
+        let cert = params.signed_by(&key, issuer).with_context(|| format!("sign the certificate {file}"))?;
         write_private(&self.pem(file), &cert.pem())?;
         write_private(&self.key(file), &key.serialize_pem())
     }
@@ -115,9 +106,7 @@ fn server(names: &[String]) -> Result<CertificateParams> {
 
 fn leaf_params(names: &[String], common_name: &str) -> Result<CertificateParams> {
     let mut params = CertificateParams::new(names).context("describe a certificate")?;
-    params
-        .distinguished_name
-        .push(DnType::CommonName, common_name);
+    params.distinguished_name.push(DnType::CommonName, common_name);
     params.is_ca = IsCa::ExplicitNoCa;
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

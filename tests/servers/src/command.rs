@@ -33,11 +33,7 @@ pub(crate) fn output(command: &mut Command, stdin: &str) -> Result<String> {
     if !status.success() {
         let stderr = String::from_utf8_lossy(&stderr);
         let tail = String::from_utf8_lossy(&stdout);
-        let said = if stderr.trim().is_empty() {
-            tail
-        } else {
-            stderr
-        };
+        let said = if stderr.trim().is_empty() { tail } else { stderr };
         bail!("{program} ended with {status}: {}", said.trim_end());
     }
     String::from_utf8(stdout).with_context(|| format!("read the output of {program} as UTF-8"))
@@ -46,9 +42,7 @@ pub(crate) fn output(command: &mut Command, stdin: &str) -> Result<String> {
 /// The first file called `name` in the folders of PATH.
 pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|dir| dir.join(name))
-        .find(|file| file.is_file())
+    std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file())
 }
 
 /// Whether this process runs as root.
@@ -67,10 +61,7 @@ pub(crate) fn apt_install(packages: &[&str]) -> Result<()> {
     let _lock = Cache::open()?.lock("apt")?;
     let apt = |args: &[&str]| {
         let mut command = Command::new("apt-get");
-        command
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .args(["-o", "DPkg::Lock::Timeout=300", "-q", "-y"])
-            .args(args);
+        command.env("DEBIAN_FRONTEND", "noninteractive").args(["-o", "DPkg::Lock::Timeout=300", "-q", "-y"]).args(args);
         output(&mut command, "").with_context(|| format!("install {wanted} with apt-get"))
     };
     apt(&["update"])?;

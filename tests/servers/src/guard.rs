@@ -5,7 +5,7 @@
 //! *thread* that started the child ends, and every test is a thread. The server itself has one, for the death of the guard.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -40,11 +40,14 @@ pub(crate) struct Guard {
 
 impl Guard {
     /// Starts `server` (program and arguments) under a guard that removes `dirs` at the end; its output is appended to `log`.
-    pub(crate) fn spawn(dirs: [&Path; 2], log: &Path, server: &[OsString]) -> Result<Self> {
+    /// `prefix`: see [`not_as_root`].
+    pub(crate) fn spawn(dirs: [&Path; 2], log: &Path, prefix: &[OsString], server: &[OsString]) -> Result<Self> {
         let mut shell = Command::new("sh")
             .args(["-c", include_str!("guard.sh"), "rivet-guard"])
             .args(dirs)
             .arg(log)
+            .args(prefix)
+            // Inside the prefix: a program that gains rights on its way loses the signal.
             .args(["setpriv", "--pdeathsig", "INT", "--"])
             .args(server)
             // Away from the terminal's Ctrl-C, which would end the guard before it has stopped the server.
@@ -57,18 +60,9 @@ impl Guard {
         let stdin = shell.stdin.take();
         let stdout = shell.stdout.take().expect("stdout is piped above");
         let mut line = String::new();
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .context("read the server's process id")?;
-        let server_pid = line
-            .trim()
-            .parse()
-            .context("read the server's process id")?;
-        Ok(Self {
-            shell,
-            stdin,
-            server_pid,
-        })
+        BufReader::new(stdout).read_line(&mut line).context("read the server's process id")?;
+        let server_pid = line.trim().parse().context("read the server's process id")?;
+        Ok(Self { shell, stdin, server_pid })
     }
 
     /// The server's process id.
@@ -95,10 +89,13 @@ impl Guard {
             words.push_str("keep\n");
         }
         let mut stdin = self.stdin.take().expect("only end takes it");
-        stdin
-            .write_all(words.as_bytes())
-            .context("tell the guard to stop the server")?;
-        drop(stdin);
+        // A guard that somebody killed has taken the server with it.
+        match stdin.write_all(words.as_bytes()) {
+            Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+                return Err(e).context("tell the guard to stop the server");
+            }
+            _ => drop(stdin),
+        }
         self.shell.wait().context("wait for the guard")?;
         Ok(())
     }

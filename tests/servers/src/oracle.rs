@@ -55,11 +55,7 @@ pub fn python() -> Result<PathBuf> {
 /// When the script fails; the error carries its standard error.
 pub fn run(script: &str, args: &[&str]) -> Result<String> {
     let mut command = Command::new(python()?);
-    command
-        .env("PYTHONIOENCODING", "utf-8")
-        .env("TZ", "UTC")
-        .arg("-")
-        .args(args);
+    command.env("PYTHONIOENCODING", "utf-8").env("TZ", "UTC").arg("-").args(args);
     command::output(&mut command, script).context("run an oracle script")
 }
 
@@ -84,22 +80,13 @@ pub fn pyarrow_schema(path: &Path) -> Result<String> {
 }
 
 fn install(dir: &Path) -> Result<()> {
-    let can_make = command::output(
-        Command::new("python3").args(["-c", "import ensurepip, venv"]),
-        "",
-    );
+    let can_make = command::output(Command::new("python3").args(["-c", "import ensurepip, venv"]), "");
     if can_make.is_err() {
         command::apt_install(&["python3", "python3-venv"])?;
     }
-    command::output(
-        Command::new("python3").args(["-m", "venv"]).arg(dir),
-        "",
-    )
-    .context("make a Python environment")?;
+    command::output(Command::new("python3").args(["-m", "venv"]).arg(dir), "").context("make a Python environment")?;
     let mut pip = Command::new(dir.join("bin").join("python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--no-input"])
-        .arg("--disable-pip-version-check")
-        .args(PACKAGES);
+    pip.args(["-m", "pip", "install", "--quiet", "--no-input"]).arg("--disable-pip-version-check").args(PACKAGES);
     command::output(&mut pip, "").context("install with pip; is the package index reachable?")?;
     Ok(())
 }

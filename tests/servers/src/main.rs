@@ -1,0 +1,75 @@
+//! The command line of the test servers: install everything, or run one server until told to stop.
+//! Must not know how anything is installed or started.
+
+use std::io::{Read, Write};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use rivet_test_servers::{oracle, postgres};
+
+const USAGE: &str = "\
+usage: rivet-test-servers install
+       rivet-test-servers run postgres [--major 12..18]
+
+install   installs every server and tool that the tests use into the test cache
+run       starts one server, prints one line of JSON about it, and stops it when standard input ends, or on SIGINT or SIGTERM
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match args.as_slice() {
+        ["install"] => install(),
+        ["run", "postgres"] => run_postgres(postgres::DEFAULT_MAJOR),
+        ["run", "postgres", "--major", major] => {
+            major.parse().with_context(|| format!("read the major version {major:?}")).and_then(run_postgres)
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("rivet-test-servers: failed to {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn install() -> Result<()> {
+    for major in postgres::MAJORS {
+        println!("postgres {major}: {}", postgres::install(major)?.display());
+    }
+    println!("psql: {}", postgres::find_psql()?.display());
+    println!("oracle python: {}", oracle::python()?.display());
+    Ok(())
+}
+
+/// A signal simply ends this process: the server's guard then stops the server and removes its data.
+fn run_postgres(major: u32) -> Result<()> {
+    if !postgres::MAJORS.contains(&major) {
+        bail!("run PostgreSQL {major}: only the versions 12 to 18 are known");
+    }
+    let server = postgres::Postgres::start(postgres::PostgresOptions { major, ..Default::default() })?;
+    let about = serde_json::json!({
+        "url": server.url("postgres"),
+        "host": server.host(),
+        "port": server.port(),
+        "password": server.password(),
+        "pid": server.pid(),
+        "dir": server.dir(),
+        "log_file": server.log_file(),
+        "socket_dir": server.socket_dir(),
+        "ca_file": server.ca_file(),
+        "other_ca_file": server.other_ca_file(),
+        "client_cert": server.client_cert(),
+        "client_key": server.client_key(),
+    });
+    let mut stdout = std::io::stdout();
+    writeln!(stdout, "{about}").and_then(|()| stdout.flush()).context("print the server's description")?;
+    let mut ignored = [0; 256];
+    while std::io::stdin().read(&mut ignored).context("read standard input")? > 0 {}
+    server.stop()
+}
