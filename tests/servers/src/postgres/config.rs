@@ -87,3 +87,23 @@ pub(super) fn is_ready(pid_file: &Path) -> bool {
 fn path_list(path: &Path) -> String {
     format!("\"{}\"", path.display().to_string().replace('"', "\"\""))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_path_moves_the_socket_to_the_temporary_folder() {
+        let short = std::env::temp_dir().join(format!("rivet-{}", std::process::id()));
+        let long = short.join("x".repeat(100));
+        fs::create_dir_all(&long).expect("a folder");
+        for dir in [&short, &long] {
+            let socket_dir = make_socket_dir(dir).expect("a folder");
+            assert_eq!(socket_dir.starts_with(dir), dir == &short);
+            std::os::unix::net::UnixListener::bind(socket_dir.join(".s.PGSQL.65535"))
+                .expect("the path is short enough");
+            fs::remove_dir_all(socket_dir).expect("our folder");
+        }
+        fs::remove_dir_all(short).expect("our folder");
+    }
+}
