@@ -235,6 +235,9 @@ pub struct Estimate {
 pub struct SplitRequest {
     /// What to cut.
     pub relation: Relation,
+    /// Cut only this split, which the same plugin made before, into smaller ones.
+    #[serde(default)]
+    pub within: Option<Split>,
     /// Splits wanted, at least 1; the engine may return fewer, or a few more.
     pub n_splits: usize,
 }

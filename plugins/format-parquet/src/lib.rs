@@ -1,1 +1,52 @@
-//! placeholder
+//! Parquet as a format: writes parts in bounded memory and reads them back.
+//! It must not know where bytes go, nor what an export, a run or a manifest is.
+#![forbid(unsafe_code)]
+
+mod inspect;
+mod options;
+mod writer;
+
+use rivet_plugin_api::{
+    BatchStream, BatchWriter, ByteSink, FieldMapping, Format, FormatCapabilities, ReadAt, Result, SchemaRef,
+    WriterSettings,
+};
+
+pub use options::ParquetOptions;
+
+/// The `parquet` format with its options.
+pub struct Parquet {
+    options: ParquetOptions,
+}
+
+impl Format for Parquet {
+    const NAME: &'static str = "parquet";
+    type Options = ParquetOptions;
+
+    fn capabilities() -> FormatCapabilities {
+        FormatCapabilities { extension: "parquet".to_owned(), readable: true }
+    }
+
+    fn open(options: ParquetOptions) -> Result<Self> {
+        options.compression()?;
+        Ok(Self { options })
+    }
+
+    fn map(&self, schema: &SchemaRef) -> Result<Vec<FieldMapping>> {
+        Ok(inspect::map(schema))
+    }
+
+    fn writer(
+        &self,
+        schema: SchemaRef,
+        settings: WriterSettings,
+        sink: Box<dyn ByteSink>,
+    ) -> Result<Box<dyn BatchWriter>> {
+        Ok(Box::new(writer::Writer::start(schema, &self.options, &settings, sink)?))
+    }
+
+    fn reader(&self, part: Box<dyn ReadAt>) -> Result<Box<dyn BatchStream>> {
+        inspect::reader(part)
+    }
+}
+
+rivet_plugin_api::plugin!(format: Parquet);
