@@ -1,0 +1,146 @@
+//! One column under construction: takes fields of its wire form, and becomes an Arrow array.
+//! It must not know when a batch is full.
+
+use arrow_array::ArrayRef;
+use arrow_schema::DataType;
+
+use super::fault::Fault;
+use super::numeric::Numeric;
+use super::temporal::{date32, time64_us, timestamp_us};
+use super::uuid::{TEXT_BYTES, uuid_text};
+use super::validity::Validity;
+use super::values::Values;
+use crate::types::Wire;
+
+/// What is left of a tuple.
+#[derive(Debug)]
+pub(super) struct TupleReader<'a> {
+    /// Bytes that are not read yet.
+    pub(super) rest: &'a [u8],
+    /// Bytes of varying length that its fields took in Arrow.
+    pub(super) n_var_bytes: usize,
+}
+
+impl<'a> TupleReader<'a> {
+    #[inline]
+    fn take<const N: usize>(&mut self) -> Result<&'a [u8; N], Fault> {
+        let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(Fault::Length)?;
+        self.rest = rest;
+        Ok(head)
+    }
+
+    /// The field of a type of fixed width.
+    #[inline]
+    fn fixed<const N: usize>(&mut self, n_bytes: usize) -> Result<&'a [u8; N], Fault> {
+        if n_bytes == N { self.take::<N>() } else { Err(Fault::Length) }
+    }
+
+    /// The field.
+    #[inline]
+    fn varying(&mut self, n_bytes: usize) -> Result<&'a [u8], Fault> {
+        let (field, rest) = self.rest.split_at_checked(n_bytes).ok_or(Fault::Length)?;
+        self.rest = rest;
+        Ok(field)
+    }
+
+    /// All that is left, of which the field is the start: short copies of fixed width may read on behind it.
+    #[inline]
+    fn running_on(&mut self, n_bytes: usize) -> Result<&'a [u8], Fault> {
+        let all = self.rest;
+        self.varying(n_bytes)?;
+        Ok(all)
+    }
+}
+
+/// Values, validity and type of a column.
+#[derive(Debug)]
+pub(super) struct ColumnBuilder {
+    values: Values,
+    validity: Validity,
+    nullable: bool,
+    data_type: DataType,
+}
+
+impl ColumnBuilder {
+    /// A builder with room for `n_rows` rows; none when the wire form cannot become this Arrow type.
+    pub(super) fn new(wire: Wire, data_type: &DataType, nullable: bool, n_rows: usize) -> Option<Self> {
+        let mut values = Values::new(wire, data_type)?;
+        values.make_room(n_rows);
+        Some(Self { values, validity: Validity::default(), nullable, data_type: data_type.clone() })
+    }
+
+    /// Takes the next field of a tuple.
+    #[inline]
+    pub(super) fn push(&mut self, tuple: &mut TupleReader<'_>) -> Result<(), Fault> {
+        let n_bytes = match usize::try_from(i32::from_be_bytes(*tuple.take()?)) {
+            Ok(n_bytes) => n_bytes,
+            Err(_) => return self.push_null(),
+        };
+        match &mut self.values {
+            Values::Int8(v) => v.push(i64::from_be_bytes(*tuple.fixed(n_bytes)?)),
+            Values::Int4(v) => v.push(i32::from_be_bytes(*tuple.fixed(n_bytes)?)),
+            Values::Int2(v) => v.push(i16::from_be_bytes(*tuple.fixed(n_bytes)?)),
+            Values::Oid(v) => v.push(u32::from_be_bytes(*tuple.fixed(n_bytes)?).into()),
+            Values::Float4(v) => v.push(f32::from_be_bytes(*tuple.fixed(n_bytes)?)),
+            Values::Float8(v) => v.push(f64::from_be_bytes(*tuple.fixed(n_bytes)?)),
+            Values::Bool(v) => match *tuple.fixed(n_bytes)? {
+                [bit @ 0..=1] => v.push(bit == 1),
+                _ => return Err(Fault::Malformed),
+            },
+            Values::Decimal128(v, decimal) => v.push(decimal.decode(tuple.running_on(n_bytes)?, n_bytes)?),
+            Values::Decimal256(v, decimal) => v.push(decimal.decode(tuple.varying(n_bytes)?)?),
+            Values::Text(v) | Values::Binary(v) => {
+                v.push(tuple.running_on(n_bytes)?, n_bytes)?;
+                tuple.n_var_bytes += n_bytes;
+            }
+            Values::Date(v) => v.push(date32(i32::from_be_bytes(*tuple.fixed(n_bytes)?))?),
+            Values::Timestamp(v) => v.push(timestamp_us(i64::from_be_bytes(*tuple.fixed(n_bytes)?))?),
+            Values::Time(v) => v.push(time64_us(i64::from_be_bytes(*tuple.fixed(n_bytes)?))?),
+            Values::Uuid(v) => v.push(*tuple.fixed(n_bytes)?),
+            Values::UuidText(v) => {
+                v.push(&uuid_text(tuple.fixed(n_bytes)?), TEXT_BYTES)?;
+                tuple.n_var_bytes += TEXT_BYTES;
+            }
+            Values::Jsonb(v) => {
+                let [1, json @ ..] = tuple.varying(n_bytes)? else { return Err(Fault::Malformed) };
+                v.push(json, json.len())?;
+                tuple.n_var_bytes += json.len();
+            }
+            Values::NumericText(v) => {
+                let before = v.bytes.len();
+                Numeric::parse(tuple.varying(n_bytes)?)?.write_text(&mut v.bytes);
+                v.end_value()?;
+                tuple.n_var_bytes += v.bytes.len() - before;
+            }
+        }
+        Ok(())
+    }
+
+    fn push_null(&mut self) -> Result<(), Fault> {
+        if !self.nullable {
+            return Err(Fault::Null);
+        }
+        self.validity.set_null(self.values.len());
+        self.values.push_default()
+    }
+
+    /// Takes back what was pushed beyond the first `n_rows` rows, at most one row.
+    pub(super) fn truncate(&mut self, n_rows: usize) {
+        self.validity.forget(n_rows);
+        self.values.truncate(n_rows);
+    }
+
+    /// Bits that a row takes in Arrow, without values of varying length.
+    pub(super) fn fixed_bits(&self) -> usize {
+        self.values.fixed_bits() + usize::from(self.nullable)
+    }
+
+    /// The array of all values; starts anew with room for `n_rows`.
+    ///
+    /// # Errors
+    /// The row, 0-based, of the first text that is not UTF-8.
+    pub(super) fn take(&mut self, n_rows: usize) -> Result<ArrayRef, usize> {
+        let nulls = self.validity.take(self.values.len());
+        self.values.take(&self.data_type, nulls, n_rows)
+    }
+}

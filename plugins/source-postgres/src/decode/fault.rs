@@ -1,0 +1,83 @@
+//! Why a field or a tuple cannot be decoded, and how that reads to the user.
+//! It must not know the layout of any type.
+
+use rivet_plugin_api::{ErrorKind, PluginError};
+
+/// Why a field cannot be decoded. Small and free of text, so that the way of the good values stays short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The tuple ends inside a field, or the field has another length than its type.
+    Length,
+    /// The bytes of the field are not of its type.
+    Malformed,
+    /// NaN in a decimal column.
+    NotANumber,
+    /// An infinite numeric in a decimal column.
+    InfiniteNumber,
+    /// More digits than the column has, before or after the point.
+    TooManyDigits,
+    /// An infinite date or timestamp.
+    InfiniteTime,
+    /// A timestamp beyond the range of µs since 1970 in 64 bits, or a date beyond days in 32.
+    TimeOverflow,
+    /// `24:00:00`.
+    EndOfDay,
+    /// Text that is not UTF-8.
+    NotUtf8,
+    /// A NULL in a column that was described as NOT NULL.
+    Null,
+    /// The values of one column and batch exceed 2 GiB.
+    BatchTooLong,
+}
+
+impl Fault {
+    /// The error for a value. `row` counts from 1 over the whole stream.
+    #[cold]
+    pub(super) fn into_error(self, column: &str, row: u64) -> PluginError {
+        let at = |what: &str| format!("column \"{column}\" in row {row} {what}");
+        let value = |what: &str| {
+            PluginError::new(ErrorKind::Data, "postgres.value", at(what))
+                .hint(format!("export it as text: use `query:` with CAST({} AS text)", quoted(column)))
+        };
+        let error = match self {
+            Self::NotANumber => value("holds NaN, which has no place in a decimal column"),
+            Self::InfiniteNumber => value("holds an infinite number, which has no place in a decimal column"),
+            Self::TooManyDigits => value("holds more digits than its type declares"),
+            Self::InfiniteTime => value("holds infinity, which has no place in a date or timestamp column"),
+            Self::TimeOverflow => value("holds a date or time beyond the range of its arrow type"),
+            Self::EndOfDay => value("holds 24:00:00, which has no place in a time column"),
+            Self::NotUtf8 => {
+                PluginError::new(ErrorKind::Data, "postgres.value", at("holds text that is not valid utf-8"))
+                    .hint(format!("export it as bytes: use `query:` with convert_to({}, 'SQL_ASCII')", quoted(column)))
+            }
+            Self::Null => PluginError::new(
+                ErrorKind::Schema,
+                "postgres.unexpected_null",
+                at("is NULL although the column was described as NOT NULL"),
+            )
+            .hint("the constraint changed since the table was described: run the export again"),
+            Self::BatchTooLong => {
+                PluginError::new(ErrorKind::Data, "postgres.value", at("does not fit into a batch of 2 GiB"))
+                    .hint("lower the batch size, or leave the column out")
+            }
+            Self::Length => protocol(at("has another length than its type")),
+            Self::Malformed => protocol(at("is not in the binary form of its type")),
+        };
+        error.detail("column", column).detail("row", row)
+    }
+}
+
+/// The error for a tuple whose shape is not what was asked for. `row` counts from 1 over the whole stream.
+#[cold]
+pub(super) fn bad_tuple(what: &str, row: u64) -> PluginError {
+    protocol(format!("the server's row {row} {what}")).detail("row", row)
+}
+
+fn protocol(message: String) -> PluginError {
+    PluginError::new(ErrorKind::Internal, "postgres.protocol", message)
+}
+
+/// A column name as SQL writes it.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

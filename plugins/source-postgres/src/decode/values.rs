@@ -1,0 +1,188 @@
+//! The values of one column, in the memory layout of Arrow, and their way into an array.
+//! It must not know wire forms beyond which Arrow types each can become.
+
+use std::sync::Arc;
+
+use arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type,
+    Int64Type, Time64MicrosecondType, TimestampMicrosecondType,
+};
+use arrow_array::{ArrayRef, BooleanArray, FixedSizeBinaryArray, PrimitiveArray};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer, i256};
+use arrow_schema::{DataType, TimeUnit};
+
+use super::decimal::{Decimal128, Decimal256};
+use super::fault::Fault;
+use super::varlen::{VarLen, fitted};
+use crate::types::Wire;
+
+/// Values of a column, one variant for each pair of wire form and Arrow type.
+#[derive(Debug)]
+pub(super) enum Values {
+    Bool(Vec<bool>),
+    Int2(Vec<i16>),
+    Int4(Vec<i32>),
+    Int8(Vec<i64>),
+    Oid(Vec<i64>),
+    Float4(Vec<f32>),
+    Float8(Vec<f64>),
+    Decimal128(Vec<i128>, Decimal128),
+    Decimal256(Vec<i256>, Decimal256),
+    NumericText(VarLen),
+    Text(VarLen),
+    Jsonb(VarLen),
+    Binary(VarLen),
+    UuidText(VarLen),
+    Uuid(Vec<[u8; 16]>),
+    Date(Vec<i32>),
+    Time(Vec<i64>),
+    Timestamp(Vec<i64>),
+}
+
+/// What all variants can do.
+pub(super) trait Store: Sized {
+    /// Values so far.
+    fn len(&self) -> usize;
+    /// Appends what stands in the place of a NULL.
+    fn push_default(&mut self) -> Result<(), Fault>;
+    /// Keeps the first `n_rows` values.
+    fn truncate(&mut self, n_rows: usize);
+    /// Hands the values out and starts anew with room for `n_rows` like them.
+    fn renew(&mut self, n_rows: usize) -> Self;
+}
+
+impl<T: Default> Store for Vec<T> {
+    fn len(&self) -> usize {
+        self.len()
+    }
+    fn push_default(&mut self) -> Result<(), Fault> {
+        self.push(T::default());
+        Ok(())
+    }
+    fn truncate(&mut self, n_rows: usize) {
+        self.truncate(n_rows);
+    }
+    fn renew(&mut self, n_rows: usize) -> Self {
+        fitted(std::mem::replace(self, Self::with_capacity(n_rows)))
+    }
+}
+
+/// Evaluates an expression with `$v` as the store of any variant.
+macro_rules! with_store {
+    ($values:expr, $v:ident => $body:expr) => {
+        match $values {
+            Values::Bool($v) => $body,
+            Values::Int2($v) => $body,
+            Values::Int4($v) | Values::Date($v) => $body,
+            Values::Int8($v) | Values::Oid($v) | Values::Time($v) | Values::Timestamp($v) => $body,
+            Values::Float4($v) => $body,
+            Values::Float8($v) => $body,
+            Values::Decimal128($v, _) => $body,
+            Values::Decimal256($v, _) => $body,
+            Values::Uuid($v) => $body,
+            Values::NumericText($v)
+            | Values::Text($v)
+            | Values::Jsonb($v)
+            | Values::Binary($v)
+            | Values::UuidText($v) => $body,
+        }
+    };
+}
+
+impl Values {
+    /// An empty column; none when the wire form cannot become this Arrow type.
+    pub(super) fn new(wire: Wire, data_type: &DataType) -> Option<Self> {
+        Some(match (wire, data_type) {
+            (Wire::Bool, DataType::Boolean) => Self::Bool(Vec::new()),
+            (Wire::Int2, DataType::Int16) => Self::Int2(Vec::new()),
+            (Wire::Int4, DataType::Int32) => Self::Int4(Vec::new()),
+            (Wire::Int8, DataType::Int64) => Self::Int8(Vec::new()),
+            (Wire::Oid, DataType::Int64) => Self::Oid(Vec::new()),
+            (Wire::Float4, DataType::Float32) => Self::Float4(Vec::new()),
+            (Wire::Float8, DataType::Float64) => Self::Float8(Vec::new()),
+            (Wire::Numeric, DataType::Decimal128(p, s)) => Self::Decimal128(Vec::new(), Decimal128::new(*p, *s)?),
+            (Wire::Numeric, DataType::Decimal256(p, s)) => Self::Decimal256(Vec::new(), Decimal256::new(*p, *s)?),
+            (Wire::Numeric, DataType::Utf8) => Self::NumericText(VarLen::new()),
+            (Wire::Text, DataType::Utf8) => Self::Text(VarLen::new()),
+            (Wire::Jsonb, DataType::Utf8) => Self::Jsonb(VarLen::new()),
+            (Wire::Bytea, DataType::Binary) => Self::Binary(VarLen::new()),
+            (Wire::Uuid, DataType::Utf8) => Self::UuidText(VarLen::new()),
+            (Wire::Uuid, DataType::FixedSizeBinary(16)) => Self::Uuid(Vec::new()),
+            (Wire::Date, DataType::Date32) => Self::Date(Vec::new()),
+            (Wire::Time, DataType::Time64(TimeUnit::Microsecond)) => Self::Time(Vec::new()),
+            (Wire::Timestamp, DataType::Timestamp(TimeUnit::Microsecond, _)) => Self::Timestamp(Vec::new()),
+            _ => return None,
+        })
+    }
+
+    /// Values so far.
+    pub(super) fn len(&self) -> usize {
+        with_store!(self, v => Store::len(v))
+    }
+
+    /// Appends what stands in the place of a NULL.
+    pub(super) fn push_default(&mut self) -> Result<(), Fault> {
+        with_store!(self, v => v.push_default())
+    }
+
+    /// Keeps the first `n_rows` values.
+    pub(super) fn truncate(&mut self, n_rows: usize) {
+        with_store!(self, v => Store::truncate(v, n_rows));
+    }
+
+    /// Makes room for `n_rows` values from the start.
+    pub(super) fn make_room(&mut self, n_rows: usize) {
+        with_store!(self, v => drop(v.renew(n_rows)));
+    }
+
+    /// Bits that a value takes, without those of varying length.
+    pub(super) fn fixed_bits(&self) -> usize {
+        match self {
+            Self::Bool(_) => 1,
+            Self::Int2(_) => 16,
+            Self::Int4(_) | Self::Float4(_) | Self::Date(_) => 32,
+            Self::Int8(_) | Self::Oid(_) | Self::Float8(_) | Self::Time(_) | Self::Timestamp(_) => 64,
+            Self::Decimal128(..) | Self::Uuid(_) => 128,
+            Self::Decimal256(..) => 256,
+            // The offset.
+            Self::NumericText(_) | Self::Text(_) | Self::Jsonb(_) | Self::Binary(_) | Self::UuidText(_) => 32,
+        }
+    }
+
+    /// The array of all values; starts anew with room for `n_rows`.
+    ///
+    /// # Errors
+    /// The row, 0-based, of the first text that is not UTF-8.
+    pub(super) fn take(&mut self, t: &DataType, nulls: Option<NullBuffer>, n_rows: usize) -> Result<ArrayRef, usize> {
+        Ok(match self {
+            Self::Bool(v) => {
+                let values = v.renew(n_rows);
+                Arc::new(BooleanArray::new(BooleanBuffer::from(values), nulls))
+            }
+            Self::Int2(v) => primitive::<Int16Type>(v.renew(n_rows), t, nulls),
+            Self::Int4(v) => primitive::<Int32Type>(v.renew(n_rows), t, nulls),
+            Self::Int8(v) | Self::Oid(v) => primitive::<Int64Type>(v.renew(n_rows), t, nulls),
+            Self::Float4(v) => primitive::<Float32Type>(v.renew(n_rows), t, nulls),
+            Self::Float8(v) => primitive::<Float64Type>(v.renew(n_rows), t, nulls),
+            Self::Decimal128(v, _) => primitive::<Decimal128Type>(v.renew(n_rows), t, nulls),
+            Self::Decimal256(v, _) => primitive::<Decimal256Type>(v.renew(n_rows), t, nulls),
+            Self::Date(v) => primitive::<Date32Type>(v.renew(n_rows), t, nulls),
+            Self::Time(v) => primitive::<Time64MicrosecondType>(v.renew(n_rows), t, nulls),
+            Self::Timestamp(v) => primitive::<TimestampMicrosecondType>(v.renew(n_rows), t, nulls),
+            Self::Uuid(v) => {
+                let bytes = Buffer::from_vec(v.renew(n_rows).into_flattened());
+                Arc::new(FixedSizeBinaryArray::new(16, bytes, nulls))
+            }
+            Self::Binary(v) => v.renew(n_rows).into_binary(nulls),
+            Self::NumericText(v) | Self::Text(v) | Self::Jsonb(v) | Self::UuidText(v) => {
+                return v.renew(n_rows).into_text(nulls);
+            }
+        })
+    }
+}
+
+fn primitive<T: ArrowPrimitiveType>(values: Vec<T::Native>, t: &DataType, nulls: Option<NullBuffer>) -> ArrayRef {
+    let array = PrimitiveArray::<T>::new(ScalarBuffer::from(values), nulls);
+    // Sets what the values do not carry: time zone, precision and scale.
+    Arc::new(array.with_data_type(t.clone()))
+}
