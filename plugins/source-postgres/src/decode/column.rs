@@ -72,10 +72,8 @@ impl ColumnBuilder {
     /// Takes the next field of a tuple.
     #[inline]
     pub(super) fn push(&mut self, tuple: &mut TupleReader<'_>) -> Result<(), Fault> {
-        let n_bytes = match usize::try_from(i32::from_be_bytes(*tuple.take()?)) {
-            Ok(n_bytes) => n_bytes,
-            Err(_) => return self.push_null(),
-        };
+        let n_bytes = i32::from_be_bytes(*tuple.take()?);
+        let Ok(n_bytes) = usize::try_from(n_bytes) else { return self.push_null(n_bytes) };
         match &mut self.values {
             Values::Int8(v) => v.push(i64::from_be_bytes(*tuple.fixed(n_bytes)?)),
             Values::Int4(v) => v.push(i32::from_be_bytes(*tuple.fixed(n_bytes)?)),
@@ -116,7 +114,10 @@ impl ColumnBuilder {
         Ok(())
     }
 
-    fn push_null(&mut self) -> Result<(), Fault> {
+    fn push_null(&mut self, n_bytes: i32) -> Result<(), Fault> {
+        if n_bytes != -1 {
+            return Err(Fault::Length);
+        }
         if !self.nullable {
             return Err(Fault::Null);
         }

@@ -6,6 +6,8 @@ mod decimal;
 mod fault;
 mod numeric;
 mod temporal;
+#[cfg(test)]
+mod tests;
 mod uuid;
 mod validity;
 mod values;
