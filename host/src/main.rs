@@ -1,2 +1,36 @@
-//! placeholder
-fn main() {}
+//! The `rivet` binary: from arguments to exit code.
+//! It must not know how an export is run, nor any plugin by name.
+#![forbid(unsafe_code)]
+
+mod builtin;
+mod cli;
+mod commands;
+mod exit;
+mod logging;
+mod plugins;
+mod progress;
+mod render;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::exit::Exit;
+
+fn main() -> ExitCode {
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            let _ = e.print();
+            // Help and version are answers; everything else is a usage error.
+            return if e.use_stderr() { Exit::Config.into() } else { Exit::Ok.into() };
+        }
+    };
+    logging::init(&cli.global);
+    let exit = match cli.command {
+        cli::Command::Run(args) => commands::run::run(&args, &cli.global),
+        cli::Command::Plugin { command } => commands::plugin::run(&command, &cli.global),
+        cli::Command::Demo(args) => commands::demo::run(&args, &cli.global),
+    };
+    exit.into()
+}

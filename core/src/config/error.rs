@@ -12,6 +12,13 @@ pub struct At {
     pub line: Option<u32>,
 }
 
+impl At {
+    /// Only a line.
+    pub(super) fn line(line: Option<u32>) -> Self {
+        Self { path: String::new(), line }
+    }
+}
+
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.path.is_empty() { "the config" } else { &self.path })?;
@@ -34,6 +41,155 @@ pub enum ConfigError {
         /// The system's reason.
         cause: String,
     },
+    /// The text is larger than any config should be.
+    #[error("the config is larger than {limit_bytes} bytes")]
+    TooLarge {
+        /// What is allowed, bytes.
+        limit_bytes: usize,
+    },
+    /// The text is not UTF-8.
+    #[error("{at} is not UTF-8")]
+    NotUtf8 {
+        /// Where.
+        at: At,
+    },
+    /// There is nothing in it.
+    #[error("the config is empty")]
+    Empty,
+    /// It is no YAML.
+    #[error("{at} is no valid YAML: {problem}")]
+    Syntax {
+        /// Where.
+        at: At,
+        /// The parser's reason; never a piece of the text.
+        problem: String,
+    },
+    /// There is more than one YAML document.
+    #[error("the config has more than one YAML document")]
+    ManyDocuments,
+    /// It goes beyond a limit that protects from files made to do harm.
+    #[error("{at} {what}")]
+    Limit {
+        /// Where.
+        at: At,
+        /// Which limit, completing "the config".
+        what: String,
+    },
+    /// A key stands twice in one block.
+    #[error("{at} is set twice")]
+    DuplicateKey {
+        /// The second one.
+        at: At,
+        /// Line of the first.
+        first_line: Option<u32>,
+    },
+    /// There is no such key.
+    #[error("unknown key {at}")]
+    UnknownKey {
+        /// Where; the path ends in the key.
+        at: At,
+        /// What to do instead, if anything comes to mind.
+        hint: Option<String>,
+    },
+    /// A key is needed.
+    #[error("{at} is missing")]
+    MissingKey {
+        /// Path of the key, line of the block that lacks it.
+        at: At,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// The value is of the wrong type.
+    #[error("{at} must be {expected}, not {found}")]
+    WrongType {
+        /// Where.
+        at: At,
+        /// What belongs there.
+        expected: String,
+        /// What type of value is there.
+        found: &'static str,
+    },
+    /// The value is of the right type, but not one that can be.
+    #[error("{at} {problem}")]
+    BadValue {
+        /// Where.
+        at: At,
+        /// The rest of the sentence; never the value.
+        problem: String,
+        /// What to do.
+        hint: Option<String>,
+    },
+    /// A variable has no value.
+    #[error("{at} needs the variable {variable}, which is not set{}", colon(message))]
+    UnsetVariable {
+        /// Where it is used.
+        at: At,
+        /// Its name.
+        variable: String,
+        /// The author's own message (`${VAR:?message}`).
+        message: Option<String>,
+    },
+    /// A `${…}` cannot be read.
+    #[error("{at} {problem}")]
+    BadExpansion {
+        /// Where.
+        at: At,
+        /// The rest of the sentence; never the text.
+        problem: &'static str,
+    },
+    /// Keys that exclude each other.
+    #[error("{at} has both {} and {}", .keys.0, .keys.1)]
+    Conflict {
+        /// The block.
+        at: At,
+        /// The keys.
+        keys: (String, String),
+    },
+    /// Something this version cannot do yet.
+    #[error("{what} is not built yet, which {at} asks for")]
+    NotBuilt {
+        /// Where.
+        at: At,
+        /// What, such as `mode 'incremental'`.
+        what: String,
+    },
+    /// Two exports have the same name.
+    #[error("the name of {at} is taken by another export")]
+    DuplicateName {
+        /// The second one.
+        at: At,
+        /// Line of the first.
+        first_line: Option<u32>,
+    },
+    /// There is nothing to do.
+    #[error("the config has no exports")]
+    NoExports,
+    /// A file that holds a secret cannot be used.
+    #[error("{at} names {}, which {problem}", file_name(file))]
+    SecretFile {
+        /// The key.
+        at: At,
+        /// The file as the config names it; absent when a variable did.
+        file: Option<String>,
+        /// The rest of the sentence.
+        problem: String,
+    },
+    /// The schema of a source plugin claims a key of core.
+    #[error("the source plugin '{plugin}' has an option '{key}', a name that belongs to rivet")]
+    ReservedKey {
+        /// The plugin.
+        plugin: String,
+        /// The option.
+        key: String,
+    },
+}
+
+fn colon(message: &Option<String>) -> String {
+    message.as_ref().map(|m| format!(": {m}")).unwrap_or_default()
+}
+
+fn file_name(file: &Option<String>) -> String {
+    file.as_ref().map_or_else(|| "a file".to_owned(), |f| format!("the file {f}"))
 }
 
 impl ConfigError {
@@ -41,13 +197,84 @@ impl ConfigError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::File { .. } => "config.file",
+            Self::TooLarge { .. } => "config.too_large",
+            Self::NotUtf8 { .. } => "config.not_utf8",
+            Self::Empty => "config.empty",
+            Self::Syntax { .. } => "config.syntax",
+            Self::ManyDocuments => "config.many_documents",
+            Self::Limit { .. } => "config.limit",
+            Self::DuplicateKey { .. } => "config.duplicate_key",
+            Self::UnknownKey { .. } => "config.unknown_key",
+            Self::MissingKey { .. } => "config.missing_key",
+            Self::WrongType { .. } => "config.wrong_type",
+            Self::BadValue { .. } => "config.bad_value",
+            Self::UnsetVariable { .. } => "config.unset_variable",
+            Self::BadExpansion { .. } => "config.bad_expansion",
+            Self::Conflict { .. } => "config.conflict",
+            Self::NotBuilt { .. } => "config.not_built",
+            Self::DuplicateName { .. } => "config.duplicate_name",
+            Self::NoExports => "config.no_exports",
+            Self::SecretFile { .. } => "config.secret_file",
+            Self::ReservedKey { .. } => "config.reserved_key",
         }
     }
 
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
+        let text = match self {
+            Self::UnknownKey { hint, .. } | Self::MissingKey { hint, .. } | Self::BadValue { hint, .. } => {
+                return hint.clone();
+            }
+            Self::DuplicateKey { first_line, .. } | Self::DuplicateName { first_line, .. } => {
+                return first_line.map(|line| format!("the first is in line {line}"));
+            }
+            Self::File { .. } => "name the file with --config",
+            Self::NotUtf8 { .. } => "save it as UTF-8",
+            Self::Empty | Self::NoExports => "it needs `source` and at least one entry under `exports`",
+            Self::ManyDocuments => "use one file per config, and remove the `---` between the documents",
+            Self::WrongType { found: "text", expected, .. } if expected.contains("number") => "remove the quotes",
+            Self::WrongType { found: "a number" | "true or false", expected, .. } if expected == "text" => {
+                "put it in quotes"
+            }
+            Self::WrongType { found: "nothing", .. } => "give it a value, or remove the key",
+            Self::UnsetVariable { message: None, .. } => "set it, or give a default: ${VAR:-default}",
+            Self::BadExpansion { .. } => "a variable is written ${NAME}, ${NAME:-default} or ${NAME:?message}, a dollar $$",
+            Self::Conflict { .. } => "keep one of them",
+            Self::ReservedKey { .. } => "this is a defect of the plugin: its author has to rename the option",
+            Self::TooLarge { .. }
+            | Self::Syntax { .. }
+            | Self::Limit { .. }
+            | Self::WrongType { .. }
+            | Self::UnsetVariable { .. }
+            | Self::NotBuilt { .. }
+            | Self::SecretFile { .. } => return None,
+        };
+        Some(text.to_owned())
+    }
+
+    /// Where it is, when it is in the text at all.
+    pub fn at(&self) -> Option<&At> {
         match self {
-            Self::File { .. } => None,
+            Self::NotUtf8 { at }
+            | Self::Syntax { at, .. }
+            | Self::Limit { at, .. }
+            | Self::DuplicateKey { at, .. }
+            | Self::UnknownKey { at, .. }
+            | Self::MissingKey { at, .. }
+            | Self::WrongType { at, .. }
+            | Self::BadValue { at, .. }
+            | Self::UnsetVariable { at, .. }
+            | Self::BadExpansion { at, .. }
+            | Self::Conflict { at, .. }
+            | Self::NotBuilt { at, .. }
+            | Self::DuplicateName { at, .. }
+            | Self::SecretFile { at, .. } => Some(at),
+            Self::File { .. }
+            | Self::TooLarge { .. }
+            | Self::Empty
+            | Self::ManyDocuments
+            | Self::NoExports
+            | Self::ReservedKey { .. } => None,
         }
     }
 }
@@ -56,12 +283,29 @@ impl ConfigError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors(pub Vec<ConfigError>);
 
+impl ConfigErrors {
+    /// What the user can do about it; with several errors, the path that each hint is about comes first.
+    pub fn hint(&self) -> Option<String> {
+        if let [only] = self.0.as_slice() {
+            return only.hint();
+        }
+        let hints: Vec<String> = self
+            .0
+            .iter()
+            .filter_map(|e| Some((e.at()?, e.hint()?)))
+            .map(|(at, hint)| format!("{}: {hint}", at.path))
+            .collect();
+        (!hints.is_empty()).then(|| hints.join("; "))
+    }
+}
+
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, error) in self.0.iter().enumerate() {
-            write!(f, "{}{error}", if i == 0 { "" } else { "; " })?;
+        if let [only] = self.0.as_slice() {
+            return only.fmt(f);
         }
-        Ok(())
+        write!(f, "the config has {} errors:", self.0.len())?;
+        self.0.iter().try_for_each(|error| write!(f, "\n  - {error}"))
     }
 }
 

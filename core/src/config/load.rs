@@ -1,24 +1,261 @@
-//! Reading the file, and YAML into a tree.
+//! Reading the file, and turning YAML into a tree: the only place that knows the YAML parser.
 //! It must not know which keys there are.
 
+use std::fmt;
+use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
-use super::{Config, ConfigError, ConfigErrors};
+use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::node::{Entry, Node, Value};
+use super::{At, Config, ConfigError, ConfigErrors, read};
+
+/// Largest config, bytes.
+const MAX_BYTES: usize = 1 << 20;
+/// Deepest nesting of blocks and lists.
+const MAX_DEPTH: u32 = 32;
+/// Most keys and values, each alias counted as what it stands for.
+const MAX_NODES: u32 = 200_000;
+/// Most bytes of text in all values, likewise.
+const MAX_TEXT_BYTES: usize = 8 * MAX_BYTES;
+/// Most `[` and `{`: the parser's time grows with the square of their nesting, and it parses all before it counts.
+const MAX_BRACKETS: usize = 20_000;
 
 /// Reads a config file; variables come from the environment of the process.
 ///
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| ConfigError::File { file: path.display().to_string(), cause: e.kind().to_string() })?;
-    parse(&text, path.parent().unwrap_or(Path::new("")), &|name| std::env::var(name).ok())
+    let failed = |e: std::io::Error| ConfigError::File { file: path.display().to_string(), cause: cause(&e) };
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > MAX_BYTES {
+        return Err(ConfigError::TooLarge { limit_bytes: MAX_BYTES }.into());
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|e| {
+        let line = 1 + bytes[..e.valid_up_to()].iter().filter(|b| **b == b'\n').count();
+        ConfigError::NotUtf8 { at: At::line(u32::try_from(line).ok()) }
+    })?;
+    parse(text, path.parent().unwrap_or(Path::new("")), &|name| std::env::var(name).ok())
+}
+
+/// The system's reason, without its number.
+pub(super) fn cause(error: &std::io::Error) -> String {
+    error.kind().to_string()
 }
 
 /// Reads a config from text. `base_dir` is the folder that relative paths start from; `env` answers for variables.
+/// Touches nothing else but the file that `url_file` names.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn parse(_text: &str, base_dir: &Path, _env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigErrors> {
-    Err(ConfigError::File { file: base_dir.display().to_string(), cause: "not built yet".to_owned() }.into())
+pub fn parse(text: &str, base_dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigErrors> {
+    let root = tree(text)?;
+    read::config(root, Locator(text.into()), base_dir, env)
+}
+
+fn tree(text: &str) -> Result<Node, ConfigError> {
+    if text.len() > MAX_BYTES {
+        return Err(ConfigError::TooLarge { limit_bytes: MAX_BYTES });
+    }
+    if text.bytes().filter(|b| matches!(b, b'[' | b'{')).count() > MAX_BRACKETS {
+        let what = format!("has more than {MAX_BRACKETS} opening brackets");
+        return Err(ConfigError::Limit { at: At::default(), what });
+    }
+    syntax(text)?;
+    let mut builder = Builder::default();
+    let seed = Any { builder: &mut builder, depth: 0 };
+    match seed.deserialize(serde_yaml::Deserializer::from_str(text)) {
+        Ok(Node { value: Value::Null, .. }) => Err(ConfigError::Empty),
+        Ok(root) => Ok(root),
+        // The parser's own text may quote a value here, so it is not used.
+        Err(e) => Err(builder.problem.unwrap_or(Problem::Tag).at(At::line(line_of(&e)))),
+    }
+}
+
+/// A pass that looks at no value, so that no message of the parser can hold one.
+fn syntax(text: &str) -> Result<(), ConfigError> {
+    let mut documents = serde_yaml::Deserializer::from_str(text);
+    let first = documents.next().map(|d| d.deserialize_any(IgnoredAny));
+    match first {
+        Some(Err(e)) if e.location().is_none() && text.trim().is_empty() => Err(ConfigError::Empty),
+        Some(Err(e)) => {
+            let text = e.to_string();
+            let problem = text.split(" at line ").next().unwrap_or_default().to_owned();
+            Err(ConfigError::Syntax { at: At::line(line_of(&e)), problem })
+        }
+        Some(Ok(_)) if documents.next().is_some() => Err(ConfigError::ManyDocuments),
+        Some(Ok(_)) => Ok(()),
+        None => Err(ConfigError::Empty),
+    }
+}
+
+fn line_of(error: &serde_yaml::Error) -> Option<u32> {
+    error.location().and_then(|l| u32::try_from(l.line()).ok())
+}
+
+/// Finds lines. The parser tells a position only with an error, so the text is parsed again up to the node, which
+/// then fails: no cost for a config without errors.
+#[derive(Clone)]
+pub(super) struct Locator(Arc<str>);
+
+impl Default for Locator {
+    fn default() -> Self {
+        Self("".into())
+    }
+}
+
+impl Locator {
+    /// 1-based line of a key or value.
+    pub(super) fn line(&self, id: u32) -> Option<u32> {
+        let mut builder = Builder { fail_at: Some(id), ..Builder::default() };
+        let seed = Any { builder: &mut builder, depth: 0 };
+        seed.deserialize(serde_yaml::Deserializer::from_str(&self.0)).err().as_ref().and_then(line_of)
+    }
+}
+
+enum Problem {
+    Here,
+    Tag,
+    Deep,
+    Many,
+    Key,
+}
+
+impl Problem {
+    fn at(self, at: At) -> ConfigError {
+        let what = match self {
+            Self::Deep => format!("nests deeper than {MAX_DEPTH} levels"),
+            Self::Many => format!("holds more than {MAX_NODES} values or {MAX_TEXT_BYTES} bytes of text"),
+            Self::Key => return ConfigError::Syntax { at, problem: "a key must be text".to_owned() },
+            Self::Tag | Self::Here => {
+                return ConfigError::Syntax { at, problem: "tags that start with '!' have no meaning here".to_owned() };
+            }
+        };
+        ConfigError::Limit { at, what }
+    }
+}
+
+#[derive(Default)]
+struct Builder {
+    next_id: u32,
+    text_bytes: usize,
+    fail_at: Option<u32>,
+    problem: Option<Problem>,
+}
+
+impl Builder {
+    fn fail<E: Error>(&mut self, problem: Problem) -> E {
+        self.problem = Some(problem);
+        E::custom("refused")
+    }
+
+    fn enter<E: Error>(&mut self, text_bytes: usize) -> Result<u32, E> {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.text_bytes += text_bytes;
+        if self.fail_at == Some(id) {
+            return Err(self.fail(Problem::Here));
+        }
+        if self.next_id > MAX_NODES || self.text_bytes > MAX_TEXT_BYTES {
+            return Err(self.fail(Problem::Many));
+        }
+        Ok(id)
+    }
+}
+
+/// Takes any value; `depth` is the number of blocks and lists around it.
+struct Any<'b> {
+    builder: &'b mut Builder,
+    depth: u32,
+}
+
+impl Any<'_> {
+    fn leaf<E: Error>(self, text_bytes: usize, value: Value) -> Result<Node, E> {
+        Ok(Node { id: self.builder.enter(text_bytes)?, value, from_env: false })
+    }
+
+    fn branch<E: Error>(&mut self) -> Result<u32, E> {
+        if self.depth >= MAX_DEPTH {
+            return Err(self.builder.fail(Problem::Deep));
+        }
+        self.builder.enter(0)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Any<'_> {
+    type Value = Node;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Any<'_> {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+    fn visit_unit<E: Error>(self) -> Result<Node, E> {
+        self.leaf(0, Value::Null)
+    }
+    fn visit_none<E: Error>(self) -> Result<Node, E> {
+        self.leaf(0, Value::Null)
+    }
+    fn visit_bool<E: Error>(self, v: bool) -> Result<Node, E> {
+        self.leaf(0, Value::Bool(v))
+    }
+    fn visit_i64<E: Error>(self, v: i64) -> Result<Node, E> {
+        self.leaf(0, Value::Whole(v.into()))
+    }
+    fn visit_u64<E: Error>(self, v: u64) -> Result<Node, E> {
+        self.leaf(0, Value::Whole(v.into()))
+    }
+    fn visit_i128<E: Error>(self, v: i128) -> Result<Node, E> {
+        self.leaf(0, Value::Whole(v))
+    }
+    fn visit_u128<E: Error>(self, v: u128) -> Result<Node, E> {
+        self.leaf(0, i128::try_from(v).map_or(Value::Float(f64::INFINITY), Value::Whole))
+    }
+    fn visit_f64<E: Error>(self, v: f64) -> Result<Node, E> {
+        self.leaf(0, Value::Float(v))
+    }
+    fn visit_str<E: Error>(self, v: &str) -> Result<Node, E> {
+        self.leaf(v.len(), Value::Text(v.to_owned()))
+    }
+    fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Node, A::Error> {
+        Err(self.builder.fail(Problem::Tag))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Node, A::Error> {
+        let id = self.branch()?;
+        let mut list = Vec::new();
+        while let Some(node) =
+            items.next_element_seed(Any { builder: &mut *self.builder, depth: self.depth + 1 })?
+        {
+            list.push(node);
+        }
+        Ok(Node { id, value: Value::List(list), from_env: false })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut pairs: A) -> Result<Node, A::Error> {
+        let id = self.branch()?;
+        let mut entries: Vec<Entry> = Vec::new();
+        let mut seen = std::collections::HashMap::new();
+        while let Some(key) = pairs.next_key_seed(Any { builder: &mut *self.builder, depth: self.depth + 1 })? {
+            let node = pairs.next_value_seed(Any { builder: &mut *self.builder, depth: self.depth + 1 })?;
+            let text = match key.value {
+                Value::Text(text) => text,
+                Value::Whole(n) => n.to_string(),
+                Value::Bool(b) => b.to_string(),
+                _ => return Err(self.builder.fail(Problem::Key)),
+            };
+            let first = seen.get(&text).copied();
+            seen.entry(text.clone()).or_insert(key.id);
+            entries.push(Entry { key: text, id: key.id, node, first });
+        }
+        Ok(Node { id, value: Value::Map(entries), from_env: false })
+    }
 }

@@ -1,0 +1,153 @@
+//! Variables in strings: `${VAR}`, `${VAR:-default}`, `${VAR:?message}`, and `$$` for a dollar.
+//! It must not know keys, nor parse what a variable held: the result is text and stays text.
+
+/// Why a text could not be expanded.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Problem {
+    /// A variable has no value and no default.
+    Unset { variable: String, message: Option<String> },
+    /// A `${…}` cannot be read; the rest of a sentence.
+    Malformed(&'static str),
+}
+
+/// Expands a text; `None` when there was no variable in it and nothing changed. `dollars_stay` keeps `$$` as it is,
+/// for queries, where it is a quote of SQL.
+pub(super) fn expand(
+    text: &str,
+    dollars_stay: bool,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<Expanded>, Problem> {
+    if !text.contains('$') {
+        return Ok(None);
+    }
+    let mut out = Expanded { text: String::with_capacity(text.len()), from_env: false };
+    let mut rest = text;
+    while let Some(dollar) = rest.find('$') {
+        out.text.push_str(&rest[..dollar]);
+        rest = &rest[dollar + 1..];
+        if let Some(after) = rest.strip_prefix('$') {
+            out.text.push_str(if dollars_stay { "$$" } else { "$" });
+            rest = after;
+        } else if let Some(after) = rest.strip_prefix('{') {
+            let end = after.find('}').ok_or(Problem::Malformed("has a '${' without a '}'"))?;
+            out.text.push_str(&variable(&after[..end], env)?);
+            out.from_env = true;
+            rest = &after[end + 1..];
+        } else {
+            out.text.push('$');
+        }
+    }
+    out.text.push_str(rest);
+    Ok(Some(out))
+}
+
+/// An expanded text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Expanded {
+    pub(super) text: String,
+    /// Whether a variable took part, not just `$$`.
+    pub(super) from_env: bool,
+}
+
+/// Value of what stands between the braces.
+fn variable(inner: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<String, Problem> {
+    let (name, rest) = match inner.find(':') {
+        Some(colon) => (&inner[..colon], Some(&inner[colon + 1..])),
+        None => (inner, None),
+    };
+    if !is_name(name) {
+        return Err(Problem::Malformed("has a '${…}' that names no variable"));
+    }
+    let value = env(name);
+    let Some(rest) = rest else {
+        return value.ok_or_else(|| Problem::Unset { variable: name.to_owned(), message: None });
+    };
+    if rest.contains("${") {
+        return Err(Problem::Malformed("has a '${…}' inside another"));
+    }
+    // As in a shell, the colon makes an empty variable count as unset.
+    let value = value.filter(|v| !v.is_empty());
+    match (value, rest.strip_prefix('-'), rest.strip_prefix('?')) {
+        (Some(value), Some(_), _) | (Some(value), _, Some(_)) => Ok(value),
+        (None, Some(default), _) => Ok(default.to_owned()),
+        (None, _, Some(message)) => {
+            let message = (!message.trim().is_empty()).then(|| message.trim().to_owned());
+            Err(Problem::Unset { variable: name.to_owned(), message })
+        }
+        (_, None, None) => Err(Problem::Malformed("has a '${…:' that goes on with neither '-' nor '?'")),
+    }
+}
+
+/// Letters, digits and `_`, not starting with a digit.
+pub(super) fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(name: &str) -> Option<String> {
+        match name {
+            "A" => Some("one".to_owned()),
+            "EMPTY" => Some(String::new()),
+            "YAML" => Some("x: [1]\n- ${A} $$".to_owned()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn variables_expand_once_and_dollars_halve() {
+        let cases = [
+            ("plain", "plain"),
+            ("${A}", "one"),
+            ("<${A}${A}>", "<oneone>"),
+            ("${EMPTY}", ""),
+            ("${EMPTY:-d}", "d"),
+            ("${NONE:-}", ""),
+            ("${NONE:-a:b c}", "a:b c"),
+            ("${A:-d}", "one"),
+            ("${A:?m}", "one"),
+            ("$${A}", "${A}"),
+            ("$$${A}", "$one"),
+            ("a$b $5 $", "a$b $5 $"),
+            ("p$$w", "p$w"),
+            ("${YAML}", "x: [1]\n- ${A} $$"),
+            ("ü${A}ü", "üoneü"),
+        ];
+        for (text, expected) in cases {
+            let got = expand(text, false, &env).expect(text).map_or_else(|| text.to_owned(), |e| e.text);
+            assert_eq!(got, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn queries_keep_their_dollar_quotes() {
+        let cases = [
+            ("select $$a$$", "select $$a$$"),
+            ("select $tag$${A}$tag$", "select $tag$${A}$tag$"),
+            ("select $$${A}$$", "select $$one$$"),
+            ("select ${A} where x = $1", "select one where x = $1"),
+        ];
+        for (text, expected) in cases {
+            let got = expand(text, true, &env).expect(text).map(|e| e.text);
+            assert_eq!(got.as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn problems_name_the_variable_and_nothing_else() {
+        let unset = |message: Option<&str>| Problem::Unset {
+            variable: "NONE".to_owned(),
+            message: message.map(str::to_owned),
+        };
+        assert_eq!(expand("${NONE}", false, &env), Err(unset(None)));
+        assert_eq!(expand("${NONE:?set it}", false, &env), Err(unset(Some("set it"))));
+        assert_eq!(expand("${NONE:?}", false, &env), Err(unset(None)));
+        for text in ["${", "${A", "${}", "${1A}", "${A-b}", "${A b}", "${A:b}", "${A:-${B}}", "${rivet.filter}"] {
+            assert!(matches!(expand(text, false, &env), Err(Problem::Malformed(_))), "{text}");
+        }
+    }
+}

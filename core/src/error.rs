@@ -1,0 +1,225 @@
+//! Why an export failed: fields, not sentences, and one class that decides the exit code.
+//! It must not know exit codes, terminals or engines.
+
+use rivet_plugin_api::{ErrorKind, PluginError, Retry};
+
+use crate::config::ConfigErrors;
+use crate::state::StateError;
+
+/// The classes of failure that a caller can tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FailureClass {
+    /// The config, credentials or names are wrong: trying again changes nothing.
+    Config,
+    /// Something outside failed and may work later; the retry budget is spent.
+    Retryable,
+    /// Data is not what it must be.
+    Integrity,
+    /// The schema changed and the policy is `fail`, or it changed during the run.
+    Drift,
+    /// The export is running already.
+    Locked,
+    /// A plugin panicked or broke its contract.
+    Plugin,
+    /// The snapshot was lost and could not be replaced.
+    LostSnapshot,
+    /// Cancelled by the user.
+    Interrupted,
+}
+
+/// Why an export failed. `Display` is one sentence without the hint.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The config is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// No connector has that kind and name.
+    #[error("no {kind} plugin is called '{name}'")]
+    UnknownPlugin {
+        /// `source`, `format` or `destination`.
+        kind: &'static str,
+        /// The name in the config.
+        name: String,
+        /// What there is, sorted.
+        known: Vec<String>,
+    },
+    /// A combination of options that cannot work.
+    #[error("{what}")]
+    Impossible {
+        /// The sentence.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
+    /// A plugin reported an error.
+    #[error("failed to {step}{}: {source}", place(.at, .source))]
+    Plugin {
+        /// What was being done, completing "failed to".
+        step: &'static str,
+        /// Relation or object it was done to.
+        at: String,
+        /// Attempts made.
+        attempts: u32,
+        /// The plugin's error.
+        #[source]
+        source: Box<PluginError>,
+    },
+    /// The state store failed, or the export is locked.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// Rows or bytes are not what they must be.
+    #[error("{what}")]
+    Integrity {
+        /// The sentence.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
+    /// The schema changed.
+    #[error("the schema of {relation} changed{}: {}", if *.during_run { " during the run" } else { "" }, .changes.join(", "))]
+    Drift {
+        /// The relation.
+        relation: String,
+        /// Whether it changed while it was read.
+        during_run: bool,
+        /// One phrase a change.
+        changes: Vec<String>,
+    },
+    /// The snapshot that all splits share is gone.
+    #[error("the snapshot of {relation} was lost after {restarts} restarts: {cause}")]
+    LostSnapshot {
+        /// The relation.
+        relation: String,
+        /// Restarts made.
+        restarts: u32,
+        /// What ended it.
+        cause: String,
+    },
+    /// Cancelled by the user.
+    #[error("interrupted")]
+    Interrupted,
+    /// A defect in Rivet.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+/// ` public.t, column 'c', row 7`, as far as it is known.
+fn place(at: &str, source: &PluginError) -> String {
+    let mut text = if at.is_empty() { String::new() } else { format!(" {at}") };
+    for key in ["column", "row", "split"] {
+        if let Some(value) = source.get(key) {
+            let quoted = if key == "column" { format!("'{value}'") } else { value.to_owned() };
+            text.push_str(&format!("{}{key} {quoted}", if text.is_empty() { " " } else { ", " }));
+        }
+    }
+    text
+}
+
+impl RunError {
+    /// A plugin's error with what was being done.
+    pub fn plugin(step: &'static str, at: impl Into<String>) -> impl FnOnce(PluginError) -> Self {
+        let at = at.into();
+        move |source| {
+            if source.kind() == ErrorKind::Cancelled {
+                return Self::Interrupted;
+            }
+            Self::Plugin { step, at, attempts: 1, source: Box::new(source) }
+        }
+    }
+
+    /// Which class of failure this is.
+    pub fn class(&self) -> FailureClass {
+        match self {
+            Self::Config(_) | Self::UnknownPlugin { .. } | Self::Impossible { .. } => FailureClass::Config,
+            Self::Plugin { source, .. } => plugin_class(source),
+            Self::State(StateError::Locked { .. }) => FailureClass::Locked,
+            Self::State(_) => FailureClass::Retryable,
+            Self::Integrity { .. } => FailureClass::Integrity,
+            Self::Drift { .. } => FailureClass::Drift,
+            Self::LostSnapshot { .. } => FailureClass::LostSnapshot,
+            Self::Interrupted => FailureClass::Interrupted,
+            Self::Internal(_) => FailureClass::Plugin,
+        }
+    }
+
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Config(errors) => errors.0.first().and_then(crate::config::ConfigError::hint),
+            Self::UnknownPlugin { known, kind, .. } if known.is_empty() => {
+                Some(format!("no {kind} plugin was found: name the folder of the plugins with --plugin-dir"))
+            }
+            Self::UnknownPlugin { known, .. } => Some(format!("there is {}", known.join(", "))),
+            Self::Impossible { hint, .. } | Self::Integrity { hint, .. } => Some(hint.clone()),
+            Self::Plugin { source, .. } => source.hint_text().map(str::to_owned),
+            Self::State(e) => e.hint(),
+            Self::Drift { during_run: true, .. } => Some("run the export again when the change is complete".to_owned()),
+            Self::Drift { .. } => {
+                Some("if the change is meant, run once with `on_schema_drift: continue`".to_owned())
+            }
+            Self::LostSnapshot { .. } => {
+                Some("check what ends long transactions on the server, such as idle_in_transaction timeouts".to_owned())
+            }
+            Self::Interrupted => Some("run it again: what was not published is discarded".to_owned()),
+            Self::Internal(_) => Some("this is a defect of rivet: report it".to_owned()),
+        }
+    }
+
+    /// Stable dotted code for machines.
+    pub fn code(&self) -> String {
+        match self {
+            Self::Config(errors) => errors.0.first().map_or("config", crate::config::ConfigError::code).to_owned(),
+            Self::UnknownPlugin { .. } => "plugin.unknown".to_owned(),
+            Self::Impossible { .. } => "config.impossible".to_owned(),
+            Self::Plugin { source, .. } => source.code().to_owned(),
+            Self::State(e) => e.code().to_owned(),
+            Self::Integrity { .. } => "integrity".to_owned(),
+            Self::Drift { .. } => "schema.drift".to_owned(),
+            Self::LostSnapshot { .. } => "snapshot.lost".to_owned(),
+            Self::Interrupted => "interrupted".to_owned(),
+            Self::Internal(_) => "internal".to_owned(),
+        }
+    }
+}
+
+fn plugin_class(e: &PluginError) -> FailureClass {
+    match e.kind() {
+        ErrorKind::Cancelled => FailureClass::Interrupted,
+        ErrorKind::Panicked | ErrorKind::Internal => FailureClass::Plugin,
+        ErrorKind::Data => FailureClass::Integrity,
+        ErrorKind::Schema => FailureClass::Drift,
+        ErrorKind::Capacity => FailureClass::Retryable,
+        _ if e.retry_class() != Retry::Never => FailureClass::Retryable,
+        ErrorKind::Connection | ErrorKind::Timeout | ErrorKind::Io | ErrorKind::Conflict => FailureClass::Retryable,
+        _ => FailureClass::Config,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_named_by_table_column_and_row() {
+        let source = PluginError::new(ErrorKind::Data, "x", "the value has 200 MB, more than max_value_mb allows")
+            .detail("column", "payload")
+            .detail("row", 7);
+        let error = RunError::plugin("read", "public.orders")(source);
+        assert_eq!(
+            error.to_string(),
+            "failed to read public.orders, column 'payload', row 7: the value has 200 MB, more than max_value_mb allows"
+        );
+        assert_eq!(error.class(), FailureClass::Integrity);
+    }
+
+    #[test]
+    fn classes_follow_kind_and_retry_never_text() {
+        let class = |kind, retry| plugin_class(&PluginError::new(kind, "x", "timeout lost disk full").retry(retry));
+        assert_eq!(class(ErrorKind::Auth, Retry::Never), FailureClass::Config);
+        assert_eq!(class(ErrorKind::Connection, Retry::NewSession), FailureClass::Retryable);
+        assert_eq!(class(ErrorKind::Capacity, Retry::Never), FailureClass::Retryable);
+        assert_eq!(class(ErrorKind::Panicked, Retry::Never), FailureClass::Plugin);
+        assert_eq!(class(ErrorKind::Unsupported, Retry::Never), FailureClass::Config);
+    }
+}

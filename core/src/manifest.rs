@@ -1,0 +1,136 @@
+//! What a run wrote: the one truth a reader needs, as versioned JSON.
+//! It must not know how parts were read, encoded or stored.
+
+use rivet_plugin_api::TableSchema;
+use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::plan::{Endpoint, Plan};
+
+/// Version of the manifest's JSON form.
+pub const MANIFEST_VERSION: u32 = 1;
+/// Name of the object that says a run is complete.
+pub const SUCCESS_NAME: &str = "_SUCCESS";
+
+/// What a run wrote.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`MANIFEST_VERSION`].
+    pub version: u32,
+    /// Run.
+    pub run_id: String,
+    /// Export.
+    pub export: String,
+    /// When the run was planned, RFC 3339 UTC.
+    pub planned_at: String,
+    /// Strategy, as users see it.
+    pub strategy: String,
+    /// Where rows come from.
+    pub source: Endpoint,
+    /// How parts are encoded.
+    pub format: Endpoint,
+    /// The relation, as messages call it.
+    pub relation: String,
+    /// Columns as described by the source.
+    pub schema: TableSchema,
+    /// Digest of `schema`.
+    pub schema_digest: String,
+    /// Which state of the source the parts hold.
+    pub consistency: Consistency,
+    /// Identity of the snapshot of each epoch, by epoch.
+    pub snapshots: Vec<Option<String>>,
+    /// Rows in all parts.
+    pub rows: u64,
+    /// Bytes in all parts.
+    pub bytes: u64,
+    /// All parts, ordered by split and index.
+    pub parts: Vec<Part>,
+    /// Values changed by a policy: column, policy, count.
+    pub policy_hits: Vec<(String, String, u64)>,
+}
+
+/// Which state of the source a file set holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Consistency {
+    /// One snapshot for all parts.
+    Snapshot,
+    /// Each split as of its own statement.
+    PerSplit,
+    /// Several snapshots; each part names its epoch.
+    Mixed,
+}
+
+/// One written object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// Name below the destination.
+    pub name: String,
+    /// Split it belongs to.
+    pub split: u32,
+    /// Snapshot epoch it was read in, from 0.
+    pub epoch: u32,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// Digest of the bytes.
+    pub digest: String,
+}
+
+/// Body of [`SUCCESS_NAME`]: vouches for one manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Success {
+    /// Run.
+    pub run_id: String,
+    /// Name of the manifest below the destination.
+    pub manifest: String,
+    /// Digest of the manifest's bytes.
+    pub manifest_digest: String,
+    /// Rows in all parts.
+    pub rows: u64,
+    /// Number of parts.
+    pub parts: usize,
+}
+
+/// Digest of bytes as written in manifests: `xxh3-128:` and 32 hex digits.
+pub fn digest(bytes: &[u8]) -> String {
+    digest_text(xxh3_128(bytes))
+}
+
+/// A 128-bit XXH3 value as written in manifests.
+pub fn digest_text(value: u128) -> String {
+    format!("xxh3-128:{value:032x}")
+}
+
+impl Manifest {
+    /// The manifest of a finished run. `parts` are in order.
+    pub fn new(plan: &Plan, parts: Vec<Part>, consistency: Consistency, snapshots: Vec<Option<String>>) -> Self {
+        let schema_json = serde_json::to_vec(&plan.schema).unwrap_or_default();
+        Self {
+            version: MANIFEST_VERSION,
+            run_id: plan.run_id.clone(),
+            export: plan.export.clone(),
+            planned_at: crate::clock::format_rfc3339(plan.created_at_ms),
+            strategy: plan.strategy.clone(),
+            source: plan.source.clone(),
+            format: plan.format.clone(),
+            relation: plan.relation.label(),
+            schema: plan.schema.clone(),
+            schema_digest: digest(&schema_json),
+            consistency,
+            snapshots,
+            rows: parts.iter().map(|p| p.rows).sum(),
+            bytes: parts.iter().map(|p| p.bytes).sum(),
+            parts,
+            policy_hits: Vec::new(),
+        }
+    }
+
+    /// The bytes that are written: pretty JSON and a final newline.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+}

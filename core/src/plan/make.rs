@@ -1,0 +1,83 @@
+//! From facts to plan: pure, so that the same facts give the same plan.
+//! It must not ask anyone anything.
+
+use rivet_plugin_api::{Estimate, ReadMode, Split, TableSchema};
+
+use super::sizing::{Sizing, needs_fetch, wanted_splits};
+use super::{Endpoint, PLAN_VERSION, Plan, PlannedSplit};
+use crate::resolve::ExportSpec;
+use crate::retry::RetryPolicy;
+
+/// What was found out before planning.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The run.
+    pub run_id: String,
+    /// Now, ms since 1970 UTC.
+    pub now_ms: i64,
+    /// Columns.
+    pub schema: TableSchema,
+    /// Size.
+    pub estimate: Estimate,
+    /// Server identity.
+    pub server: String,
+    /// What the source answered to a request for [`wanted`] splits.
+    pub splits: Vec<Split>,
+}
+
+/// Splits to ask the source for.
+pub fn wanted(spec: &ExportSpec, estimate: &Estimate) -> usize {
+    if estimate.splittable && spec.store_capabilities().objects { wanted_splits(&sizing(spec, estimate)) } else { 1 }
+}
+
+fn sizing(spec: &ExportSpec, estimate: &Estimate) -> Sizing {
+    let limited = spec.source_capabilities().statement_timeout;
+    Sizing {
+        rows: estimate.rows,
+        bytes: estimate.bytes,
+        n_workers: spec.n_workers,
+        throttle_ms: spec.tuning.throttle_ms,
+        batch_rows: spec.max_batch_rows,
+        statement_timeout_ms: if limited { spec.tuning.statement_timeout_ms } else { 0 },
+    }
+}
+
+/// The plan of an export.
+pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
+    let cut = facts.splits.len() > 1;
+    let splits = if cut {
+        let numbered = (0..).zip(facts.splits);
+        numbered.map(|(id, split)| PlannedSplit { id, split: Some(split) }).collect()
+    } else {
+        vec![PlannedSplit { id: 0, split: None }]
+    };
+    let fetch = !cut && spec.source_capabilities().fetch && needs_fetch(&sizing(spec, &facts.estimate));
+    let n_workers = spec.n_workers.min(splits.len());
+    let endpoint = |connector: &rivet_plugin_api::wire::Connector, identity: &str| Endpoint {
+        plugin: connector.info().name.clone(),
+        version: connector.info().version.clone(),
+        identity: identity.to_owned(),
+    };
+    Plan {
+        version: PLAN_VERSION,
+        export: spec.name.clone(),
+        created_at_ms: facts.now_ms,
+        strategy: if n_workers > 1 { format!("full-parallel({n_workers})") } else { "full-scan".to_owned() },
+        source: endpoint(&spec.source, &facts.server),
+        format: endpoint(&spec.format, ""),
+        destination: endpoint(&spec.destination, &spec.destination_identity),
+        relation: spec.relation.clone(),
+        schema: facts.schema,
+        types: spec.types,
+        read: if fetch { ReadMode::Fetch } else { ReadMode::Stream },
+        splits,
+        n_workers,
+        max_batch_rows: spec.max_batch_rows,
+        max_part_bytes: spec.max_part_bytes,
+        throttle_ms: spec.tuning.throttle_ms,
+        retry: RetryPolicy { max_retries: spec.max_retries(), backoff_ms: spec.tuning.retry_backoff_ms },
+        extension: spec.extension(),
+        skip_empty: spec.skip_empty,
+        run_id: facts.run_id,
+    }
+}

@@ -1,0 +1,105 @@
+//! What a run will do, decided before it does anything: serialisable, without secrets, made by a pure function.
+//! It must not know sessions, stores or the clock.
+
+mod make;
+pub mod sizing;
+
+use rivet_plugin_api::{ReadMode, Relation, Split, TableSchema, TypesMode};
+use serde::{Deserialize, Serialize};
+
+use crate::retry::RetryPolicy;
+
+pub use make::{Facts, make, wanted};
+
+/// Version of the plan's JSON form.
+pub const PLAN_VERSION: u32 = 1;
+
+/// Everything a run does, in order. Modes differ only in the splits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`PLAN_VERSION`].
+    pub version: u32,
+    /// Run that the plan is for.
+    pub run_id: String,
+    /// Export.
+    pub export: String,
+    /// When it was made, ms since 1970 UTC.
+    pub created_at_ms: i64,
+    /// What happens, as users see it: `full-scan`, `full-parallel(4)`.
+    pub strategy: String,
+    /// Source plugin and server, without credentials.
+    pub source: Endpoint,
+    /// Format plugin.
+    pub format: Endpoint,
+    /// Destination plugin.
+    pub destination: Endpoint,
+    /// What is read.
+    pub relation: Relation,
+    /// Its columns.
+    pub schema: TableSchema,
+    /// Which Arrow forms are written.
+    pub types: TypesMode,
+    /// How statements deliver rows.
+    pub read: ReadMode,
+    /// Units of parallel reading; never empty.
+    pub splits: Vec<PlannedSplit>,
+    /// Workers that read at once.
+    pub n_workers: usize,
+    /// Most rows in a batch.
+    pub max_batch_rows: usize,
+    /// A part is ended after about so many bytes; one part per split when absent.
+    pub max_part_bytes: Option<u64>,
+    /// Pause per `max_batch_rows` rows read, ms.
+    pub throttle_ms: u64,
+    /// Retry budget of each split.
+    pub retry: RetryPolicy,
+    /// File name extension of parts, without the dot.
+    pub extension: String,
+    /// Write nothing when there are no rows.
+    pub skip_empty: bool,
+}
+
+/// A plugin that takes part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// Plugin name.
+    pub plugin: String,
+    /// Plugin version: its splits are opaque and mean something to this version only.
+    pub version: String,
+    /// Server, path or the like, without credentials; empty for formats.
+    pub identity: String,
+}
+
+/// One unit of parallel reading.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PlannedSplit {
+    /// Number within the plan, from 0.
+    pub id: u32,
+    /// The source's description; the whole relation when absent.
+    pub split: Option<Split>,
+}
+
+impl PlannedSplit {
+    /// How messages call it.
+    pub fn label(&self) -> String {
+        self.split.as_ref().map_or_else(|| "all rows".to_owned(), |s| s.label.clone())
+    }
+}
+
+impl Plan {
+    /// Name of a part: a function of run, split, attempt and index alone, so that no two attempts collide and
+    /// nothing is ever overwritten. All numbers are 0-based.
+    pub fn part_name(&self, split: u32, attempt: u32, index: u32) -> String {
+        format!("{}-{}-s{split:05}-a{attempt:02}-{index:05}.{}", self.export, self.run_id, self.extension)
+    }
+
+    /// Name of the manifest of this run.
+    pub fn manifest_name(&self) -> String {
+        format!("_manifest-{}-{}.json", self.export, self.run_id)
+    }
+
+    /// Whether every split can be read again in another snapshot without losing or doubling rows at its borders.
+    pub fn splits_are_stable(&self) -> bool {
+        self.splits.len() == 1 || self.splits.iter().all(|s| s.split.as_ref().is_some_and(|s| s.stable))
+    }
+}

@@ -1,0 +1,107 @@
+//! How many splits a relation is cut into, so that no statement comes near its time limit.
+//! It must not know how an engine cuts.
+
+/// Rows per second that a modest server and network deliver; only used to bound statement times, so low is safe.
+const ASSUMED_ROWS_PER_SECOND: u64 = 50_000;
+/// Bytes per second, likewise, for wide rows.
+const ASSUMED_BYTES_PER_SECOND: u64 = 20 << 20;
+/// Splits per worker beyond the first, so that workers that finish early find more to do.
+const SPLITS_PER_WORKER: u64 = 4;
+/// Below this many rows a further split costs more than it gives.
+const MIN_ROWS_PER_SPLIT: u64 = 50_000;
+/// Upper bound of the number of splits.
+const MAX_SPLITS: u64 = 10_000;
+
+/// What the size of splits depends on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizing {
+    /// Rows expected, when known.
+    pub rows: Option<u64>,
+    /// Bytes expected, when known.
+    pub bytes: Option<u64>,
+    /// Workers that read at once.
+    pub n_workers: usize,
+    /// Pause per `batch_rows` rows, ms.
+    pub throttle_ms: u64,
+    /// Most rows in a batch.
+    pub batch_rows: usize,
+    /// Longest a statement may take, ms; 0 = no limit.
+    pub statement_timeout_ms: u64,
+}
+
+/// Time that reading everything in one statement is expected to take at the throttle, ms.
+pub fn expected_ms(s: &Sizing) -> u64 {
+    let rows = s.rows.unwrap_or(0);
+    let throttle = rows.saturating_mul(s.throttle_ms) / s.batch_rows.max(1) as u64;
+    let by_rows = rows.saturating_mul(1000) / ASSUMED_ROWS_PER_SECOND;
+    let by_bytes = s.bytes.unwrap_or(0).saturating_mul(1000) / ASSUMED_BYTES_PER_SECOND;
+    throttle.saturating_add(by_rows.max(by_bytes))
+}
+
+/// How many splits to ask for: enough that each is expected to take less than half of the statement timeout, and
+/// enough to keep the workers busy.
+pub fn wanted_splits(s: &Sizing) -> usize {
+    let half = s.statement_timeout_ms / 2;
+    let for_timeout = if half == 0 { 1 } else { expected_ms(s) / half + 1 };
+    let for_workers = if s.n_workers > 1 {
+        let most = s.n_workers as u64 * SPLITS_PER_WORKER;
+        s.rows.map_or(most, |rows| (rows / MIN_ROWS_PER_SPLIT).clamp(1, most))
+    } else {
+        1
+    };
+    usize::try_from(for_timeout.max(for_workers).min(MAX_SPLITS)).unwrap_or(1)
+}
+
+/// Whether a single statement would come too near its limit, so that rows must be fetched piece by piece. An unknown
+/// size counts as large.
+pub fn needs_fetch(s: &Sizing) -> bool {
+    s.statement_timeout_ms > 0 && (s.rows.is_none() || expected_ms(s) > s.statement_timeout_ms / 2)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn balanced(rows: u64, n_workers: usize) -> Sizing {
+        Sizing {
+            rows: Some(rows),
+            bytes: None,
+            n_workers,
+            throttle_ms: 50,
+            batch_rows: 10_000,
+            statement_timeout_ms: 300_000,
+        }
+    }
+
+    #[test]
+    fn each_split_is_expected_to_take_less_than_half_of_the_timeout() {
+        for rows in [0, 1, 1_000_000, 5_000_000, 100_000_000, 3_000_000_000] {
+            let s = balanced(rows, 1);
+            let n = wanted_splits(&s) as u64;
+            let each = Sizing { rows: Some(rows.div_ceil(n)), ..s };
+            assert!(expected_ms(&each) <= s.statement_timeout_ms / 2 + 1 || n == MAX_SPLITS, "{rows}: {n}");
+        }
+        assert_eq!(wanted_splits(&balanced(1_000_000, 1)), 1);
+        assert!(wanted_splits(&balanced(100_000_000, 1)) > 10);
+    }
+
+    #[test]
+    fn without_a_timeout_one_worker_reads_everything_at_once() {
+        let fast = Sizing { statement_timeout_ms: 0, throttle_ms: 0, ..balanced(u64::MAX, 1) };
+        assert_eq!(wanted_splits(&fast), 1);
+        assert!(!needs_fetch(&fast));
+    }
+
+    #[test]
+    fn workers_get_several_splits_each_but_no_tiny_ones() {
+        assert_eq!(wanted_splits(&balanced(5_000_000, 2)), 8);
+        assert_eq!(wanted_splits(&balanced(60_000, 8)), 1);
+        assert_eq!(wanted_splits(&Sizing { rows: None, ..balanced(0, 2) }), 8);
+    }
+
+    #[test]
+    fn an_unknown_size_is_fetched_piece_by_piece() {
+        assert!(needs_fetch(&Sizing { rows: None, ..balanced(0, 1) }));
+        assert!(!needs_fetch(&balanced(1_000, 1)));
+    }
+}

@@ -1,0 +1,275 @@
+//! From config to something that can run: plugins found, options validated, sizes and workers fixed.
+//! It must not talk to a server or a store.
+
+use std::path::{Path, PathBuf};
+
+use rivet_plugin_api::wire::Connector;
+use rivet_plugin_api::{
+    ConnectorKind, Cx, Relation, SessionGroup, Snapshot, SourceCapabilities, Store, StoreCapabilities, TypesMode,
+};
+use serde_json::{Map, Value, json};
+
+use crate::config::{Config, ConfigError, ConfigErrors, DriftPolicy, ExportConfig, Options, PluginConfig, Tuning};
+use crate::connectors::Connectors;
+use crate::error::RunError;
+
+/// One export, ready to run. It holds secrets (in the connection) and has no `Debug` for that reason.
+pub struct ExportSpec {
+    /// Name in the config.
+    pub name: String,
+    /// What is read.
+    pub relation: Relation,
+    /// Source plugin.
+    pub source: Connector,
+    /// Format plugin.
+    pub format: Connector,
+    /// Options of the format.
+    pub format_options: Value,
+    /// Destination plugin.
+    pub destination: Connector,
+    /// Options of the destination, placeholders filled in except `{run_id}`.
+    destination_options: Map<String, Value>,
+    /// Plugin and options of the destination in one line, without credentials.
+    pub destination_identity: String,
+    /// All tuning keys, resolved.
+    pub tuning: Tuning,
+    /// Workers wanted.
+    pub n_workers: usize,
+    /// Most rows in a batch.
+    pub max_batch_rows: usize,
+    /// A part is ended after about so many bytes.
+    pub max_part_bytes: Option<u64>,
+    /// Write nothing when there are no rows.
+    pub skip_empty: bool,
+    /// Which Arrow forms are written.
+    pub types: TypesMode,
+    /// What to do when the schema changed since the last good run.
+    pub on_schema_drift: DriftPolicy,
+    connection: Value,
+    source_options: Map<String, Value>,
+}
+
+impl ExportSpec {
+    /// What the source can do.
+    pub fn source_capabilities(&self) -> SourceCapabilities {
+        match &self.source.info().kind {
+            ConnectorKind::Source(capabilities) => capabilities.clone(),
+            _ => SourceCapabilities::default(),
+        }
+    }
+
+    /// What the destination can do.
+    pub fn store_capabilities(&self) -> StoreCapabilities {
+        match &self.destination.info().kind {
+            ConnectorKind::Destination(capabilities) => capabilities.clone(),
+            _ => StoreCapabilities::default(),
+        }
+    }
+
+    /// File name extension of parts, without the dot.
+    pub fn extension(&self) -> String {
+        match &self.format.info().kind {
+            ConnectorKind::Format(capabilities) => capabilities.extension.clone(),
+            _ => String::new(),
+        }
+    }
+
+    /// Attempts after the first. What a pipe has passed on cannot be taken back, so there are none.
+    pub fn max_retries(&self) -> u32 {
+        if self.store_capabilities().retractable { self.tuning.max_retries } else { 0 }
+    }
+
+    /// Opens sessions of the source.
+    ///
+    /// # Errors
+    /// The source's error.
+    pub fn open_sessions(&self, n_sessions: usize, snapshot: &Snapshot, cx: &Cx) -> Result<SessionGroup, RunError> {
+        let request = json!({
+            "connection": self.connection,
+            "options": self.source_options,
+            "n_sessions": n_sessions,
+            "snapshot": snapshot,
+            "limits": {
+                "statement_timeout_ms": self.tuning.statement_timeout_ms,
+                "lock_timeout_ms": self.tuning.lock_timeout_ms,
+                "no_progress_timeout_ms": NO_PROGRESS_TIMEOUT_MS,
+                "max_value_bytes": self.tuning.max_value_bytes,
+            },
+        });
+        self.source.open_group(&request, cx).map_err(RunError::plugin("connect to the source", ""))
+    }
+
+    /// Opens the destination for a run.
+    ///
+    /// # Errors
+    /// The destination's error.
+    pub fn open_store(&self, run_id: &str, cx: &Cx) -> Result<Box<dyn Store>, RunError> {
+        let fill = |text: &str| text.replace("{run_id}", run_id);
+        let options = map_strings(&self.destination_options, &fill);
+        self.destination
+            .open_store(&Value::Object(options), cx)
+            .map_err(RunError::plugin("open the destination", self.destination_identity.clone()))
+    }
+}
+
+/// A server that sends nothing for so long while it is read is taken for lost, ms.
+const NO_PROGRESS_TIMEOUT_MS: u64 = 600_000;
+
+/// Resolves all exports of a config. `today` fills `{date}`, as `2026-11-21`; relative paths are relative to `base`.
+///
+/// # Errors
+/// All that is wrong with plugins and options, at once.
+pub fn resolve(
+    config: &Config,
+    connectors: &Connectors,
+    base: &Path,
+    today: &str,
+) -> Result<Vec<ExportSpec>, RunError> {
+    let mut errors = Vec::new();
+    let source = Chosen::of("source", &config.source.plugin, &config.source.options, "source", connectors, &mut errors)?;
+    let mut specs = Vec::with_capacity(config.exports.len());
+    for export in &config.exports {
+        let mut choose = |kind, plugin: &PluginConfig| {
+            let owner = format!("exports.{}.{kind}", export.name);
+            Chosen::of(kind, &plugin.plugin, &plugin.options, &owner, connectors, &mut errors)
+        };
+        let format = choose("format", &export.format)?;
+        let destination = choose("destination", &export.destination)?;
+        specs.push(spec(config, export, [source.clone(), format, destination], base, today));
+    }
+    if !errors.is_empty() {
+        return Err(RunError::Config(ConfigErrors(errors)));
+    }
+    for spec in &specs {
+        possible(spec)?;
+    }
+    apart(&specs)?;
+    Ok(specs)
+}
+
+/// A plugin with its options as its schema wants them.
+#[derive(Clone)]
+struct Chosen {
+    connector: Connector,
+    options: Map<String, Value>,
+}
+
+impl Chosen {
+    /// Finds the plugin and checks its options; what is wrong with the options is added to `errors`.
+    fn of(
+        kind: &'static str,
+        name: &str,
+        options: &Options,
+        owner: &str,
+        connectors: &Connectors,
+        errors: &mut Vec<ConfigError>,
+    ) -> Result<Self, RunError> {
+        let connector = connectors.find(kind, name)?.clone();
+        let options = options.resolve(owner, &connector.info().options_schema).unwrap_or_else(|e| {
+            errors.extend(e.0);
+            Map::new()
+        });
+        Ok(Self { connector, options })
+    }
+}
+
+fn spec(
+    config: &Config,
+    export: &ExportConfig,
+    [source, format, destination]: [Chosen; 3],
+    base: &Path,
+    today: &str,
+) -> ExportSpec {
+    let table = match &export.relation {
+        Relation::Table { name, .. } => name.as_str(),
+        Relation::Query { .. } => export.name.as_str(),
+    };
+    let fill = |text: &str| text.replace("{export}", &export.name).replace("{table}", table).replace("{date}", today);
+    let destination_options = absolute_path(map_strings(&destination.options, &fill), base);
+    let tuning = export.tuning.clone();
+    // One connection more than workers holds the snapshot that they share.
+    let most_workers = tuning.max_connections.map_or(usize::MAX, |n| n.saturating_sub(1).max(1));
+    ExportSpec {
+        name: export.name.clone(),
+        relation: export.relation.clone(),
+        destination_identity: identity(&destination.connector, &destination_options),
+        source: source.connector,
+        format: format.connector,
+        format_options: Value::Object(format.options),
+        destination: destination.connector,
+        destination_options,
+        n_workers: export.parallel.min(most_workers),
+        max_batch_rows: tuning.throttle_rows(),
+        tuning,
+        max_part_bytes: export.max_file_bytes,
+        skip_empty: export.skip_empty,
+        types: export.types,
+        on_schema_drift: export.on_schema_drift,
+        connection: config.source.connection_json(),
+        source_options: absolute_path(source.options, base),
+    }
+}
+
+/// Fills placeholders in every string of the options.
+fn map_strings(options: &Map<String, Value>, fill: &dyn Fn(&str) -> String) -> Map<String, Value> {
+    let filled = |value: &Value| match value {
+        Value::String(text) => Value::String(fill(text)),
+        other => other.clone(),
+    };
+    options.iter().map(|(key, value)| (key.clone(), filled(value))).collect()
+}
+
+/// A relative `path` is relative to the config.
+fn absolute_path(mut options: Map<String, Value>, base: &Path) -> Map<String, Value> {
+    if let Some(Value::String(path)) = options.get_mut("path")
+        && Path::new(path.as_str()).is_relative()
+    {
+        let joined: PathBuf = base.join(path.as_str());
+        *path = joined.to_string_lossy().into_owned();
+    }
+    options
+}
+
+/// Plugin and options in a fixed order; options marked secret are left out.
+fn identity(destination: &Connector, options: &Map<String, Value>) -> String {
+    let properties = &destination.info().options_schema["properties"];
+    let open = options.iter().filter(|(key, _)| properties[key.as_str()]["format"] != "secret");
+    let text: Vec<String> = open
+        .map(|(key, value)| format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        .collect();
+    format!("{}({})", destination.info().name, text.join(","))
+}
+
+/// A pipe takes one export in one part.
+fn possible(spec: &ExportSpec) -> Result<(), RunError> {
+    if spec.store_capabilities().objects {
+        return Ok(());
+    }
+    let name = &spec.destination.info().name;
+    if spec.n_workers > 1 {
+        return Err(RunError::Impossible {
+            what: format!("export '{}' reads in parallel, but {name} takes one part", spec.name),
+            hint: "remove `parallel`, or write to a store".to_owned(),
+        });
+    }
+    if spec.max_part_bytes.is_some() {
+        return Err(RunError::Impossible {
+            what: format!("export '{}' has max_file_size, but {name} takes one part", spec.name),
+            hint: "remove `max_file_size`, or write to a store".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// One place belongs to one export: `_SUCCESS` speaks for a whole place.
+fn apart(specs: &[ExportSpec]) -> Result<(), RunError> {
+    for (i, one) in specs.iter().enumerate() {
+        if let Some(other) = specs[..i].iter().find(|s| s.destination_identity == one.destination_identity) {
+            return Err(RunError::Impossible {
+                what: format!("exports '{}' and '{}' write to the same place", other.name, one.name),
+                hint: "give each its own, for example `path: ./out/{export}`".to_owned(),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! The encoding step: batches to bytes, a new part whenever one is full.
+//! It must not know where bytes go beyond the channel to the upload.
+
+use std::sync::{Arc, Mutex};
+
+use rivet_plugin_api::{
+    BatchWriter, ByteSink, ErrorKind, HostCx, PluginError, RecordBatch, Result as PluginResult, WriterSettings,
+};
+
+use super::channel::Sender;
+use super::env;
+use super::pipeline::{Attempt, Shared, Stop};
+use super::upload::Item;
+use crate::error::RunError;
+
+/// Small writes are gathered into pieces of this size before they cross to the upload.
+const PIECE_BYTES: usize = 256 * 1024;
+
+pub struct Encoder<'a> {
+    shared: &'a Shared<'a>,
+    attempt: Attempt<'a>,
+    cx: HostCx,
+    settings: WriterSettings,
+    upload: Arc<Sender<Item>>,
+    part: Option<Part>,
+    next_index: u32,
+    rows: u64,
+}
+
+/// A part being written.
+struct Part {
+    writer: Box<dyn BatchWriter>,
+    pending: Arc<Pending>,
+    rows: u64,
+}
+
+impl<'a> Encoder<'a> {
+    pub fn new(
+        shared: &'a Shared<'a>,
+        attempt: Attempt<'a>,
+        cx: HostCx,
+        settings: WriterSettings,
+        upload: Sender<Item>,
+    ) -> Self {
+        Self { shared, attempt, cx, settings, upload: Arc::new(upload), part: None, next_index: 0, rows: 0 }
+    }
+
+    pub fn write(&mut self, batch: &RecordBatch) -> Result<(), Stop> {
+        let mut part = match self.part.take() {
+            Some(part) => part,
+            None => self.begin()?,
+        };
+        part.writer.write(batch, &self.cx).map_err(|e| self.failed(e))?;
+        part.rows += batch.num_rows() as u64;
+        self.rows += batch.num_rows() as u64;
+        let bytes = part.writer.bytes_written() + part.writer.bytes_buffered();
+        if self.shared.plan.max_part_bytes.is_some_and(|most| bytes >= most) {
+            self.end(part)
+        } else {
+            self.part = Some(part);
+            Ok(())
+        }
+    }
+
+    /// Ends the attempt; `rows` is what the reader counted.
+    pub fn finish(mut self, rows: u64) -> Result<(), Stop> {
+        if self.part.is_none() && self.next_index == 0 && self.attempt.keep_empty {
+            self.part = Some(self.begin()?);
+        }
+        if let Some(part) = self.part.take() {
+            self.end(part)?;
+        }
+        if self.rows != rows {
+            return Err(miscounted("encoded", self.rows, "read", rows));
+        }
+        Ok(self.upload.send(Item::AllSent, 0)?)
+    }
+
+    fn begin(&mut self) -> Result<Part, Stop> {
+        let plan = self.shared.plan;
+        let name = plan.part_name(self.attempt.split.id, self.attempt.number, self.next_index);
+        self.upload.send(Item::Begin { name, index: self.next_index }, 0)?;
+        self.next_index += 1;
+        let pending = Arc::new(Pending { upload: self.upload.clone(), bytes: Mutex::default() });
+        let schema = plan.schema.arrow_schema(plan.types);
+        let sink = Box::new(PartSink(pending.clone()));
+        let writer = self.shared.format.writer(&schema, &self.settings, sink).map_err(|e| self.failed(e))?;
+        Ok(Part { writer, pending, rows: 0 })
+    }
+
+    fn end(&mut self, mut part: Part) -> Result<(), Stop> {
+        let facts = part.writer.finish(&self.cx).map_err(|e| self.failed(e))?;
+        part.pending.flush().map_err(|_| Stop::Follows)?;
+        if facts.rows != part.rows {
+            return Err(miscounted("the format says it wrote", facts.rows, "it was given", part.rows));
+        }
+        Ok(self.upload.send(Item::End { rows: facts.rows }, 0)?)
+    }
+
+    fn failed(&self, e: PluginError) -> Stop {
+        // The sink fails only because the upload did: that is the cause, not this.
+        if matches!(e.kind(), ErrorKind::Cancelled) {
+            return Stop::Follows;
+        }
+        Stop::Failed(RunError::plugin("encode", self.shared.plan.relation.label())(e))
+    }
+}
+
+fn miscounted(what: &str, n: u64, other: &str, m: u64) -> Stop {
+    Stop::Failed(RunError::Integrity {
+        what: format!("rows got lost: {what} {n}, {other} {m}"),
+        hint: "this is a defect of rivet or of the format plugin: report it".to_owned(),
+    })
+}
+
+/// Bytes that wait to be worth a message.
+struct Pending {
+    upload: Arc<Sender<Item>>,
+    bytes: Mutex<Vec<u8>>,
+}
+
+impl Pending {
+    fn push(&self, bytes: &[u8]) -> PluginResult<()> {
+        let mut waiting = env::lock(&self.bytes);
+        if waiting.len() + bytes.len() > PIECE_BYTES && !waiting.is_empty() {
+            let full = std::mem::take(&mut *waiting);
+            self.send(full)?;
+        }
+        if bytes.len() >= PIECE_BYTES {
+            return self.send(bytes.to_vec());
+        }
+        if waiting.capacity() == 0 {
+            waiting.reserve_exact(PIECE_BYTES);
+        }
+        waiting.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn flush(&self) -> PluginResult<()> {
+        let rest = std::mem::take(&mut *env::lock(&self.bytes));
+        if rest.is_empty() { Ok(()) } else { self.send(rest) }
+    }
+
+    fn send(&self, bytes: Vec<u8>) -> PluginResult<()> {
+        let n = bytes.len();
+        self.upload.send(Item::Bytes(bytes), n).map_err(|_| PluginError::cancelled())
+    }
+}
+
+/// What the format writes into.
+struct PartSink(Arc<Pending>);
+
+impl ByteSink for PartSink {
+    fn write(&mut self, bytes: &[u8]) -> PluginResult<()> {
+        self.0.push(bytes)
+    }
+}

@@ -1,0 +1,269 @@
+//! Reads all splits, by several workers, each split retried alone; a lost snapshot starts a new epoch.
+//! It must not know how one attempt works, nor what happens after the last split.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use rivet_plugin_api::{Session, Snapshot, Store};
+
+use super::env::{Env, lock};
+use super::leader::Leader;
+use super::ledger::Ledger;
+use super::pipeline::{self, Attempt, Shared, Tally};
+use crate::error::RunError;
+use crate::memory::Shares;
+use crate::plan::{Plan, PlannedSplit};
+use crate::resolve::ExportSpec;
+use crate::retry::{Decision, decide};
+
+/// What extraction found out besides the parts, which are in the state.
+#[derive(Debug, Default)]
+pub struct Extracted {
+    pub tally: Tally,
+    pub retries: u32,
+    /// Identity of the snapshot of each epoch.
+    pub snapshots: Vec<Option<String>>,
+}
+
+/// Code of the error that says a snapshot to join is gone.
+const SNAPSHOT_LOST: &str = "snapshot.lost";
+
+/// Reads every split of the plan into prepared, recorded parts.
+///
+/// # Errors
+/// The first failure that the retry budget does not cover.
+pub fn extract(
+    plan: &Plan,
+    spec: &ExportSpec,
+    leader: Leader,
+    store: &dyn Store,
+    env: &Env<'_>,
+) -> Result<Extracted, RunError> {
+    let format = spec.format.open_format(&spec.format_options).map_err(RunError::plugin("open format", ""))?;
+    let run = Extraction {
+        plan,
+        spec,
+        env,
+        store,
+        format,
+        shares: crate::memory::shares(spec.tuning.memory_bytes, plan.n_workers),
+        ledger: Ledger::new(plan, env, store),
+        progress: Mutex::new(Extracted::default()),
+    };
+    run.epochs(leader)?;
+    run.write_empty_part_if_nothing_came()?;
+    Ok(run.progress.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+}
+
+struct Extraction<'a> {
+    plan: &'a Plan,
+    spec: &'a ExportSpec,
+    env: &'a Env<'a>,
+    store: &'a dyn Store,
+    format: rivet_plugin_api::wire::FormatHandle,
+    shares: Shares,
+    ledger: Ledger<'a>,
+    progress: Mutex<Extracted>,
+}
+
+/// Why a worker stopped.
+enum Halt {
+    /// For good.
+    Failed(RunError),
+    /// The state of the database that was read so far cannot be read any more, and why.
+    NewEpoch(String),
+}
+
+impl Extraction<'_> {
+    /// Passes over the remaining splits until none is left; each pass reads one state of the database.
+    fn epochs(&self, mut leader: Leader) -> Result<(), RunError> {
+        let mut restarts = 0;
+        loop {
+            let epoch = {
+                let mut progress = lock(&self.progress);
+                progress.snapshots.push(leader.snapshot.identity.clone());
+                u32::try_from(progress.snapshots.len() - 1).unwrap_or(u32::MAX)
+            };
+            self.ledger.set_epoch(epoch);
+            let cause = match self.pass(leader) {
+                Ok(()) => return Ok(()),
+                Err(Halt::Failed(error)) => return Err(error),
+                Err(Halt::NewEpoch(cause)) => cause,
+            };
+            restarts += 1;
+            if restarts > self.plan.retry.max_retries {
+                let relation = self.plan.relation.label();
+                return Err(RunError::LostSnapshot { relation, restarts: restarts - 1, cause });
+            }
+            if !self.plan.splits_are_stable() {
+                // Rows may have moved between physical pages: what was read before does not fit what comes now.
+                self.ledger.forget_all()?;
+                lock(&self.progress).tally = Tally::default();
+            }
+            leader = Leader::open(self.spec, self.env)?;
+        }
+    }
+
+    /// One pass: workers take splits until the queue is empty or one halts.
+    fn pass(&self, leader: Leader) -> Result<(), Halt> {
+        let left: VecDeque<&PlannedSplit> =
+            self.plan.splits.iter().filter(|s| !self.ledger.is_done(s.id)).collect();
+        let queue = Mutex::new(left);
+        let Leader { session, snapshot } = leader;
+        let Some(token) = snapshot.join_token.filter(|_| self.plan.splits.len() > 1) else {
+            return self.work_alone(&queue, session);
+        };
+        let halted = Mutex::new(None::<Halt>);
+        std::thread::scope(|scope| {
+            for _ in 0..self.plan.n_workers {
+                scope.spawn(|| {
+                    if let Err(halt) = self.work_joined(&queue, &token, &halted) {
+                        let mut first = lock(&halted);
+                        if first.is_none() {
+                            *first = Some(halt);
+                        }
+                    }
+                });
+            }
+        });
+        // The leader's session held the snapshot until here.
+        drop(session);
+        halted.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).map_or(Ok(()), Err)
+    }
+
+    /// The leader's own session does all the work: what it loses cannot be joined again.
+    fn work_alone(&self, queue: &Mutex<VecDeque<&PlannedSplit>>, mut session: Box<dyn Session>) -> Result<(), Halt> {
+        while let Some(split) = next(queue) {
+            let pieces = self.ledger.pieces(split.id);
+            if let Err(error) = self.attempt(split, pieces, &mut *session) {
+                let cause = error.to_string();
+                self.pause(split, error)?;
+                return Err(Halt::NewEpoch(cause));
+            }
+        }
+        let _ = session.end(&self.env.cancel.cx());
+        Ok(())
+    }
+
+    /// A worker with sessions of its own, which join the leader's snapshot.
+    fn work_joined(
+        &self,
+        queue: &Mutex<VecDeque<&PlannedSplit>>,
+        token: &str,
+        halted: &Mutex<Option<Halt>>,
+    ) -> Result<(), Halt> {
+        let mut session: Option<Box<dyn Session>> = None;
+        while lock(halted).is_none()
+            && let Some(split) = next(queue)
+        {
+            loop {
+                let result = match &mut session {
+                    Some(open) => self.attempt(split, self.ledger.pieces(split.id), &mut **open),
+                    None => match self.join(token) {
+                        Ok(opened) => {
+                            session = Some(opened);
+                            continue;
+                        }
+                        Err(error) => Err(error),
+                    },
+                };
+                let Err(error) = result else { break };
+                session = None;
+                if error.code() == SNAPSHOT_LOST {
+                    return Err(Halt::NewEpoch(error.to_string()));
+                }
+                self.pause(split, error)?;
+                if lock(halted).is_some() {
+                    return Ok(());
+                }
+            }
+        }
+        if let Some(mut session) = session {
+            let _ = session.end(&self.env.cancel.cx());
+        }
+        Ok(())
+    }
+
+    fn join(&self, token: &str) -> Result<Box<dyn Session>, RunError> {
+        let snapshot = Snapshot::Join(token.to_owned());
+        let group = self.spec.open_sessions(1, &snapshot, &self.env.cancel.cx())?;
+        group.sessions.into_iter().next().ok_or_else(|| RunError::Internal("the source opened no session".to_owned()))
+    }
+
+    /// One attempt; on failure its parts are discarded before anything else happens.
+    fn attempt(&self, split: &PlannedSplit, pieces: usize, session: &mut dyn Session) -> Result<(), RunError> {
+        let number = self.ledger.begin_attempt(split.id);
+        let keep_empty = self.plan.splits.len() == 1 && !self.plan.skip_empty;
+        let attempt = Attempt { split, number, pieces, keep_empty };
+        let result = pipeline::run(&self.shared(), attempt, session)
+            .and_then(|tally| self.ledger.split_done(split.id, number).map(|()| tally));
+        match result {
+            Ok(tally) => {
+                let mut progress = lock(&self.progress);
+                progress.tally.rows += tally.rows;
+                progress.tally.longest_statement_ms =
+                    progress.tally.longest_statement_ms.max(tally.longest_statement_ms);
+                progress.tally.policy_hits.extend(tally.policy_hits);
+                drop(progress);
+                self.env.progress.split_done(&self.plan.export, self.ledger.n_done(), self.plan.splits.len());
+                self.env.faults.pass("split_done");
+                Ok(())
+            }
+            Err(error) => {
+                self.ledger.forget_attempt(split.id, number);
+                Err(error)
+            }
+        }
+    }
+
+    fn shared(&self) -> Shared<'_> {
+        Shared {
+            plan: self.plan,
+            env: self.env,
+            store: self.store,
+            format: &self.format,
+            shares: self.shares,
+            on_prepared: &|split, number, part| self.ledger.part_prepared(split.id, number, part),
+        }
+    }
+
+    /// Waits before the next attempt, or gives up.
+    fn pause(&self, split: &PlannedSplit, error: RunError) -> Result<(), Halt> {
+        let RunError::Plugin { source, step, at, .. } = error else { return Err(Halt::Failed(error)) };
+        let attempt = self.ledger.attempt_failed(split.id);
+        match decide(&source, attempt, self.plan.retry, self.env.random.next_u64()) {
+            Decision::GiveUp => {
+                Err(Halt::Failed(RunError::Plugin { step, at, attempts: attempt, source }))
+            }
+            Decision::Again { after_ms, smaller } => {
+                lock(&self.progress).retries += 1;
+                let text = source.to_string();
+                self.env.progress.retrying(&self.plan.export, &split.label(), &text, after_ms);
+                if smaller {
+                    self.ledger.halve(split.id);
+                }
+                let cancelled = || self.env.cancel.is_cancelled();
+                if self.env.clock.sleep_ms(after_ms, &cancelled) {
+                    Ok(())
+                } else {
+                    Err(Halt::Failed(RunError::Interrupted))
+                }
+            }
+        }
+    }
+
+    /// Many splits, none with a row: one part with the schema alone, unless `skip_empty`.
+    fn write_empty_part_if_nothing_came(&self) -> Result<(), RunError> {
+        if self.plan.skip_empty || self.ledger.n_parts() > 0 {
+            return Ok(());
+        }
+        let split = self.plan.splits.first().ok_or_else(|| RunError::Internal("a plan without splits".to_owned()))?;
+        let number = self.ledger.begin_attempt(split.id);
+        let attempt = Attempt { split, number, pieces: 1, keep_empty: true };
+        pipeline::run(&self.shared(), attempt, &mut super::leader::NoRows(self.plan)).map(drop)
+    }
+}
+
+fn next<'p>(queue: &Mutex<VecDeque<&'p PlannedSplit>>) -> Option<&'p PlannedSplit> {
+    lock(queue).pop_front()
+}

@@ -1,0 +1,53 @@
+//! Named points of the run path where a test can kill the process.
+//! It must not exist in shipped binaries: without the `fault` feature every point is empty.
+
+/// The points, in the order a run passes them.
+pub const POINTS: [&str; 12] = [
+    "locked",
+    "planned",
+    "batch_read",
+    "part_begun",
+    "part_prepared",
+    "part_recorded",
+    "split_done",
+    "judged",
+    "part_published",
+    "manifest_written",
+    "success_written",
+    "finished",
+];
+
+/// Which point kills the process, and at which pass.
+#[derive(Debug, Default)]
+pub struct Faults {
+    #[cfg(feature = "fault")]
+    armed: Option<(String, std::sync::atomic::AtomicU64)>,
+}
+
+impl Faults {
+    /// Kills the process at the `nth` pass (1-based) of `point`, written `point` or `point:nth`.
+    ///
+    /// # Errors
+    /// The text, when it names no point.
+    #[cfg(feature = "fault")]
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (point, nth) = text.split_once(':').unwrap_or((text, "1"));
+        match (POINTS.contains(&point), nth.parse::<u64>()) {
+            (true, Ok(nth @ 1..)) => Ok(Self { armed: Some((point.to_owned(), nth.into())) }),
+            _ => Err(format!("'{text}' is no fault point; there is {}", POINTS.join(", "))),
+        }
+    }
+
+    /// Passes a point.
+    pub fn pass(&self, point: &'static str) {
+        debug_assert!(POINTS.contains(&point), "{point}");
+        #[cfg(feature = "fault")]
+        if let Some((armed, left)) = &self.armed
+            && armed == point
+            && left.fetch_sub(1, std::sync::atomic::Ordering::SeqCst) == 1
+        {
+            // As hard as SIGKILL: no destructor, no flush, no handler.
+            std::process::abort();
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The one run path: the order of its steps and nothing else.
+//! It must not know modes (they differ in the plan's splits), engines or terminals.
+
+mod channel;
+mod drift;
+mod encode;
+mod env;
+mod extract;
+pub mod fault;
+mod finish;
+mod leader;
+mod ledger;
+mod pipeline;
+pub mod progress;
+mod recover;
+mod upload;
+
+use rivet_plugin_api::{Store, TableSchema};
+use serde_json::json;
+
+pub use env::Env;
+
+use crate::clock::format_stamp;
+use crate::config::DriftPolicy;
+use crate::error::RunError;
+use crate::manifest::{Consistency, Manifest, Part};
+use crate::memory::peak_rss_bytes;
+use crate::plan::{self, Facts, Plan};
+use crate::resolve::ExportSpec;
+use crate::state::{Holder, NewRun, Phase};
+use crate::summary::{Failure, Status, Summary};
+
+/// Runs one export to its end, whatever that is.
+pub fn run(spec: &ExportSpec, env: &Env<'_>) -> Summary {
+    let started = env.clock.monotonic_ms();
+    let run_id = new_run_id(env);
+    let mut summary = blank(spec, &run_id);
+    match steps(spec, &run_id, env, &mut summary) {
+        Ok(status) => summary.status = status,
+        Err(error) => {
+            let (code, message, hint, class) = (error.code(), error.to_string(), error.hint(), error.class());
+            summary.error = Some(Failure { code, message, hint, class });
+        }
+    }
+    summary.duration_ms = env.clock.monotonic_ms().saturating_sub(started);
+    summary.rows_per_second = summary.rows * 1000 / summary.duration_ms.max(1);
+    summary.peak_rss_bytes = peak_rss_bytes();
+    env.progress.ended(&spec.name);
+    summary
+}
+
+fn steps(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary) -> Result<Status, RunError> {
+    let holder = Holder::this_process(run_id, env.command);
+    let _lock = env.state.lock_export(&spec.name, holder)?;
+    env.faults.pass("locked");
+    let store = spec.open_store(run_id, &env.cancel.cx())?;
+    recover::settle(spec, &*store, env)?;
+    let mut leader = leader::Leader::open(spec, env)?;
+    let described = leader.describe(spec, env)?;
+    check_drift(spec, &described.schema, env, summary)?;
+    let rows = described.estimate.rows;
+    let plan = plan::make(
+        spec,
+        Facts {
+            run_id: run_id.to_owned(),
+            now_ms: env.clock.now_unix_ms(),
+            schema: described.schema,
+            estimate: described.estimate,
+            server: leader.snapshot.server.clone(),
+            splits: described.splits,
+        },
+    );
+    summary.strategy.clone_from(&plan.strategy);
+    env.state.begin_run(&new_run(&plan))?;
+    env.progress.planned(&plan, rows);
+    env.faults.pass("planned");
+    let extracted = extract::extract(&plan, spec, leader, &*store, env);
+    let judged = extracted.and_then(|e| judge(&plan, e, env, summary));
+    let (manifest, tokens) = match judged {
+        Ok(judged) => judged,
+        Err(error) => {
+            give_up(&plan, &error, &*store, env);
+            return Err(error);
+        }
+    };
+    finish(spec, &plan, &manifest, &tokens, &*store, env, summary)
+}
+
+/// The verdict: from here on the run will be published, if need be by another process.
+fn judge(
+    plan: &Plan,
+    extracted: extract::Extracted,
+    env: &Env<'_>,
+    summary: &mut Summary,
+) -> Result<(Manifest, Vec<String>), RunError> {
+    let recorded = env.state.parts_of(&plan.run_id)?;
+    let parts: Vec<Part> = recorded
+        .iter()
+        .map(|r| Part {
+            name: r.part.name.clone(),
+            split: r.split_id,
+            epoch: r.epoch,
+            rows: r.part.rows,
+            bytes: r.part.bytes,
+            digest: r.part.digest.clone(),
+        })
+        .collect();
+    let consistency = consistency(&parts, &extracted.snapshots, plan.splits.len());
+    let mut manifest = Manifest::new(plan, parts, consistency, extracted.snapshots);
+    manifest.policy_hits = extracted.tally.policy_hits;
+    summary.retries = extracted.retries;
+    summary.longest_statement_ms = extracted.tally.longest_statement_ms;
+    if manifest.rows != extracted.tally.rows {
+        return Err(RunError::Integrity {
+            what: format!("rows got lost: {} were read, the parts hold {}", extracted.tally.rows, manifest.rows),
+            hint: "this is a defect of rivet: report it".to_owned(),
+        });
+    }
+    let verdict = serde_json::to_value(&manifest).map_err(|e| RunError::Internal(e.to_string()))?;
+    env.state.judge_run(&plan.run_id, &verdict)?;
+    env.faults.pass("judged");
+    Ok((manifest, recorded.into_iter().map(|r| r.part.token).collect()))
+}
+
+fn consistency(parts: &[Part], snapshots: &[Option<String>], n_splits: usize) -> Consistency {
+    let first = parts.first().map_or(0, |p| p.epoch);
+    if parts.iter().any(|p| p.epoch != first) {
+        return Consistency::Mixed;
+    }
+    let held = snapshots.get(first as usize).is_some_and(Option::is_some);
+    if held || n_splits == 1 { Consistency::Snapshot } else { Consistency::PerSplit }
+}
+
+fn finish(
+    spec: &ExportSpec,
+    plan: &Plan,
+    manifest: &Manifest,
+    tokens: &[String],
+    store: &dyn Store,
+    env: &Env<'_>,
+    summary: &mut Summary,
+) -> Result<Status, RunError> {
+    let manifest_name = plan.manifest_name();
+    let judged = finish::Judged { manifest, manifest_name: &manifest_name, tokens };
+    let published = finish::publish(&judged, store, env)?;
+    let status = if published.is_empty() { Status::Skipped } else { Status::Success };
+    if spec.store_capabilities().objects && status == Status::Success {
+        finish::seal(&judged, store, env)?;
+        summary.manifest = Some(manifest_name.clone());
+    }
+    summary.rows = manifest.rows;
+    summary.bytes = manifest.bytes;
+    summary.files = published.len();
+    summary.consistency = serde_json::to_value(manifest.consistency)
+        .ok()
+        .and_then(|v| v.as_str().map(str::to_owned))
+        .unwrap_or_default();
+    summary.locations = published.into_iter().map(|facts| facts.location).collect();
+    let schema = serde_json::to_value(&plan.schema).map_err(|e| RunError::Internal(e.to_string()))?;
+    env.state.save_schema(&plan.export, &plan.run_id, &schema)?;
+    let told = serde_json::to_value(&*summary).map_err(|e| RunError::Internal(e.to_string()))?;
+    let word = if status == Status::Success { "success" } else { "skipped" };
+    env.state.finish_run(&plan.run_id, word, &told, None)?;
+    env.faults.pass("finished");
+    Ok(status)
+}
+
+/// Nothing of a failed run stays: its parts are discarded, the state says why.
+fn give_up(plan: &Plan, error: &RunError, store: &dyn Store, env: &Env<'_>) {
+    let told = json!({ "error": error.to_string(), "code": error.code() });
+    let settled = env.state.parts_of(&plan.run_id).and_then(|parts| {
+        ledger::discard(store, env, &plan.export, parts.iter().map(|p| p.part.token.as_str()));
+        env.state.fail_run(&plan.run_id, &told)
+    });
+    if let Err(e) = settled {
+        env.progress.warn(&plan.export, &format!("failed to record the failure: {e}"));
+    }
+}
+
+fn check_drift(
+    spec: &ExportSpec,
+    schema: &TableSchema,
+    env: &Env<'_>,
+    summary: &mut Summary,
+) -> Result<(), RunError> {
+    let last = env.state.last_schema(&spec.name)?;
+    let Some(before) = last.and_then(|json| serde_json::from_value::<TableSchema>(json).ok()) else { return Ok(()) };
+    let changes = drift::changes(&before, schema);
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let drift = RunError::Drift { relation: spec.relation.label(), during_run: false, changes };
+    match spec.on_schema_drift {
+        DriftPolicy::Fail => Err(drift),
+        DriftPolicy::Warn => {
+            env.progress.warn(&spec.name, &drift.to_string());
+            summary.warnings.push(drift.to_string());
+            Ok(())
+        }
+        DriftPolicy::Continue => Ok(()),
+    }
+}
+
+fn new_run(plan: &Plan) -> NewRun {
+    NewRun {
+        run_id: plan.run_id.clone(),
+        export: plan.export.clone(),
+        plan_json: serde_json::to_value(plan).unwrap_or_default(),
+        source: plan.source.identity.clone(),
+        destination: plan.destination.identity.clone(),
+        started_at_ms: plan.created_at_ms,
+    }
+}
+
+/// `20261121T045512Z-7f3a9c`: sorts by time, and two runs in one second still differ.
+fn new_run_id(env: &Env<'_>) -> String {
+    format!("{}-{:06x}", format_stamp(env.clock.now_unix_ms()), env.random.next_u64() & 0x00ff_ffff)
+}
+
+fn blank(spec: &ExportSpec, run_id: &str) -> Summary {
+    Summary {
+        export: spec.name.clone(),
+        run_id: run_id.to_owned(),
+        status: Status::Failed,
+        strategy: String::new(),
+        profile: spec.tuning.profile.to_string(),
+        rows: 0,
+        files: 0,
+        bytes: 0,
+        duration_ms: 0,
+        rows_per_second: 0,
+        peak_rss_bytes: 0,
+        retries: 0,
+        longest_statement_ms: 0,
+        consistency: String::new(),
+        locations: Vec::new(),
+        manifest: None,
+        warnings: Vec::new(),
+        error: None,
+    }
+}

@@ -1,0 +1,246 @@
+//! One attempt at one split: read, encode and upload overlap, each bounded in bytes.
+//! It must not know retries, other splits, or when parts become visible.
+
+use std::sync::Mutex;
+
+use rivet_plugin_api::wire::FormatHandle;
+use rivet_plugin_api::{
+    CancelToken, ErrorKind, HostCx, RecordBatch, Scan, Session, Split, SplitRequest, Store, WriterSettings,
+};
+
+use super::channel::{Disconnected, Receiver, Sender, bounded};
+use super::encode::Encoder;
+use super::env::Env;
+use super::upload::{Item, Prepared, Uploader};
+use super::{drift, env};
+use crate::error::RunError;
+use crate::memory::Shares;
+use crate::plan::{Plan, PlannedSplit};
+
+/// What all attempts of a run share.
+pub struct Shared<'a> {
+    pub plan: &'a Plan,
+    pub env: &'a Env<'a>,
+    pub store: &'a dyn Store,
+    pub format: &'a FormatHandle,
+    pub shares: Shares,
+    /// Called with each part that is durable, before the attempt goes on.
+    pub on_prepared: &'a (dyn Fn(&PlannedSplit, u32, Prepared) -> Result<(), RunError> + Sync),
+}
+
+/// Which attempt it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Attempt<'a> {
+    pub split: &'a PlannedSplit,
+    /// Number of the attempt at this split, from 0.
+    pub number: u32,
+    /// Statements to read the split in.
+    pub pieces: usize,
+    /// Write a part even when there are no rows.
+    pub keep_empty: bool,
+}
+
+/// What an attempt that succeeded found.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Tally {
+    pub rows: u64,
+    pub longest_statement_ms: u64,
+    pub policy_hits: Vec<(String, String, u64)>,
+}
+
+/// Why a step ended early: by itself, or because another step did.
+pub enum Stop {
+    Failed(RunError),
+    Follows,
+}
+
+impl From<Disconnected> for Stop {
+    fn from(_: Disconnected) -> Self {
+        Self::Follows
+    }
+}
+
+/// Batches on their way to the encoder; the last item says that all came.
+pub enum Batches {
+    Batch(RecordBatch),
+    End { rows: u64 },
+}
+
+/// Reads the whole split, writes its parts and prepares them.
+///
+/// # Errors
+/// The first cause, whichever step it happened in. Parts already handed to `on_prepared` are the caller's to discard.
+pub fn run(shared: &Shared<'_>, attempt: Attempt<'_>, session: &mut dyn Session) -> Result<Tally, RunError> {
+    // Its own token: a failed upload must wake a reader that waits for the server.
+    let token = CancelToken::new();
+    let cancel_all = || token.cancel();
+    shared.env.cancel.cx().with_wake(&cancel_all, || overlap(shared, attempt, session, &token))
+}
+
+fn overlap(
+    shared: &Shared<'_>,
+    attempt: Attempt<'_>,
+    session: &mut dyn Session,
+    token: &CancelToken,
+) -> Result<Tally, RunError> {
+    let (batch_sender, batches) = bounded(shared.shares.read_ahead_bytes);
+    let (item_sender, items) = bounded::<Item>(shared.shares.upload_ahead_bytes);
+    let first_failure = Mutex::new(None::<RunError>);
+    // A step that fails by itself is the cause; the others only follow.
+    let note = |stop: Stop| {
+        if let Stop::Failed(error) = stop {
+            let mut first = env::lock(&first_failure);
+            if first.is_none() {
+                *first = Some(error);
+            }
+            drop(first);
+            token.cancel();
+        }
+    };
+    let tally = std::thread::scope(|scope| {
+        let upload = std::thread::Builder::new().name("rivet-upload".to_owned()).spawn_scoped(scope, || {
+            Uploader::new(shared, attempt, token).run(items).map_err(note)
+        });
+        let encode = std::thread::Builder::new().name("rivet-encode".to_owned()).spawn_scoped(scope, || {
+            encode(shared, attempt, token, batches, item_sender).map_err(note)
+        });
+        let tally = read(shared, attempt, session, token, batch_sender).map_err(note);
+        let joined = [join(encode, "encoder"), join(upload, "uploader")];
+        for failure in joined.into_iter().filter_map(Result::err) {
+            note(Stop::Failed(failure));
+        }
+        tally
+    });
+    if shared.env.cancel.is_cancelled() {
+        return Err(RunError::Interrupted);
+    }
+    match (env::lock(&first_failure).take(), tally) {
+        (Some(error), _) => Err(error),
+        (None, Ok(tally)) => Ok(tally),
+        (None, Err(())) => Err(RunError::Internal("a step of the run stopped without a cause".to_owned())),
+    }
+}
+
+/// A thread that could not start or panicked is a failure of its own.
+fn join(
+    thread: std::io::Result<std::thread::ScopedJoinHandle<'_, Result<(), ()>>>,
+    name: &str,
+) -> Result<(), RunError> {
+    match thread.map(std::thread::ScopedJoinHandle::join) {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(_)) => Err(RunError::Internal(format!("the {name} panicked"))),
+        Err(e) => Err(RunError::Internal(format!("failed to start the {name}: {e}"))),
+    }
+}
+
+fn encode(
+    shared: &Shared<'_>,
+    attempt: Attempt<'_>,
+    token: &CancelToken,
+    batches: Receiver<Batches>,
+    items: Sender<Item>,
+) -> Result<(), Stop> {
+    let settings = WriterSettings { max_buffered_bytes: shared.shares.max_buffered_bytes };
+    let mut encoder = Encoder::new(shared, attempt, token.cx(), settings, items);
+    loop {
+        match batches.recv()? {
+            Batches::Batch(batch) => encoder.write(&batch)?,
+            Batches::End { rows } => return encoder.finish(rows),
+        }
+    }
+}
+
+fn read(
+    shared: &Shared<'_>,
+    attempt: Attempt<'_>,
+    session: &mut dyn Session,
+    token: &CancelToken,
+    batches: Sender<Batches>,
+) -> Result<Tally, Stop> {
+    let cx = token.cx();
+    let mut tally = Tally::default();
+    for piece in pieces(shared, attempt, session, &cx)? {
+        read_piece(shared, piece, session, &cx, &batches, &mut tally)?;
+    }
+    batches.send(Batches::End { rows: tally.rows }, 0)?;
+    Ok(tally)
+}
+
+/// The scans that together read the split: itself, or smaller ones when a statement took too long.
+fn pieces(
+    shared: &Shared<'_>,
+    attempt: Attempt<'_>,
+    session: &mut dyn Session,
+    cx: &HostCx,
+) -> Result<Vec<Option<Split>>, Stop> {
+    let whole = attempt.split.split.clone();
+    if attempt.pieces <= 1 {
+        return Ok(vec![whole]);
+    }
+    let request =
+        SplitRequest { relation: shared.plan.relation.clone(), within: whole.clone(), n_splits: attempt.pieces };
+    let smaller = session.split(&request, cx).map_err(failed(shared, "cut", attempt.split))?;
+    Ok(if smaller.len() > 1 { smaller.into_iter().map(Some).collect() } else { vec![whole] })
+}
+
+fn read_piece(
+    shared: &Shared<'_>,
+    piece: Option<Split>,
+    session: &mut dyn Session,
+    cx: &HostCx,
+    batches: &Sender<Batches>,
+    tally: &mut Tally,
+) -> Result<(), Stop> {
+    let plan = shared.plan;
+    let scan = Scan {
+        relation: plan.relation.clone(),
+        columns: plan.schema.columns.clone(),
+        split: piece.clone(),
+        read: plan.read,
+        types: plan.types,
+        max_batch_rows: plan.max_batch_rows,
+        max_batch_bytes: shared.shares.max_batch_bytes,
+    };
+    let split = PlannedSplit { id: 0, split: piece };
+    let mut stream = session.scan(&scan, cx).map_err(failed(shared, "read", &split))?;
+    let changes = drift::differences(&plan.schema.arrow_schema(plan.types), &stream.schema());
+    if !changes.is_empty() {
+        let relation = plan.relation.label();
+        return Err(Stop::Failed(RunError::Drift { relation, during_run: true, changes }));
+    }
+    while let Some(batch) = stream.next(cx).map_err(failed(shared, "read", &split))? {
+        let (rows, bytes) = (batch.num_rows(), batch.get_array_memory_size());
+        batches.send(Batches::Batch(batch), bytes)?;
+        tally.rows += rows as u64;
+        shared.env.progress.read(&plan.export, rows as u64, bytes as u64);
+        shared.env.faults.pass("batch_read");
+        throttle(shared, rows, cx);
+    }
+    let facts = stream.facts();
+    tally.longest_statement_ms = tally.longest_statement_ms.max(facts.longest_statement_ms);
+    tally.policy_hits.extend(facts.policy_hits);
+    Ok(())
+}
+
+fn throttle(shared: &Shared<'_>, rows: usize, cx: &HostCx) {
+    let ms = shared.plan.throttle_ms * rows as u64 / shared.plan.max_batch_rows.max(1) as u64;
+    if ms > 0 {
+        shared.env.clock.sleep_ms(ms, &|| cx.is_cancelled());
+    }
+}
+
+/// A source's error with relation and split; one that only follows from another step's failure is none.
+fn failed<'a>(
+    shared: &'a Shared<'_>,
+    step: &'static str,
+    split: &'a PlannedSplit,
+) -> impl FnOnce(rivet_plugin_api::PluginError) -> Stop + use<'a> {
+    let at = shared.plan.relation.label();
+    move |e| {
+        if e.kind() == ErrorKind::Cancelled {
+            return Stop::Follows;
+        }
+        let e = if split.split.is_some() { e.detail("split", split.label()) } else { e };
+        Stop::Failed(RunError::plugin(step, at)(e))
+    }
+}

@@ -1,0 +1,33 @@
+//! What a run tells while it runs.
+//! It must not know who listens, nor terminals.
+
+use crate::plan::Plan;
+
+/// Listens to a run; called from several threads, must be quick.
+pub trait Progress: Send + Sync {
+    /// The plan is made; `rows` is the source's estimate.
+    fn planned(&self, plan: &Plan, rows: Option<u64>);
+    /// More rows were read: rows and their Arrow bytes.
+    fn read(&self, export: &str, rows: u64, bytes: u64);
+    /// A split is complete.
+    fn split_done(&self, export: &str, done: usize, of: usize);
+    /// An attempt failed and is tried again after a pause, ms.
+    fn retrying(&self, export: &str, split: &str, cause: &str, after_ms: u64);
+    /// Something the user should know that does not fail the run.
+    fn warn(&self, export: &str, message: &str);
+    /// The export is over, whatever its end.
+    fn ended(&self, export: &str);
+}
+
+/// Hears nothing.
+#[derive(Debug, Default)]
+pub struct NoProgress;
+
+impl Progress for NoProgress {
+    fn planned(&self, _: &Plan, _: Option<u64>) {}
+    fn read(&self, _: &str, _: u64, _: u64) {}
+    fn split_done(&self, _: &str, _: usize, _: usize) {}
+    fn retrying(&self, _: &str, _: &str, _: &str, _: u64) {}
+    fn warn(&self, _: &str, _: &str) {}
+    fn ended(&self, _: &str) {}
+}

@@ -1,0 +1,55 @@
+//! What the last run of an export left behind when it died: finished if its verdict was in, discarded if not.
+//! It must not know why it died.
+
+use rivet_plugin_api::Store;
+
+use super::env::Env;
+use super::finish::{self, Judged};
+use super::ledger;
+use crate::error::RunError;
+use crate::manifest::Manifest;
+use crate::plan::Plan;
+use crate::resolve::ExportSpec;
+use crate::state::{Phase, RunRecord};
+
+/// Settles the export's unfinished run, if there is one. The export's lock is held.
+///
+/// # Errors
+/// The store's error; the run then stays as it is.
+pub fn settle(spec: &ExportSpec, store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
+    while let Some(run) = env.state.unfinished_run(&spec.name)? {
+        let plan: Option<Plan> = serde_json::from_value(run.plan.clone()).ok();
+        let here = plan.as_ref().is_some_and(|p| p.destination.identity == spec.destination_identity);
+        match (run.phase, plan) {
+            (Phase::Judged, Some(plan)) if here => complete(&plan, &run, store, env)?,
+            _ if here => abandon(&run, store, env)?,
+            _ => {
+                // Its parts are somewhere this config does not lead to; they are invisible there.
+                let note = format!("run {} was interrupted and wrote to another destination: left as it is", run.run_id);
+                env.progress.warn(&spec.name, &note);
+                env.state.set_phase(&run.run_id, Phase::Abandoned)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn complete(plan: &Plan, run: &RunRecord, store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
+    let manifest: Manifest = serde_json::from_value(run.verdict.clone())
+        .map_err(|e| RunError::Internal(format!("the verdict of run {} cannot be read: {e}", run.run_id)))?;
+    let tokens: Vec<String> = run.parts.iter().map(|p| p.part.token.clone()).collect();
+    let name = plan.manifest_name();
+    let judged = Judged { manifest: &manifest, manifest_name: &name, tokens: &tokens };
+    finish::publish(&judged, store, env)?;
+    finish::seal(&judged, store, env)?;
+    env.state.finish_run(&run.run_id, "success", &serde_json::json!({ "recovered": true }), None)?;
+    env.progress.warn(&plan.export, &format!("run {} was interrupted after its verdict and is now complete", run.run_id));
+    Ok(())
+}
+
+fn abandon(run: &RunRecord, store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
+    ledger::discard(store, env, &run.export, run.parts.iter().map(|p| p.part.token.as_str()));
+    env.state.set_phase(&run.run_id, Phase::Abandoned)?;
+    env.progress.warn(&run.export, &format!("run {} was interrupted: its unpublished parts are discarded", run.run_id));
+    Ok(())
+}

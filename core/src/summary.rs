@@ -1,0 +1,73 @@
+//! What is said about an export when it is over, for people and for machines.
+//! It must not know how it is shown.
+
+use serde::Serialize;
+
+use crate::error::FailureClass;
+
+/// How an export ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Everything was written and verified.
+    Success,
+    /// There was nothing to write.
+    Skipped,
+    /// Nothing was published.
+    Failed,
+}
+
+/// One export's end.
+#[derive(Debug, Clone, Serialize)]
+pub struct Summary {
+    /// Export.
+    pub export: String,
+    /// Run.
+    pub run_id: String,
+    /// How it ended.
+    pub status: Status,
+    /// Strategy; empty when it ended before the plan.
+    pub strategy: String,
+    /// Tuning profile.
+    pub profile: String,
+    /// Rows written.
+    pub rows: u64,
+    /// Parts written.
+    pub files: usize,
+    /// Bytes written.
+    pub bytes: u64,
+    /// Wall time, ms.
+    pub duration_ms: u64,
+    /// Rows per second of wall time.
+    pub rows_per_second: u64,
+    /// Highest resident memory of the process so far, bytes; 0 when unknown.
+    pub peak_rss_bytes: u64,
+    /// Attempts that failed and were tried again.
+    pub retries: u32,
+    /// Longest single statement on the source, ms; 0 when unknown.
+    pub longest_statement_ms: u64,
+    /// Which state of the source was read: `snapshot`, `per-split` or `mixed`; empty when nothing was.
+    pub consistency: String,
+    /// Where the parts are, in order.
+    pub locations: Vec<String>,
+    /// Name of the manifest below the destination, when there is one.
+    pub manifest: Option<String>,
+    /// What the user should know beside the end.
+    pub warnings: Vec<String>,
+    /// Why it failed.
+    pub error: Option<Failure>,
+}
+
+/// Why an export failed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Failure {
+    /// Stable dotted code.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+    /// Class; decides the exit code.
+    #[serde(skip)]
+    pub class: FailureClass,
+}

@@ -1,0 +1,27 @@
+//! The plugins linked into this binary: the one file that knows cargo features.
+//! It must not know what they do: naming a crate here is what makes `inventory` see it.
+
+#[cfg(feature = "local")]
+use rivet_dest_local as _;
+#[cfg(feature = "stdout")]
+use rivet_dest_stdout as _;
+#[cfg(feature = "parquet")]
+use rivet_format_parquet as _;
+#[cfg(feature = "postgres")]
+use rivet_source_postgres as _;
+#[cfg(feature = "sqlite")]
+use rivet_source_sqlite as _;
+
+/// How many connectors must announce themselves, so that one lost in linking is noticed.
+pub fn expected() -> usize {
+    [
+        cfg!(feature = "local"),
+        cfg!(feature = "stdout"),
+        cfg!(feature = "parquet"),
+        cfg!(feature = "postgres"),
+        cfg!(feature = "sqlite"),
+    ]
+    .into_iter()
+    .filter(|linked| *linked)
+    .count()
+}

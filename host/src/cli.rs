@@ -1,0 +1,110 @@
+//! The command line: every flag, with the text that help shows.
+//! It must not know what a command does.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Extracts data from operational databases into Parquet and CSV: exact, bounded in memory, gentle on the source,
+/// safe to kill.
+#[derive(Debug, Parser)]
+#[command(name = "rivet", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    /// Flags of all commands.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Flags of all commands.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// What is printed to stdout: text for people, json for machines.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+    /// Print nothing but errors.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Log more: -v info, -vv debug, -vvv trace. Logs go to stderr.
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// How log lines look.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+    /// Folder to load plugins from; may be given several times.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub plugin_dir: Vec<PathBuf>,
+}
+
+/// What is printed to stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// One line each.
+    Text,
+    /// One JSON object each.
+    Json,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run exports.
+    Run(RunArgs),
+    /// Show which plugins there are.
+    Plugin {
+        /// What to show.
+        #[command(subcommand)]
+        command: PluginCommand,
+    },
+    /// Export a built-in sample, to see how it works.
+    Demo(DemoArgs),
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// The configuration.
+    #[arg(long, short, default_value = "rivet.yaml", value_name = "FILE")]
+    pub config: PathBuf,
+    /// Run only this export; may be given several times.
+    #[arg(long, short, value_name = "NAME")]
+    pub export: Vec<String>,
+    /// Die at a named point of the run path (tests only).
+    #[cfg(feature = "fault")]
+    #[arg(long, hide = true)]
+    pub fault: Option<String>,
+}
+
+/// Commands of `plugin`.
+#[derive(Debug, Subcommand)]
+pub enum PluginCommand {
+    /// List all plugins with version and origin.
+    List,
+    /// Show one plugin: its capabilities and options.
+    Info {
+        /// Name of the plugin.
+        name: String,
+    },
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Clone, Args)]
+pub struct DemoArgs {
+    /// Folder that is made for the sample, the config and the output.
+    #[arg(long, default_value = "rivet-demo", value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Rows of the sample's largest table.
+    #[arg(long, default_value_t = 100_000, value_name = "N")]
+    pub rows: u32,
+}

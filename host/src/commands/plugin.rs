@@ -1,0 +1,93 @@
+//! `rivet plugin list` and `rivet plugin info`.
+//! It must not know any plugin by name.
+
+use std::fmt::Write as _;
+
+use rivet_plugin_api::ConnectorInfo;
+use rivet_plugin_api::wire::Connector;
+use serde_json::{Value, json};
+
+use super::run::load_plugins;
+use crate::cli::{Global, Output, PluginCommand};
+use crate::exit::Exit;
+use crate::render;
+
+/// Runs the command.
+pub fn run(command: &PluginCommand, global: &Global) -> Exit {
+    let found = match load_plugins(global, &[]) {
+        Ok(found) => found,
+        Err(exit) => return exit,
+    };
+    let mut all: Vec<&Connector> = found.connectors.iter().collect();
+    all.sort_by_key(|c| (c.info().kind.name(), c.info().name.clone()));
+    match command {
+        PluginCommand::List => {
+            list(global, &all);
+            if found.refused.is_empty() { Exit::Ok } else { Exit::Plugin }
+        }
+        PluginCommand::Info { name } => info(global, &all, name),
+    }
+}
+
+fn list(global: &Global, all: &[&Connector]) {
+    if global.output == Output::Json {
+        let plugins: Vec<Value> = all.iter().map(|c| described(c)).collect();
+        return render::to_stdout(&format!("{}\n", json!({ "version": 1, "plugins": plugins })));
+    }
+    let mut text = format!("{:<12} {:<12} {:<10} {:<6} {}\n", "KIND", "NAME", "VERSION", "ABI", "ORIGIN");
+    for c in all {
+        let ConnectorInfo { name, kind, version, abi_version, .. } = c.info();
+        let _ = writeln!(text, "{:<12} {name:<12} {version:<10} {abi_version:<6} {}", kind.name(), c.origin());
+    }
+    render::to_stdout(&text);
+}
+
+fn described(c: &Connector) -> Value {
+    let mut value = serde_json::to_value(c.info()).unwrap_or_default();
+    value["origin"] = c.origin().to_string().into();
+    value
+}
+
+fn info(global: &Global, all: &[&Connector], name: &str) -> Exit {
+    let named: Vec<&&Connector> = all.iter().filter(|c| c.info().name == name).collect();
+    if named.is_empty() {
+        let known: Vec<&str> = all.iter().map(|c| c.info().name.as_str()).collect();
+        return render::usage(global, &format!("no plugin is called '{name}'; there is {}", known.join(", ")));
+    }
+    for c in named {
+        if global.output == Output::Json {
+            render::to_stdout(&format!("{}\n", described(c)));
+        } else {
+            render::to_stdout(&info_text(c));
+        }
+    }
+    Exit::Ok
+}
+
+fn info_text(c: &Connector) -> String {
+    let i = c.info();
+    let mut text = format!("{} '{}', version {}, ABI {}\n", i.kind.name(), i.name, i.version, i.abi_version);
+    let _ = writeln!(text, "origin: {}", c.origin());
+    let kind = serde_json::to_value(&i.kind).unwrap_or_default();
+    let capabilities = kind["capabilities"].as_object().cloned().unwrap_or_default();
+    let listed: Vec<String> = capabilities.iter().map(|(k, v)| format!("{k}={}", plain(v))).collect();
+    let _ = writeln!(text, "capabilities: {}", listed.join(", "));
+    let options = i.options_schema["properties"].as_object().cloned().unwrap_or_default();
+    if options.is_empty() {
+        text.push_str("options: none\n");
+        return text;
+    }
+    text.push_str("options:\n");
+    for (key, schema) in &options {
+        let required = i.options_schema["required"].as_array().is_some_and(|r| r.iter().any(|x| x == key.as_str()));
+        let mark = if required { " (required)" } else { "" };
+        let default = schema.get("default").filter(|d| !d.is_null());
+        let default = default.map_or_else(String::new, |d| format!(" [default: {}]", plain(d)));
+        let _ = writeln!(text, "  {key}{mark}{default}\n      {}", schema["description"].as_str().unwrap_or(""));
+    }
+    text
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

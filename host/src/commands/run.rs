@@ -1,0 +1,137 @@
+//! `rivet run`: load, resolve, run each export, report.
+//! It must not know the steps of a run.
+
+use std::path::{Path, PathBuf};
+
+use rivet_core::clock::{Clock, SystemClock, format_rfc3339};
+use rivet_core::config::{self, Config};
+use rivet_core::error::{FailureClass, RunError};
+use rivet_core::random::SystemRandom;
+use rivet_core::resolve::{ExportSpec, resolve};
+use rivet_core::run::fault::Faults;
+use rivet_core::run::{self, Env};
+use rivet_core::state::State;
+use rivet_core::summary::Summary;
+use rivet_plugin_api::CancelToken;
+
+use crate::cli::{Global, RunArgs};
+use crate::exit::Exit;
+use crate::plugins::{self, Plugins};
+use crate::{progress, render};
+
+/// Runs the command.
+pub fn run(args: &RunArgs, global: &Global) -> Exit {
+    let faults = match faults(args) {
+        Ok(faults) => faults,
+        Err(text) => return render::usage(global, &text),
+    };
+    match exports(args, global, &faults) {
+        Ok(summaries) => {
+            render::summaries(global, &summaries);
+            let failures: Vec<_> = summaries.iter().filter_map(|s| Some(s.error.as_ref()?.class)).collect();
+            Exit::of(&failures)
+        }
+        Err(exit) => exit,
+    }
+}
+
+#[cfg(feature = "fault")]
+fn faults(args: &RunArgs) -> Result<Faults, String> {
+    args.fault.as_deref().map_or_else(|| Ok(Faults::default()), Faults::parse)
+}
+#[cfg(not(feature = "fault"))]
+fn faults(_: &RunArgs) -> Result<Faults, String> {
+    Ok(Faults::default())
+}
+
+/// Everything up to the summaries; what fails before the first export is reported here.
+fn exports(args: &RunArgs, global: &Global, faults: &Faults) -> Result<Vec<Summary>, Exit> {
+    let report = |error: &RunError| render::failure(global, error);
+    let config = config::load(&args.config).map_err(|e| report(&e.into()))?;
+    let found = load_plugins(global, &config.plugins.dirs)?;
+    let base = base_dir(&args.config);
+    let today = format_rfc3339(SystemClock::default().now_unix_ms());
+    let today = today.get(..10).unwrap_or_default();
+    let config = selected(config, &args.export).map_err(|e| report(&e))?;
+    let specs = resolve(&config, &found.connectors, &base, today).map_err(|e| unresolved(global, &e, &found))?;
+    let clock = SystemClock::default();
+    let state = State::open(&config.state.path).map_err(|e| report(&e.into()))?;
+    let cancel = CancelToken::new();
+    interrupt(&cancel);
+    let shown = progress::listener(global);
+    let env = Env {
+        state: &state,
+        clock: &clock,
+        random: &SystemRandom,
+        cancel: &cancel,
+        progress: &*shown,
+        faults,
+        command: "rivet run",
+    };
+    Ok(in_turn(&specs, &env))
+}
+
+/// One export after the other; a cancelled one is the last.
+fn in_turn(specs: &[ExportSpec], env: &Env<'_>) -> Vec<Summary> {
+    let mut summaries = Vec::with_capacity(specs.len());
+    for spec in specs {
+        summaries.push(run::run(spec, env));
+        if env.cancel.is_cancelled() {
+            break;
+        }
+    }
+    summaries
+}
+
+/// Loads the plugins by the discovery rules; refused libraries are warned about.
+pub fn load_plugins(global: &Global, config_dirs: &[PathBuf]) -> Result<Plugins, Exit> {
+    let variable = std::env::var("RIVET_PLUGIN_PATH").ok();
+    let places = plugins::places(&global.plugin_dir, variable.as_deref(), config_dirs);
+    let found = plugins::load_all(&places).map_err(|e| render::plugins_failure(global, &e))?;
+    for refused in &found.refused {
+        render::warning(global, &format!("{refused}; hint: {}", refused.hint()));
+    }
+    Ok(found)
+}
+
+/// A plugin that is missing because its library was refused is the plugin's fault.
+fn unresolved(global: &Global, error: &RunError, found: &Plugins) -> Exit {
+    let exit = render::failure(global, error);
+    let missing = matches!(error, RunError::UnknownPlugin { .. });
+    if missing && !found.refused.is_empty() { Exit::from(FailureClass::Plugin) } else { exit }
+}
+
+fn base_dir(config: &Path) -> PathBuf {
+    let dir = config.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())
+}
+
+/// The exports that were asked for, in the config's order.
+fn selected(mut config: Config, names: &[String]) -> Result<Config, RunError> {
+    if names.is_empty() {
+        return Ok(config);
+    }
+    let known: Vec<&str> = config.exports.iter().map(|e| e.name.as_str()).collect();
+    if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        return Err(RunError::Impossible {
+            what: format!("no export is called '{unknown}'"),
+            hint: format!("there is {}", known.join(", ")),
+        });
+    }
+    config.exports.retain(|e| names.contains(&e.name));
+    Ok(config)
+}
+
+/// The first interrupt cancels and waits for a clean end, the second ends at once.
+fn interrupt(cancel: &CancelToken) {
+    let cancel = cancel.clone();
+    let installed = ctrlc::set_handler(move || {
+        if cancel.is_cancelled() {
+            std::process::exit(i32::from(Exit::Interrupted.code()));
+        }
+        cancel.cancel();
+    });
+    if let Err(e) = installed {
+        tracing::warn!("interrupts end the process at once: {e}");
+    }
+}

@@ -1,0 +1,112 @@
+//! Exit codes: the one place where a class of failure becomes a number.
+//! It must not know messages. The numbers are frozen by a test.
+
+use std::process::ExitCode;
+
+use rivet_core::error::FailureClass;
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// All went well.
+    Ok,
+    /// Config or usage.
+    Config,
+    /// Retryable failure, budget spent.
+    Retryable,
+    /// Data integrity.
+    Integrity,
+    /// Schema drift.
+    Drift,
+    /// Failures of different classes.
+    Several,
+    /// The export is running already.
+    Locked,
+    /// Plugin fault.
+    Plugin,
+    /// Lost snapshot.
+    LostSnapshot,
+    /// Interrupted.
+    Interrupted,
+}
+
+impl Exit {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Config => 1,
+            Self::Retryable => 2,
+            Self::Integrity => 3,
+            Self::Drift => 4,
+            Self::Several => 5,
+            Self::Locked => 6,
+            Self::Plugin => 7,
+            Self::LostSnapshot => 8,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// The exit of several exports: one class of failure has its own code, several the gravest that is present.
+    pub fn of(failures: &[FailureClass]) -> Self {
+        let mut classes: Vec<Self> = failures.iter().map(|c| Self::from(*c)).collect();
+        classes.dedup();
+        match classes.as_slice() {
+            [] => Self::Ok,
+            [one] => *one,
+            many if many.iter().all(|c| *c == many[0]) => many[0],
+            many => {
+                let gravest = [Self::Interrupted, Self::Integrity, Self::LostSnapshot, Self::Drift, Self::Plugin];
+                gravest.into_iter().find(|g| many.contains(g)).unwrap_or(Self::Several)
+            }
+        }
+    }
+}
+
+impl From<FailureClass> for Exit {
+    fn from(class: FailureClass) -> Self {
+        match class {
+            FailureClass::Config => Self::Config,
+            FailureClass::Retryable => Self::Retryable,
+            FailureClass::Integrity => Self::Integrity,
+            FailureClass::Drift => Self::Drift,
+            FailureClass::Locked => Self::Locked,
+            FailureClass::Plugin => Self::Plugin,
+            FailureClass::LostSnapshot => Self::LostSnapshot,
+            FailureClass::Interrupted => Self::Interrupted,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use FailureClass::{Config, Drift, Integrity, Interrupted, Locked, LostSnapshot, Plugin, Retryable};
+
+    #[test]
+    fn the_codes_are_frozen() {
+        let classes = [Config, Retryable, Integrity, Drift, Locked, Plugin, LostSnapshot, Interrupted];
+        let codes = classes.map(|c| Exit::of(&[c]).code());
+        assert_eq!(codes, [1, 2, 3, 4, 6, 7, 8, 130]);
+        assert_eq!(Exit::of(&[]).code(), 0);
+    }
+
+    #[test]
+    fn several_failures_give_the_gravest_or_five() {
+        let code = |classes: &[FailureClass]| Exit::of(classes).code();
+        assert_eq!(code(&[Retryable, Retryable]), 2);
+        assert_eq!(code(&[Retryable, Config, Retryable]), 5);
+        assert_eq!(code(&[Locked, Retryable]), 5);
+        assert_eq!(code(&[Config, Integrity, LostSnapshot]), 3);
+        assert_eq!(code(&[Plugin, Drift]), 4);
+        assert_eq!(code(&[LostSnapshot, Drift]), 8);
+        assert_eq!(code(&[Integrity, Interrupted]), 130);
+        assert_eq!(code(&[Config, Plugin]), 7);
+    }
+}

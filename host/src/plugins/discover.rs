@@ -1,0 +1,124 @@
+//! Where plugin libraries are looked for, and which folders are refused.
+//! It must not open a library.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use rivet_plugin_api::wire::Trust;
+
+/// A folder that may hold plugins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The folder.
+    pub dir: PathBuf,
+    /// Somebody named it: then it must exist.
+    pub named: bool,
+    /// How far what its plugins send is checked.
+    pub trust: Trust,
+}
+
+/// A library file.
+pub struct Library {
+    /// The file, absolute.
+    pub path: PathBuf,
+    /// As its folder.
+    pub trust: Trust,
+}
+
+/// A folder that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscoverError {
+    /// It cannot be listed.
+    #[error("failed to read the plugin folder '{}': {source}", dir.display())]
+    Unreadable {
+        /// The folder.
+        dir: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Anyone could put code into it.
+    #[error("the plugin folder '{}' is writable by everyone", dir.display())]
+    WorldWritable {
+        /// The folder.
+        dir: PathBuf,
+    },
+}
+
+impl DiscoverError {
+    /// What to do.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "check --plugin-dir, RIVET_PLUGIN_PATH and `plugins.dirs`",
+            Self::WorldWritable { .. } => "plugins are code: take the right away with `chmod o-w`",
+        }
+    }
+}
+
+/// The folders in order: `--plugin-dir`, `RIVET_PLUGIN_PATH`, the config's `plugins.dirs`, beside the executable, the
+/// user's data folder. Never the working directory.
+pub fn places(flags: &[PathBuf], path_variable: Option<&str>, config_dirs: &[PathBuf]) -> Vec<Place> {
+    let from_path = path_variable.unwrap_or_default().split(':').filter(|p| !p.is_empty()).map(PathBuf::from);
+    let named = flags.iter().cloned().chain(from_path).chain(config_dirs.iter().cloned());
+    let mut places: Vec<Place> = named.map(|dir| Place { dir, named: true, trust: Trust::Full }).collect();
+    if let Some(beside) = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.parent()?.to_owned())) {
+        places.push(Place { dir: beside.join("lib/rivet/plugins"), named: false, trust: Trust::Shape });
+    }
+    let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
+    let data = data.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")));
+    if let Some(data) = data.filter(|d| d.is_absolute()) {
+        places.push(Place { dir: data.join("rivet/plugins"), named: false, trust: Trust::Full });
+    }
+    places
+}
+
+/// The libraries in these folders, each once, by folder and then by name.
+///
+/// # Errors
+/// When a named folder cannot be read, or a folder is writable by everyone.
+pub fn libraries(places: &[Place]) -> Result<Vec<Library>, DiscoverError> {
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for place in places {
+        let unreadable = |source| DiscoverError::Unreadable { dir: place.dir.clone(), source };
+        let dir = match place.dir.canonicalize() {
+            Ok(dir) => dir,
+            Err(_) if !place.named => continue,
+            Err(e) => return Err(unreadable(e)),
+        };
+        let metadata = std::fs::metadata(&dir).map_err(unreadable)?;
+        if metadata.permissions().mode() & 0o002 != 0 {
+            return Err(DiscoverError::WorldWritable { dir });
+        }
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(&dir).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            if is_library(&path) {
+                files.push(path);
+            }
+        }
+        files.sort();
+        let fresh = files.into_iter().filter(|path| seen.insert(path.clone()));
+        found.extend(fresh.map(|path| Library { path, trust: place.trust }));
+    }
+    Ok(found)
+}
+
+fn is_library(path: &Path) -> bool {
+    path.extension().is_some_and(|e| e == std::env::consts::DLL_EXTENSION)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn named_folders_come_first_and_the_working_directory_never() {
+        let places = places(&["a".into()], Some("b::c"), &["d".into()]);
+        let named: Vec<_> = places.iter().filter(|p| p.named).map(|p| p.dir.to_string_lossy().into_owned()).collect();
+        assert_eq!(named, ["a", "b", "c", "d"]);
+        assert!(places.iter().filter(|p| !p.named).all(|p| p.dir.is_absolute()));
+    }
+}

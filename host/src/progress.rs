@@ -1,0 +1,95 @@
+//! Progress on a terminal; elsewhere only what went wrong meanwhile.
+//! It must not know what a step of a run does.
+
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use rivet_core::plan::Plan;
+use rivet_core::run::progress::Progress;
+
+use crate::cli::{Global, Output};
+use crate::render;
+
+/// The listener for this process: bars when people watch, warnings alone otherwise.
+pub fn listener(global: &Global) -> Box<dyn Progress> {
+    let watched = std::io::stderr().is_terminal() && !global.quiet && global.output == Output::Text;
+    Box::new(Shown { global: global.clone(), watched, bars: Mutex::default() })
+}
+
+struct Shown {
+    global: Global,
+    watched: bool,
+    bars: Mutex<HashMap<String, ProgressBar>>,
+}
+
+impl Shown {
+    fn with_bar(&self, export: &str, f: impl FnOnce(&ProgressBar)) {
+        if let Some(bar) = self.bars.lock().unwrap_or_else(PoisonError::into_inner).get(export) {
+            f(bar);
+        }
+    }
+
+    fn say(&self, export: &str, text: &str) {
+        let warn = || render::warning(&self.global, &format!("export '{export}': {text}"));
+        let bar = self.bars.lock().unwrap_or_else(PoisonError::into_inner).get(export).cloned();
+        match bar {
+            Some(bar) => bar.suspend(warn),
+            None => warn(),
+        }
+    }
+}
+
+impl Progress for Shown {
+    fn planned(&self, plan: &Plan, rows: Option<u64>) {
+        if !self.watched {
+            return;
+        }
+        let bar = match rows {
+            Some(rows) => ProgressBar::new(rows).with_style(style(
+                "{prefix} [{bar:30}] {human_pos} of about {human_len} rows, {per_sec}, {eta} left {msg}",
+            )),
+            None => ProgressBar::new_spinner().with_style(style("{prefix} {spinner} {human_pos} rows, {per_sec} {msg}")),
+        };
+        bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        bar.set_prefix(plan.export.clone());
+        bar.enable_steady_tick(Duration::from_millis(200));
+        self.bars.lock().unwrap_or_else(PoisonError::into_inner).insert(plan.export.clone(), bar);
+    }
+
+    fn read(&self, export: &str, rows: u64, _bytes: u64) {
+        self.with_bar(export, |bar| {
+            bar.inc(rows);
+            // Statistics lag behind: an estimate that was too low must not read as "done".
+            if bar.length().is_some_and(|length| bar.position() > length) {
+                bar.set_length(bar.position());
+            }
+        });
+    }
+
+    fn split_done(&self, export: &str, done: usize, of: usize) {
+        if of > 1 {
+            self.with_bar(export, |bar| bar.set_message(format!("(split {done} of {of})")));
+        }
+    }
+
+    fn retrying(&self, export: &str, split: &str, cause: &str, after_ms: u64) {
+        self.say(export, &format!("{split}: {cause}; trying again in {:.1} s", after_ms as f64 / 1000.0));
+    }
+
+    fn warn(&self, export: &str, message: &str) {
+        self.say(export, message);
+    }
+
+    fn ended(&self, export: &str) {
+        if let Some(bar) = self.bars.lock().unwrap_or_else(PoisonError::into_inner).remove(export) {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("=> ")
+}

@@ -1,0 +1,187 @@
+//! What people and machines read: data on stdout, everything else on stderr.
+//! It must not decide anything but wording.
+
+use std::fmt::Write as _;
+use std::io::{IsTerminal, Write};
+
+use rivet_core::error::RunError;
+use rivet_core::summary::{Status, Summary};
+use serde_json::json;
+
+use crate::cli::{Global, Output};
+use crate::exit::Exit;
+use crate::plugins::PluginsError;
+
+/// Reports a failure that is not one export's alone.
+pub fn failure(global: &Global, error: &RunError) -> Exit {
+    if let RunError::Config(errors) = error {
+        for e in &errors.0 {
+            problem(global, e.code(), &e.to_string(), e.hint().as_deref());
+        }
+    } else {
+        problem(global, &error.code(), &error.to_string(), error.hint().as_deref());
+    }
+    error.class().into()
+}
+
+/// Reports plugin folders that cannot be used.
+pub fn plugins_failure(global: &Global, error: &PluginsError) -> Exit {
+    problem(global, "plugins", &error.to_string(), Some(error.hint()));
+    match error {
+        PluginsError::Discover(_) => Exit::Config,
+        PluginsError::Twice { .. } | PluginsError::Linked(_) => Exit::Plugin,
+    }
+}
+
+/// Reports a wrong argument.
+pub fn usage(global: &Global, text: &str) -> Exit {
+    problem(global, "usage", text, Some("see `rivet --help`"));
+    Exit::Config
+}
+
+/// What helps a person along; stderr, like all that is no data.
+pub fn note(text: &str) {
+    to_stderr(text);
+}
+
+/// Something the user should know.
+pub fn warning(global: &Global, text: &str) {
+    if !global.quiet {
+        to_stderr(&format!("{} {text}\n", paint("warning:", YELLOW)));
+    }
+}
+
+fn problem(global: &Global, code: &str, message: &str, hint: Option<&str>) {
+    match global.output {
+        Output::Json => to_stdout(&format!("{}\n", json!({ "error": { "code": code, "message": message, "hint": hint } }))),
+        Output::Text => to_stderr(&problem_text(message, hint)),
+    }
+}
+
+fn problem_text(message: &str, hint: Option<&str>) -> String {
+    let mut text = format!("{} {message}\n", paint("error:", RED));
+    if let Some(hint) = hint {
+        let _ = writeln!(text, "  {} {hint}", paint("hint:", BOLD));
+    }
+    text
+}
+
+/// Reports how all exports ended.
+pub fn summaries(global: &Global, all: &[Summary]) {
+    if global.output == Output::Json {
+        let document = json!({ "version": 1, "exports": all });
+        // stdout may be the destination: then the data has it.
+        let text = format!("{document}\n");
+        return if all.iter().any(is_piped) { to_stderr(&text) } else { to_stdout(&text) };
+    }
+    for summary in all {
+        if let Some(error) = &summary.error {
+            to_stderr(&problem_text(&format!("export '{}': {}", summary.export, error.message), error.hint.as_deref()));
+        } else if !global.quiet {
+            to_stderr(&summary_text(summary));
+        }
+    }
+}
+
+fn is_piped(summary: &Summary) -> bool {
+    summary.locations.iter().any(|l| l == "stdout")
+}
+
+fn summary_text(s: &Summary) -> String {
+    let status = match s.status {
+        Status::Success => paint("success", GREEN),
+        Status::Skipped => paint("skipped", YELLOW),
+        Status::Failed => paint("failed", RED),
+    };
+    let mut text = format!(
+        "{}: {status}, {} rows in {} file{}, {}, {} ({} rows/s), peak memory {}\n",
+        s.export,
+        grouped(s.rows),
+        s.files,
+        if s.files == 1 { "" } else { "s" },
+        size(s.bytes),
+        duration(s.duration_ms),
+        grouped(s.rows_per_second),
+        size(s.peak_rss_bytes),
+    );
+    let retries = if s.retries > 0 { format!(", {} retries", s.retries) } else { String::new() };
+    let _ = writeln!(
+        text,
+        "  run       {} ({}, profile {}, consistency {}{retries})",
+        s.run_id, s.strategy, s.profile, s.consistency
+    );
+    match s.locations.as_slice() {
+        [] => {}
+        [one] => {
+            let _ = writeln!(text, "  file      {one}");
+        }
+        [first, .., last] => {
+            let _ = writeln!(text, "  files     {first}\n            … {last}");
+        }
+    }
+    if let Some(manifest) = &s.manifest {
+        let _ = writeln!(text, "  manifest  {manifest}");
+    }
+    text
+}
+
+/// `1234567` as `1 234 567`.
+fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Bytes with a binary unit.
+pub fn size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    for unit in ["B", "KiB", "MiB", "GiB"] {
+        if value < 1024.0 {
+            return if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1024.0;
+    }
+    format!("{value:.1} TiB")
+}
+
+fn duration(ms: u64) -> String {
+    if ms < 60_000 { format!("{:.1} s", ms as f64 / 1000.0) } else { format!("{} min {} s", ms / 60_000, ms / 1000 % 60) }
+}
+
+const RED: &str = "31";
+const GREEN: &str = "32";
+const YELLOW: &str = "33";
+const BOLD: &str = "1";
+
+/// Colour on a terminal, unless `NO_COLOR` is set (no-color.org).
+fn paint(text: &str, code: &str) -> String {
+    let plain = !std::io::stderr().is_terminal() || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    if plain { text.to_owned() } else { format!("\x1b[{code}m{text}\x1b[0m") }
+}
+
+/// A reader that has gone away is no failure of ours.
+pub fn to_stdout(text: &str) {
+    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+}
+
+fn to_stderr(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_readable() {
+        assert_eq!((grouped(0), grouped(999), grouped(1_234_567)), ("0".into(), "999".into(), "1 234 567".into()));
+        assert_eq!((size(0), size(1023), size(1536), size(5 << 30)), ("0 B".into(), "1023 B".into(), "1.5 KiB".into(), "5.0 GiB".into()));
+        assert_eq!((duration(1_250), duration(61_000)), ("1.2 s".into(), "1 min 1 s".into()));
+    }
+}

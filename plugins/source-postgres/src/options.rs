@@ -1,0 +1,13 @@
+//! The plugin's own options.
+//! It must not know the connection keys, which are core's.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Options of `source: {type: postgres, …}` beside the connection keys.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct PostgresOptions {
+    /// Role to assume after login (`SET ROLE`), for logins that read with another role's rights.
+    pub role: Option<String>,
+}

@@ -1,0 +1,163 @@
+//! One connection in one read-only transaction with everything pinned that could change a byte.
+//! It must not know what is read in it.
+
+use std::collections::HashMap;
+
+use rivet_plugin_api::{
+    BatchStream, Cx, ErrorKind, Estimate, Health, OpenGroup, PluginError, Relation, Result, Scan, Session,
+    SessionGroup, SessionLimits, Snapshot, SnapshotInfo, Split, SplitRequest, TableSchema,
+};
+
+use crate::connect::{Client, Settings};
+use crate::options::PostgresOptions;
+use crate::schema::{self, Described};
+use crate::sql::{identifier, literal};
+use crate::{scan, split};
+
+/// SQLSTATEs of a snapshot that cannot be imported: `invalid_parameter_value` for an identifier nobody holds any
+/// more, `object_not_in_prerequisite_state` and `undefined_object` for one that is gone since.
+const SNAPSHOT_GONE: [&str; 3] = ["22023", "55000", "42704"];
+
+/// A session of the `postgres` source.
+pub struct PgSession {
+    pub client: Client,
+    pub limits: SessionLimits,
+    described: HashMap<String, Described>,
+}
+
+/// Opens the sessions of a group; the first exports its snapshot for the others.
+///
+/// # Errors
+/// As [`Source::open_group`](rivet_plugin_api::Source::open_group).
+pub fn open_group(request: &OpenGroup<PostgresOptions>, cx: &Cx) -> Result<SessionGroup> {
+    let mut settings = Settings::from_connection(&request.connection)?;
+    settings.no_progress_timeout_ms = request.limits.no_progress_timeout_ms;
+    settings.max_value_bytes = request.limits.max_value_bytes;
+    let mut snapshot = SnapshotInfo { server: settings.server_label(), ..Default::default() };
+    let mut sessions: Vec<Box<dyn Session>> = Vec::with_capacity(request.n_sessions);
+    let mut wanted = request.snapshot.clone();
+    for _ in 0..request.n_sessions.max(1) {
+        let mut session = PgSession::open(&settings, request, &wanted, cx)?;
+        if wanted == Snapshot::New {
+            let (identity, token) = session.export_snapshot(cx)?;
+            snapshot.identity = Some(identity);
+            snapshot.join_token = Some(token.clone());
+            wanted = Snapshot::Join(token);
+        } else if let (Snapshot::Join(token), None) = (&wanted, &snapshot.identity) {
+            snapshot.identity = Some(session.snapshot_identity(cx)?);
+            snapshot.join_token = Some(token.clone());
+        }
+        sessions.push(Box::new(session));
+    }
+    Ok(SessionGroup { sessions, snapshot })
+}
+
+impl PgSession {
+    fn open(
+        settings: &Settings,
+        request: &OpenGroup<PostgresOptions>,
+        snapshot: &Snapshot,
+        cx: &Cx,
+    ) -> Result<Self> {
+        let mut client = Client::connect(settings, cx)?;
+        let limits = request.limits.clone();
+        let isolation = if *snapshot == Snapshot::None { "READ COMMITTED" } else { "REPEATABLE READ" };
+        client.execute(&format!("BEGIN ISOLATION LEVEL {isolation} READ ONLY"), cx)?;
+        if let Snapshot::Join(token) = snapshot {
+            let set = format!("SET TRANSACTION SNAPSHOT {}", literal(token));
+            client.execute(&set, cx).map_err(lost_snapshot)?;
+        }
+        let pins = pins(&limits, client.server_version_num(), request.options.role.as_deref());
+        client.execute(&pins, cx)?;
+        Ok(Self { client, limits, described: HashMap::new() })
+    }
+
+    /// The snapshot's identity and the token that joins it.
+    fn export_snapshot(&mut self, cx: &Cx) -> Result<(String, String)> {
+        let identity = self.snapshot_identity(cx)?;
+        let token = self.one_text("SELECT pg_catalog.pg_export_snapshot()", cx)?;
+        Ok((identity, token))
+    }
+
+    /// `txid_current_snapshot()`: which transactions the snapshot sees. The same in every session that shares it.
+    fn snapshot_identity(&mut self, cx: &Cx) -> Result<String> {
+        self.one_text("SELECT pg_catalog.txid_current_snapshot()::text", cx)
+    }
+
+    /// The one value of a statement that returns one.
+    pub fn one_text(&mut self, sql: &str, cx: &Cx) -> Result<String> {
+        let rows = self.client.query(sql, cx)?;
+        let value = rows.rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
+        value.ok_or_else(|| PluginError::new(ErrorKind::Internal, "postgres.no_value", "the server returned no value"))
+    }
+
+    /// The relation's columns and facts, asked once per session.
+    pub fn described(&mut self, relation: &Relation, cx: &Cx) -> Result<Described> {
+        let key = format!("{relation:?}");
+        if let Some(known) = self.described.get(&key) {
+            return Ok(known.clone());
+        }
+        let described = schema::describe(&mut self.client, relation, cx)?;
+        self.described.insert(key, described.clone());
+        Ok(described)
+    }
+}
+
+impl Session for PgSession {
+    fn describe(&mut self, relation: &Relation, cx: &Cx) -> Result<TableSchema> {
+        let described = self.described(relation, cx)?;
+        Ok(TableSchema { columns: described.columns.into_iter().map(|c| c.column).collect() })
+    }
+    fn estimate(&mut self, relation: &Relation, cx: &Cx) -> Result<Estimate> {
+        split::estimate(self, relation, cx)
+    }
+    fn split(&mut self, request: &SplitRequest, cx: &Cx) -> Result<Vec<Split>> {
+        split::split(self, request, cx)
+    }
+    fn scan<'s>(&'s mut self, scan: &Scan, cx: &Cx) -> Result<Box<dyn BatchStream + 's>> {
+        scan::start(self, scan, cx)
+    }
+    fn health(&mut self, cx: &Cx) -> Result<Health> {
+        let standby = self.one_text("SELECT pg_catalog.pg_is_in_recovery()::text", cx)? == "true";
+        let server_version = self.one_text("SELECT pg_catalog.version()", cx)?;
+        Ok(Health { server_version, standby, pooler: None })
+    }
+    fn end(&mut self, cx: &Cx) -> Result<()> {
+        self.client.execute("COMMIT", cx)?;
+        self.client.terminate();
+        Ok(())
+    }
+}
+
+/// Everything a server or role default could change about the bytes we read or the time we have. `SET LOCAL`, so that
+/// a transaction pooler hands the next client an untouched server connection.
+fn pins(limits: &SessionLimits, version: u32, role: Option<&str>) -> String {
+    let mut all = vec![
+        ("statement_timeout", limits.statement_timeout_ms.to_string()),
+        ("lock_timeout", limits.lock_timeout_ms.to_string()),
+        ("idle_in_transaction_session_timeout", "0".to_owned()),
+        ("TimeZone", "'UTC'".to_owned()),
+        ("DateStyle", "'ISO, YMD'".to_owned()),
+        ("IntervalStyle", "'iso_8601'".to_owned()),
+        ("extra_float_digits", "3".to_owned()),
+        ("bytea_output", "'hex'".to_owned()),
+        ("standard_conforming_strings", "on".to_owned()),
+        ("xmlbinary", "'base64'".to_owned()),
+        // Full reads: plan for the whole result, in the table's own order.
+        ("cursor_tuple_fraction", "1".to_owned()),
+        ("synchronize_seqscans", "off".to_owned()),
+    ];
+    if version >= 170_000 {
+        all.push(("transaction_timeout", "0".to_owned()));
+    }
+    let role = role.map(|role| format!("SET LOCAL ROLE {};", identifier(role))).unwrap_or_default();
+    let sets: String = all.into_iter().map(|(name, value)| format!("SET LOCAL {name} = {value};")).collect();
+    role + &sets
+}
+
+fn lost_snapshot(e: PluginError) -> PluginError {
+    if e.state().is_some_and(|state| SNAPSHOT_GONE.contains(&state)) {
+        return PluginError::new(ErrorKind::Conflict, "snapshot.lost", "the shared snapshot is gone").cause(e.message());
+    }
+    e
+}
