@@ -1,2 +1,16 @@
-//! placeholder
+//! The heart of Rivet: planning, the one run path, retry, state and quality.
+//! It must not know any engine by name, load plugins, or read the command line.
+
+pub mod clock;
 pub mod config;
+pub mod connectors;
+pub mod error;
+pub mod manifest;
+pub mod memory;
+pub mod plan;
+pub mod random;
+pub mod resolve;
+pub mod retry;
+pub mod run;
+pub mod state;
+pub mod summary;

@@ -51,7 +51,7 @@ pub fn run(spec: &ExportSpec, env: &Env<'_>) -> Summary {
 
 fn steps(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary) -> Result<Status, RunError> {
     let holder = Holder::this_process(run_id, env.command);
-    let _lock = env.state.lock_export(&spec.name, holder)?;
+    let _lock = env.state.lock_export(&spec.name, &holder)?;
     env.faults.pass("locked");
     let store = spec.open_store(run_id, &env.cancel.cx())?;
     recover::settle(spec, &*store, env)?;
@@ -157,10 +157,9 @@ fn finish(
         .unwrap_or_default();
     summary.locations = published.into_iter().map(|facts| facts.location).collect();
     let schema = serde_json::to_value(&plan.schema).map_err(|e| RunError::Internal(e.to_string()))?;
-    env.state.save_schema(&plan.export, &plan.run_id, &schema)?;
     let told = serde_json::to_value(&*summary).map_err(|e| RunError::Internal(e.to_string()))?;
     let word = if status == Status::Success { "success" } else { "skipped" };
-    env.state.finish_run(&plan.run_id, word, &told, None)?;
+    env.state.finish_run(&plan.run_id, word, &schema, &told)?;
     env.faults.pass("finished");
     Ok(status)
 }
@@ -170,7 +169,7 @@ fn give_up(plan: &Plan, error: &RunError, store: &dyn Store, env: &Env<'_>) {
     let told = json!({ "error": error.to_string(), "code": error.code() });
     let settled = env.state.parts_of(&plan.run_id).and_then(|parts| {
         ledger::discard(store, env, &plan.export, parts.iter().map(|p| p.part.token.as_str()));
-        env.state.fail_run(&plan.run_id, &told)
+        env.state.end_run(&plan.run_id, Phase::Failed, &told)
     });
     if let Err(e) = settled {
         env.progress.warn(&plan.export, &format!("failed to record the failure: {e}"));

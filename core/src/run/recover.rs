@@ -2,6 +2,7 @@
 //! It must not know why it died.
 
 use rivet_plugin_api::Store;
+use serde_json::json;
 
 use super::env::Env;
 use super::finish::{self, Judged};
@@ -27,7 +28,7 @@ pub fn settle(spec: &ExportSpec, store: &dyn Store, env: &Env<'_>) -> Result<(),
                 // Its parts are somewhere this config does not lead to; they are invisible there.
                 let note = format!("run {} was interrupted and wrote to another destination: left as it is", run.run_id);
                 env.progress.warn(&spec.name, &note);
-                env.state.set_phase(&run.run_id, Phase::Abandoned)?;
+                env.state.end_run(&run.run_id, Phase::Abandoned, &json!({}))?;
             }
         }
     }
@@ -42,14 +43,15 @@ fn complete(plan: &Plan, run: &RunRecord, store: &dyn Store, env: &Env<'_>) -> R
     let judged = Judged { manifest: &manifest, manifest_name: &name, tokens: &tokens };
     finish::publish(&judged, store, env)?;
     finish::seal(&judged, store, env)?;
-    env.state.finish_run(&run.run_id, "success", &serde_json::json!({ "recovered": true }), None)?;
+    let schema = serde_json::to_value(&plan.schema).map_err(|e| RunError::Internal(e.to_string()))?;
+    env.state.finish_run(&run.run_id, "success", &schema, &json!({ "recovered": true }))?;
     env.progress.warn(&plan.export, &format!("run {} was interrupted after its verdict and is now complete", run.run_id));
     Ok(())
 }
 
 fn abandon(run: &RunRecord, store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
     ledger::discard(store, env, &run.export, run.parts.iter().map(|p| p.part.token.as_str()));
-    env.state.set_phase(&run.run_id, Phase::Abandoned)?;
+    env.state.end_run(&run.run_id, Phase::Abandoned, &json!({}))?;
     env.progress.warn(&run.export, &format!("run {} was interrupted: its unpublished parts are discarded", run.run_id));
     Ok(())
 }
