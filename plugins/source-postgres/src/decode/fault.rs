@@ -46,9 +46,10 @@ impl Fault {
             Self::InfiniteTime => value("holds infinity, which has no place in a date or timestamp column"),
             Self::TimeOverflow => value("holds a date or time beyond the range of its arrow type"),
             Self::EndOfDay => value("holds 24:00:00, which has no place in a time column"),
+            // A server of another encoding converts or refuses: what comes here is damaged text of a UTF-8 database.
             Self::NotUtf8 => {
                 PluginError::new(ErrorKind::Data, "postgres.value", at("holds text that is not valid utf-8"))
-                    .hint(format!("export it as bytes: use `query:` with convert_to({}, 'SQL_ASCII')", quoted(column)))
+                    .hint(format!("export it as bytes: use `query:` with textsend(CAST({} AS text))", quoted(column)))
             }
             Self::Null => PluginError::new(
                 ErrorKind::Schema,

@@ -19,7 +19,7 @@ fn fields_that_are_not_of_their_type_are_refused() {
     for (oid, n_bytes) in
         [(21, 2), (23, 4), (20, 8), (26, 4), (700, 4), (701, 8), (1082, 4), (1083, 8), (1114, 8), (2950, 16)]
     {
-        let zeros = &"00000000000000000000000000000000000000"[..];
+        let zeros = "0000000000000000000000000000000000";
         cases.push((column("c", oid, -1), &zeros[..2 * n_bytes - 2]));
         cases.push((column("c", oid, -1), &zeros[..2 * n_bytes + 2]));
         cases.push((column("c", oid, -1), ""));
@@ -66,7 +66,7 @@ fn tuples_of_another_shape_are_refused() {
         vec![0],
         hex("ffff"),
         hex("0000"),
-        tuple(&[int4.clone()]),
+        tuple(std::slice::from_ref(&int4)),
         tuple(&[int4.clone(), int4.clone(), int4]),
         [good.clone(), vec![0]].concat(),
         // Lengths that lie: beyond the frame, and below the only negative one that means something.
