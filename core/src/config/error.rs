@@ -120,12 +120,12 @@ pub enum ConfigError {
         hint: Option<String>,
     },
     /// A variable has no value.
-    #[error("{at} needs the variable {variable}, which is not set{}", colon(message))]
+    #[error("{at} needs {}, which is not set{}", variable_name(variable), colon(message))]
     UnsetVariable {
         /// Where it is used.
         at: At,
-        /// Its name.
-        variable: String,
+        /// Its name; absent when that may be a secret put in the wrong place.
+        variable: Option<String>,
         /// The author's own message (`${VAR:?message}`).
         message: Option<String>,
     },
@@ -188,6 +188,10 @@ fn colon(message: &Option<String>) -> String {
     message.as_ref().map(|m| format!(": {m}")).unwrap_or_default()
 }
 
+fn variable_name(name: &Option<String>) -> String {
+    name.as_ref().map_or_else(|| "a variable".to_owned(), |n| format!("the variable {n}"))
+}
+
 fn file_name(file: &Option<String>) -> String {
     file.as_ref().map_or_else(|| "a file".to_owned(), |f| format!("the file {f}"))
 }
@@ -238,7 +242,9 @@ impl ConfigError {
             }
             Self::WrongType { found: "nothing", .. } => "give it a value, or remove the key",
             Self::UnsetVariable { message: None, .. } => "set it, or give a default: ${VAR:-default}",
-            Self::BadExpansion { .. } => "a variable is written ${NAME}, ${NAME:-default} or ${NAME:?message}, a dollar $$",
+            Self::BadExpansion { .. } => {
+                "a variable is written ${NAME}, ${NAME:-default} or ${NAME:?message}, a dollar $$"
+            }
             Self::Conflict { .. } => "keep one of them",
             Self::ReservedKey { .. } => "this is a defect of the plugin: its author has to rename the option",
             Self::TooLarge { .. }

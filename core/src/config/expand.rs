@@ -10,8 +10,8 @@ pub(super) enum Problem {
     Malformed(&'static str),
 }
 
-/// Expands a text; `None` when there was no variable in it and nothing changed. `dollars_stay` keeps `$$` as it is,
-/// for queries, where it is a quote of SQL.
+/// Expands a text; `None` when there is no dollar in it. With `dollars_stay`, for queries, where `$$` is a quote of
+/// SQL, nothing but `${…}` means anything.
 pub(super) fn expand(
     text: &str,
     dollars_stay: bool,
@@ -25,8 +25,8 @@ pub(super) fn expand(
     while let Some(dollar) = rest.find('$') {
         out.text.push_str(&rest[..dollar]);
         rest = &rest[dollar + 1..];
-        if let Some(after) = rest.strip_prefix('$') {
-            out.text.push_str(if dollars_stay { "$$" } else { "$" });
+        if let (Some(after), false) = (rest.strip_prefix('$'), dollars_stay) {
+            out.text.push('$');
             rest = after;
         } else if let Some(after) = rest.strip_prefix('{') {
             let end = after.find('}').ok_or(Problem::Malformed("has a '${' without a '}'"))?;
@@ -127,7 +127,7 @@ mod tests {
     fn queries_keep_their_dollar_quotes() {
         let cases = [
             ("select $$a$$", "select $$a$$"),
-            ("select $tag$${A}$tag$", "select $tag$${A}$tag$"),
+            ("select $tag$${A}$tag$", "select $tag$one$tag$"),
             ("select $$${A}$$", "select $$one$$"),
             ("select ${A} where x = $1", "select one where x = $1"),
         ];
@@ -139,10 +139,8 @@ mod tests {
 
     #[test]
     fn problems_name_the_variable_and_nothing_else() {
-        let unset = |message: Option<&str>| Problem::Unset {
-            variable: "NONE".to_owned(),
-            message: message.map(str::to_owned),
-        };
+        let unset =
+            |message: Option<&str>| Problem::Unset { variable: "NONE".to_owned(), message: message.map(str::to_owned) };
         assert_eq!(expand("${NONE}", false, &env), Err(unset(None)));
         assert_eq!(expand("${NONE:?set it}", false, &env), Err(unset(Some("set it"))));
         assert_eq!(expand("${NONE:?}", false, &env), Err(unset(None)));

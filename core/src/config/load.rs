@@ -6,6 +6,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::node::{Entry, Node, Value};
@@ -43,7 +44,11 @@ pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
 
 /// The system's reason, without its number.
 pub(super) fn cause(error: &std::io::Error) -> String {
-    error.kind().to_string()
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        kind => kind.to_string(),
+    }
 }
 
 /// Reads a config from text. `base_dir` is the folder that relative paths start from; `env` answers for variables.
@@ -78,9 +83,7 @@ fn tree(text: &str) -> Result<Node, ConfigError> {
 /// A pass that looks at no value, so that no message of the parser can hold one.
 fn syntax(text: &str) -> Result<(), ConfigError> {
     let mut documents = serde_yaml::Deserializer::from_str(text);
-    let first = documents.next().map(|d| d.deserialize_any(IgnoredAny));
-    match first {
-        Some(Err(e)) if e.location().is_none() && text.trim().is_empty() => Err(ConfigError::Empty),
+    match documents.next().map(IgnoredAny::deserialize) {
         Some(Err(e)) => {
             let text = e.to_string();
             let problem = text.split(" at line ").next().unwrap_or_default().to_owned();
@@ -232,9 +235,7 @@ impl<'de> Visitor<'de> for Any<'_> {
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Node, A::Error> {
         let id = self.branch()?;
         let mut list = Vec::new();
-        while let Some(node) =
-            items.next_element_seed(Any { builder: &mut *self.builder, depth: self.depth + 1 })?
-        {
+        while let Some(node) = items.next_element_seed(Any { builder: &mut *self.builder, depth: self.depth + 1 })? {
             list.push(node);
         }
         Ok(Node { id, value: Value::List(list), from_env: false })

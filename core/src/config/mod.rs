@@ -2,9 +2,19 @@
 //! It must not know plugins (their options stay JSON until a schema is at hand), sessions or runs.
 
 mod error;
+mod expand;
+mod export;
 mod load;
+mod node;
 mod options;
+mod read;
+mod relation;
+mod schema;
+mod section;
+mod source;
+mod suggest;
 mod tuning;
+mod units;
 
 use std::path::PathBuf;
 
@@ -14,7 +24,7 @@ use serde_json::{Map, Value, json};
 
 pub use error::{At, ConfigError, ConfigErrors};
 pub use load::{load, parse};
-pub use options::Options;
+pub use options::{Options, RESERVED_SOURCE_KEYS, check_reserved, validate_options};
 pub use tuning::{Profile, Tuning};
 
 /// A whole config with everything settled: defaults merged, variables expanded, secrets read.

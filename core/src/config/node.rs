@@ -57,15 +57,15 @@ impl Node {
         Some(match &self.value {
             Value::Null | Value::Failed => Json::Null,
             Value::Bool(b) => Json::Bool(*b),
-            Value::Whole(n) => Json::Number(
-                i64::try_from(*n).map(Number::from).or_else(|_| u64::try_from(*n).map(Number::from)).ok()?,
-            ),
+            Value::Whole(n) => {
+                Json::Number(i64::try_from(*n).map(Number::from).or_else(|_| u64::try_from(*n).map(Number::from)).ok()?)
+            }
             Value::Float(n) => Json::Number(Number::from_f64(*n)?),
             Value::Text(text) => Json::String(text.clone()),
             Value::List(items) => Json::Array(items.iter().map(Self::to_json).collect::<Option<_>>()?),
-            Value::Map(entries) => Json::Object(
-                entries.iter().map(|e| Some((e.key.clone(), e.node.to_json()?))).collect::<Option<_>>()?,
-            ),
+            Value::Map(entries) => {
+                Json::Object(entries.iter().map(|e| Some((e.key.clone(), e.node.to_json()?))).collect::<Option<_>>()?)
+            }
         })
     }
 }

@@ -1,7 +1,12 @@
 //! Pace and limits of reading: profiles, and the keys that override them one by one.
 //! It must not know who obeys them.
 
+use std::fmt;
+
 use serde::Serialize;
+
+use super::section::{Cx, Section};
+use super::units::{MIB, Unit};
 
 /// How hard the source may be worked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -43,14 +48,45 @@ pub struct Tuning {
     pub max_connections: Option<usize>,
 }
 
+/// What a profile sets.
+struct Row {
+    batch_rows: usize,
+    throttle_ms: u64,
+    statement_timeout_ms: u64,
+    lock_timeout_ms: u64,
+    max_retries: u32,
+    retry_backoff_ms: u64,
+}
+
 impl Profile {
+    fn row(self) -> Row {
+        let (batch_rows, throttle_ms, statement_timeout_ms, lock_timeout_ms, max_retries, retry_backoff_ms) = match self
+        {
+            Self::Fast => (50_000, 0, 0, 0, 1, 1_000),
+            Self::Balanced => (10_000, 50, 300_000, 30_000, 3, 2_000),
+            Self::Safe => (2_000, 500, 120_000, 10_000, 5, 5_000),
+        };
+        Row { batch_rows, throttle_ms, statement_timeout_ms, lock_timeout_ms, max_retries, retry_backoff_ms }
+    }
+
+    /// Its word in the config.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fast => "fast",
+            Self::Balanced => "balanced",
+            Self::Safe => "safe",
+        }
+    }
+
     /// Rows of a batch where no key says otherwise.
     pub fn batch_rows(self) -> usize {
-        match self {
-            Self::Fast => 50_000,
-            Self::Balanced => 10_000,
-            Self::Safe => 2_000,
-        }
+        self.row().batch_rows
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -59,4 +95,119 @@ impl Tuning {
     pub fn throttle_rows(&self) -> usize {
         self.batch_rows.unwrap_or_else(|| self.profile.batch_rows())
     }
+}
+
+/// The keys of a `tuning` block.
+pub(super) const KEYS: &[&str] = &[
+    "profile",
+    "batch_size",
+    "batch_size_memory_mb",
+    "throttle_ms",
+    "statement_timeout_s",
+    "lock_timeout_s",
+    "max_retries",
+    "retry_backoff_ms",
+    "max_value_mb",
+    "max_connections",
+    "memory_mb",
+];
+
+/// Longest duration that every engine takes, ms.
+const MAX_MS: u64 = i32::MAX as u64;
+/// Largest size that means anything, bytes.
+const MAX_BYTES: u64 = 1 << 50;
+/// Below this a process cannot hold its own code and one batch, bytes.
+const MIN_MEMORY_BYTES: u64 = 32 * MIB;
+
+const DEFAULT_MEMORY_BYTES: u64 = 256 * MIB;
+const DEFAULT_MAX_VALUE_BYTES: u64 = 64 * MIB;
+
+/// The size of a batch: rows and bytes are two words for one setting, so a later level's word replaces the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Batch {
+    Rows(usize),
+    Bytes(u64),
+}
+
+/// The keys that one level sets.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Patch {
+    profile: Option<Profile>,
+    batch: Option<Batch>,
+    throttle_ms: Option<u64>,
+    statement_timeout_ms: Option<u64>,
+    lock_timeout_ms: Option<u64>,
+    max_retries: Option<u32>,
+    retry_backoff_ms: Option<u64>,
+    max_value_bytes: Option<u64>,
+    memory_bytes: Option<u64>,
+    max_connections: Option<usize>,
+}
+
+impl Patch {
+    pub(super) fn read(block: &Section, cx: &mut Cx) -> Self {
+        block.refuse_unknown(KEYS, cx);
+        block.exclusive("batch_size", "batch_size_memory_mb", cx);
+        let rows = block.whole("batch_size", 1..=100_000_000, cx).map(|n| Batch::Rows(to_usize(n)));
+        let bytes = block.measure("batch_size_memory_mb", Unit::Bytes(MIB), MIB..=MAX_BYTES, cx).map(Batch::Bytes);
+        let profiles = [Profile::Fast, Profile::Balanced, Profile::Safe].map(|p| (p.as_str(), p));
+        let retries = block.whole("max_retries", 0..=1000, cx);
+        Self {
+            profile: block.choice("profile", &profiles, cx),
+            batch: rows.or(bytes),
+            throttle_ms: block.measure("throttle_ms", Unit::Ms(1), 0..=MAX_MS, cx),
+            statement_timeout_ms: block.measure("statement_timeout_s", Unit::Ms(1000), 0..=MAX_MS, cx),
+            lock_timeout_ms: block.measure("lock_timeout_s", Unit::Ms(1000), 0..=MAX_MS, cx),
+            max_retries: retries.and_then(|n| u32::try_from(n).ok()),
+            retry_backoff_ms: block.measure("retry_backoff_ms", Unit::Ms(1), 0..=MAX_MS, cx),
+            max_value_bytes: block.measure("max_value_mb", Unit::Bytes(MIB), 0..=MAX_BYTES, cx),
+            memory_bytes: block.measure("memory_mb", Unit::Bytes(MIB), MIN_MEMORY_BYTES..=MAX_BYTES, cx),
+            max_connections: block.whole("max_connections", 1..=10_000, cx).map(to_usize),
+        }
+    }
+
+    /// These keys, and those of `base` where these are silent.
+    pub(super) fn over(self, base: &Self) -> Self {
+        Self {
+            profile: self.profile.or(base.profile),
+            batch: self.batch.or(base.batch),
+            throttle_ms: self.throttle_ms.or(base.throttle_ms),
+            statement_timeout_ms: self.statement_timeout_ms.or(base.statement_timeout_ms),
+            lock_timeout_ms: self.lock_timeout_ms.or(base.lock_timeout_ms),
+            max_retries: self.max_retries.or(base.max_retries),
+            retry_backoff_ms: self.retry_backoff_ms.or(base.retry_backoff_ms),
+            max_value_bytes: self.max_value_bytes.or(base.max_value_bytes),
+            memory_bytes: self.memory_bytes.or(base.memory_bytes),
+            max_connections: self.max_connections.or(base.max_connections),
+        }
+    }
+
+    /// Everything settled.
+    pub(super) fn settle(&self) -> Tuning {
+        let profile = self.profile.unwrap_or_default();
+        let row = profile.row();
+        let (batch_rows, batch_bytes) = match self.batch {
+            Some(Batch::Bytes(bytes)) => (None, Some(bytes)),
+            Some(Batch::Rows(rows)) => (Some(rows), None),
+            None => (Some(profile.batch_rows()), None),
+        };
+        Tuning {
+            profile,
+            batch_rows,
+            batch_bytes,
+            throttle_ms: self.throttle_ms.unwrap_or(row.throttle_ms),
+            statement_timeout_ms: self.statement_timeout_ms.unwrap_or(row.statement_timeout_ms),
+            lock_timeout_ms: self.lock_timeout_ms.unwrap_or(row.lock_timeout_ms),
+            max_retries: self.max_retries.unwrap_or(row.max_retries),
+            retry_backoff_ms: self.retry_backoff_ms.unwrap_or(row.retry_backoff_ms),
+            max_value_bytes: self.max_value_bytes.unwrap_or(DEFAULT_MAX_VALUE_BYTES),
+            memory_bytes: self.memory_bytes.unwrap_or(DEFAULT_MEMORY_BYTES),
+            max_connections: self.max_connections,
+        }
+    }
+}
+
+/// Numbers here are bounded far below what any platform's `usize` holds.
+pub(super) fn to_usize(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
 }
