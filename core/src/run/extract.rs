@@ -223,7 +223,7 @@ impl Extraction<'_> {
             store: self.store,
             format: &self.format,
             shares: self.shares,
-            on_prepared: &|split, number, part| self.ledger.part_prepared(split.id, number, part),
+            ledger: &self.ledger,
         }
     }
 

@@ -151,10 +151,7 @@ fn finish(
     summary.rows = manifest.rows;
     summary.bytes = manifest.bytes;
     summary.files = published.len();
-    summary.consistency = serde_json::to_value(manifest.consistency)
-        .ok()
-        .and_then(|v| v.as_str().map(str::to_owned))
-        .unwrap_or_default();
+    summary.consistency = word(&manifest.consistency);
     summary.locations = published.into_iter().map(|facts| facts.location).collect();
     let schema = serde_json::to_value(&plan.schema).map_err(|e| RunError::Internal(e.to_string()))?;
     let told = serde_json::to_value(&*summary).map_err(|e| RunError::Internal(e.to_string()))?;
@@ -216,13 +213,18 @@ fn new_run_id(env: &Env<'_>) -> String {
     format!("{}-{:06x}", format_stamp(env.clock.now_unix_ms()), env.random.next_u64() & 0x00ff_ffff)
 }
 
+/// The word that an enumeration is written as.
+fn word(value: &impl serde::Serialize) -> String {
+    serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
 fn blank(spec: &ExportSpec, run_id: &str) -> Summary {
     Summary {
         export: spec.name.clone(),
         run_id: run_id.to_owned(),
         status: Status::Failed,
         strategy: String::new(),
-        profile: spec.tuning.profile.to_string(),
+        profile: word(&spec.tuning.profile),
         rows: 0,
         files: 0,
         bytes: 0,

@@ -11,7 +11,8 @@ use rivet_plugin_api::{
 use super::channel::{Disconnected, Receiver, Sender, bounded};
 use super::encode::Encoder;
 use super::env::Env;
-use super::upload::{Item, Prepared, Uploader};
+use super::ledger::Ledger;
+use super::upload::{Item, Uploader};
 use super::{drift, env};
 use crate::error::RunError;
 use crate::memory::Shares;
@@ -24,8 +25,8 @@ pub struct Shared<'a> {
     pub store: &'a dyn Store,
     pub format: &'a FormatHandle,
     pub shares: Shares,
-    /// Called with each part that is durable, before the attempt goes on.
-    pub on_prepared: &'a (dyn Fn(&PlannedSplit, u32, Prepared) -> Result<(), RunError> + Sync),
+    /// Takes each part that is durable, before the attempt goes on.
+    pub ledger: &'a Ledger<'a>,
 }
 
 /// Which attempt it is.
@@ -69,7 +70,7 @@ pub enum Batches {
 /// Reads the whole split, writes its parts and prepares them.
 ///
 /// # Errors
-/// The first cause, whichever step it happened in. Parts already handed to `on_prepared` are the caller's to discard.
+/// The first cause, whichever step it happened in. Parts already in the ledger are the caller's to forget.
 pub fn run(shared: &Shared<'_>, attempt: Attempt<'_>, session: &mut dyn Session) -> Result<Tally, RunError> {
     // Its own token: a failed upload must wake a reader that waits for the server.
     let token = CancelToken::new();

@@ -83,7 +83,7 @@ impl<'a> Uploader<'a> {
         self.shared.env.faults.pass("part_prepared");
         let Open { name, index, bytes, digest, .. } = part;
         let prepared = Prepared { name, index, token, rows, bytes, digest: digest_text(digest.digest128()) };
-        (self.shared.on_prepared)(self.attempt.split, self.attempt.number, prepared).map_err(Stop::Failed)?;
+        self.shared.ledger.part_prepared(self.attempt.split.id, self.attempt.number, prepared).map_err(Stop::Failed)?;
         self.shared.env.faults.pass("part_recorded");
         Ok(())
     }
