@@ -1,1 +1,31 @@
-//! placeholder
+//! The local file system as a destination.
+//! It must not know exports, runs or formats.
+#![forbid(unsafe_code)]
+
+mod error;
+mod names;
+mod options;
+mod store;
+mod upload;
+
+use rivet_plugin_api::{Cx, Destination, Result, Store, StoreCapabilities};
+
+pub use options::LocalOptions;
+
+/// The `local` destination.
+pub struct Local;
+
+impl Destination for Local {
+    const NAME: &'static str = "local";
+    type Options = LocalOptions;
+
+    fn capabilities() -> StoreCapabilities {
+        StoreCapabilities { objects: true, retractable: true, concurrent: true }
+    }
+
+    fn open(options: LocalOptions, _cx: &Cx) -> Result<Box<dyn Store>> {
+        Ok(Box::new(store::LocalStore::open(&options)?))
+    }
+}
+
+rivet_plugin_api::plugin!(destination: Local);
