@@ -63,6 +63,8 @@ pub enum ConfigError {
         at: At,
         /// The parser's reason; never a piece of the text.
         problem: String,
+        /// What to do.
+        hint: Option<String>,
     },
     /// There is more than one YAML document.
     #[error("the config has more than one YAML document")]
@@ -120,12 +122,12 @@ pub enum ConfigError {
         hint: Option<String>,
     },
     /// A variable has no value.
-    #[error("{at} needs {}, which is not set{}", variable_name(variable), colon(message))]
+    #[error("{at} needs the variable {variable}, which is not set{}", colon(message))]
     UnsetVariable {
         /// Where it is used.
         at: At,
-        /// Its name; absent when that may be a secret put in the wrong place.
-        variable: Option<String>,
+        /// Its name.
+        variable: String,
         /// The author's own message (`${VAR:?message}`).
         message: Option<String>,
     },
@@ -146,7 +148,7 @@ pub enum ConfigError {
         keys: (String, String),
     },
     /// Something this version cannot do yet.
-    #[error("{what} is not built yet, which {at} asks for")]
+    #[error("{at}: {what} is not built yet")]
     NotBuilt {
         /// Where.
         at: At,
@@ -184,12 +186,11 @@ pub enum ConfigError {
     },
 }
 
+/// What messages call a text that is a number.
+pub(super) const QUOTED_NUMBER: &str = "a number in quotes";
+
 fn colon(message: &Option<String>) -> String {
     message.as_ref().map(|m| format!(": {m}")).unwrap_or_default()
-}
-
-fn variable_name(name: &Option<String>) -> String {
-    name.as_ref().map_or_else(|| "a variable".to_owned(), |n| format!("the variable {n}"))
 }
 
 fn file_name(file: &Option<String>) -> String {
@@ -226,7 +227,10 @@ impl ConfigError {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
-            Self::UnknownKey { hint, .. } | Self::MissingKey { hint, .. } | Self::BadValue { hint, .. } => {
+            Self::Syntax { hint, .. }
+            | Self::UnknownKey { hint, .. }
+            | Self::MissingKey { hint, .. }
+            | Self::BadValue { hint, .. } => {
                 return hint.clone();
             }
             Self::DuplicateKey { first_line, .. } | Self::DuplicateName { first_line, .. } => {
@@ -236,23 +240,25 @@ impl ConfigError {
             Self::NotUtf8 { .. } => "save it as UTF-8",
             Self::Empty | Self::NoExports => "it needs `source` and at least one entry under `exports`",
             Self::ManyDocuments => "use one file per config, and remove the `---` between the documents",
-            Self::WrongType { found: "text", expected, .. } if expected.contains("number") => "remove the quotes",
-            Self::WrongType { found: "a number" | "true or false", expected, .. } if expected == "text" => {
+            Self::WrongType { found: QUOTED_NUMBER, .. } => "remove the quotes",
+            Self::WrongType { found: "a number" | "a fraction" | "true or false", expected, .. }
+                if expected == "text" =>
+            {
                 "put it in quotes"
             }
             Self::WrongType { found: "nothing", .. } => "give it a value, or remove the key",
+            Self::UnsetVariable { at, .. } if at.path.ends_with("_env") => "set it in the environment of rivet",
             Self::UnsetVariable { message: None, .. } => "set it, or give a default: ${VAR:-default}",
+            Self::NotBuilt { .. } => "leave the key out",
             Self::BadExpansion { .. } => {
                 "a variable is written ${NAME}, ${NAME:-default} or ${NAME:?message}, a dollar $$"
             }
             Self::Conflict { .. } => "keep one of them",
             Self::ReservedKey { .. } => "this is a defect of the plugin: its author has to rename the option",
             Self::TooLarge { .. }
-            | Self::Syntax { .. }
             | Self::Limit { .. }
             | Self::WrongType { .. }
             | Self::UnsetVariable { .. }
-            | Self::NotBuilt { .. }
             | Self::SecretFile { .. } => return None,
         };
         Some(text.to_owned())
@@ -282,6 +288,13 @@ impl ConfigError {
             | Self::NoExports
             | Self::ReservedKey { .. } => None,
         }
+    }
+}
+
+impl ConfigError {
+    /// Its line, to sort by; what has none comes last.
+    pub(super) fn line(&self) -> u32 {
+        self.at().and_then(|at| at.line).unwrap_or(u32::MAX)
     }
 }
 

@@ -82,7 +82,7 @@ impl Patch {
             destination: block.section("destination", cx).map(|d| Block::read(&d, cx)),
         };
         for key in ["compression", "compression_level"] {
-            if patch.format.as_ref().is_some_and(|f| f.options.contains_key(key))
+            if patch.format.as_ref().is_some_and(|f| f.options.as_map().contains_key(key))
                 && let Some(entry) = block.get(key)
             {
                 let at = cx.at(block.path.clone(), entry.id);
@@ -128,7 +128,7 @@ impl Patch {
         let own = self.format.clone().unwrap_or_default();
         let mut base = if own.has_type { Block::default() } else { defaults.format.clone().unwrap_or_default() };
         defaults.lay_compression(&mut base.options, cx);
-        if self.compression.is_some() || own.options.contains_key("compression") {
+        if self.compression.is_some() || own.options.as_map().contains_key("compression") {
             base.options.forget("compression");
             base.options.forget("compression_level");
         }
@@ -194,11 +194,18 @@ fn read_format(block: &Section, cx: &mut Cx) -> Option<Block> {
 }
 
 fn read_relation(block: &Section, cx: &mut Cx) -> Option<Relation> {
-    let (text, read, hint): (Text, fn(&str) -> Result<Relation, &'static str>, _) = match block.text("table", cx) {
-        Some(text) => (text, relation::table, "write `name` or `schema.name`; a part with dots goes in double quotes"),
-        None => (block.text("query", cx)?, relation::query, "write a SELECT statement"),
+    let (text, read, hint) = match block.text("table", cx) {
+        Some(text) => {
+            let read = relation::table(text.value);
+            (text, read, "write `name` or `schema.name`; a part with dots goes in double quotes")
+        }
+        None => {
+            let text = block.text("query", cx)?;
+            let read = relation::query(text.value);
+            (text, read, "write a SELECT statement")
+        }
     };
-    match read(text.value) {
+    match read {
         Ok(relation) => Some(relation),
         Err(problem) => {
             cx.bad(&text.path, text.id, problem, Some(hint));

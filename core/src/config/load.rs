@@ -57,6 +57,7 @@ pub(super) fn cause(error: &std::io::Error) -> String {
 /// # Errors
 /// Everything that is wrong with it.
 pub fn parse(text: &str, base_dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigErrors> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let root = tree(text)?;
     read::config(root, Locator(text.into()), base_dir, env)
 }
@@ -75,8 +76,12 @@ fn tree(text: &str) -> Result<Node, ConfigError> {
     match seed.deserialize(serde_yaml::Deserializer::from_str(text)) {
         Ok(Node { value: Value::Null, .. }) => Err(ConfigError::Empty),
         Ok(root) => Ok(root),
-        // The parser's own text may quote a value here, so it is not used.
-        Err(e) => Err(builder.problem.unwrap_or(Problem::Tag).at(At::line(line_of(&e)))),
+        Err(e) => {
+            // The parser's own text may quote a value here, so it is not used. Two things are left that it can find:
+            // aliases that grow, which it places nowhere, and a value that does not fit its tag.
+            let own = if e.location().is_none() { Problem::Aliases } else { Problem::Tag };
+            Err(builder.problem.unwrap_or(own).at(At::line(line_of(&e))))
+        }
     }
 }
 
@@ -85,9 +90,12 @@ fn syntax(text: &str) -> Result<(), ConfigError> {
     let mut documents = serde_yaml::Deserializer::from_str(text);
     match documents.next().map(IgnoredAny::deserialize) {
         Some(Err(e)) => {
-            let text = e.to_string();
-            let problem = text.split(" at line ").next().unwrap_or_default().to_owned();
-            Err(ConfigError::Syntax { at: At::line(line_of(&e)), problem })
+            let said = e.to_string();
+            let problem = said.split(" at line ").next().unwrap_or_default().to_owned();
+            let line = line_of(&e);
+            let near = line.and_then(|l| text.lines().nth(l.saturating_sub(1) as usize)).unwrap_or_default();
+            let hint = near.contains("${").then(|| "inside { } and [ ] a variable needs quotes: '${VAR}'".to_owned());
+            Err(ConfigError::Syntax { at: At::line(line), problem, hint })
         }
         Some(Ok(_)) if documents.next().is_some() => Err(ConfigError::ManyDocuments),
         Some(Ok(_)) => Ok(()),
@@ -124,6 +132,7 @@ enum Problem {
     Tag,
     Deep,
     Many,
+    Aliases,
     Key,
 }
 
@@ -132,9 +141,15 @@ impl Problem {
         let what = match self {
             Self::Deep => format!("nests deeper than {MAX_DEPTH} levels"),
             Self::Many => format!("holds more than {MAX_NODES} values or {MAX_TEXT_BYTES} bytes of text"),
-            Self::Key => return ConfigError::Syntax { at, problem: "a key must be text".to_owned() },
+            Self::Aliases => "repeats aliases without end".to_owned(),
+            Self::Key => return ConfigError::Syntax { at, problem: "a key must be text".to_owned(), hint: None },
             Self::Tag | Self::Here => {
-                return ConfigError::Syntax { at, problem: "tags that start with '!' have no meaning here".to_owned() };
+                let problem = "tags that start with '!' have no meaning here".to_owned();
+                return ConfigError::Syntax {
+                    at,
+                    problem,
+                    hint: Some("put text that starts with '!' in quotes".to_owned()),
+                };
             }
         };
         ConfigError::Limit { at, what }

@@ -13,6 +13,8 @@ mod schema;
 mod section;
 mod source;
 mod suggest;
+#[cfg(test)]
+mod tests;
 mod tuning;
 mod units;
 
@@ -45,7 +47,8 @@ pub struct Config {
 pub struct SourceConfig {
     /// Plugin name (`type`).
     pub plugin: String,
-    /// Where the server is; nothing is set where the plugin's own options say it.
+    /// Where the server is; nothing is set where the plugin's own options say it. Relative paths of the `tls` block
+    /// start from the config's folder.
     pub connection: Connection,
     /// The plugin's own options, not yet checked against its schema.
     pub options: Options,
@@ -67,7 +70,8 @@ pub struct PluginConfig {
 pub struct ExportConfig {
     /// Unique name: letters, digits, `_`, `-`, `.`; at most 100 bytes.
     pub name: String,
-    /// What is read.
+    /// What is read. `table` is `name` or `schema.name`, each part exactly as the engine stores it; a part with dots
+    /// or quotes stands in double quotes, a doubled quote inside stands for one: `'"we.ird".t'`.
     pub relation: Relation,
     /// Which rows are read.
     pub mode: Mode,

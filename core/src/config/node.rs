@@ -3,6 +3,8 @@
 
 use serde_json::Number;
 
+use super::error::QUOTED_NUMBER;
+
 /// A value. `id` counts all keys and values in the order of the text, so that a line can be found when it is needed.
 #[derive(Clone)]
 pub(super) struct Node {
@@ -42,9 +44,10 @@ impl Node {
         match &self.value {
             Value::Null | Value::Failed => "nothing",
             Value::Bool(_) => "true or false",
-            Value::Whole(_) | Value::Float(_) => "a number",
+            Value::Whole(_) => "a number",
+            Value::Float(_) => "a fraction",
             Value::Text(_) if self.from_env => "the text of a variable",
-            Value::Text(_) => "text",
+            Value::Text(text) => kind_of_text(text),
             Value::List(_) => "a list",
             Value::Map(_) => "a block of keys",
         }
@@ -68,6 +71,11 @@ impl Node {
             }
         })
     }
+}
+
+/// What messages call a text that stands where something else is expected.
+pub(super) fn kind_of_text(text: &str) -> &'static str {
+    if text.trim().parse::<f64>().is_ok() { QUOTED_NUMBER } else { "text" }
 }
 
 /// `parent.key`. A key that is no plain word is not shown: it may be a value that stands in the wrong place.

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Deref;
 
 use serde_json::{Map, Value as Json};
 
@@ -13,7 +12,8 @@ use super::schema::{self, Marks};
 use super::section::{Cx, Section};
 use super::{ConfigError, ConfigErrors};
 
-/// Options of a plugin, as they stand in the config. `Debug` shows the keys alone: a value may be a secret.
+/// Options of a plugin, as they stand in the config. `Debug` shows the keys of values alone: a value may be a secret,
+/// and so may a key without a value, in a config with a slip in it.
 #[derive(Clone, Default)]
 pub struct Options {
     values: Map<String, Json>,
@@ -41,8 +41,14 @@ impl Options {
         let Json::Object(values) = values else {
             return Ok(Map::new());
         };
-        let errors = schema::check(owner, schema, &values, self);
+        let mut errors = schema::check(owner, schema, &values, self);
+        errors.sort_by_key(ConfigError::line);
         if errors.is_empty() { Ok(values) } else { Err(ConfigErrors(errors)) }
+    }
+
+    /// The options as they were written.
+    pub fn as_map(&self) -> &Map<String, Json> {
+        &self.values
     }
 
     /// Takes all keys of a block but those in `except`.
@@ -115,21 +121,15 @@ impl Marks for Options {
     fn line(&self, pointer: &str) -> Option<u32> {
         self.marks.get(pointer).and_then(|m| self.locator.line(m.id))
     }
-    fn from_env(&self, pointer: &str) -> bool {
+    fn is_from_env(&self, pointer: &str) -> bool {
         self.marks.get(pointer).is_some_and(|m| m.from_env)
-    }
-}
-
-impl Deref for Options {
-    type Target = Map<String, Json>;
-    fn deref(&self) -> &Self::Target {
-        &self.values
     }
 }
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.values.keys()).finish()
+        let shown = self.values.iter().filter(|(_, value)| !value.is_null());
+        f.debug_set().entries(shown.map(|(key, _)| join("", key))).finish()
     }
 }
 

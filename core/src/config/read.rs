@@ -34,7 +34,7 @@ pub(super) fn config(
     match config {
         Some(config) if errors.is_empty() => Ok(config),
         _ => {
-            errors.sort_by_key(|e| e.at().and_then(|at| at.line).unwrap_or(u32::MAX));
+            errors.sort_by_key(ConfigError::line);
             Err(ConfigErrors(errors))
         }
     }
@@ -199,9 +199,7 @@ fn expand_text(node: &mut Node, id: u32, path: &str, is_query: bool, cx: &mut Cx
         Err(problem) => {
             let at = cx.at(path, id);
             cx.push(match problem {
-                Problem::Unset { variable, message } => {
-                    ConfigError::UnsetVariable { at, variable: Some(variable), message }
-                }
+                Problem::Unset { variable, message } => ConfigError::UnsetVariable { at, variable, message },
                 Problem::Malformed(problem) => ConfigError::BadExpansion { at, problem },
             });
             node.value = Value::Failed;

@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn table_names() {
-        let cases: [(&str, Result<(Option<&str>, &str), &str>); 16] = [
+        type Parts<'a> = Result<(Option<&'a str>, &'a str), &'static str>;
+        let cases: [(&str, Parts); 16] = [
             ("orders", Ok((None, "orders"))),
             ("public.orders", Ok((Some("public"), "orders"))),
             ("Public.Order Details", Ok((Some("Public"), "Order Details"))),

@@ -3,10 +3,10 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::node::join;
+use super::node::{join, kind_of_text};
 use super::options::{RESERVED_SOURCE_KEYS, pointer};
-use super::section::one_of;
-use super::suggest::did_you_mean;
+use super::section::{MAX_ERRORS, MAX_LINES, one_of};
+use super::suggest::{did_you_mean, unknown};
 use super::{At, ConfigError};
 
 /// Deepest chain of references and nested values that is followed.
@@ -17,7 +17,7 @@ pub(super) trait Marks {
     /// 1-based line of the value at a JSON pointer.
     fn line(&self, pointer: &str) -> Option<u32>;
     /// Whether a variable took part in it.
-    fn from_env(&self, pointer: &str) -> bool;
+    fn is_from_env(&self, pointer: &str) -> bool;
 }
 
 /// Nothing is known.
@@ -27,7 +27,7 @@ impl Marks for NoMarks {
     fn line(&self, _: &str) -> Option<u32> {
         None
     }
-    fn from_env(&self, _: &str) -> bool {
+    fn is_from_env(&self, _: &str) -> bool {
         false
     }
 }
@@ -55,6 +55,13 @@ fn coerce_at(root: &Value, schema: &Value, value: &mut Value, at: &str, marks: &
         return;
     }
     let schema = resolve(root, schema);
+    if let (Some(all), Value::Object(_) | Value::Array(_)) = (alternatives(schema), &*value) {
+        let takes = |s: &&Value| types(root, s, 0).iter().any(|t| is_type(value, t));
+        if let Some(schema) = all.iter().find(takes) {
+            coerce_at(root, schema, value, at, marks, depth + 1);
+        }
+        return;
+    }
     match value {
         Value::Object(map) => {
             for (key, value) in map {
@@ -69,7 +76,7 @@ fn coerce_at(root: &Value, schema: &Value, value: &mut Value, at: &str, marks: &
                 coerce_at(root, schema, item, &format!("{at}/{i}"), marks, depth + 1);
             }
         }
-        Value::String(text) if marks.from_env(at) => {
+        Value::String(text) if marks.is_from_env(at) => {
             let types = types(root, schema, 0);
             if let Some(better) = as_types(text.trim(), &types) {
                 *value = better;
@@ -181,7 +188,17 @@ struct Checker<'s> {
 
 impl<'s> Checker<'s> {
     fn at(&self, place: &Place) -> At {
-        At { path: place.path.clone(), line: self.marks.line(&place.pointer) }
+        At { path: place.path.clone(), line: self.line(&place.pointer) }
+    }
+
+    fn line(&self, pointer: &str) -> Option<u32> {
+        if self.errors.len() < MAX_LINES { self.marks.line(pointer) } else { None }
+    }
+
+    fn push(&mut self, error: ConfigError) {
+        if self.errors.len() < MAX_ERRORS {
+            self.errors.push(error);
+        }
     }
 
     fn object(&mut self, schema: &'s Value, options: &Map<String, Value>, place: &Place) {
@@ -197,8 +214,7 @@ impl<'s> Checker<'s> {
                     let core = if place.path == "source" { RESERVED_SOURCE_KEYS } else { &["type"] };
                     let core = if place.depth == 0 { core } else { &[] };
                     let known = properties.keys().map(String::as_str).chain(core.iter().copied());
-                    let hint = did_you_mean(key, known);
-                    self.errors.push(ConfigError::UnknownKey { at: self.at(&inner), hint });
+                    self.push(unknown(self.at(&inner), key, value.is_null(), &place.path, known));
                 }
                 None => {}
             }
@@ -206,9 +222,10 @@ impl<'s> Checker<'s> {
         let required = schema.get("required").and_then(Value::as_array).into_iter().flatten();
         for key in required.filter_map(Value::as_str).filter(|k| !options.contains_key(*k)) {
             let hint = properties.get(key).and_then(|p| p.get("description")).and_then(Value::as_str);
-            let hint = hint.map(|text| format!("it says: {}", text.lines().next().unwrap_or_default()));
-            let at = At { path: place.key(key).path, line: self.marks.line(&place.pointer) };
-            self.errors.push(ConfigError::MissingKey { at, hint });
+            let hint =
+                hint.map(|text| format!("`{key}`: {}", text.lines().next().unwrap_or_default().trim_end_matches('.')));
+            let at = At { path: place.key(key).path, line: self.line(&place.pointer) };
+            self.push(ConfigError::MissingKey { at, hint });
         }
     }
 
@@ -220,13 +237,13 @@ impl<'s> Checker<'s> {
         let types = types(self.root, schema, 0);
         if !types.is_empty() && !types.iter().any(|t| is_type(value, t)) {
             let expected = expected(&types);
-            let found = found(value, self.marks.from_env(&place.pointer));
-            self.errors.push(ConfigError::WrongType { at: self.at(place), expected, found });
+            let found = found(value, self.marks.is_from_env(&place.pointer));
+            self.push(ConfigError::WrongType { at: self.at(place), expected, found });
             return;
         }
         if let (Some(words), Value::String(text)) = (words(self.root, schema, 0), value) {
             if !words.contains(&text.as_str()) {
-                let shown = !self.marks.from_env(&place.pointer);
+                let shown = !self.marks.is_from_env(&place.pointer);
                 let hint = if shown { did_you_mean(text, words.iter().copied()) } else { None };
                 self.bad(place, format!("must be {}", one_of(&words)), hint);
             }
@@ -280,7 +297,7 @@ impl<'s> Checker<'s> {
     }
 
     fn bad(&mut self, place: &Place, problem: String, hint: Option<String>) {
-        self.errors.push(ConfigError::BadValue { at: self.at(place), problem, hint });
+        self.push(ConfigError::BadValue { at: self.at(place), problem, hint });
     }
 }
 
@@ -316,9 +333,10 @@ fn found(value: &Value, from_env: bool) -> &'static str {
     match value {
         Value::Null => "nothing",
         Value::Bool(_) => "true or false",
+        Value::Number(n) if n.is_f64() => "a fraction",
         Value::Number(_) => "a number",
         Value::String(_) if from_env => "the text of a variable",
-        Value::String(_) => "text",
+        Value::String(text) => kind_of_text(text),
         Value::Array(_) => "a list",
         Value::Object(_) => "a block of keys",
     }

@@ -6,14 +6,14 @@ use std::path::Path;
 
 use super::load::Locator;
 use super::node::{Entry, Node, Value, join};
-use super::suggest::did_you_mean;
+use super::suggest::{did_you_mean, unknown};
 use super::units::Unit;
 use super::{At, ConfigError};
 
 /// Errors kept; a file that is wrong all over needs no longer list.
-const MAX_ERRORS: usize = 50;
+pub(super) const MAX_ERRORS: usize = 50;
 /// Errors that get a line: each costs a pass over the text.
-const MAX_LINES: usize = 20;
+pub(super) const MAX_LINES: usize = 20;
 
 /// What all readers share.
 pub(super) struct Cx<'a> {
@@ -98,18 +98,19 @@ impl<'n> Section<'n> {
     pub(super) fn refuse_unknown(&self, known: &[&str], cx: &mut Cx) {
         for entry in self.entries.iter().filter(|e| !known.contains(&e.key.as_str())) {
             let at = cx.at(self.path_of(&entry.key), entry.id);
-            let hint = if entry.key == "<<" {
-                Some("merge keys are not supported: put what exports share under `defaults`".to_owned())
+            let is_null = matches!(entry.node.value, Value::Null);
+            cx.push(if entry.key == "<<" {
+                let hint = "merge keys are not supported: put what exports share under `defaults`";
+                ConfigError::UnknownKey { at, hint: Some(hint.to_owned()) }
             } else {
-                did_you_mean(&entry.key, known.iter().copied())
-            };
-            cx.push(ConfigError::UnknownKey { at, hint });
+                unknown(at, &entry.key, is_null, &self.path, known.iter().copied())
+            });
         }
     }
 
-    /// Reports a missing key.
+    /// Reports a missing key, or one of a block below: `key` or `block.key`.
     pub(super) fn missing(&self, key: &str, hint: &str, cx: &mut Cx) {
-        let at = cx.at(self.path_of(key), self.id);
+        let at = cx.at(key.split('.').fold(self.path.clone(), |path, key| join(&path, key)), self.id);
         cx.push(ConfigError::MissingKey { at, hint: Some(hint.to_owned()) });
     }
 
@@ -198,7 +199,8 @@ impl<'n> Section<'n> {
             return Some(n);
         }
         let (Unit::Bytes(each) | Unit::Ms(each)) = unit;
-        let problem = format!("must be between {} and {}", range.start() / each, range.end() / each);
+        let problem =
+            format!("must be between {} and {} {}", range.start() / each, range.end() / each, unit.plain_name());
         cx.bad(&self.path_of(key), entry.id, problem, None);
         None
     }

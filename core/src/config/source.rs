@@ -87,9 +87,14 @@ fn from_variable(key: &str, block: &Section, cx: &mut Cx) -> Option<Secret> {
         Some(value) => Some(Secret::new(value)),
         None => {
             // A name in small letters may be the password itself, put here by mistake.
-            let variable = name.shown().filter(|n| !n.contains(|c: char| c.is_ascii_lowercase()));
-            let at = cx.at(name.path, name.id);
-            cx.push(ConfigError::UnsetVariable { at, variable, message: None });
+            let shown = name.shown().filter(|n| !n.contains(|c: char| c.is_ascii_lowercase()));
+            if let Some(variable) = shown {
+                let at = cx.at(name.path, name.id);
+                cx.push(ConfigError::UnsetVariable { at, variable, message: None });
+            } else {
+                let hint = "it takes the name of a variable, not the secret itself";
+                cx.bad(&name.path, name.id, "names a variable that is not set", Some(hint));
+            }
             None
         }
     }

@@ -38,6 +38,16 @@ impl Unit {
         }
     }
 
+    /// What a plain number counts.
+    pub(super) fn plain_name(self) -> &'static str {
+        match self {
+            Self::Bytes(1) => "bytes",
+            Self::Bytes(_) => "MiB",
+            Self::Ms(1) => "ms",
+            Self::Ms(_) => "s",
+        }
+    }
+
     /// A plain number in bytes or ms; `None` when it is too large for any use.
     pub(super) fn plain(self, n: u64) -> Option<u64> {
         let (Self::Bytes(each) | Self::Ms(each)) = self;

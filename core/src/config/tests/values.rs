@@ -1,0 +1,280 @@
+//! What a right config becomes.
+//! It must not test messages.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use expect_test::expect;
+use rivet_plugin_api::{Connection, Relation, TlsMode};
+
+use super::super::{ExportConfig, Profile, SourceConfig, parse};
+use super::{EXPORTS, SOURCE, read};
+
+fn source(keys: &str) -> SourceConfig {
+    read(&format!("source: {{type: s, {keys}}}\n{EXPORTS}")).expect(keys).source
+}
+
+fn export(keys: &str) -> ExportConfig {
+    let text = format!("{SOURCE}exports: [{{name: a, destination: {{type: d}}, {keys}}}]");
+    read(&text).expect(keys).exports.remove(0)
+}
+
+const EVERY_BLOCK: &str = r#"
+source:
+  type: postgres
+  host: db1
+  port: ${PORT}
+  user: reader
+  password: p$$w
+  database: shop
+  tls: {mode: verify-ca, ca_file: ca.pem, key_file: /etc/key.pem}
+  tuning: {profile: safe, batch_size_memory_mb: 4}
+  application_name: rivet-${WORD}
+defaults:
+  compression: snappy
+  destination: {type: local, path: "out/{export}"}
+exports:
+  - name: orders
+    table: '"we.ird".Orders'
+    mode: full
+    parallel: 4
+    format: {type: parquet, row_group_rows: 1000}
+    compression_level: 7
+    max_file_size: 256MB
+    skip_empty: true
+    types: native
+    on_schema_drift: fail
+    tuning: {statement_timeout_s: 5m, max_connections: 8}
+  - name: top.customers-1
+    query: |
+      select $$x$$, '${WORD}' from customers;
+plugins: {dirs: [lib, /opt/rivet], lockfile: rivet.lock}
+state: {url: "sqlite:state/s.db"}
+"#;
+
+/// The fields of the one-line debug form, a line each.
+fn fields(value: &dyn std::fmt::Debug) -> String {
+    format!("{value:?}").replace(", ", "\n")
+}
+
+#[test]
+fn the_source_of_a_config_with_every_block() {
+    let config = read(EVERY_BLOCK).expect("it is right");
+    expect![[r#"
+        SourceConfig { plugin: "postgres"
+        connection: Connection { url: None
+        host: Some("db1")
+        port: Some(5433)
+        user: Some("reader")
+        password: Some(***)
+        database: Some("shop")
+        tls: Some(Tls { mode: VerifyCa
+        ca_file: Some("conf/ca.pem")
+        cert_file: None
+        key_file: Some("/etc/key.pem")
+        accept_invalid_certs: false
+        accept_invalid_hostnames: false }) }
+        options: {"application_name"}
+        tuning: Tuning { profile: Safe
+        batch_rows: None
+        batch_bytes: Some(4194304)
+        throttle_ms: 500
+        statement_timeout_ms: 120000
+        lock_timeout_ms: 10000
+        max_retries: 5
+        retry_backoff_ms: 5000
+        max_value_bytes: 67108864
+        memory_bytes: 268435456
+        max_connections: None } }"#]]
+    .assert_eq(&fields(&config.source));
+    expect![[r#"
+        (PluginsConfig { dirs: ["conf/lib"
+        "/opt/rivet"]
+        lockfile: Some("conf/rivet.lock") }
+        StateConfig { path: "conf/state/s.db" })"#]]
+    .assert_eq(&fields(&(config.plugins, config.state)));
+}
+
+#[test]
+fn the_exports_of_a_config_with_every_block() {
+    let config = read(EVERY_BLOCK).expect("it is right");
+    expect![[r#"
+        [ExportConfig { name: "orders"
+        relation: Table { schema: Some("we.ird")
+        name: "Orders" }
+        mode: Full
+        parallel: 4
+        format: PluginConfig { plugin: "parquet"
+        options: {"compression"
+        "compression_level"
+        "row_group_rows"} }
+        destination: PluginConfig { plugin: "local"
+        options: {"path"} }
+        max_file_bytes: Some(256000000)
+        skip_empty: true
+        types: Native
+        on_schema_drift: Fail
+        tuning: Tuning { profile: Safe
+        batch_rows: None
+        batch_bytes: Some(4194304)
+        throttle_ms: 500
+        statement_timeout_ms: 300000
+        lock_timeout_ms: 10000
+        max_retries: 5
+        retry_backoff_ms: 5000
+        max_value_bytes: 67108864
+        memory_bytes: 268435456
+        max_connections: Some(8) } }
+        ExportConfig { name: "top.customers-1"
+        relation: Query { sql: "select $$x$$
+        'word' from customers" }
+        mode: Full
+        parallel: 1
+        format: PluginConfig { plugin: "parquet"
+        options: {"compression"} }
+        destination: PluginConfig { plugin: "local"
+        options: {"path"} }
+        max_file_bytes: None
+        skip_empty: false
+        types: Portable
+        on_schema_drift: Warn
+        tuning: Tuning { profile: Safe
+        batch_rows: None
+        batch_bytes: Some(4194304)
+        throttle_ms: 500
+        statement_timeout_ms: 120000
+        lock_timeout_ms: 10000
+        max_retries: 5
+        retry_backoff_ms: 5000
+        max_value_bytes: 67108864
+        memory_bytes: 268435456
+        max_connections: None } }]"#]]
+    .assert_eq(&fields(&config.exports));
+}
+
+#[test]
+fn connection_json_is_what_plugins_deserialise() {
+    let config =
+        source("host: h, port: 1, user: u, password: '${WORD}', database: d, tls: {mode: require, ca_file: /ca}");
+    let c: Connection = serde_json::from_value(config.connection_json()).expect("same keys");
+    let tls = c.tls.expect("there is a tls block");
+    assert_eq!((c.host.as_deref(), c.port, c.user.as_deref()), (Some("h"), Some(1), Some("u")));
+    assert_eq!((c.password.expect("there is one").expose(), c.database.as_deref()), ("word", Some("d")));
+    assert_eq!((tls.mode, tls.ca_file.as_deref()), (TlsMode::Require, Some("/ca")));
+    assert!(c.url.is_none());
+
+    let c: Connection = serde_json::from_value(source("url_env: DB_URL").connection_json()).expect("same keys");
+    assert_eq!(c.url.expect("there is one").expose(), "postgres://u:pw@h/db");
+    let c: Connection = serde_json::from_value(source("own: 1").connection_json()).expect("nothing is set");
+    assert!(c.url.is_none() && c.host.is_none() && c.tls.is_none());
+}
+
+#[test]
+fn secrets_come_from_variables_and_files() {
+    let dir = tempfile::tempdir().expect("a temporary folder can be made");
+    let write = |name: &str, bytes: &[u8]| {
+        std::fs::File::create(dir.path().join(name)).and_then(|mut f| f.write_all(bytes)).expect("it can be written");
+    };
+    write("unix", b"url://x\n");
+    write("dos", b"url://x\r\n");
+    write("none", b"url://x");
+    write("empty", b"\n");
+    write("binary", b"\xff");
+    write("large", &vec![b'x'; 70_000]);
+    let read = |file: &str| {
+        let text = format!("source: {{type: s, url_file: {file}}}\n{EXPORTS}");
+        parse(&text, dir.path(), &super::env)
+    };
+    let absolute = dir.path().join("unix").display().to_string();
+    for file in ["unix", "dos", "none", "./unix", &absolute] {
+        let url = read(file).expect(file).source.connection.url.expect("it was read");
+        assert_eq!(url.expose(), "url://x", "{file}");
+    }
+    for file in ["empty", "binary", "large", "missing", "."] {
+        assert_eq!(read(file).expect_err(file).0[0].code(), "config.secret_file", "{file}");
+    }
+    assert_eq!(source("password_env: WORD").connection.password.expect("it is set").expose(), "word");
+    assert_eq!(
+        source("password: '${DB_URL}'").connection.password.expect("it is set").expose(),
+        "postgres://u:pw@h/db"
+    );
+}
+
+#[test]
+fn variables_give_numbers_and_booleans_but_never_yaml() {
+    assert_eq!(source("port: '${PORT}'").connection.port, Some(5433));
+    assert_eq!(source("port: '${MISSING:-5432}'").connection.port, Some(5432));
+    assert_eq!(source("tuning: {memory_mb: '${PORT}'}").tuning.memory_bytes, 5433 << 20);
+    assert!(export("table: t, skip_empty: '${TRUE}'").skip_empty);
+    let yaml = |name: &str| (name == "EVIL").then(|| "x\nport: 1\nown: [1]".to_owned());
+    let text = format!("source:\n  type: s\n  user: ${{EVIL}}\n{EXPORTS}");
+    let config = parse(&text, Path::new(""), &yaml).expect("it is one text");
+    assert_eq!(config.source.connection.user.as_deref(), Some("x\nport: 1\nown: [1]"));
+    assert!(config.source.connection.port.is_none() && config.source.options.as_map().is_empty());
+}
+
+#[test]
+fn queries_keep_their_dollars_and_other_keys_do_not() {
+    let cases = [
+        ("query: 'select $$a$$ ;'", "select $$a$$"),
+        ("query: 'select ${WORD} from $t$x$t$'", "select word from $t$x$t$"),
+    ];
+    for (keys, sql) in cases {
+        assert_eq!(export(keys).relation, Relation::Query { sql: sql.to_owned() }, "{keys}");
+    }
+    let text = format!(
+        "{SOURCE}defaults: {{query: 'select $$a$$'}}\nexports: [{{name: a, destination: {{type: d, query: $$}}}}]"
+    );
+    let export = read(&text).expect("it is right").exports.remove(0);
+    assert_eq!(export.relation, Relation::Query { sql: "select $$a$$".to_owned() });
+    assert_eq!(export.destination.options.as_map()["query"], "$");
+}
+
+#[test]
+fn profiles_are_the_table_of_the_specification() {
+    let cases = [
+        ("fast", Profile::Fast, 50_000, 0, 0, 0, 1, 1_000),
+        ("balanced", Profile::Balanced, 10_000, 50, 300_000, 30_000, 3, 2_000),
+        ("safe", Profile::Safe, 2_000, 500, 120_000, 10_000, 5, 5_000),
+    ];
+    for (word, profile, rows, throttle, statement, lock, retries, backoff) in cases {
+        let t = source(&format!("tuning: {{profile: {word}}}")).tuning;
+        assert_eq!((t.profile, t.batch_rows, t.batch_bytes), (profile, Some(rows), None));
+        assert_eq!((t.throttle_ms, t.statement_timeout_ms, t.lock_timeout_ms), (throttle, statement, lock));
+        assert_eq!((t.max_retries, t.retry_backoff_ms), (retries, backoff));
+        assert_eq!((t.max_value_bytes, t.memory_bytes, t.max_connections), (64 << 20, 256 << 20, None));
+        assert_eq!(profile.to_string(), word);
+    }
+    assert_eq!(source("own: 1").tuning, source("tuning: {profile: balanced}").tuning);
+}
+
+#[test]
+fn zero_turns_limits_off() {
+    let t =
+        source("tuning: {max_value_mb: 0, statement_timeout_s: 0, lock_timeout_s: 0, throttle_ms: 0, max_retries: 0}");
+    let t = t.tuning;
+    assert_eq!((t.max_value_bytes, t.statement_timeout_ms, t.lock_timeout_ms), (0, 0, 0));
+    assert_eq!((t.throttle_ms, t.max_retries), (0, 0));
+}
+
+#[test]
+fn sizes_take_units() {
+    for (size, bytes) in [("1000", 1000), ("256MB", 256_000_000), ("1GiB", 1 << 30), ("'5 KiB'", 5120)] {
+        assert_eq!(export(&format!("table: t, max_file_size: {size}")).max_file_bytes, Some(bytes), "{size}");
+    }
+}
+
+#[test]
+fn state_is_beside_the_config() {
+    let cases = [
+        ("", "conf/.rivet_state.db"),
+        ("state: {url: s.db}", "conf/s.db"),
+        ("state: {url: 'sqlite:s.db'}", "conf/s.db"),
+        ("state: {url: 'sqlite:///var/s.db'}", "/var/s.db"),
+        ("state: {}", "conf/.rivet_state.db"),
+    ];
+    for (block, path) in cases {
+        let config = read(&format!("{SOURCE}{EXPORTS}{block}")).expect(block);
+        assert_eq!(config.state.path, PathBuf::from(path), "{block}");
+    }
+}
