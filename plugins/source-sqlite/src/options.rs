@@ -1,0 +1,13 @@
+//! The plugin's own options.
+//! It must not know the connection keys, which are core's.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// Options of `source: {type: sqlite, …}`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SqliteOptions {
+    /// Database file, relative to the config. Instead of it, `url: sqlite:FILE` may name the file.
+    pub path: Option<String>,
+}
