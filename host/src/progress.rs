@@ -51,7 +51,9 @@ impl Progress for Shown {
             Some(rows) => ProgressBar::new(rows).with_style(style(
                 "{prefix} [{bar:30}] {human_pos} of about {human_len} rows, {per_sec}, {eta} left {msg}",
             )),
-            None => ProgressBar::new_spinner().with_style(style("{prefix} {spinner} {human_pos} rows, {per_sec} {msg}")),
+            None => {
+                ProgressBar::new_spinner().with_style(style("{prefix} {spinner} {human_pos} rows, {per_sec} {msg}"))
+            }
         };
         bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
         bar.set_prefix(plan.export.clone());

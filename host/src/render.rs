@@ -53,7 +53,9 @@ pub fn warning(global: &Global, text: &str) {
 
 fn problem(global: &Global, code: &str, message: &str, hint: Option<&str>) {
     match global.output {
-        Output::Json => to_stdout(&format!("{}\n", json!({ "error": { "code": code, "message": message, "hint": hint } }))),
+        Output::Json => {
+            to_stdout(&format!("{}\n", json!({ "error": { "code": code, "message": message, "hint": hint } })))
+        }
         Output::Text => to_stderr(&problem_text(message, hint)),
     }
 }
@@ -151,7 +153,11 @@ pub fn size(bytes: u64) -> String {
 }
 
 fn duration(ms: u64) -> String {
-    if ms < 60_000 { format!("{:.1} s", ms as f64 / 1000.0) } else { format!("{} min {} s", ms / 60_000, ms / 1000 % 60) }
+    if ms < 60_000 {
+        format!("{:.1} s", ms as f64 / 1000.0)
+    } else {
+        format!("{} min {} s", ms / 60_000, ms / 1000 % 60)
+    }
 }
 
 const RED: &str = "31";
@@ -181,7 +187,10 @@ mod tests {
     #[test]
     fn numbers_are_readable() {
         assert_eq!((grouped(0), grouped(999), grouped(1_234_567)), ("0".into(), "999".into(), "1 234 567".into()));
-        assert_eq!((size(0), size(1023), size(1536), size(5 << 30)), ("0 B".into(), "1023 B".into(), "1.5 KiB".into(), "5.0 GiB".into()));
+        assert_eq!(
+            (size(0), size(1023), size(1536), size(5 << 30)),
+            ("0 B".into(), "1023 B".into(), "1.5 KiB".into(), "5.0 GiB".into())
+        );
         assert_eq!((duration(1_250), duration(61_000)), ("1.2 s".into(), "1 min 1 s".into()));
     }
 }

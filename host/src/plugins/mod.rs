@@ -16,7 +16,9 @@ pub enum PluginsError {
     #[error(transparent)]
     Discover(#[from] DiscoverError),
     /// Two plugins of one kind and name.
-    #[error("two {kind} plugins are called '{name}': {first} (version {first_version}) and {second} (version {second_version})")]
+    #[error(
+        "two {kind} plugins are called '{name}': {first} (version {first_version}) and {second} (version {second_version})"
+    )]
     Twice {
         /// Kind.
         kind: &'static str,
@@ -78,9 +80,8 @@ pub fn load_all(places: &[Place]) -> Result<Plugins, PluginsError> {
 
 fn one_of_each(all: &[Connector]) -> Result<(), PluginsError> {
     for (i, second) in all.iter().enumerate() {
-        let same = |c: &&Connector| {
-            c.info().name == second.info().name && c.info().kind.name() == second.info().kind.name()
-        };
+        let same =
+            |c: &&Connector| c.info().name == second.info().name && c.info().kind.name() == second.info().kind.name();
         if let Some(first) = all[..i].iter().find(same) {
             return Err(PluginsError::Twice {
                 kind: second.info().kind.name(),

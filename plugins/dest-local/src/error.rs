@@ -19,8 +19,9 @@ pub fn at<'a>(doing: &'a str, path: &'a Path) -> impl Fn(io::Error) -> PluginErr
             Errno::ACCESS | Errno::PERM | Errno::ROFS => error(ErrorKind::Auth, "local.permission")
                 .hint("the user that runs rivet must be able to write to this folder"),
             Errno::NOENT => error(ErrorKind::NotFound, "local.not_found"),
-            Errno::NOTDIR | Errno::ISDIR | Errno::LOOP | Errno::NAMETOOLONG => error(ErrorKind::Config, "local.path")
-                .hint("check `path`: each part of it must be a folder"),
+            Errno::NOTDIR | Errno::ISDIR | Errno::LOOP | Errno::NAMETOOLONG => {
+                error(ErrorKind::Config, "local.path").hint("check `path`: each part of it must be a folder")
+            }
             Errno::EXIST => error(ErrorKind::Conflict, "local.exists"),
             Errno::MFILE | Errno::NFILE => error(ErrorKind::Capacity, "local.open_files").retry(Retry::NewSession),
             _ => error(ErrorKind::Io, "local.io"),

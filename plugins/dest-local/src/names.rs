@@ -82,7 +82,12 @@ mod tests {
             ("ü\\\n", "/r/%C3%BC%5C%0A"),
         ] {
             assert_eq!(path_of(root, name).expect(name), Path::new(path));
-            let back: Vec<String> = Path::new(path).strip_prefix(root).expect("below").iter().map(|s| decode(&s.to_string_lossy())).collect();
+            let back: Vec<String> = Path::new(path)
+                .strip_prefix(root)
+                .expect("below")
+                .iter()
+                .map(|s| decode(&s.to_string_lossy()))
+                .collect();
             assert_eq!(back.join("/"), name);
         }
     }

@@ -31,8 +31,9 @@ impl LocalStore {
     }
 
     fn token(&self, token: &str) -> Result<(Token, PathBuf)> {
-        let token: Token = serde_json::from_str(token)
-            .map_err(|_| PluginError::new(ErrorKind::Internal, "local.token", "the token was not made by this plugin"))?;
+        let token: Token = serde_json::from_str(token).map_err(|_| {
+            PluginError::new(ErrorKind::Internal, "local.token", "the token was not made by this plugin")
+        })?;
         let path = path_of(&self.root, &token.name)?;
         Ok((token, path))
     }

@@ -63,7 +63,6 @@ impl ParquetOptions {
             }
         }
     }
-
 }
 
 fn invalid_level(cause: impl std::fmt::Display) -> PluginError {

@@ -36,14 +36,15 @@ impl Writer {
     ) -> Result<Self> {
         for (field, mapping) in schema.fields().iter().zip(inspect::map(&schema)) {
             if let FieldMapping::Refuse(why) = mapping {
-                return Err(PluginError::new(ErrorKind::Unsupported, "parquet.type", why).detail("column", field.name()));
+                return Err(
+                    PluginError::new(ErrorKind::Unsupported, "parquet.type", why).detail("column", field.name())
+                );
             }
         }
         let sink_error = SinkError::default();
         let writer = SinkWriter { sink, error: sink_error.clone() };
         let properties = properties(options)?;
-        let inner =
-            ArrowWriter::try_new(writer, schema, Some(properties)).map_err(|e| describe(&sink_error, &e))?;
+        let inner = ArrowWriter::try_new(writer, schema, Some(properties)).map_err(|e| describe(&sink_error, &e))?;
         Ok(Self { inner, sink_error, max_buffered_bytes: settings.max_buffered_bytes.max(1), rows: 0 })
     }
 

@@ -59,7 +59,11 @@ impl ColumnBuilder {
             _ => return Err(PluginError::new(ErrorKind::Internal, "sqlite.type", "a type sqlite does not have")),
         };
         let max_value_bytes = if max_value_bytes == 0 { u64::MAX } else { max_value_bytes };
-        Ok(Self { column: column.clone(), values, max_value_bytes: usize::try_from(max_value_bytes).unwrap_or(usize::MAX) })
+        Ok(Self {
+            column: column.clone(),
+            values,
+            max_value_bytes: usize::try_from(max_value_bytes).unwrap_or(usize::MAX),
+        })
     }
 
     /// Takes one value; returns its Arrow bytes, roughly.
@@ -149,7 +153,9 @@ impl ColumnBuilder {
         PluginError::new(ErrorKind::Data, "sqlite.value", what)
             .cause(format!("{} is stored in a column declared {}", stored.trim(), self.column.native_type))
             .detail("column", &self.column.name)
-            .hint(format!("export it by a query that says what is meant, such as `CAST(\"{name}\" AS TEXT)`, or `AS BLOB`"))
+            .hint(format!(
+                "export it by a query that says what is meant, such as `CAST(\"{name}\" AS TEXT)`, or `AS BLOB`"
+            ))
     }
 
     fn too_large(&self, bytes: usize) -> PluginError {

@@ -32,7 +32,9 @@ impl Actor {
     pub fn open(path: &Path, busy_timeout_ms: u64) -> Result<Self> {
         if !path.is_file() {
             let text = format!("database file '{}' does not exist", path.display());
-            return Err(PluginError::new(ErrorKind::NotFound, "sqlite.no_file", text).hint("check `path` of the source"));
+            return Err(
+                PluginError::new(ErrorKind::NotFound, "sqlite.no_file", text).hint("check `path` of the source")
+            );
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let doing = format!("open '{}'", path.display());
@@ -46,9 +48,8 @@ impl Actor {
             }
         };
         let thread = std::thread::Builder::new().name("rivet-sqlite".to_owned()).spawn(serve);
-        let thread = thread.map_err(|e| {
-            PluginError::new(ErrorKind::Capacity, "sqlite.thread", "failed to start a thread").cause(e)
-        })?;
+        let thread = thread
+            .map_err(|e| PluginError::new(ErrorKind::Capacity, "sqlite.thread", "failed to start a thread").cause(e))?;
         Ok(Self { jobs: Some(jobs), thread: Some(thread), interrupt })
     }
 
@@ -119,8 +120,16 @@ fn gone() -> PluginError {
 /// `Config` when none or several are named, or keys that a file has no use for.
 pub fn file_of(options: &SqliteOptions, keys: &Keys) -> Result<PathBuf> {
     let wrong = |text: &str, hint: &str| Err(PluginError::new(ErrorKind::Config, "sqlite.path", text).hint(hint));
-    if keys.host.is_some() || keys.port.is_some() || keys.user.is_some() || keys.password.is_some() || keys.tls.is_some() {
-        return wrong("sqlite reads a file: host, port, user, password and tls mean nothing", "name the file with `path`");
+    if keys.host.is_some()
+        || keys.port.is_some()
+        || keys.user.is_some()
+        || keys.password.is_some()
+        || keys.tls.is_some()
+    {
+        return wrong(
+            "sqlite reads a file: host, port, user, password and tls mean nothing",
+            "name the file with `path`",
+        );
     }
     match (&options.path, &keys.url) {
         (Some(path), None) => Ok(PathBuf::from(path)),

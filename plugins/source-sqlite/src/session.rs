@@ -43,7 +43,8 @@ pub fn open_group(request: &OpenGroup<SqliteOptions>, cx: &Cx) -> Result<Session
 fn pin(db: &Connection) -> Result<String> {
     let failed = sqlite("begin a read transaction");
     db.execute_batch("BEGIN DEFERRED").map_err(&failed)?;
-    let version: i64 = db.query_row("SELECT schema_version FROM pragma_schema_version", [], |r| r.get(0)).map_err(&failed)?;
+    let version: i64 =
+        db.query_row("SELECT schema_version FROM pragma_schema_version", [], |r| r.get(0)).map_err(&failed)?;
     let _: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0)).map_err(&failed)?;
     Ok(format!("read transaction, schema version {version}"))
 }
