@@ -1,7 +1,7 @@
 //! Time as an injected dependency, and its two text forms.
 //! It must not know what is timed.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// A clock.
@@ -31,8 +31,8 @@ const SLEEP_SLICE_MS: u64 = 50;
 
 impl Clock for SystemClock {
     fn now_unix_ms(&self) -> i64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+        let ms = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or_else(|before| -ms(before.duration()), ms)
     }
 
     fn monotonic_ms(&self) -> u64 {
@@ -40,12 +40,13 @@ impl Clock for SystemClock {
     }
 
     fn sleep_ms(&self, ms: u64, cancelled: &dyn Fn() -> bool) -> bool {
-        let end = Instant::now() + Duration::from_millis(ms);
+        // Counted from the start: an end beyond what an `Instant` can hold is a wish like any other.
+        let started = Instant::now();
         loop {
             if cancelled() {
                 return false;
             }
-            let left = end.saturating_duration_since(Instant::now());
+            let left = Duration::from_millis(ms).saturating_sub(started.elapsed());
             if left.is_zero() {
                 return true;
             }
@@ -54,34 +55,63 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock for simulations: it moves only when somebody sleeps.
+/// A clock for simulations: it moves only when somebody sleeps or moves it.
 #[derive(Debug, Default)]
 pub struct TestClock {
-    now_ms: Mutex<u64>,
+    start_unix_ms: i64,
+    elapsed_ms: Mutex<u64>,
+}
+
+impl TestClock {
+    /// A clock whose wall time begins at `unix_ms`; its monotonic time begins at 0.
+    pub fn at(unix_ms: i64) -> Self {
+        Self { start_unix_ms: unix_ms, elapsed_ms: Mutex::default() }
+    }
+
+    /// Lets `ms` pass.
+    pub fn advance_ms(&self, ms: u64) {
+        let mut elapsed = self.elapsed();
+        *elapsed = elapsed.saturating_add(ms);
+    }
+
+    fn elapsed(&self) -> MutexGuard<'_, u64> {
+        self.elapsed_ms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Clock for TestClock {
     fn now_unix_ms(&self) -> i64 {
-        i64::try_from(self.monotonic_ms()).unwrap_or(i64::MAX)
+        self.start_unix_ms.saturating_add_unsigned(self.monotonic_ms())
     }
 
     fn monotonic_ms(&self) -> u64 {
-        *self.now_ms.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        *self.elapsed()
     }
 
     fn sleep_ms(&self, ms: u64, cancelled: &dyn Fn() -> bool) -> bool {
-        *self.now_ms.lock().unwrap_or_else(std::sync::PoisonError::into_inner) += ms;
-        !cancelled()
+        // In slices, as the machine's clock: what cancels may itself be a deadline on this clock.
+        let mut left = ms;
+        loop {
+            if cancelled() {
+                return false;
+            }
+            if left == 0 {
+                return true;
+            }
+            let slice = left.min(SLEEP_SLICE_MS);
+            self.advance_ms(slice);
+            left -= slice;
+        }
     }
 }
 
-/// `2026-11-21T04:55:12.345Z` (RFC 3339).
+/// `2026-11-21T04:55:12.345Z` (RFC 3339). A year beyond 9999 takes the digits it needs.
 pub fn format_rfc3339(unix_ms: i64) -> String {
     let Civil { year, month, day, hour, minute, second, ms } = civil(unix_ms);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
 }
 
-/// `20261121T045512Z`: sorts by time and fits into file names.
+/// `20261121T045512Z`: sorts by time and fits into file names. Fractions of a second are cut off towards the past.
 pub fn format_stamp(unix_ms: i64) -> String {
     let Civil { year, month, day, hour, minute, second, .. } = civil(unix_ms);
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
@@ -134,16 +164,60 @@ mod tests {
             (1_795_236_912_345, "2026-11-21T04:55:12.345Z"),
             (4_107_542_399_000, "2100-02-28T23:59:59.000Z"),
             (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+            (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+            (253_402_300_800_000, "10000-01-01T00:00:00.000Z"),
+            (i64::MAX, "292278994-08-17T07:12:55.807Z"),
         ] {
             assert_eq!(format_rfc3339(unix_ms), text);
         }
-        assert_eq!(format_stamp(1_795_236_912_345), "20261121T045512Z");
+        for (unix_ms, text) in [
+            (1_795_236_912_345, "20261121T045512Z"),
+            (1_795_236_912_999, "20261121T045512Z"),
+            (-1, "19691231T235959Z"),
+            (0, "19700101T000000Z"),
+        ] {
+            assert_eq!(format_stamp(unix_ms), text);
+        }
+    }
+
+    /// SQLite's own calendar is the oracle, over all of the years 0 to 9999.
+    #[test]
+    fn dates_are_those_of_sqlite() {
+        let sql = "WITH RECURSIVE t (s) AS (SELECT -62167219200 UNION ALL SELECT s + 3123457 FROM t WHERE s < 253399000000) \
+                   SELECT s, strftime('%Y-%m-%dT%H:%M:%S', s, 'unixepoch') FROM t";
+        let db = rusqlite::Connection::open_in_memory().expect("a database in memory opens");
+        let mut query = db.prepare(sql).expect("the statement is valid");
+        let rows = query.query_map([], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?)));
+        let mut n_dates = 0;
+        for row in rows.expect("the statement runs") {
+            let (unix_s, text) = row.expect("a number and a text");
+            assert_eq!(format_rfc3339(unix_s * 1000 + 7), format!("{text}.007Z"));
+            n_dates += 1;
+        }
+        assert!(n_dates > 100_000, "{n_dates}");
     }
 
     #[test]
     fn a_cancelled_sleep_ends_at_once() {
         let started = Instant::now();
-        assert!(!SystemClock::default().sleep_ms(60_000, &|| true));
+        assert!(!SystemClock::default().sleep_ms(u64::MAX, &|| true));
         assert!(started.elapsed() < Duration::from_secs(10));
+        assert!(SystemClock::default().sleep_ms(60, &|| false));
+        assert!(started.elapsed() >= Duration::from_millis(60));
+    }
+
+    #[test]
+    fn virtual_time_passes_by_sleeping_only() {
+        let clock = TestClock::at(1_000_000);
+        assert_eq!((clock.now_unix_ms(), clock.monotonic_ms()), (1_000_000, 0));
+        assert!(clock.sleep_ms(3_600_001, &|| false));
+        assert_eq!((clock.now_unix_ms(), clock.monotonic_ms()), (4_600_001, 3_600_001));
+        assert!(!clock.sleep_ms(1_000, &|| true));
+        assert_eq!(clock.monotonic_ms(), 3_600_001);
+        assert!(!clock.sleep_ms(1_000, &|| clock.monotonic_ms() >= 3_600_201));
+        assert_eq!(clock.monotonic_ms(), 3_600_201);
+        clock.advance_ms(u64::MAX);
+        assert_eq!(clock.monotonic_ms(), u64::MAX);
+        assert_eq!(clock.now_unix_ms(), i64::MAX);
     }
 }

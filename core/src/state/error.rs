@@ -3,7 +3,10 @@
 
 use std::path::PathBuf;
 
-use super::Holder;
+use rusqlite::ErrorCode;
+
+use super::{Holder, Phase};
+use crate::clock::format_rfc3339;
 
 /// Why the state store failed.
 #[derive(Debug, thiserror::Error)]
@@ -27,8 +30,16 @@ pub enum StateError {
         #[source]
         source: rusqlite::Error,
     },
+    /// The file is something else; it was not touched.
+    #[error("the file '{}' is not a state file but {what}", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
     /// A newer version wrote it.
-    #[error("the state file '{}' has schema {found}, this version knows up to {known}", path.display())]
+    #[error("the state file '{}' has schema version {found}, this rivet knows up to {known}", path.display())]
     Newer {
         /// The file.
         path: PathBuf,
@@ -37,7 +48,7 @@ pub enum StateError {
         /// The newest one this version knows.
         known: i64,
     },
-    /// A statement failed.
+    /// A statement failed; nothing of its transaction is stored.
     #[error("failed to {doing} in the state file '{}': {source}", path.display())]
     Access {
         /// The file.
@@ -49,12 +60,14 @@ pub enum StateError {
         source: rusqlite::Error,
     },
     /// The export is running already.
-    #[error("export '{export}' is running already{}", holder.as_ref().map(Holder::describe).unwrap_or_default())]
+    #[error("export '{export}' is running already{}", held_by(holder.as_ref(), *since_unix_ms))]
     Locked {
         /// The export.
         export: String,
         /// Who runs it, when that can be read.
         holder: Option<Holder>,
+        /// Since when, ms since 1970 UTC, when that can be read.
+        since_unix_ms: Option<i64>,
     },
     /// The lock file cannot be used.
     #[error("failed to lock export '{export}' with '{}': {source}", path.display())]
@@ -75,22 +88,80 @@ pub enum StateError {
         /// What.
         what: &'static str,
     },
+    /// No such run was begun.
+    #[error("run '{run_id}' is not in the state file")]
+    UnknownRun {
+        /// The run.
+        run_id: String,
+    },
+    /// The run has no part of that name.
+    #[error("run '{run_id}' has no part '{name}'")]
+    UnknownPart {
+        /// The run.
+        run_id: String,
+        /// The part.
+        name: String,
+    },
+    /// The run is past the step that was asked for.
+    #[error("run '{run_id}' is {} and cannot {wanted}", phase.name())]
+    WrongPhase {
+        /// The run.
+        run_id: String,
+        /// Where it is.
+        phase: Phase,
+        /// Completes "cannot".
+        wanted: &'static str,
+    },
+    /// The same thing is recorded already, with other content.
+    #[error("run '{run_id}' has {what} already, with other content")]
+    Differs {
+        /// The run.
+        run_id: String,
+        /// What.
+        what: String,
+    },
+    /// A split would have parts of two attempts.
+    #[error(
+        "split {split_id} of run '{run_id}' still has parts of attempt {other}, attempt {attempt} cannot complete it"
+    )]
+    TwoAttempts {
+        /// The run.
+        run_id: String,
+        /// The split.
+        split_id: u32,
+        /// The attempt that is complete.
+        attempt: u32,
+        /// The attempt that was not forgotten.
+        other: u32,
+    },
+}
+
+fn held_by(holder: Option<&Holder>, since_unix_ms: Option<i64>) -> String {
+    let Some(Holder { pid, host, run_id, command }) = holder else { return String::new() };
+    let host = if host.is_empty() { String::new() } else { format!(" on {host}") };
+    let since = since_unix_ms.map(|ms| format!(" since {}", format_rfc3339(ms))).unwrap_or_default();
+    format!(": process {pid}{host}{since} ({command}, run {run_id})")
 }
 
 impl StateError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
-        Some(match self {
+        let hint = match self {
             Self::Create { .. } | Self::Lock { .. } => {
-                "check the folder's permissions, or choose another file with `state: {url: …}`".to_owned()
+                "check the folder's permissions, or choose another file with `state: {url: …}`"
             }
-            Self::Open { .. } | Self::Unreadable { .. } => {
-                "the file is no state file or is damaged: move it away, or choose another with `state: {url: …}`".to_owned()
-            }
-            Self::Newer { .. } => "use the newer rivet that wrote it, or another state file".to_owned(),
-            Self::Access { .. } => "check free space and permissions of its folder".to_owned(),
-            Self::Locked { .. } => "wait for it to end; the lock frees itself when its process ends".to_owned(),
-        })
+            Self::Foreign { .. } => "choose another file with `state: {url: …}`; this one was not touched",
+            Self::Newer { .. } => "use the newer rivet that wrote it, or choose another file with `state: {url: …}`",
+            Self::Open { source, .. } | Self::Access { source, .. } => sqlite_hint(source.sqlite_error_code()),
+            Self::Unreadable { .. } => DAMAGED,
+            Self::Locked { .. } => "wait for it to end; the lock frees itself when its process ends",
+            Self::UnknownRun { .. }
+            | Self::UnknownPart { .. }
+            | Self::WrongPhase { .. }
+            | Self::Differs { .. }
+            | Self::TwoAttempts { .. } => "this is a defect of rivet: report it",
+        };
+        Some(hint.to_owned())
     }
 
     /// Stable dotted code.
@@ -98,11 +169,33 @@ impl StateError {
         match self {
             Self::Create { .. } => "state.create",
             Self::Open { .. } => "state.open",
+            Self::Foreign { .. } => "state.foreign",
             Self::Newer { .. } => "state.newer",
             Self::Access { .. } => "state.access",
             Self::Locked { .. } => "export.locked",
             Self::Lock { .. } => "state.lock",
             Self::Unreadable { .. } => "state.unreadable",
+            Self::UnknownRun { .. } => "state.unknown_run",
+            Self::UnknownPart { .. } => "state.unknown_part",
+            Self::WrongPhase { .. } => "state.wrong_phase",
+            Self::Differs { .. } => "state.differs",
+            Self::TwoAttempts { .. } => "state.two_attempts",
         }
+    }
+}
+
+const DAMAGED: &str = "the file is damaged: move it away, or choose another with `state: {url: …}`";
+
+fn sqlite_hint(code: Option<ErrorCode>) -> &'static str {
+    match code {
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another process keeps it locked: look who has the file open, and try again"
+        }
+        Some(ErrorCode::DiskFull) => "free some space on its disk",
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => DAMAGED,
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            "check the permissions of the file and of its folder, in which SQLite makes two more files"
+        }
+        _ => "check its disk and its permissions, or choose another file with `state: {url: …}`",
     }
 }

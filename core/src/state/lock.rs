@@ -2,19 +2,21 @@
 //! It must not know what a run is.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use xxhash_rust::xxh3::xxh3_128;
 
-use super::{State, StateError};
+use super::{State, StateError, owner_only};
 
 /// Who holds a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// Process.
     pub pid: u32,
-    /// Machine.
+    /// Machine; empty when unknown.
     pub host: String,
     /// Run.
     pub run_id: String,
@@ -33,45 +35,106 @@ impl Holder {
             command: command.to_owned(),
         }
     }
+}
 
-    pub(super) fn describe(&self) -> String {
-        format!(": process {} on {} ({}, run {})", self.pid, self.host, self.command, self.run_id)
+/// What a lock file says, for the message of whoever finds it held.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    #[serde(flatten)]
+    holder: Holder,
+    since_unix_ms: i64,
+}
+
+/// A held lock; dropping it frees it. Its file stays: removing it would let two processes lock two files.
+#[derive(Debug)]
+pub struct ExportLock {
+    file: File,
+}
+
+impl Drop for ExportLock {
+    fn drop(&mut self) {
+        // Whoever finds it locked next must not read about us.
+        let _ = self.file.set_len(0);
+        // Not left to closing: a child process that is being started holds a copy of the file for a moment.
+        let _ = self.file.unlock();
     }
 }
 
-/// A held lock; dropping it frees it.
-#[derive(Debug)]
-pub struct ExportLock {
-    _file: File,
-}
+/// Longest file name without a digest, bytes.
+const MAX_NAME_BYTES: usize = 120;
+
+/// How often and how long the note of a lock that was taken a moment ago is waited for.
+const NOTE_READS: u32 = 10;
+const NOTE_WAIT: Duration = Duration::from_millis(10);
 
 impl State {
     /// Locks an export. The lock is on a file beside the state and ends with the process, however that ends.
     ///
     /// # Errors
-    /// `Locked`, naming the holder, when it is held, by this process or another.
+    /// `Locked`, naming the holder, when it is held, by this process or another; `Lock` when the file cannot be used.
     pub fn lock_export(&self, export: &str, holder: &Holder) -> Result<ExportLock, StateError> {
-        let mut dir = self.path.clone().into_os_string();
-        dir.push(".locks");
-        let path = std::path::PathBuf::from(dir).join(format!("{export}.lock"));
+        let path = self.lock_path(export);
         let failed = |source| StateError::Lock { export: export.to_owned(), path: path.clone(), source };
         if let Some(dir) = path.parent() {
             std::fs::create_dir_all(dir).map_err(failed)?;
         }
         let mut options = OpenOptions::new();
-        let mut file =
-            options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(failed)?;
+        options.read(true).write(true).create(true).truncate(false);
+        owner_only(&mut options);
+        let file = options.open(&path).map_err(failed)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                let _ = file.read_to_string(&mut text);
-                return Err(StateError::Locked { export: export.to_owned(), holder: serde_json::from_str(&text).ok() });
+                let (holder, since_unix_ms) = read_note(file).map(|n| (n.holder, n.since_unix_ms)).unzip();
+                return Err(StateError::Locked { export: export.to_owned(), holder, since_unix_ms });
             }
             Err(TryLockError::Error(e)) => return Err(failed(e)),
         }
-        let text = serde_json::to_string(holder).unwrap_or_default();
-        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes())).map_err(failed)?;
-        Ok(ExportLock { _file: file })
+        let mut lock = ExportLock { file };
+        let note = Note { holder: holder.clone(), since_unix_ms: self.clock.now_unix_ms() };
+        let text = serde_json::to_vec(&note).map_err(|e| failed(e.into()))?;
+        lock.file.set_len(0).and_then(|()| lock.file.write_all(&text)).map_err(failed)?;
+        Ok(lock)
     }
+
+    fn lock_path(&self, export: &str) -> PathBuf {
+        let mut dir = self.path.clone().into_os_string();
+        dir.push(".locks");
+        PathBuf::from(dir).join(format!("{}.lock", file_name(export)))
+    }
+}
+
+/// The note of a held lock: its holder writes it right after it has locked.
+fn read_note(mut file: File) -> Option<Note> {
+    for _ in 0..NOTE_READS {
+        let mut text = Vec::new();
+        file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut text)).ok()?;
+        if let Ok(note) = serde_json::from_slice(&text) {
+            return Some(note);
+        }
+        std::thread::sleep(NOTE_WAIT);
+    }
+    None
+}
+
+/// A file name that belongs to one export alone, whatever its name.
+fn file_name(export: &str) -> String {
+    use std::fmt::Write as _;
+    let mut name = String::new();
+    for byte in export.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' => name.push(char::from(byte)),
+            // Not the first: such a name is hidden, or means a folder.
+            b'.' if !name.is_empty() => name.push('.'),
+            _ => {
+                let _ = write!(name, "%{byte:02X}");
+            }
+        }
+    }
+    if name.len() > MAX_NAME_BYTES {
+        name.truncate(MAX_NAME_BYTES);
+        // A tilde occurs in no shorter name.
+        let _ = write!(name, "~{:032x}", xxh3_128(export.as_bytes()));
+    }
+    name
 }

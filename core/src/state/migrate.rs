@@ -3,12 +3,16 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 
 use super::StateError;
 
+/// `application_id` in the header of a state file ("Rivt"): tells it from other programs' databases.
+pub const APPLICATION_ID: i64 = 0x5269_7674;
+
 /// SQL from version n to n + 1, each run in one transaction.
-pub const STEPS: &[&str] = &["
+pub const STEPS: &[&str] = &[
+    "
     CREATE TABLE runs (
         run_id TEXT PRIMARY KEY,
         export TEXT NOT NULL,
@@ -55,25 +59,81 @@ pub const STEPS: &[&str] = &["
         run_id TEXT NOT NULL,
         value_json TEXT NOT NULL
     ) STRICT;
-"];
+",
+    // Events have no foreign key: the first ones of a run come before it is planned and begun.
+    "
+    PRAGMA application_id = 0x52697674;
+    ALTER TABLE runs ADD COLUMN config_digest TEXT;
+    ALTER TABLE runs ADD COLUMN ended_at_ms INTEGER;
+    CREATE INDEX runs_by_start ON runs (started_at_ms, run_id);
+    CREATE INDEX runs_unfinished ON runs (export, started_at_ms, run_id) WHERE phase IN ('extracting', 'judged');
+    ALTER TABLE splits ADD COLUMN done_at_ms INTEGER;
+    CREATE UNIQUE INDEX parts_by_name ON parts (run_id, name);
+    ALTER TABLE cursors ADD COLUMN updated_at_ms INTEGER;
+    CREATE TABLE events (
+        event_id INTEGER PRIMARY KEY,
+        run_id TEXT NOT NULL,
+        at_ms INTEGER NOT NULL,
+        kind TEXT NOT NULL,
+        event_json TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX events_by_run ON events (run_id, event_id);
+",
+];
+
+/// Says whether a file is a state file that this version can use, without writing to it.
+///
+/// # Errors
+/// `Foreign` when it is something else, `Newer` when it has more than `n_steps` steps, `Open` when it cannot be read.
+pub fn inspect(db: &mut Connection, path: &Path, n_steps: usize) -> Result<(), StateError> {
+    let failed = |source: rusqlite::Error| match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => StateError::Foreign { path: path.to_owned(), what: "no SQLite database" },
+        _ => StateError::Open { path: path.to_owned(), source },
+    };
+    // One transaction: another process may be making the tables right now.
+    let transaction = db.transaction().map_err(failed)?;
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+    let application: i64 = transaction.pragma_query_value(None, "application_id", |row| row.get(0)).map_err(failed)?;
+    let has = |filter: &str| {
+        let sql = format!("SELECT 1 FROM sqlite_schema WHERE {filter} LIMIT 1");
+        transaction.query_row(&sql, [], |_| Ok(())).optional().map(|found| found.is_some())
+    };
+    let ours = match (application, version) {
+        (_, ..0) => false,
+        (APPLICATION_ID, _) => true,
+        (0, 0) => !has("true").map_err(failed)?,
+        // The first version set no application id.
+        (0, 1) => has("type = 'table' AND name = 'runs' AND sql LIKE '%plan_json%'").map_err(failed)?,
+        _ => false,
+    };
+    if !ours {
+        return Err(StateError::Foreign { path: path.to_owned(), what: "another program's SQLite database" });
+    }
+    newer(version, n_steps, path)
+}
 
 /// Brings a file up to date with `steps`.
 ///
 /// # Errors
-/// `Newer` when it has more steps than these; `Open` when it is no database or a step fails.
+/// `Newer` when it has more steps than these; `Open` when a step fails: the file is then as it was before the step.
 pub fn migrate(db: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), StateError> {
     let failed = |source| StateError::Open { path: path.to_owned(), source };
-    let known = steps.len() as i64;
-    loop {
+    let version = |db: &Connection| db.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
+    // The usual case takes no write lock.
+    while version(db).map_err(failed)? != steps.len() as i64 {
         // Immediate: two processes that both find an old file take turns.
         let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-        let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
-        if found > known {
-            return Err(StateError::Newer { path: path.to_owned(), found, known });
-        }
+        let found = version(&transaction).map_err(failed)?;
+        newer(found, steps.len(), path)?;
         let Some(step) = usize::try_from(found).ok().and_then(|n| steps.get(n)) else { return Ok(()) };
         transaction.execute_batch(step).map_err(failed)?;
         transaction.pragma_update(None, "user_version", found + 1).map_err(failed)?;
         transaction.commit().map_err(failed)?;
     }
+    Ok(())
+}
+
+fn newer(found: i64, n_steps: usize, path: &Path) -> Result<(), StateError> {
+    let known = n_steps as i64;
+    if found > known { Err(StateError::Newer { path: path.to_owned(), found, known }) } else { Ok(()) }
 }

@@ -1,47 +1,73 @@
 //! The state store: what Rivet remembers between and during runs, in one SQLite file.
-//! It must not hold secrets, nor know what a plan or a manifest means.
+//! It must not hold secrets (whoever stores a plan or a summary leaves them out), nor know what a plan means.
 
+mod cursors;
 mod error;
+mod journal;
 mod lock;
 mod migrate;
 mod parts;
 mod runs;
 
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use serde_json::Value;
 
+pub use cursors::{CursorUpdate, StoredCursor};
 pub use error::StateError;
+pub use journal::Event;
 pub use lock::{ExportLock, Holder};
-pub use parts::{PreparedPart, RecordedPart};
-pub use runs::{NewRun, Phase, RunRecord};
+pub use parts::{DoneSplit, PreparedPart, RecordedPart};
+pub use runs::{NewRun, Phase, RunEntry, RunRecord};
+
+use crate::clock::{Clock, SystemClock};
 
 /// Longest wait for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The open store. Calls are short transactions, from any thread.
+/// The open store. Calls are short transactions, from any thread; other processes may have the file open too.
 pub struct State {
+    /// Absolute, without symbolic links: everybody who opens the file finds the same locks beside it.
     path: PathBuf,
+    clock: Arc<dyn Clock>,
     db: Mutex<Connection>,
 }
 
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
 impl State {
+    /// Opens the file with the machine's clock. See [`open_with`](Self::open_with).
+    ///
+    /// # Errors
+    /// As [`open_with`](Self::open_with).
+    pub fn open(path: &Path) -> Result<Self, StateError> {
+        Self::open_with(path, Arc::new(SystemClock::default()))
+    }
+
     /// Opens the file, makes it if need be (readable by the owner alone), and brings its schema up to date.
     ///
     /// # Errors
-    /// When it cannot be opened, is something else, or was written by a newer version.
-    pub fn open(path: &Path) -> Result<Self, StateError> {
+    /// `Create` or `Open` when it cannot be made or opened, `Foreign` when it is something else, `Newer` when a newer
+    /// version wrote it. What is not ours or newer is not touched.
+    pub fn open_with(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StateError> {
         let failed = |source| StateError::Open { path: path.to_owned(), source };
-        private_file(path).map_err(|source| StateError::Create { path: path.to_owned(), source })?;
-        let mut db = Connection::open(path).map_err(failed)?;
+        let file = private_file(path).map_err(|source| StateError::Create { path: path.to_owned(), source })?;
+        let mut db = Connection::open(&file).map_err(failed)?;
         db.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-        db.pragma_update(None, "journal_mode", "WAL").map_err(failed)?;
+        migrate::inspect(&mut db, path, migrate::STEPS.len())?;
+        write_ahead(&db).map_err(failed)?;
         db.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
         db.pragma_update(None, "foreign_keys", true).map_err(failed)?;
         migrate::migrate(&mut db, path, migrate::STEPS)?;
-        Ok(Self { path: path.to_owned(), db: Mutex::new(db) })
+        Ok(Self { path: file, clock, db: Mutex::new(db) })
     }
 
     fn db(&self) -> MutexGuard<'_, Connection> {
@@ -49,18 +75,97 @@ impl State {
         self.db.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn failed(&self, doing: &'static str) -> impl Fn(rusqlite::Error) -> StateError + use<'_> {
-        move |source| StateError::Access { path: self.path.clone(), doing, source }
+    /// One transaction that reads: all its statements see the same state.
+    fn read<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
+    ) -> Result<T, StateError> {
+        let mut db = self.db();
+        db.transaction().map_err(Failure::from).and_then(|t| work(&t)).map_err(|f| self.failed(doing, f))
+    }
+
+    /// One transaction that writes: all of it is stored, durably, or none.
+    fn write<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
+    ) -> Result<T, StateError> {
+        let mut db = self.db();
+        // Immediate: one that reads before it writes would be refused at once, not wait, while another process writes.
+        let begun = db.transaction_with_behavior(TransactionBehavior::Immediate);
+        let done = begun.map_err(Failure::from).and_then(|transaction| {
+            let result = work(&transaction)?;
+            transaction.commit()?;
+            Ok(result)
+        });
+        done.map_err(|failure| self.failed(doing, failure))
+    }
+
+    fn failed(&self, doing: &'static str, failure: Failure) -> StateError {
+        match failure {
+            Failure::Sqlite(source) => StateError::Access { path: self.path.clone(), doing, source },
+            Failure::Unreadable(what) => StateError::Unreadable { path: self.path.clone(), what },
+            Failure::Other(error) => error,
+        }
     }
 }
 
-/// Makes the file with the owner's rights alone before SQLite would make it with everybody's.
-fn private_file(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
+/// Why a transaction failed, before it is known where.
+enum Failure {
+    Sqlite(rusqlite::Error),
+    Unreadable(&'static str),
+    Other(StateError),
+}
+
+impl From<rusqlite::Error> for Failure {
+    fn from(source: rusqlite::Error) -> Self {
+        Self::Sqlite(source)
+    }
+}
+
+impl From<StateError> for Failure {
+    fn from(error: StateError) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// A stored JSON text.
+fn json(text: &str, what: &'static str) -> Result<Value, Failure> {
+    serde_json::from_str(text).map_err(|_| Failure::Unreadable(what))
+}
+
+/// Makes the file with the owner's rights alone before SQLite would make it with everybody's; returns its real path.
+fn private_file(path: &Path) -> std::io::Result<PathBuf> {
     if let Some(dir) = path.parent().filter(|d| !d.as_os_str().is_empty()) {
         std::fs::create_dir_all(dir)?;
     }
-    std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
+    let mut options = std::fs::OpenOptions::new();
+    options.append(true).create(true);
+    owner_only(&mut options);
+    options.open(path)?;
+    path.canonicalize()
+}
+
+fn owner_only(options: &mut std::fs::OpenOptions) {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    #[cfg(not(unix))]
+    let _ = options;
+}
+
+/// Switches to write-ahead logging, in which readers and the writer do not wait for each other.
+fn write_ahead(db: &Connection) -> rusqlite::Result<()> {
+    let started = Instant::now();
+    loop {
+        match db.pragma_update(None, "journal_mode", "WAL") {
+            // Of two processes that switch a new file at once, SQLite refuses one without the wait it was told.
+            Err(e) if e.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && started.elapsed() < BUSY_TIMEOUT => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            done => return done,
+        }
+    }
 }
 
 #[cfg(test)]
