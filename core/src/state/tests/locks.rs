@@ -1,0 +1,107 @@
+//! Locks inside one process; `processes` has what takes two.
+//! They must not know runs.
+
+use std::collections::HashSet;
+use std::fs;
+
+use super::{Fixture, NOW_MS};
+use crate::state::{Holder, State, StateError};
+
+pub fn holder(run_id: &str) -> Holder {
+    Holder { pid: 4711, host: "db-host".to_owned(), run_id: run_id.to_owned(), command: "rivet run".to_owned() }
+}
+
+#[test]
+fn a_second_lock_is_refused_and_names_the_holder() {
+    let fixture = Fixture::new();
+    let held = fixture.state.lock_export("orders", &holder("r1")).expect("free");
+    fixture.clock.advance_ms(5_000);
+    let error = fixture.state.lock_export("orders", &holder("r2")).expect_err("held");
+    assert_eq!(
+        error.to_string(),
+        "export 'orders' is running already: process 4711 on db-host since 2026-11-21T04:55:12.345Z (rivet run, run r1)"
+    );
+    assert_eq!(error.code(), "export.locked");
+    let StateError::Locked { export, holder: Some(by), since_unix_ms } = error else { panic!("{error:?}") };
+    assert_eq!((export.as_str(), by, since_unix_ms), ("orders", holder("r1"), Some(NOW_MS)));
+
+    let other = fixture.state.lock_export("customers", &holder("r3")).expect("another export is free");
+    drop(held);
+    let again = fixture.state.lock_export("orders", &holder("r4")).expect("free again");
+    drop((other, again));
+    let left: HashSet<_> = fs::read_dir(fixture.dir.path().join("state.db.locks")).expect("readable").collect_names();
+    assert_eq!(left, HashSet::from(["orders.lock".to_owned(), "customers.lock".to_owned()]));
+}
+
+#[test]
+fn a_long_note_leaves_no_tail() {
+    let fixture = Fixture::new();
+    // As a killed holder leaves it: not locked, not emptied.
+    let dir = fixture.dir.path().join("state.db.locks");
+    fs::create_dir(&dir).expect("writable");
+    fs::write(dir.join("orders.lock"), "x".repeat(1000)).expect("writable");
+    let _held = fixture.state.lock_export("orders", &holder("r1")).expect("free");
+    let error = fixture.state.lock_export("orders", &holder("r2")).expect_err("held");
+    assert!(error.to_string().contains("run r1"), "{error}");
+}
+
+#[test]
+fn an_unreadable_note_is_still_a_lock() {
+    let fixture = Fixture::new();
+    let _held = fixture.state.lock_export("orders", &holder("r1")).expect("free");
+    fs::write(fixture.dir.path().join("state.db.locks/orders.lock"), "{").expect("writable");
+    let error = fixture.state.lock_export("orders", &holder("r2")).expect_err("held");
+    assert_eq!(error.to_string(), "export 'orders' is running already");
+}
+
+#[test]
+fn each_name_has_a_file_of_its_own_in_the_folder() {
+    let fixture = Fixture::new();
+    let long = "x".repeat(500);
+    let (long_a, long_b) = (format!("{long}a"), format!("{long}b"));
+    let short = ["a", "A", "a b", "a/b", "a%2Fb", "a%b", "a~b", ".", "..", "../up", "ünï", "a.b", ".a", "x:y", "\0"];
+    let names: Vec<&str> = short.into_iter().chain([long_a.as_str(), long_b.as_str()]).collect();
+    let locks: Vec<_> =
+        names.iter().map(|name| fixture.state.lock_export(name, &holder("r1")).expect("free")).collect();
+    let files = fs::read_dir(fixture.dir.path().join("state.db.locks")).expect("readable").collect_names();
+    assert_eq!(files.len(), names.len(), "{files:?}");
+    assert!(files.contains("a%2Fb.lock") && files.contains("a.b.lock"), "{files:?}");
+    assert!(files.iter().all(|f| f.is_ascii() && f.len() < 255 && !f.starts_with('.')), "{files:?}");
+    assert_eq!(fs::read_dir(fixture.dir.path()).expect("readable").collect_names().len(), 4, "nothing outside");
+    drop(locks);
+}
+
+#[test]
+fn a_link_to_the_state_leads_to_its_locks() {
+    let fixture = Fixture::new();
+    let link = fixture.dir.path().join("link.db");
+    std::os::unix::fs::symlink(fixture.path(), &link).expect("a link is made");
+    let _held = fixture.state.lock_export("orders", &holder("r1")).expect("free");
+    let other = State::open(&link).expect("it opens");
+    assert!(matches!(other.lock_export("orders", &holder("r2")), Err(StateError::Locked { .. })));
+}
+
+#[test]
+fn locks_that_cannot_be_made_say_where() {
+    let fixture = Fixture::new();
+    fs::write(fixture.dir.path().join("state.db.locks"), "").expect("writable");
+    let error = fixture.state.lock_export("orders", &holder("r1")).expect_err("a file is in the way");
+    assert!(matches!(error, StateError::Lock { .. }), "{error:?}");
+    assert!(error.to_string().contains("orders.lock"), "{error}");
+}
+
+#[test]
+fn this_process_is_this_process() {
+    let me = Holder::this_process("r1", "rivet run");
+    assert_eq!((me.pid, me.run_id.as_str(), me.command.as_str()), (std::process::id(), "r1", "rivet run"));
+}
+
+trait CollectNames {
+    fn collect_names(self) -> HashSet<String>;
+}
+
+impl CollectNames for fs::ReadDir {
+    fn collect_names(self) -> HashSet<String> {
+        self.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+    }
+}
