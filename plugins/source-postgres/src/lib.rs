@@ -1,6 +1,42 @@
 //! PostgreSQL as a source.
-//! placeholder
+//! It must not know exports, runs, formats or destinations.
 #![forbid(unsafe_code)]
 
+mod address;
+mod auth;
+mod connect;
 pub mod decode;
+mod error;
+mod options;
+mod scan;
+mod schema;
+mod session;
+mod split;
+mod sql;
+mod stream;
+mod tls;
+mod transport;
 pub mod types;
+mod wire;
+
+use rivet_plugin_api::{Cx, OpenGroup, Result, SessionGroup, Source, SourceCapabilities};
+
+pub use options::PostgresOptions;
+
+/// The `postgres` source.
+pub struct Postgres;
+
+impl Source for Postgres {
+    const NAME: &'static str = "postgres";
+    type Options = PostgresOptions;
+
+    fn capabilities() -> SourceCapabilities {
+        SourceCapabilities { shared_snapshot: true, fetch: true, statement_timeout: true }
+    }
+
+    fn open_group(request: OpenGroup<PostgresOptions>, cx: &Cx) -> Result<SessionGroup> {
+        session::open_group(&request, cx)
+    }
+}
+
+rivet_plugin_api::plugin!(source: Postgres);

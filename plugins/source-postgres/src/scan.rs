@@ -110,9 +110,8 @@ impl Reader {
 
     /// Decodes until the frames end, however many there are.
     fn fill_all(&mut self, frames: &mut RowFrames<'_>, cx: &Cx) -> Result<()> {
-        while let Some(tuple) = frames
-            .next(cx)
-            .map_err(|e| self.timing.explain(error::with_column_name(e, &self.names)))?
+        while let Some(tuple) =
+            frames.next(cx).map_err(|e| self.timing.explain(error::with_column_name(e, &self.names)))?
         {
             self.decoder.push(tuple)?;
         }

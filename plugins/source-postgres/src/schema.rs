@@ -116,12 +116,9 @@ fn catalog_type(facts: &[Option<String>]) -> Result<CatalogType> {
         return Err(unexpected());
     };
     let base = match base {
-        [Some(oid), Some(typmod), Some(typtype), Some(name)] => Some(BaseType {
-            oid: number(oid)?,
-            typmod: number(typmod)?,
-            typtype: letter(typtype),
-            name: name.clone(),
-        }),
+        [Some(oid), Some(typmod), Some(typtype), Some(name)] => {
+            Some(BaseType { oid: number(oid)?, typmod: number(typmod)?, typtype: letter(typtype), name: name.clone() })
+        }
         _ => None,
     };
     Ok(CatalogType {

@@ -53,12 +53,7 @@ pub fn open_group(request: &OpenGroup<PostgresOptions>, cx: &Cx) -> Result<Sessi
 }
 
 impl PgSession {
-    fn open(
-        settings: &Settings,
-        request: &OpenGroup<PostgresOptions>,
-        snapshot: &Snapshot,
-        cx: &Cx,
-    ) -> Result<Self> {
+    fn open(settings: &Settings, request: &OpenGroup<PostgresOptions>, snapshot: &Snapshot, cx: &Cx) -> Result<Self> {
         let mut client = Client::connect(settings, cx)?;
         let limits = request.limits.clone();
         let isolation = if *snapshot == Snapshot::None { "READ COMMITTED" } else { "REPEATABLE READ" };
@@ -157,7 +152,8 @@ fn pins(limits: &SessionLimits, version: u32, role: Option<&str>) -> String {
 
 fn lost_snapshot(e: PluginError) -> PluginError {
     if e.state().is_some_and(|state| SNAPSHOT_GONE.contains(&state)) {
-        return PluginError::new(ErrorKind::Conflict, "snapshot.lost", "the shared snapshot is gone").cause(e.message());
+        return PluginError::new(ErrorKind::Conflict, "snapshot.lost", "the shared snapshot is gone")
+            .cause(e.message());
     }
     e
 }

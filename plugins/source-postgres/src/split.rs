@@ -78,9 +78,7 @@ pub fn split(session: &mut PgSession, request: &SplitRequest, cx: &Cx) -> Result
     if session.client.server_version_num() < TID_RANGE_VERSION {
         return Ok(vec![whole.into_split()]);
     }
-    let sql = format!(
-        "SELECT pg_catalog.pg_relation_size({oid}) / pg_catalog.current_setting('block_size')::bigint"
-    );
+    let sql = format!("SELECT pg_catalog.pg_relation_size({oid}) / pg_catalog.current_setting('block_size')::bigint");
     let n_pages = session.one_text(&sql, cx)?.parse::<u64>().unwrap_or(0);
     Ok(cut(whole, n_pages, request.n_splits).into_iter().map(Pages::into_split).collect())
 }

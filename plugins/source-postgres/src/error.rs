@@ -1,0 +1,173 @@
+//! From SQLSTATE and system errors to the plugin's errors: by code, never by text.
+//! It must not know what was being read.
+
+use std::io;
+
+use rivet_plugin_api::{ErrorKind, PluginError, Retry};
+
+/// Fields of an ErrorResponse.
+#[derive(Debug, Default)]
+pub struct ServerError {
+    pub sqlstate: String,
+    pub message: String,
+    pub detail: String,
+    pub hint: String,
+}
+
+impl ServerError {
+    /// Reads the body of an ErrorResponse or NoticeResponse: a letter and a NUL-terminated text each.
+    pub fn parse(mut body: &[u8]) -> Self {
+        let mut error = Self::default();
+        while let Some((kind, rest)) = body.split_first() {
+            let Some(end) = rest.iter().position(|b| *b == 0) else { break };
+            let text = String::from_utf8_lossy(&rest[..end]).into_owned();
+            match kind {
+                b'C' => error.sqlstate = text,
+                b'M' => error.message = text,
+                b'D' => error.detail = text,
+                b'H' => error.hint = text,
+                _ => {}
+            }
+            body = &rest[end + 1..];
+        }
+        error
+    }
+
+    /// As the plugin's error.
+    pub fn into_plugin_error(self) -> PluginError {
+        let (kind, retry, after_ms) = classify(&self.sqlstate);
+        let code = format!("postgres.{}", self.sqlstate.to_lowercase());
+        let mut error =
+            PluginError::new(kind, &code, &self.message).retry(retry).retry_after_ms(after_ms).sqlstate(&self.sqlstate);
+        if !self.detail.is_empty() {
+            error = error.cause(&self.detail);
+        }
+        if self.hint.is_empty() { standard_hint(error) } else { error.hint(self.hint) }
+    }
+}
+
+/// Kind, retry and least pause (ms) of a SQLSTATE (PostgreSQL documentation, appendix A).
+fn classify(sqlstate: &str) -> (ErrorKind, Retry, u64) {
+    match sqlstate {
+        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04" => (ErrorKind::Connection, Retry::NewSession, 0),
+        "40001" | "40P01" => (ErrorKind::Conflict, Retry::SameSession, 1_000),
+        "55P03" => (ErrorKind::Timeout, Retry::SameSession, 1_000),
+        "57014" => (ErrorKind::Timeout, Retry::Never, 0),
+        "42501" => (ErrorKind::Auth, Retry::Never, 0),
+        "3D000" | "3F000" | "42P01" | "42703" | "42704" | "42883" => (ErrorKind::NotFound, Retry::Never, 0),
+        "54000" | "54001" | "54011" | "54023" => (ErrorKind::Unsupported, Retry::Never, 0),
+        _ => match sqlstate.get(..2).unwrap_or_default() {
+            "08" => (ErrorKind::Connection, Retry::NewSession, 0),
+            "53" => (ErrorKind::Capacity, Retry::NewSession, 15_000),
+            "28" => (ErrorKind::Auth, Retry::Never, 0),
+            "42" | "25" => (ErrorKind::Config, Retry::Never, 0),
+            "22" | "21" | "23" => (ErrorKind::Data, Retry::Never, 0),
+            "0A" => (ErrorKind::Unsupported, Retry::Never, 0),
+            "58" => (ErrorKind::Io, Retry::NewSession, 0),
+            _ => (ErrorKind::Internal, Retry::Never, 0),
+        },
+    }
+}
+
+fn standard_hint(error: PluginError) -> PluginError {
+    let hint = match (error.state().unwrap_or_default(), error.kind()) {
+        ("28P01", _) => "check user and password",
+        ("28000", _) => "the server's pg_hba.conf admits no such login: check user, database, address and tls",
+        ("3D000", _) => "check the database's name",
+        ("42501", _) => "grant the login the right to read this",
+        ("53300", _) => "the server has no free connection: lower `parallel`, or set `max_connections`",
+        ("55P03", _) => "something holds a lock on the table: wait, or raise `lock_timeout_s`",
+        ("22021", _) => {
+            "the database holds bytes that are no text in its encoding: export the column as bytea by a query"
+        }
+        (_, ErrorKind::Internal) => "look into the server's log",
+        _ => return error,
+    };
+    error.hint(hint)
+}
+
+/// What a cancelled statement (57014) means: our own timeout elapsed, or somebody else cancelled it.
+pub fn canceled(e: PluginError, elapsed_ms: u64, statement_timeout_ms: u64) -> PluginError {
+    // The server's clock starts a little later than ours.
+    if statement_timeout_ms > 0 && elapsed_ms.saturating_add(50) >= statement_timeout_ms {
+        let text =
+            format!("a statement took longer than statement_timeout_s allows ({} s)", statement_timeout_ms / 1000);
+        return PluginError::new(ErrorKind::Timeout, "postgres.statement_timeout", text)
+            .retry(Retry::SmallerSplit)
+            .sqlstate("57014")
+            .hint("raise `tuning: {statement_timeout_s: …}`, or lower `throttle_ms`");
+    }
+    PluginError::new(
+        ErrorKind::Conflict,
+        "postgres.cancelled_by_operator",
+        "somebody cancelled the statement on the server",
+    )
+    .sqlstate("57014")
+    .cause(e.message())
+    .hint("ask who did, then run it again")
+}
+
+/// An error of the socket. A read that times out is a server that went silent.
+pub fn socket(doing: &str, e: &io::Error) -> PluginError {
+    let error =
+        |kind, code| PluginError::new(kind, code, format!("failed to {doing}")).cause(e).retry(Retry::NewSession);
+    match e.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+            error(ErrorKind::Timeout, "postgres.no_progress").hint("the server or the network went silent")
+        }
+        io::ErrorKind::NotFound => error(ErrorKind::Connection, "postgres.no_socket").hint("no server listens there"),
+        io::ErrorKind::ConnectionRefused => {
+            error(ErrorKind::Connection, "postgres.refused").hint("check host and port, and that the server is up")
+        }
+        _ => error(ErrorKind::Connection, "postgres.connection"),
+    }
+}
+
+/// The server sent what the protocol does not allow.
+pub fn protocol(what: &str) -> PluginError {
+    PluginError::new(ErrorKind::Internal, "postgres.protocol", format!("the server sent {what}"))
+        .hint("is this a PostgreSQL server, with nothing in between that changes the protocol?")
+}
+
+/// Puts the name of the column in place of its position.
+pub fn with_column_name(e: PluginError, names: &[String]) -> PluginError {
+    let name = e.get("column_index").and_then(|i| names.get(i.parse::<usize>().ok()?));
+    match name {
+        Some(name) => e.detail("column", name),
+        None => e,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_decide_kind_and_retry() {
+        for (state, kind, retry) in [
+            ("57P01", ErrorKind::Connection, Retry::NewSession),
+            ("08006", ErrorKind::Connection, Retry::NewSession),
+            ("40001", ErrorKind::Conflict, Retry::SameSession),
+            ("55P03", ErrorKind::Timeout, Retry::SameSession),
+            ("53300", ErrorKind::Capacity, Retry::NewSession),
+            ("28P01", ErrorKind::Auth, Retry::Never),
+            ("42P01", ErrorKind::NotFound, Retry::Never),
+            ("42501", ErrorKind::Auth, Retry::Never),
+            ("42601", ErrorKind::Config, Retry::Never),
+            ("22012", ErrorKind::Data, Retry::Never),
+            ("XX000", ErrorKind::Internal, Retry::Never),
+        ] {
+            let body = format!("SERROR\0C{state}\0Mtext\0\0");
+            let e = ServerError::parse(body.as_bytes()).into_plugin_error();
+            assert_eq!((e.kind(), e.retry_class(), e.state()), (kind, retry, Some(state)));
+        }
+    }
+
+    #[test]
+    fn a_cancelled_statement_is_ours_only_if_our_time_elapsed() {
+        let e = || PluginError::new(ErrorKind::Timeout, "postgres.57014", "x");
+        assert_eq!(canceled(e(), 1_990, 2_000).retry_class(), Retry::SmallerSplit);
+        assert_eq!(canceled(e(), 500, 2_000).code(), "postgres.cancelled_by_operator");
+        assert_eq!(canceled(e(), 500, 0).retry_class(), Retry::Never);
+    }
+}
