@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod folder;
 mod names;
 mod options;
 mod store;

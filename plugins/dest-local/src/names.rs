@@ -1,7 +1,5 @@
-//! From object names to paths that cannot leave the root.
+//! From object names to names of folders and files, and back.
 //! It must not touch the file system.
-
-use std::path::{Path, PathBuf};
 
 use rivet_plugin_api::{ErrorKind, PluginError, Result};
 
@@ -11,58 +9,74 @@ pub const STAGED: &str = ".staged";
 /// Ending of a small object on its way to its name.
 pub const TEMPORARY: &str = ".tmp";
 
-/// The path of an object below `root`. In each segment every byte beyond letters, digits and `._-=` is written as
-/// `%` and two hex digits.
-///
-/// # Errors
-/// `Config` when a segment is empty, `.` or `..`.
-pub fn path_of(root: &Path, name: &str) -> Result<PathBuf> {
-    let mut path = root.to_owned();
-    for segment in name.split('/') {
-        if matches!(segment, "" | "." | "..") {
-            let text = format!("'{name}' is no name of an object");
-            return Err(PluginError::new(ErrorKind::Config, "local.name", text)
-                .hint("names are relative and have no empty, `.` or `..` segments"));
-        }
-        path.push(encode(segment));
-    }
-    Ok(path)
+/// An object's place: the folders below the root, outermost first, and the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Encoded names of folders.
+    pub folders: Vec<String>,
+    /// Encoded name of the file.
+    pub file: String,
 }
 
+/// The place of an object. In each segment every byte beyond ASCII letters, digits and `._-=` is written as `%` and
+/// two hex digits.
+///
+/// # Errors
+/// `Config` when a segment is empty, `.` or `..`, or the name ends like a file that is not published.
+pub fn place(name: &str) -> Result<Place> {
+    let refused = |hint: &str| {
+        PluginError::new(ErrorKind::Config, "local.name", format!("'{name}' is no name of an object")).hint(hint)
+    };
+    if name.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
+        return Err(refused("names are relative and have no empty, `.` or `..` segments"));
+    }
+    if !is_visible(name) {
+        return Err(refused(&format!("names that end in `{STAGED}` or `{TEMPORARY}` are this plugin's own")));
+    }
+    let mut folders: Vec<String> = name.split('/').map(encode).collect();
+    let file = folders.pop().unwrap_or_default();
+    Ok(Place { folders, file })
+}
+
+/// Whether a file of this name is an object.
+pub fn is_visible(name: &str) -> bool {
+    !name.ends_with(STAGED) && !name.ends_with(TEMPORARY)
+}
+
+/// A segment as the name of a folder or file.
 fn encode(segment: &str) -> String {
+    use std::fmt::Write;
     let mut text = String::with_capacity(segment.len());
     for byte in segment.bytes() {
         if byte.is_ascii_alphanumeric() || b"._-=".contains(&byte) {
             text.push(char::from(byte));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            // Writing to a string cannot fail.
+            let _ = write!(text, "%{byte:02X}");
         }
     }
     text
 }
 
-/// The name whose path has this file name; what `path_of` does, undone.
-pub fn decode(segment: &str) -> String {
-    let mut bytes = Vec::with_capacity(segment.len());
-    let mut rest = segment.as_bytes();
+/// The segment that [`place`] writes as `encoded`; none when no segment is written so.
+pub fn decode(encoded: &str) -> Option<String> {
+    let mut bytes = Vec::with_capacity(encoded.len());
+    let mut rest = encoded.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
-        let hex = tail.get(..2).and_then(|h| u8::from_str_radix(std::str::from_utf8(h).ok()?, 16).ok());
-        if let (b'%', Some(byte)) = (first, hex) {
-            bytes.push(byte);
-            rest = &tail[2..];
-        } else {
-            bytes.push(*first);
-            rest = tail;
+        match (first, tail) {
+            (b'%', [high, low, tail @ ..]) => {
+                let digit = |d: u8| char::from(d).to_digit(16).and_then(|d| u8::try_from(d).ok());
+                bytes.push(digit(*high)? * 16 + digit(*low)?);
+                rest = tail;
+            }
+            _ => {
+                bytes.push(*first);
+                rest = tail;
+            }
         }
     }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// `path` with an ending added.
-pub fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    let mut text = path.as_os_str().to_owned();
-    text.push(ending);
-    PathBuf::from(text)
+    let segment = String::from_utf8(bytes).ok()?;
+    (encode(&segment) == encoded && !matches!(segment.as_str(), "" | "." | "..")).then_some(segment)
 }
 
 #[cfg(test)]
@@ -70,25 +84,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_leaves_the_root() {
-        let root = Path::new("/r");
-        for name in ["../x", "a/../../x", "/etc/passwd", "", "a//b", ".", "a/.."] {
-            assert!(path_of(root, name).is_err(), "{name}");
+    fn no_name_means_a_place_outside_the_root() {
+        for name in ["../x", "a/../../x", "/etc/passwd", "", "a//b", ".", "a/..", "a/", "/", "a/./b", "..", "x.staged"]
+        {
+            assert!(place(name).is_err(), "{name}");
         }
-        for (name, path) in [
-            ("a.parquet", "/r/a.parquet"),
-            ("day=2026-01-01/a b.parquet", "/r/day=2026-01-01/a%20b.parquet"),
-            ("..%2f..", "/r/..%252f.."),
-            ("ü\\\n", "/r/%C3%BC%5C%0A"),
+    }
+
+    #[test]
+    fn names_become_plain_files_and_come_back() {
+        for (name, folders, file) in [
+            ("a.parquet", vec![], "a.parquet"),
+            ("day=2026-01-01/a b.parquet", vec!["day=2026-01-01"], "a%20b.parquet"),
+            ("..%2f..", vec![], "..%252f.."),
+            ("ü\\\n\0", vec![], "%C3%BC%5C%0A%00"),
+            ("...", vec![], "..."),
+            ("a/~b/_c-", vec!["a", "%7Eb"], "_c-"),
         ] {
-            assert_eq!(path_of(root, name).expect(name), Path::new(path));
-            let back: Vec<String> = Path::new(path)
-                .strip_prefix(root)
-                .expect("below")
-                .iter()
-                .map(|s| decode(&s.to_string_lossy()))
-                .collect();
-            assert_eq!(back.join("/"), name);
+            let found = place(name).expect(name);
+            assert_eq!((found.folders.iter().map(String::as_str).collect::<Vec<_>>(), &*found.file), (folders, file));
+            let all = found.folders.iter().chain([&found.file]);
+            assert_eq!(all.map(|s| decode(s).expect(s)).collect::<Vec<_>>().join("/"), name);
+        }
+        for foreign in ["a b", "%zz", "%", "%2", "%41", "%c3%bc", "%C3", "..", "%2E", "é"] {
+            assert_eq!(decode(foreign), None, "{foreign}");
         }
     }
 }

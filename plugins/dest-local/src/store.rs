@@ -1,209 +1,256 @@
-//! The folder as a store: stage, publish, list, read.
+//! The folder as a store: stage, publish, put, list, read.
 //! It must not know what the objects hold.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rivet_plugin_api::{Cx, ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Result, Store, Upload};
-use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
 
 use crate::error::at;
-use crate::names::{STAGED, TEMPORARY, decode, path_of, with_ending};
+use crate::folder::{Entry, Folder};
+use crate::names::{Place, STAGED, TEMPORARY, decode, is_visible, place};
 use crate::options::LocalOptions;
-use crate::upload::{LocalUpload, Token, create_new};
+use crate::upload::{LocalUpload, Token};
 
+/// An open `local` destination.
 pub struct LocalStore {
-    root: PathBuf,
+    root: Folder,
+    /// Numbers temporary files, so that two threads never share one.
+    n_temporary: AtomicU64,
 }
 
 impl LocalStore {
     /// Makes the folder if need be.
+    ///
+    /// # Errors
+    /// `Config` when the path is empty or no folder, `Auth`, `Capacity`, `Io`.
     pub fn open(options: &LocalOptions) -> Result<Self> {
         if options.path.is_empty() {
             return Err(PluginError::new(ErrorKind::Config, "local.path", "`path` is empty").hint("name a folder"));
         }
-        let path = Path::new(&options.path);
-        make_dirs(path)?;
-        let root = path.canonicalize().map_err(at("open", path))?;
-        Ok(Self { root })
+        Ok(Self { root: Folder::root(Path::new(&options.path))?, n_temporary: AtomicU64::new(0) })
     }
 
-    fn token(&self, token: &str) -> Result<(Token, PathBuf)> {
-        let token: Token = serde_json::from_str(token).map_err(|_| {
-            PluginError::new(ErrorKind::Internal, "local.token", "the token was not made by this plugin")
-        })?;
-        let path = path_of(&self.root, &token.name)?;
-        Ok((token, path))
+    /// The folder of a place, made where need be.
+    fn make_folder(&self, place: &Place) -> Result<Folder> {
+        let root = self.root.child(".").map_err(at("open the folder", self.root.path()))?;
+        place.folders.iter().try_fold(root, |folder, name| folder.make_child(name))
     }
 
-    fn facts(name: &str, path: &Path, bytes: u64) -> ObjectFacts {
-        ObjectFacts { name: name.to_owned(), bytes, location: path.display().to_string() }
-    }
-}
-
-/// Makes a folder with its parents; each new entry is durable in its parent.
-fn make_dirs(dir: &Path) -> Result<()> {
-    if dir.as_os_str().is_empty() || dir.is_dir() {
-        return Ok(());
-    }
-    if let Some(parent) = dir.parent() {
-        make_dirs(parent)?;
-    }
-    match std::fs::create_dir(dir) {
-        Ok(()) => sync_dir(dir),
-        Err(e) if e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
-        Err(e) => Err(at("make the folder", dir)(e)),
-    }
-}
-
-/// Makes the entry of `path` in its folder durable.
-pub fn sync_dir(path: &Path) -> Result<()> {
-    let dir = path.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(dir).and_then(|d| d.sync_all()).map_err(at("sync the folder", dir))
-}
-
-/// Renames without replacing, in one step where the file system can, else by a second link.
-fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
-    match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {
-            std::fs::hard_link(from, to)?;
-            std::fs::remove_file(from)
+    /// The folder of a place, if it is there.
+    fn find_folder(&self, place: &Place) -> Result<Option<Folder>> {
+        let mut folder = self.root.child(".").map_err(at("open the folder", self.root.path()))?;
+        for name in &place.folders {
+            folder = match folder.child(name) {
+                Ok(child) => child,
+                Err(Errno::NOENT) => return Ok(None),
+                Err(e) => return Err(at("open the folder", &folder.path_of(name))(e)),
+            };
         }
-        result => Ok(result?),
+        Ok(Some(folder))
     }
-}
 
-fn size_of(path: &Path) -> io::Result<Option<u64>> {
-    match std::fs::symlink_metadata(path) {
-        Ok(m) if m.is_file() => Ok(Some(m.len())),
-        Ok(_) => Ok(None),
-        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
-        Err(e) => Err(e),
+    /// Where a token's part is: its staged file is in the folder of the object.
+    fn find_staged(&self, token: &str) -> Result<(Token, String, Option<Folder>)> {
+        let foreign =
+            || PluginError::new(ErrorKind::Internal, "local.token", "the token was not made by this destination");
+        let token: Token = serde_json::from_str(token).map_err(|_| foreign())?;
+        let place = place(&token.name)?;
+        // The staged name is followed by nothing that could lead elsewhere.
+        if token.staged != format!("{}{STAGED}", place.file) {
+            return Err(foreign());
+        }
+        let folder = self.find_folder(&place)?;
+        Ok((token, place.file, folder))
     }
-}
 
-fn remove_if_there(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(at("remove", path)(e)),
-        _ => Ok(()),
+    /// Writes a file under a name of its own, durably.
+    fn write_temporary(&self, folder: &Folder, file: &str, bytes: &[u8]) -> Result<String> {
+        let (name, mut temporary) = loop {
+            let n = self.n_temporary.fetch_add(1, Ordering::Relaxed);
+            let name = format!("{file}.{}-{n}{TEMPORARY}", std::process::id());
+            match folder.create_new(&name) {
+                Ok(created) => break (name, created),
+                // Left by a process of the same number that died.
+                Err(Errno::EXIST) => {}
+                Err(e) => return Err(at("create", &folder.path_of(&name))(e)),
+            }
+        };
+        match temporary.write_all(bytes).and_then(|()| temporary.sync_all()) {
+            Ok(()) => Ok(name),
+            Err(e) => {
+                let error = at("write", &folder.path_of(&name))(e);
+                discard_temporary(folder, &name);
+                Err(error)
+            }
+        }
+    }
+
+    /// Visits the objects below `folder`, whose names start with `within`.
+    fn walk(&self, folder: &Folder, within: &str, prefix: &str, found: &mut Vec<ObjectFacts>, cx: &Cx) -> Result<()> {
+        cx.check()?;
+        for entry in folder.names().map_err(at("list", folder.path()))? {
+            let Some(name) = decode(&entry).map(|segment| format!("{within}{segment}")) else { continue };
+            let look = |e| at("look at", &folder.path_of(&entry))(e);
+            match folder.entry(&entry).map_err(look)? {
+                Some(Entry::File(bytes)) if is_visible(&name) && name.starts_with(prefix) => {
+                    found.push(facts(&name, folder, &entry, bytes));
+                }
+                Some(Entry::Folder) if name.starts_with(prefix) || prefix.starts_with(&format!("{name}/")) => {
+                    match folder.child(&entry) {
+                        Ok(child) => self.walk(&child, &format!("{name}/"), prefix, found, cx)?,
+                        // Removed meanwhile, or replaced by a link.
+                        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
+                        Err(e) => return Err(at("list", &folder.path_of(&entry))(e)),
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 
 impl Store for LocalStore {
-    fn begin(&self, name: &str, _cx: &Cx) -> Result<Box<dyn Upload>> {
-        let path = path_of(&self.root, name)?;
-        if path.symlink_metadata().is_ok() {
+    fn begin(&self, name: &str, cx: &Cx) -> Result<Box<dyn Upload>> {
+        cx.check()?;
+        let place = place(name)?;
+        let folder = self.make_folder(&place)?;
+        let path = folder.path_of(&place.file);
+        if folder.entry(&place.file).map_err(at("look at", &path))?.is_some() {
             let text = format!("'{}' is there already", path.display());
-            return Err(PluginError::new(ErrorKind::Conflict, "local.exists", text));
+            return Err(PluginError::new(ErrorKind::Conflict, "local.exists", text)
+                .hint("rivet overwrites no part: move the file away, or write to another folder"));
         }
-        if let Some(dir) = path.parent() {
-            make_dirs(dir)?;
-        }
-        Ok(Box::new(LocalUpload::start(name, with_ending(&path, STAGED))?))
+        Ok(Box::new(LocalUpload::start(folder, name, &place.file)?))
     }
 
     fn publish(&self, token: &str, _cx: &Cx) -> Result<ObjectFacts> {
-        let (token, path) = self.token(token)?;
-        let staged = with_ending(&path, STAGED);
-        let renamed = rename_new(&staged, &path);
-        let published = size_of(&path).map_err(at("look at", &path))?;
-        match (renamed, published) {
-            (Ok(()), _) => {}
-            // Published before: by a run that died just after.
-            (Err(_), Some(bytes)) if bytes == token.bytes => remove_if_there(&staged)?,
-            (Err(_), Some(bytes)) => {
-                let text = format!("'{}' has {bytes} bytes, {} were written", path.display(), token.bytes);
-                return Err(PluginError::new(ErrorKind::Conflict, "local.exists", text)
-                    .hint("something else writes to this folder"));
+        let (token, file, folder) = self.find_staged(token)?;
+        let gone = || {
+            let text = format!("neither the prepared nor the published part '{}' is there", token.name);
+            PluginError::new(ErrorKind::NotFound, "local.part_lost", text)
+                .hint("something else removed it: run the export again")
+        };
+        let folder = folder.ok_or_else(gone)?;
+        let path = folder.path_of(&file);
+        let look = |name: &str| folder.entry(name).map_err(at("look at", &folder.path_of(name)));
+        if let Some(staged) = look(&token.staged)? {
+            if staged != Entry::File(token.bytes) {
+                let text = format!("the prepared part '{}' is not what was written", token.name);
+                return Err(PluginError::new(ErrorKind::Data, "local.part_changed", text)
+                    .hint("something else writes to this folder: run the export again"));
             }
-            (Err(e), None) => return Err(at("publish", &staged)(e)),
+            match folder.rename_new(&token.staged, &file) {
+                Ok(()) => {}
+                // A publish by a second link, cut short between the two steps.
+                Err(Errno::EXIST) if folder.same_file(&token.staged, &file).map_err(at("look at", &path))? => {
+                    folder.remove(&token.staged)?;
+                }
+                Err(Errno::EXIST) => return Err(taken(&path)),
+                // Published by somebody else just now: what is there decides.
+                Err(Errno::NOENT) => {}
+                Err(e) => return Err(at("publish", &path)(e)),
+            }
         }
-        sync_dir(&path)?;
-        Ok(Self::facts(&token.name, &path, token.bytes))
+        match look(&file)? {
+            Some(Entry::File(bytes)) if bytes == token.bytes => {}
+            Some(_) => return Err(taken(&path)),
+            None => return Err(gone()),
+        }
+        folder.sync()?;
+        Ok(facts(&token.name, &folder, &file, token.bytes))
     }
 
     fn discard(&self, token: &str, _cx: &Cx) -> Result<()> {
-        let (_, path) = self.token(token)?;
-        remove_if_there(&with_ending(&path, STAGED))
+        let (token, _, folder) = self.find_staged(token)?;
+        let Some(folder) = folder else { return Ok(()) };
+        if folder.remove(&token.staged)? { folder.sync() } else { Ok(()) }
     }
 
-    fn put(&self, name: &str, bytes: &[u8], mode: PutMode, _cx: &Cx) -> Result<bool> {
-        let path = path_of(&self.root, name)?;
-        if let Some(dir) = path.parent() {
-            make_dirs(dir)?;
+    fn put(&self, name: &str, bytes: &[u8], mode: PutMode, cx: &Cx) -> Result<bool> {
+        cx.check()?;
+        let place = place(name)?;
+        let folder = self.make_folder(&place)?;
+        let temporary = self.write_temporary(&folder, &place.file, bytes)?;
+        let moved = match mode {
+            PutMode::Replace => folder.rename_over(&temporary, &place.file),
+            PutMode::IfAbsent => folder.rename_new(&temporary, &place.file),
+        };
+        match moved {
+            Ok(()) => folder.sync().map(|()| true),
+            Err(e) => {
+                discard_temporary(&folder, &temporary);
+                match folder.entry(&place.file) {
+                    Ok(Some(Entry::File(_))) if e == Errno::EXIST => Ok(false),
+                    _ => Err(at("write", &folder.path_of(&place.file))(e)),
+                }
+            }
         }
-        let temporary = with_ending(&path, &format!(".{}{TEMPORARY}", std::process::id()));
-        remove_if_there(&temporary)?;
-        let written = create_new(&temporary).and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        });
-        let moved = written.and_then(|()| match mode {
-            PutMode::Replace => std::fs::rename(&temporary, &path).map(|()| true),
-            PutMode::IfAbsent => match rename_new(&temporary, &path) {
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-                result => result.map(|()| true),
-            },
-        });
-        if !matches!(moved, Ok(true)) {
-            remove_if_there(&temporary)?;
-        }
-        let moved = moved.map_err(at("write", &path))?;
-        sync_dir(&path)?;
-        Ok(moved)
     }
 
     fn head(&self, name: &str, _cx: &Cx) -> Result<Option<ObjectFacts>> {
-        let path = path_of(&self.root, name)?;
-        let bytes = size_of(&path).map_err(at("look at", &path))?;
-        Ok(bytes.map(|bytes| Self::facts(name, &path, bytes)))
+        let place = place(name)?;
+        let Some(folder) = self.find_folder(&place)? else { return Ok(None) };
+        let entry = folder.entry(&place.file).map_err(at("look at", &folder.path_of(&place.file)))?;
+        let Some(Entry::File(bytes)) = entry else { return Ok(None) };
+        Ok(Some(facts(name, &folder, &place.file, bytes)))
     }
 
-    fn list(&self, prefix: &str, _cx: &Cx) -> Result<Vec<ObjectFacts>> {
+    fn list(&self, prefix: &str, cx: &Cx) -> Result<Vec<ObjectFacts>> {
         let mut found = Vec::new();
-        walk(&self.root, "", &mut |name, path, bytes| {
-            let visible = !name.ends_with(STAGED) && !name.ends_with(TEMPORARY);
-            if visible && name.starts_with(prefix) {
-                found.push(Self::facts(name, path, bytes));
-            }
-        })?;
+        self.walk(&self.root, "", prefix, &mut found, cx)?;
         Ok(found)
     }
 
     fn open(&self, name: &str, _cx: &Cx) -> Result<Box<dyn ReadAt>> {
-        let path = path_of(&self.root, name)?;
-        let file = File::open(&path).map_err(at("open", &path))?;
+        let place = place(name)?;
+        let Some(folder) = self.find_folder(&place)? else {
+            let path = self.root.path_of(name);
+            return Err(at("open", &path)(Errno::NOENT));
+        };
+        let path = folder.path_of(&place.file);
+        let file = folder.open(&place.file).map_err(at("open", &path))?;
         let len = file.metadata().map_err(at("look at", &path))?.len();
         Ok(Box::new(LocalFile { file, path, len }))
     }
 
     fn delete(&self, name: &str, _cx: &Cx) -> Result<()> {
-        remove_if_there(&path_of(&self.root, name)?)
+        let place = place(name)?;
+        let Some(folder) = self.find_folder(&place)? else { return Ok(()) };
+        if folder.remove(&place.file)? { folder.sync() } else { Ok(()) }
     }
 
     fn probe(&self, cx: &Cx) -> Result<()> {
-        let name = format!("_rivet-probe-{}", std::process::id());
-        self.put(&name, b"probe", PutMode::Replace, cx)?;
-        self.delete(&name, cx)
+        cx.check()?;
+        // Invisible throughout, also when the process dies in between.
+        let written = self.write_temporary(&self.root, "_rivet_probe", b"probe")?;
+        let renamed = format!("{written}{TEMPORARY}");
+        let moved = self.root.rename_new(&written, &renamed).map_err(at("rename", &self.root.path_of(&written)));
+        let removed = self.root.remove(&renamed).and(self.root.remove(&written));
+        moved.and(removed.map(|_| ())).and(self.root.sync())
     }
 }
 
-/// Calls `visit` with name, path and size of every file below `dir`. Symbolic links are not followed.
-fn walk(dir: &Path, prefix: &str, visit: &mut dyn FnMut(&str, &Path, u64)) -> Result<()> {
-    for entry in std::fs::read_dir(dir).map_err(at("list", dir))? {
-        let entry = entry.map_err(at("list", dir))?;
-        let path = entry.path();
-        let name = format!("{prefix}{}", decode(&entry.file_name().to_string_lossy()));
-        let kind = entry.file_type().map_err(at("look at", &path))?;
-        if kind.is_dir() {
-            walk(&path, &format!("{name}/"), visit)?;
-        } else if kind.is_file() {
-            visit(&name, &path, entry.metadata().map_err(at("look at", &path))?.len());
-        }
+fn facts(name: &str, folder: &Folder, file: &str, bytes: u64) -> ObjectFacts {
+    ObjectFacts { name: name.to_owned(), bytes, location: folder.path_of(file).display().to_string() }
+}
+
+fn taken(path: &Path) -> PluginError {
+    let text = format!("'{}' is there and is not the part that was written", path.display());
+    PluginError::new(ErrorKind::Conflict, "local.exists", text)
+        .hint("something else writes to this folder: move the file away and run the export again")
+}
+
+/// Removes a temporary file on the way out of an error, which is the one to report.
+fn discard_temporary(folder: &Folder, name: &str) {
+    if let Err(e) = folder.remove(name) {
+        tracing::warn!("a temporary file stays behind: {e}");
     }
-    Ok(())
 }
 
 struct LocalFile {
@@ -217,7 +264,16 @@ impl ReadAt for LocalFile {
         self.len
     }
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
-        self.file.read_at(buffer, offset).map_err(at("read", &self.path))
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.file.read_at(&mut buffer[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(n) => filled += n,
+                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(at("read", &self.path)(e)),
+            }
+        }
+        Ok(filled)
     }
 }
 

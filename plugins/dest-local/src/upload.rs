@@ -1,80 +1,111 @@
 //! One part on its way: a staged file, durable when prepared, gone when dropped before.
 //! It must not know how it becomes visible.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{BufWriter, Write};
 
-use rivet_plugin_api::{Cx, Result, Upload};
-use rustix::fs::OFlags;
+use rivet_plugin_api::{Cx, ErrorKind, PluginError, Result, Upload};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::error::at;
-use crate::store::sync_dir;
+use crate::folder::Folder;
+use crate::names::STAGED;
+
+/// Writes of fewer bytes are gathered; larger ones go to the file as they are.
+const BUFFER_BYTES: usize = 128 * 1024;
 
 /// What publishes or discards a prepared part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Token {
     /// Name of the object.
     pub name: String,
+    /// Name of the staged file, in the folder of the object.
+    pub staged: String,
     /// Size, bytes.
     pub bytes: u64,
 }
 
+/// A staged file being written.
 pub struct LocalUpload {
-    name: String,
-    staged: PathBuf,
-    /// Absent once prepared or aborted.
-    file: Option<File>,
-    bytes: u64,
+    folder: Folder,
+    token: Token,
+    file: State,
+}
+
+enum State {
+    Writing(BufWriter<File>),
+    /// A write or sync failed. What is on disk is not known, and asking again would not tell.
+    Failed,
+    /// Prepared, or removed.
+    Done,
 }
 
 impl LocalUpload {
-    /// Creates the staged file. One that is there belongs to an attempt that died: names are never used twice.
-    pub fn start(name: &str, staged: PathBuf) -> Result<Self> {
-        let file = create_new(&staged).or_else(|e| {
-            if e.kind() != std::io::ErrorKind::AlreadyExists {
-                return Err(e);
+    /// Creates the staged file of the object `name`, whose file will be `file`.
+    pub fn start(folder: Folder, name: &str, file: &str) -> Result<Self> {
+        let staged = format!("{file}{STAGED}");
+        let created = match folder.create_new(&staged) {
+            // Names are unique to an attempt: this one was left by a process that died.
+            Err(Errno::EXIST) => {
+                folder.remove(&staged)?;
+                folder.create_new(&staged)
             }
-            std::fs::remove_file(&staged)?;
-            create_new(&staged)
-        });
-        let file = file.map_err(at("create", &staged))?;
-        Ok(Self { name: name.to_owned(), staged, file: Some(file), bytes: 0 })
+            result => result,
+        };
+        let created = created.map_err(at("create", &folder.path_of(&staged)))?;
+        let token = Token { name: name.to_owned(), staged, bytes: 0 };
+        Ok(Self { folder, token, file: State::Writing(BufWriter::with_capacity(BUFFER_BYTES, created)) })
+    }
+
+    /// Does `work` on the open file; after an error there is no way on.
+    fn attempt(&mut self, doing: &str, work: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>) -> Result<()> {
+        let State::Writing(file) = &mut self.file else {
+            return Err(PluginError::new(ErrorKind::Internal, "local.upload_over", "the upload is over"));
+        };
+        work(file).map_err(|e| {
+            self.give_up();
+            at(doing, &self.folder.path_of(&self.token.staged))(e)
+        })
+    }
+
+    /// Closes the file without writing what is still gathered.
+    fn give_up(&mut self) {
+        if matches!(self.file, State::Done) {
+            return;
+        }
+        if let State::Writing(file) = std::mem::replace(&mut self.file, State::Failed) {
+            drop(file.into_parts());
+        }
     }
 
     fn remove(&mut self) -> Result<()> {
-        if self.file.take().is_none() {
+        self.give_up();
+        if let State::Done = std::mem::replace(&mut self.file, State::Done) {
             return Ok(());
         }
-        std::fs::remove_file(&self.staged).map_err(at("remove", &self.staged))
+        self.folder.remove(&self.token.staged)?;
+        Ok(())
     }
-}
-
-/// Creates a file that is not there, through no symbolic link.
-pub fn create_new(path: &Path) -> std::io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or(0);
-    OpenOptions::new().write(true).create_new(true).custom_flags(no_follow).open(path)
 }
 
 impl Upload for LocalUpload {
-    fn write(&mut self, bytes: &[u8], _cx: &Cx) -> Result<()> {
-        if let Some(file) = &mut self.file {
-            file.write_all(bytes).map_err(at("write", &self.staged))?;
-            self.bytes += bytes.len() as u64;
-        }
+    fn write(&mut self, bytes: &[u8], cx: &Cx) -> Result<()> {
+        cx.check()?;
+        self.attempt("write", |file| file.write_all(bytes))?;
+        self.token.bytes += bytes.len() as u64;
         Ok(())
     }
 
-    fn prepare(&mut self, _cx: &Cx) -> Result<String> {
-        if let Some(file) = &mut self.file {
-            file.sync_all().map_err(at("sync", &self.staged))?;
-        }
-        sync_dir(&self.staged)?;
-        self.file = None;
-        let token = Token { name: self.name.clone(), bytes: self.bytes };
-        Ok(serde_json::to_string(&token).unwrap_or_default())
+    fn prepare(&mut self, cx: &Cx) -> Result<String> {
+        cx.check()?;
+        self.attempt("write", |file| file.flush())?;
+        self.attempt("sync", |file| file.get_ref().sync_all())?;
+        self.folder.sync()?;
+        let token = serde_json::to_string(&self.token)
+            .map_err(|e| PluginError::new(ErrorKind::Internal, "local.token", "failed to write the token").cause(e))?;
+        self.file = State::Done;
+        Ok(token)
     }
 
     fn abort(&mut self, _cx: &Cx) -> Result<()> {
@@ -85,7 +116,7 @@ impl Upload for LocalUpload {
 impl Drop for LocalUpload {
     fn drop(&mut self) {
         if let Err(e) = self.remove() {
-            tracing::warn!("{e}");
+            tracing::warn!("a staged file stays behind: {e}");
         }
     }
 }

@@ -1,7 +1,11 @@
-//! The store's contract: staging, publishing, idempotence, failure.
+//! The store's contract: staging, publishing, idempotence, crashes, and names that lead elsewhere.
+//! It must not need a privilege or a mount.
+
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use rivet_plugin_api::{CancelToken, Destination, ErrorKind, PutMode, Store};
+use rivet_plugin_api::{CancelToken, Destination, ErrorKind, PutMode, Retry, Store};
 
 use crate::{Local, LocalOptions};
 
@@ -14,9 +18,13 @@ struct Fixture {
 fn fixture() -> Result<Fixture> {
     let dir = tempfile::tempdir()?;
     let token = CancelToken::new();
-    let path = dir.path().join("a/b").to_string_lossy().into_owned();
-    let store = Local::open(LocalOptions { path }, &token.cx())?;
+    let store = open(dir.path().join("a/b"), &token)?;
     Ok(Fixture { dir, store, token })
+}
+
+fn open(path: PathBuf, token: &CancelToken) -> Result<Box<dyn Store>> {
+    let path = path.to_str().context("text")?.to_owned();
+    Ok(Local::open(LocalOptions { path }, &token.cx())?)
 }
 
 impl Fixture {
@@ -27,51 +35,110 @@ impl Fixture {
         Ok(upload.prepare(&cx)?)
     }
 
+    fn root(&self) -> PathBuf {
+        self.dir.path().join("a/b")
+    }
+
+    /// Every file below the root, hidden and staged ones too.
     fn files(&self) -> Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(self.dir.path().join("a/b"))? {
-            names.push(entry?.file_name().to_string_lossy().into_owned());
+        let (mut names, mut folders) = (Vec::new(), vec![self.root()]);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder)? {
+                let path = entry?.path();
+                if path.is_dir() && !path.is_symlink() {
+                    folders.push(path);
+                } else {
+                    names.push(path.strip_prefix(self.root())?.to_string_lossy().into_owned());
+                }
+            }
         }
+        names.sort();
+        Ok(names)
+    }
+
+    fn listed(&self, prefix: &str) -> Result<Vec<String>> {
+        let mut names: Vec<_> = self.store.list(prefix, &self.token.cx())?.into_iter().map(|f| f.name).collect();
         names.sort();
         Ok(names)
     }
 }
 
+/// What a shell's `**/*.parquet` finds.
+fn glob(f: &Fixture) -> Result<Vec<String>> {
+    let script = "import glob,sys; print(*sorted(glob.glob('**/*.parquet', root_dir=sys.argv[1], recursive=True)))";
+    let output = std::process::Command::new("python3").args(["-c", script]).arg(f.root()).output()?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?.split_whitespace().map(str::to_owned).collect())
+}
+
 #[test]
-fn a_prepared_part_is_invisible_to_a_glob_until_published() -> Result<()> {
+fn a_prepared_part_is_invisible_until_published() -> Result<()> {
     let f = fixture()?;
     let cx = f.token.cx();
-    let token = f.prepare("x.parquet", b"hello")?;
-    assert_eq!(f.files()?, ["x.parquet.staged"]);
-    assert!(f.store.list("", &cx)?.is_empty() && f.store.head("x.parquet", &cx)?.is_none());
+    let name = "day=2026-01-01/x.parquet";
+    let token = f.prepare(name, b"hello")?;
+    assert_eq!(f.files()?, ["day=2026-01-01/x.parquet.staged"]);
+    assert!(glob(&f)?.is_empty());
+    assert!(f.listed("")?.is_empty() && f.store.head(name, &cx)?.is_none());
+    assert_eq!(f.store.open(name, &cx).err().context("invisible")?.kind(), ErrorKind::NotFound);
     for _ in 0..2 {
         let facts = f.store.publish(&token, &cx)?;
-        assert_eq!((facts.name.as_str(), facts.bytes), ("x.parquet", 5));
+        assert_eq!((facts.name.as_str(), facts.bytes), (name, 5));
         assert_eq!(std::fs::read(&facts.location)?, b"hello");
+        assert_eq!(f.store.head(name, &cx)?, Some(facts));
     }
-    assert_eq!(f.files()?, ["x.parquet"]);
-    f.store.discard(&token, &cx)?;
-    assert_eq!(f.store.list("x", &cx)?.len(), 1, "a published part is left alone");
-    let reader = f.store.open("x.parquet", &cx)?;
+    assert_eq!(glob(&f)?, [name]);
+    for _ in 0..2 {
+        f.store.discard(&token, &cx)?;
+    }
+    assert_eq!(f.listed("day=")?, [name], "a published part is left alone");
+    let reader = f.store.open(name, &cx)?;
     let mut buffer = [0; 10];
     assert_eq!((reader.len(), reader.read_at(1, &mut buffer)?), (5, 4));
     assert_eq!(&buffer[..4], b"ello");
+    assert_eq!(reader.read_at(9, &mut buffer)?, 0);
     Ok(())
 }
 
 #[test]
-fn discarding_and_dropping_leave_nothing() -> Result<()> {
+fn discarding_aborting_and_dropping_leave_nothing() -> Result<()> {
     let f = fixture()?;
     let cx = f.token.cx();
     let token = f.prepare("x.parquet", b"hello")?;
-    f.store.discard(&token, &cx)?;
-    f.store.discard(&token, &cx)?;
-    let error = f.store.publish(&token, &cx).expect_err("it is gone");
-    assert_eq!(error.kind(), ErrorKind::NotFound);
-    let mut upload = f.store.begin("y.parquet", &cx)?;
-    upload.write(b"half", &cx)?;
-    drop(upload);
+    for _ in 0..2 {
+        f.store.discard(&token, &cx)?;
+    }
+    let error = f.store.publish(&token, &cx).err().context("it is gone")?;
+    assert_eq!((error.kind(), error.code()), (ErrorKind::NotFound, "local.part_lost"));
+    let mut dropped = f.store.begin("p/y.parquet", &cx)?;
+    dropped.write(b"half", &cx)?;
+    drop(dropped);
+    let mut aborted = f.store.begin("z.parquet", &cx)?;
+    aborted.write(&vec![7; 1 << 20], &cx)?;
+    aborted.abort(&cx)?;
     assert!(f.files()?.is_empty());
+    assert!(aborted.write(b"more", &cx).is_err() && aborted.prepare(&cx).is_err());
+    drop(aborted);
+    assert!(f.files()?.is_empty());
+    Ok(())
+}
+
+#[test]
+fn writes_of_every_size_arrive_in_order() -> Result<()> {
+    let f = fixture()?;
+    let cx = f.token.cx();
+    let mut upload = f.store.begin("x", &cx)?;
+    let mut expected = Vec::new();
+    for (i, len) in [1, 0, 100_000, 127_999, 131_072, 5, 3_000_000, 17].into_iter().enumerate() {
+        let chunk = vec![u8::try_from(i)?; len];
+        upload.write(&chunk, &cx)?;
+        expected.extend(chunk);
+    }
+    let token = upload.prepare(&cx)?;
+    drop(upload);
+    let facts = f.store.publish(&token, &cx)?;
+    assert_eq!(facts.bytes, expected.len() as u64);
+    assert!(std::fs::read(facts.location)? == expected);
     Ok(())
 }
 
@@ -84,21 +151,46 @@ fn nothing_is_overwritten() -> Result<()> {
     let error = f.store.begin("x.parquet", &cx).err().context("it is there")?;
     assert_eq!(error.kind(), ErrorKind::Conflict);
     assert!(!f.store.put("x.parquet", b"other", PutMode::IfAbsent, &cx)?);
-    let late = f.prepare("z.parquet", b"12345")?;
-    std::fs::write(f.dir.path().join("a/b/z.parquet"), b"somebody else's")?;
-    let error = f.store.publish(&late, &cx).expect_err("the name is taken");
-    assert_eq!(error.kind(), ErrorKind::Conflict);
-    assert_eq!(std::fs::read(f.dir.path().join("a/b/z.parquet"))?, b"somebody else's");
+    for theirs in ["somebody else's", "12345"] {
+        let name = format!("{theirs}.parquet");
+        let late = f.prepare(&name, b"01234")?;
+        let path = f.root().join(name.replace(' ', "%20").replace('\'', "%27"));
+        std::fs::write(&path, theirs)?;
+        let error = f.store.publish(&late, &cx).err().context("the name is taken")?;
+        assert_eq!((error.kind(), error.retry_class()), (ErrorKind::Conflict, Retry::Never));
+        assert_eq!(std::fs::read(&path)?, theirs.as_bytes());
+        f.store.discard(&late, &cx)?;
+        if theirs.len() != 5 {
+            let error = f.store.publish(&late, &cx).err().context("another size")?;
+            assert_eq!(error.kind(), ErrorKind::Conflict);
+        }
+    }
     Ok(())
 }
 
 #[test]
-fn a_staged_file_of_a_dead_attempt_is_replaced() -> Result<()> {
+fn what_a_dead_process_left_is_finished_or_replaced() -> Result<()> {
     let f = fixture()?;
-    std::fs::write(f.dir.path().join("a/b/x.parquet.staged"), b"remains")?;
+    let cx = f.token.cx();
+    // Died while writing; the next attempt takes the same name.
+    let mut dead = f.store.begin("x.parquet", &cx)?;
+    dead.write(&vec![1; 1 << 20], &cx)?;
+    std::mem::forget(dead);
+    assert_eq!(f.files()?, ["x.parquet.staged"]);
     let token = f.prepare("x.parquet", b"new")?;
-    let facts = f.store.publish(&token, &f.token.cx())?;
-    assert_eq!(std::fs::read(facts.location)?, b"new");
+    // Died before publishing: another store finishes.
+    let later = open(f.root(), &f.token)?;
+    assert_eq!(std::fs::read(later.publish(&token, &cx)?.location)?, b"new");
+    // Died between the two steps of a publish by link.
+    let token = f.prepare("y.parquet", b"both")?;
+    std::fs::hard_link(f.root().join("y.parquet.staged"), f.root().join("y.parquet"))?;
+    later.publish(&token, &cx)?;
+    assert_eq!(f.files()?, ["x.parquet", "y.parquet"]);
+    // The staged file is not what was prepared.
+    let token = f.prepare("z.parquet", b"whole")?;
+    std::fs::write(f.root().join("z.parquet.staged"), b"cut")?;
+    let error = later.publish(&token, &cx).err().context("it was changed")?;
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Data, "local.part_changed"));
     Ok(())
 }
 
@@ -106,26 +198,145 @@ fn a_staged_file_of_a_dead_attempt_is_replaced() -> Result<()> {
 fn small_objects_replace_each_other_whole() -> Result<()> {
     let f = fixture()?;
     let cx = f.token.cx();
-    assert!(f.store.put("_SUCCESS", b"one", PutMode::Replace, &cx)?);
-    assert!(f.store.put("_SUCCESS", b"two", PutMode::Replace, &cx)?);
-    assert_eq!(f.files()?, ["_SUCCESS"]);
+    assert!(f.store.put("m/_SUCCESS", b"one", PutMode::IfAbsent, &cx)?);
+    assert!(!f.store.put("m/_SUCCESS", b"two", PutMode::IfAbsent, &cx)?);
+    assert_eq!(std::fs::read(f.root().join("m/_SUCCESS"))?, b"one");
+    assert!(f.store.put("m/_SUCCESS", b"three", PutMode::Replace, &cx)?);
+    assert_eq!(std::fs::read(f.root().join("m/_SUCCESS"))?, b"three");
     f.store.probe(&cx)?;
-    f.store.delete("_SUCCESS", &cx)?;
-    f.store.delete("_SUCCESS", &cx)?;
+    assert_eq!(f.files()?, ["m/_SUCCESS"]);
+    for _ in 0..2 {
+        f.store.delete("m/_SUCCESS", &cx)?;
+        f.store.delete("not/there", &cx)?;
+    }
+    assert!(f.files()?.is_empty());
+    let put = |mode| f.store.put("m", b"a folder has this name", mode, &cx);
+    assert!(put(PutMode::Replace).is_err() && put(PutMode::IfAbsent).is_err());
+    assert!(f.files()?.is_empty(), "no temporary file stays");
+    Ok(())
+}
+
+#[test]
+fn of_many_who_put_at_once_one_wins() -> Result<()> {
+    let f = fixture()?;
+    let wins = std::thread::scope(|scope| {
+        let put = |i: u8| f.store.put("lock", &[i; 1000], PutMode::IfAbsent, &f.token.cx());
+        let threads: Vec<_> = (0..8).map(|i| scope.spawn(move || put(i))).collect();
+        threads.into_iter().map(|t| t.join().expect("no panic")).collect::<Result<Vec<_>, _>>()
+    })?;
+    assert_eq!(wins.iter().filter(|won| **won).count(), 1);
+    let body = std::fs::read(f.root().join("lock"))?;
+    assert!(wins[usize::from(body[0])] && body == [body[0]; 1000]);
+    assert_eq!(f.files()?, ["lock"]);
+    Ok(())
+}
+
+#[test]
+fn listing_shows_objects_alone() -> Result<()> {
+    let f = fixture()?;
+    let cx = f.token.cx();
+    for name in ["a", "ab/c d", "ab/e", "b/ü"] {
+        f.store.put(name, b"1", PutMode::Replace, &cx)?;
+    }
+    f.prepare("ab/staged", b"1")?;
+    for foreign in ["no object", "a.1-0.tmp", "%zz"] {
+        std::fs::write(f.root().join(foreign), b"1")?;
+    }
+    symlink(f.root().join("a"), f.root().join("link"))?;
+    symlink("/etc", f.root().join("etc"))?;
+    for (prefix, names) in [
+        ("", vec!["a", "ab/c d", "ab/e", "b/ü"]),
+        ("a", vec!["a", "ab/c d", "ab/e"]),
+        ("ab/", vec!["ab/c d", "ab/e"]),
+        ("ab/e", vec!["ab/e"]),
+        ("b/ü", vec!["b/ü"]),
+        ("c", vec![]),
+        ("etc/", vec![]),
+    ] {
+        assert_eq!(f.listed(prefix)?, names, "{prefix}");
+        for name in names {
+            assert!(f.store.head(name, &cx)?.is_some() && f.store.open(name, &cx).is_ok(), "{name}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn planted_links_lead_nowhere() -> Result<()> {
+    let f = fixture()?;
+    let cx = f.token.cx();
+    let outside = f.dir.path().join("outside");
+    std::fs::create_dir(&outside)?;
+    std::fs::write(outside.join("file"), b"precious")?;
+    for (link, target) in
+        [("x.staged", "file"), ("y", "file"), ("z", "file"), ("dangling", "nowhere"), ("out", ""), ("w.staged", "new")]
+    {
+        symlink(outside.join(target), f.root().join(link))?;
+    }
+    for name in ["x", "w"] {
+        let token = f.prepare(name, b"new")?;
+        f.store.publish(&token, &cx)?;
+    }
+    for name in ["y", "dangling"] {
+        assert_eq!(f.store.begin(name, &cx).err().context(name)?.kind(), ErrorKind::Conflict);
+    }
+    assert!(f.store.put("z", b"new", PutMode::Replace, &cx)?, "the link is replaced, not its target");
+    assert!(f.store.head("y", &cx)?.is_none());
+    assert_eq!(f.store.open("y", &cx).err().context("a link")?.kind(), ErrorKind::NotFound);
+    let error = f.store.begin("out/new", &cx).err().context("a link as folder")?;
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Config, "local.path"));
+    assert!(error.hint_text().is_some());
+    assert!(f.store.put("out/new", b"", PutMode::Replace, &cx).is_err());
+    assert!(f.store.open("out/file", &cx).is_err() && f.store.delete("out/file", &cx).is_err());
+    f.store.delete("y", &cx)?;
+    assert_eq!(std::fs::read(outside.join("file"))?, b"precious");
+    assert_eq!(std::fs::read_dir(&outside)?.count(), 1);
+    Ok(())
+}
+
+#[test]
+fn tokens_of_others_are_refused() -> Result<()> {
+    let f = fixture()?;
+    let cx = f.token.cx();
+    std::fs::write(f.dir.path().join("a/victim.staged"), b"x")?;
+    for token in [
+        "",
+        "{}",
+        r#"{"name":"../victim","staged":"victim.staged","bytes":1}"#,
+        r#"{"name":"x","staged":"../victim.staged","bytes":1}"#,
+    ] {
+        assert!(f.store.publish(token, &cx).is_err() && f.store.discard(token, &cx).is_err(), "{token}");
+    }
+    assert!(f.dir.path().join("a/victim.staged").exists());
+    Ok(())
+}
+
+#[test]
+fn a_cancelled_upload_stops_and_leaves_nothing() -> Result<()> {
+    let f = fixture()?;
+    let mut upload = f.store.begin("x", &f.token.cx())?;
+    upload.write(b"1", &f.token.cx())?;
+    f.token.cancel();
+    for result in [upload.write(b"2", &f.token.cx()), upload.prepare(&f.token.cx()).map(drop)] {
+        assert_eq!(result.err().context("cancelled")?.kind(), ErrorKind::Cancelled);
+    }
+    drop(upload);
     assert!(f.files()?.is_empty());
     Ok(())
 }
 
 #[test]
-fn a_planted_link_is_not_written_through() -> Result<()> {
-    let f = fixture()?;
-    let outside = f.dir.path().join("outside");
-    std::fs::write(&outside, b"precious")?;
-    std::os::unix::fs::symlink(&outside, f.dir.path().join("a/b/x.parquet.staged"))?;
-    std::os::unix::fs::symlink(&outside, f.dir.path().join("a/b/y.parquet"))?;
-    let token = f.prepare("x.parquet", b"new")?;
-    f.store.publish(&token, &f.token.cx())?;
-    assert!(f.store.begin("y.parquet", &f.token.cx()).is_err());
-    assert_eq!(std::fs::read(&outside)?, b"precious");
+fn paths_that_are_no_folder_are_named() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    std::fs::write(dir.path().join("file"), b"")?;
+    let long = "x".repeat(300);
+    for (path, code) in [("file", "local.path"), ("file/below", "local.path"), (long.as_str(), "local.name")] {
+        let error = open(dir.path().join(path), &CancelToken::new()).err().context("refused")?;
+        let error = error.downcast::<rivet_plugin_api::PluginError>()?;
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Config, code), "{error}");
+        assert!(error.message().contains(path.trim_end_matches("/below")) && error.hint_text().is_some());
+    }
+    let empty = Local::open(LocalOptions { path: String::new() }, &CancelToken::new().cx());
+    assert_eq!(empty.err().context("refused")?.kind(), ErrorKind::Config);
     Ok(())
 }
