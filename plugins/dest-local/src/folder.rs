@@ -55,6 +55,12 @@ impl Folder {
         self.path.join(name)
     }
 
+    /// The same folder once more.
+    pub fn again(&self) -> Result<Self> {
+        let fd = self.fd.try_clone().map_err(at("open the folder", &self.path))?;
+        Ok(Self { fd, path: self.path.clone() })
+    }
+
     /// Opens a folder in this one.
     pub fn child(&self, name: &str) -> Result<Self, Errno> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -200,8 +206,8 @@ mod tests {
 
     #[test]
     fn neither_rename_replaces_a_file() -> anyhow::Result<()> {
-        let renames: [fn(&Folder, &str, &str) -> Result<(), Errno>; 2] = [Folder::rename_new, Folder::rename_by_link];
-        for rename in renames {
+        for by_link in [false, true] {
+            let rename = if by_link { Folder::rename_by_link } else { Folder::rename_new };
             let dir = tempfile::tempdir()?;
             let folder = Folder::root(dir.path())?;
             for name in ["one", "two"] {

@@ -37,13 +37,12 @@ impl LocalStore {
 
     /// The folder of a place, made where need be.
     fn make_folder(&self, place: &Place) -> Result<Folder> {
-        let root = self.root.child(".").map_err(at("open the folder", self.root.path()))?;
-        place.folders.iter().try_fold(root, |folder, name| folder.make_child(name))
+        place.folders.iter().try_fold(self.root.again()?, |folder, name| folder.make_child(name))
     }
 
     /// The folder of a place, if it is there.
     fn find_folder(&self, place: &Place) -> Result<Option<Folder>> {
-        let mut folder = self.root.child(".").map_err(at("open the folder", self.root.path()))?;
+        let mut folder = self.root.again()?;
         for name in &place.folders {
             folder = match folder.child(name) {
                 Ok(child) => child,
