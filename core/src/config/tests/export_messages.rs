@@ -44,6 +44,7 @@ fn keys_of_exports() {
         "table: t, format: ../x",
         "table: t, compression: zstd, format: {type: parquet, compression: snappy}",
         "table: t, table: u",
+        "table: t, wrong: 1, wrong: 2",
         "table: t, own option: 1",
         "table: t, <<: {mode: full}",
     ];
@@ -81,6 +82,10 @@ fn keys_of_exports() {
             "table: t, table: u"
             config.duplicate_key: exports.orders.table (line 2) is set twice
               hint: the first is in line 2
+            "table: t, wrong: 1, wrong: 2"
+            config.duplicate_key: exports.orders.wrong (line 2) is set twice
+              hint: the first is in line 2
+            config.unknown_key: unknown key exports.orders.wrong (line 2)
             "table: t, own option: 1"
             config.unknown_key: unknown key exports.orders.? (line 2)
             "table: t, <<: {mode: full}"

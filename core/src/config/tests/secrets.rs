@@ -117,7 +117,6 @@ const WHOLE: &str = "source:
   password: cAnArY5ecret
   tls: {mode: verify-full}
   sasl: \"x:cAnArY5ecret\"
-  tuning: {profile: safe, own: cAnArY5ecret}
   nested: {token: ['${SECRET}', 'a ${SECRET}']}
 exports:
 - name: a_${SECRET}
@@ -130,15 +129,26 @@ exports:
     key: ${SECRET}
 ";
 
+const FLOW: &str = "source: {type: s, password: cAnArY5ecret, tls: {key_file: cAnArY5ecret}, own: cAnArY5ecret}
+exports: [{name: a, table: t, destination: {type: d, key: cAnArY5ecret}, tuning: {profile: safe}}]
+";
+
 /// Slips of the fingers anywhere in a config.
 #[test]
 fn after_no_slip_of_the_fingers() {
-    assert_hidden(WHOLE);
-    for at in 0..WHOLE.len() {
-        assert_hidden(&WHOLE[..at]);
-        assert_hidden(&format!("{}{}", &WHOLE[..at], &WHOLE[at + 1..]));
+    for text in [WHOLE, FLOW] {
+        assert!(parse(text, Path::new("conf"), &env).is_ok(), "it is right before the slip");
+        assert_hidden(text);
+        slip(text);
+    }
+}
+
+fn slip(text: &str) {
+    for at in 0..text.len() {
+        assert_hidden(&text[..at]);
+        assert_hidden(&format!("{}{}", &text[..at], &text[at + 1..]));
         for wrong in ["{", "[", "'", "\"", "&", "*", "!", "|", "\t", "\n", " ", "#", ",", "$"] {
-            assert_hidden(&format!("{}{wrong}{}", &WHOLE[..at], &WHOLE[at..]));
+            assert_hidden(&format!("{}{wrong}{}", &text[..at], &text[at..]));
         }
     }
 }
