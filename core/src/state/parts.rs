@@ -58,7 +58,7 @@ impl State {
     /// # Errors
     /// `UnknownRun`; `WrongPhase` when the run is judged or over; `Differs` when such a part is recorded with other
     /// content, whose token would be lost: forget the attempt first; `TwoAttempts` when the split to checkpoint has
-    /// parts of, or was completed by, another attempt; `Access`.
+    /// parts of another attempt; `Access`.
     pub fn record_parts(
         &self,
         run_id: &str,
@@ -152,14 +152,16 @@ fn insert(db: &Connection, run_id: &str, new: &RecordedPart) -> Result<(), Failu
 
 fn complete(db: &Connection, run_id: &str, done: &DoneSplit, now_ms: i64) -> Result<(), Failure> {
     let DoneSplit { split_id, attempt, epoch } = *done;
-    let sql = "SELECT attempt FROM parts WHERE run_id = ?1 AND split_id = ?2 AND attempt <> ?3 \
-               UNION ALL SELECT attempt FROM splits WHERE run_id = ?1 AND split_id = ?2 AND attempt <> ?3 LIMIT 1";
+    let sql = "SELECT attempt FROM parts WHERE run_id = ?1 AND split_id = ?2 AND attempt <> ?3 LIMIT 1";
     let other = db.query_row(sql, params![run_id, split_id, attempt], |row| row.get(0)).optional()?;
     if let Some(other) = other {
         return Err(StateError::TwoAttempts { run_id: run_id.to_owned(), split_id, attempt, other }.into());
     }
+    // A checkpoint of another attempt was one without rows: nothing of it is lost or doubled.
     let sql = "INSERT INTO splits (run_id, split_id, attempt, epoch, done_at_ms) VALUES (?1, ?2, ?3, ?4, ?5) \
-               ON CONFLICT DO NOTHING";
+               ON CONFLICT (run_id, split_id) DO UPDATE \
+               SET attempt = excluded.attempt, epoch = excluded.epoch, done_at_ms = excluded.done_at_ms \
+               WHERE (attempt, epoch) <> (excluded.attempt, excluded.epoch)";
     db.execute(sql, params![run_id, split_id, attempt, epoch, now_ms])?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use rusqlite::Connection;
 
+use super::processes::{child_arguments, this_executable};
 use super::{Fixture, kind};
 use crate::state::{State, StateError};
 
@@ -114,10 +115,12 @@ fn a_folder_without_write_permission_is_named() {
         return read_only(&locked);
     }
     fs::remove_file(locked.join("probe")).expect("ours");
-    let mut arguments = super::processes::child_arguments(dir.path(), &serde_json::json!({ "read_only": locked }));
-    arguments.insert(0, std::env::current_exe().expect("a path").into_os_string());
-    let unshared =
-        Command::new("unshare").args(["--user", "--map-user=1000", "--map-group=1000"]).args(arguments).output();
+    let what = serde_json::json!({ "read_only": locked });
+    let executable = dir.path().join("child");
+    fs::copy(this_executable(), &executable).expect("there is room");
+    let mut command = Command::new("unshare");
+    command.args(["--user", "--map-user=1000", "--map-group=1000"]).arg(executable);
+    let unshared = command.args(child_arguments(dir.path(), &what)).output();
     let output = unshared.expect("unshare is installed");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert!(String::from_utf8_lossy(&output.stdout).contains("looked at it"), "the child did its work");

@@ -27,6 +27,8 @@ fn a_second_lock_is_refused_and_names_the_holder() {
 
     let other = fixture.state.lock_export("customers", &holder("r3")).expect("another export is free");
     drop(held);
+    let note = fs::read(fixture.dir.path().join("state.db.locks/orders.lock")).expect("it stays");
+    assert!(note.is_empty(), "the next holder is not mistaken for the last one");
     let again = fixture.state.lock_export("orders", &holder("r4")).expect("free again");
     drop((other, again));
     let left: HashSet<_> = fs::read_dir(fixture.dir.path().join("state.db.locks")).expect("readable").collect_names();

@@ -90,9 +90,18 @@ fn a_split_is_complete_with_one_attempt_alone() {
     assert_eq!(f.dump(), before);
     f.state.forget_attempt("r1", 0, 0).expect("forgotten");
     f.state.record_parts("r1", 0, 1, 0, &[part(0, 1, 1)], true).expect("recorded");
-    // Without any part, a checkpoint is another attempt's too.
+    // An attempt without parts would complete it with those of another, too.
     assert_eq!(kind(f.state.record_parts("r1", 0, 2, 0, &[], true)), "state.two_attempts");
     assert_eq!(done(&f), [DoneSplit { split_id: 0, attempt: 1, epoch: 0 }]);
+}
+
+#[test]
+fn a_split_without_rows_can_be_completed_anew() {
+    let f = Fixture::with_run();
+    f.state.record_parts("r1", 0, 0, 0, &[], true).expect("it was empty");
+    f.state.record_parts("r1", 0, 1, 1, &[part(0, 1, 0)], true).expect("it is not empty in the next snapshot");
+    assert_eq!(done(&f), [DoneSplit { split_id: 0, attempt: 1, epoch: 1 }]);
+    assert_eq!(names(&f), ["s0-a1-0.parquet"]);
 }
 
 #[test]

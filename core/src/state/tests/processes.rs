@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -26,6 +27,12 @@ pub fn child_arguments(dir: &Path, what: &Value) -> Vec<OsString> {
     vec![name.into(), "--exact".into(), "--nocapture".into(), file.into()]
 }
 
+/// This executable, even if a build has replaced its file since it was started.
+pub fn this_executable() -> PathBuf {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() { running } else { std::env::current_exe().expect("a path") }
+}
+
 struct Running {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
@@ -33,8 +40,7 @@ struct Running {
 
 impl Running {
     fn start(f: &Fixture, what: &Value) -> Self {
-        let exe = std::env::current_exe().expect("a path");
-        let mut command = Command::new(exe);
+        let mut command = Command::new(this_executable());
         command.args(child_arguments(f.dir.path(), what)).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("the child starts");
         let stdout = child.stdout.take().expect("it is piped");
@@ -161,6 +167,26 @@ fn never_two_inside_the_lock() {
     for child in children {
         child.end();
     }
+}
+
+/// Between fork and exec a child has a copy of every open file: closing ours would not free the lock then.
+#[test]
+fn a_child_that_is_being_started_keeps_no_lock() {
+    let f = Fixture::new();
+    let over = AtomicBool::new(false);
+    let me = Holder::this_process("r1", "the parent");
+    std::thread::scope(|scope| {
+        let starter = scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                let status = Command::new(this_executable()).arg("--help").stdout(Stdio::null()).status();
+                assert!(status.expect("it starts").success());
+            }
+        });
+        let refused = (0..1000).find_map(|_| f.state.lock_export("orders", &me).err());
+        over.store(true, Ordering::Relaxed);
+        starter.join().expect("children start");
+        assert!(refused.is_none(), "{refused:?}");
+    });
 }
 
 #[test]
