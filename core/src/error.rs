@@ -146,7 +146,7 @@ impl RunError {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Config(errors) => errors.0.first().and_then(crate::config::ConfigError::hint),
+            Self::Config(errors) => errors.hint(),
             Self::UnknownPlugin { known, kind, .. } if known.is_empty() => {
                 Some(format!("no {kind} plugin was found: name the folder of the plugins with --plugin-dir"))
             }
@@ -155,9 +155,7 @@ impl RunError {
             Self::Plugin { source, .. } => source.hint_text().map(str::to_owned),
             Self::State(e) => e.hint(),
             Self::Drift { during_run: true, .. } => Some("run the export again when the change is complete".to_owned()),
-            Self::Drift { .. } => {
-                Some("if the change is meant, run once with `on_schema_drift: continue`".to_owned())
-            }
+            Self::Drift { .. } => Some("if the change is meant, run once with `on_schema_drift: continue`".to_owned()),
             Self::LostSnapshot { .. } => {
                 Some("check what ends long transactions on the server, such as idle_in_transaction timeouts".to_owned())
             }

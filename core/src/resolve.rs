@@ -9,7 +9,9 @@ use rivet_plugin_api::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::config::{Config, ConfigError, ConfigErrors, DriftPolicy, ExportConfig, Options, PluginConfig, Tuning};
+use crate::config::{
+    Config, ConfigError, ConfigErrors, DriftPolicy, ExportConfig, Options, PluginConfig, Tuning, check_reserved,
+};
 use crate::connectors::Connectors;
 use crate::error::RunError;
 
@@ -126,7 +128,8 @@ pub fn resolve(
     today: &str,
 ) -> Result<Vec<ExportSpec>, RunError> {
     let mut errors = Vec::new();
-    let source = Chosen::of("source", &config.source.plugin, &config.source.options, "source", connectors, &mut errors)?;
+    let source =
+        Chosen::of("source", &config.source.plugin, &config.source.options, "source", connectors, &mut errors)?;
     let mut specs = Vec::with_capacity(config.exports.len());
     for export in &config.exports {
         let mut choose = |kind, plugin: &PluginConfig| {
@@ -165,6 +168,11 @@ impl Chosen {
         errors: &mut Vec<ConfigError>,
     ) -> Result<Self, RunError> {
         let connector = connectors.find(kind, name)?.clone();
+        if kind == "source"
+            && let Err(reserved) = check_reserved(name, &connector.info().options_schema)
+        {
+            errors.push(reserved);
+        }
         let options = options.resolve(owner, &connector.info().options_schema).unwrap_or_else(|e| {
             errors.extend(e.0);
             Map::new()

@@ -47,7 +47,7 @@ fn blocks(root: &Section, cx: &mut Cx) -> Option<Config> {
         export::Patch::read(&block, cx)
     });
     if root.get("source").is_none() {
-        root.missing("source", "say where to read from: `source: {type: postgres, url_env: DATABASE_URL}`", cx);
+        root.missing("source", "say where to read from: `source: {type: PLUGIN, url_env: DATABASE_URL}`", cx);
     }
     let source = root.section("source", cx).map(|block| source::read(&block, cx));
     let (source, tuning) = source.unzip();

@@ -23,7 +23,7 @@ const MAX_SECRET_BYTES: u64 = 64 * 1024;
 pub(super) fn read(block: &Section, cx: &mut Cx) -> (SourceConfig, tuning::Patch) {
     let plugin = plugin_name(block, cx);
     if block.get("type").is_none() {
-        block.missing("type", "name the source plugin, such as `type: postgres`", cx);
+        block.missing("type", "name the source plugin: `rivet plugin list` shows which there are", cx);
     }
     exclude(block, cx);
     let url = block.word("url", cx).map(|t| Secret::new(t.value));

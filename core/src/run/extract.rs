@@ -106,8 +106,7 @@ impl Extraction<'_> {
 
     /// One pass: workers take splits until the queue is empty or one halts.
     fn pass(&self, leader: Leader) -> Result<(), Halt> {
-        let left: VecDeque<&PlannedSplit> =
-            self.plan.splits.iter().filter(|s| !self.ledger.is_done(s.id)).collect();
+        let left: VecDeque<&PlannedSplit> = self.plan.splits.iter().filter(|s| !self.ledger.is_done(s.id)).collect();
         let queue = Mutex::new(left);
         let Leader { session, snapshot } = leader;
         let Some(token) = snapshot.join_token.filter(|_| self.plan.splits.len() > 1) else {
@@ -232,9 +231,7 @@ impl Extraction<'_> {
         let RunError::Plugin { source, step, at, .. } = error else { return Err(Halt::Failed(error)) };
         let attempt = self.ledger.attempt_failed(split.id);
         match decide(&source, attempt, self.plan.retry, self.env.random.next_u64()) {
-            Decision::GiveUp => {
-                Err(Halt::Failed(RunError::Plugin { step, at, attempts: attempt, source }))
-            }
+            Decision::GiveUp => Err(Halt::Failed(RunError::Plugin { step, at, attempts: attempt, source })),
             Decision::Again { after_ms, smaller } => {
                 lock(&self.progress).retries += 1;
                 let text = source.to_string();

@@ -68,7 +68,10 @@ fn verify(judged: &Judged<'_>, expected: &[u8], store: &dyn Store, env: &Env<'_>
         match facts {
             Some(facts) if facts.bytes == part.bytes => {}
             Some(facts) => {
-                return Err(wrong(format!("part {} has {} bytes, {} were written", part.name, facts.bytes, part.bytes)));
+                return Err(wrong(format!(
+                    "part {} has {} bytes, {} were written",
+                    part.name, facts.bytes, part.bytes
+                )));
             }
             None => return Err(wrong(format!("part {} is not there after it was published", part.name))),
         }

@@ -46,16 +46,14 @@ impl Leader {
     pub fn describe(&mut self, spec: &ExportSpec, env: &Env<'_>) -> Result<Description, RunError> {
         let cx = env.cancel.cx();
         let relation = &spec.relation;
-        let schema =
-            self.session.describe(relation, &cx).map_err(RunError::plugin("describe", relation.label()))?;
+        let schema = self.session.describe(relation, &cx).map_err(RunError::plugin("describe", relation.label()))?;
         if schema.columns.is_empty() {
             return Err(RunError::Impossible {
                 what: format!("{} has no columns to export", relation.label()),
                 hint: "grant SELECT on its columns, or export something else".to_owned(),
             });
         }
-        let estimate =
-            self.session.estimate(relation, &cx).map_err(RunError::plugin("estimate", relation.label()))?;
+        let estimate = self.session.estimate(relation, &cx).map_err(RunError::plugin("estimate", relation.label()))?;
         let n_splits = plan::wanted(spec, &estimate);
         let splits = if n_splits > 1 {
             let request = SplitRequest { relation: relation.clone(), within: None, n_splits };

@@ -173,12 +173,7 @@ fn give_up(plan: &Plan, error: &RunError, store: &dyn Store, env: &Env<'_>) {
     }
 }
 
-fn check_drift(
-    spec: &ExportSpec,
-    schema: &TableSchema,
-    env: &Env<'_>,
-    summary: &mut Summary,
-) -> Result<(), RunError> {
+fn check_drift(spec: &ExportSpec, schema: &TableSchema, env: &Env<'_>, summary: &mut Summary) -> Result<(), RunError> {
     let last = env.state.last_schema(&spec.name)?;
     let Some(before) = last.and_then(|json| serde_json::from_value::<TableSchema>(json).ok()) else { return Ok(()) };
     let changes = drift::changes(&before, schema);

@@ -99,12 +99,12 @@ fn overlap(
         }
     };
     let tally = std::thread::scope(|scope| {
-        let upload = std::thread::Builder::new().name("rivet-upload".to_owned()).spawn_scoped(scope, || {
-            Uploader::new(shared, attempt, token).run(items).map_err(note)
-        });
-        let encode = std::thread::Builder::new().name("rivet-encode".to_owned()).spawn_scoped(scope, || {
-            encode(shared, attempt, token, batches, item_sender).map_err(note)
-        });
+        let upload = std::thread::Builder::new()
+            .name("rivet-upload".to_owned())
+            .spawn_scoped(scope, || Uploader::new(shared, attempt, token).run(items).map_err(note));
+        let encode = std::thread::Builder::new()
+            .name("rivet-encode".to_owned())
+            .spawn_scoped(scope, || encode(shared, attempt, token, batches, item_sender).map_err(note));
         let tally = read(shared, attempt, session, token, batch_sender).map_err(note);
         let joined = [join(encode, "encoder"), join(upload, "uploader")];
         for failure in joined.into_iter().filter_map(Result::err) {

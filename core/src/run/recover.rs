@@ -26,7 +26,8 @@ pub fn settle(spec: &ExportSpec, store: &dyn Store, env: &Env<'_>) -> Result<(),
             _ if here => abandon(&run, store, env)?,
             _ => {
                 // Its parts are somewhere this config does not lead to; they are invisible there.
-                let note = format!("run {} was interrupted and wrote to another destination: left as it is", run.run_id);
+                let note =
+                    format!("run {} was interrupted and wrote to another destination: left as it is", run.run_id);
                 env.progress.warn(&spec.name, &note);
                 env.state.end_run(&run.run_id, Phase::Abandoned, &json!({}))?;
             }
@@ -45,7 +46,8 @@ fn complete(plan: &Plan, run: &RunRecord, store: &dyn Store, env: &Env<'_>) -> R
     finish::seal(&judged, store, env)?;
     let schema = serde_json::to_value(&plan.schema).map_err(|e| RunError::Internal(e.to_string()))?;
     env.state.finish_run(&run.run_id, "success", &schema, &json!({ "recovered": true }))?;
-    env.progress.warn(&plan.export, &format!("run {} was interrupted after its verdict and is now complete", run.run_id));
+    env.progress
+        .warn(&plan.export, &format!("run {} was interrupted after its verdict and is now complete", run.run_id));
     Ok(())
 }
 

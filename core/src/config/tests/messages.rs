@@ -18,7 +18,7 @@ fn all_errors_come_at_once_in_the_order_of_the_text() {
         config.unknown_key: unknown key sorce (line 1)
           hint: did you mean 'source'?
         config.missing_key: source (line 1) is missing
-          hint: say where to read from: `source: {type: postgres, url_env: DATABASE_URL}`
+          hint: say where to read from: `source: {type: PLUGIN, url_env: DATABASE_URL}`
         config.missing_key: exports.orders.destination (line 3) is missing
           hint: say where parts go: `destination: {type: local, path: out}`
         config.unknown_key: unknown key exports.orders.formatt (line 5)
@@ -257,10 +257,10 @@ fn other_blocks() {
         expect![[r#"
             "source: {host: h}"
             config.missing_key: source.type (line 1) is missing
-              hint: name the source plugin, such as `type: postgres`
+              hint: name the source plugin: `rivet plugin list` shows which there are
             ""
             config.missing_key: source (line 2) is missing
-              hint: say where to read from: `source: {type: postgres, url_env: DATABASE_URL}`
+              hint: say where to read from: `source: {type: PLUGIN, url_env: DATABASE_URL}`
             "source: s"
             config.wrong_type: source (line 1) must be a block of keys, not text
         "#]],
@@ -314,13 +314,13 @@ fn yaml() {
             config.syntax: the config (line 1) is no valid YAML: unknown anchor
             "source: {own: .nan}"
             config.missing_key: source.type (line 1) is missing
-              hint: name the source plugin, such as `type: postgres`
+              hint: name the source plugin: `rivet plugin list` shows which there are
             config.bad_value: source.own (line 1) has a number that is out of all bounds
             config.no_exports: the config has no exports
               hint: it needs `source` and at least one entry under `exports`
             "source: {own: 99999999999999999999999}"
             config.missing_key: source.type (line 1) is missing
-              hint: name the source plugin, such as `type: postgres`
+              hint: name the source plugin: `rivet plugin list` shows which there are
             config.bad_value: source.own (line 1) has a number that is out of all bounds
             config.no_exports: the config has no exports
               hint: it needs `source` and at least one entry under `exports`
