@@ -1,147 +1,74 @@
-//! One connection on a thread of its own, and calls to it.
-//! It must not know what the calls read.
+//! A connection that reads only, waits for writers as long as it may, and takes no value beyond the limit.
+//! It must not know which thread it lives on.
 
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
-use rivet_plugin_api::{Connection as Keys, Cx, ErrorKind, PluginError, Result};
-use rusqlite::{Connection, InterruptHandle, OpenFlags};
+use rivet_plugin_api::{Result, SessionLimits, Snapshot};
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, OpenFlags};
 
 use crate::error::sqlite;
-use crate::options::SqliteOptions;
+use crate::location::Location;
 
-/// How long a caller that gave up waits between two interrupts.
-const INTERRUPT_EVERY: Duration = Duration::from_millis(20);
+/// Longest pause between two looks at a lock.
+const LOCK_PAUSE_MS: u64 = 50;
+/// SQLite refuses values beyond this by itself, before it reads them; its own text needs room, too.
+const LEAST_LENGTH_LIMIT: u64 = 1 << 20;
 
-type Job = Box<dyn FnOnce(&Connection) + Send>;
-
-/// A connection that lives on its own thread: a statement in progress cannot move between threads, a session must.
-pub struct Actor {
-    jobs: Option<Sender<Job>>,
-    thread: Option<JoinHandle<()>>,
-    interrupt: InterruptHandle,
-}
-
-impl Actor {
-    /// Opens the file for reading.
-    ///
-    /// # Errors
-    /// `NotFound` when it is not there; it is never made.
-    pub fn open(path: &Path, busy_timeout_ms: u64) -> Result<Self> {
-        if !path.is_file() {
-            let text = format!("database file '{}' does not exist", path.display());
-            return Err(
-                PluginError::new(ErrorKind::NotFound, "sqlite.no_file", text).hint("check `path` of the source")
-            );
-        }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let doing = format!("open '{}'", path.display());
-        let db = Connection::open_with_flags(path, flags).map_err(sqlite(&doing))?;
-        db.busy_timeout(Duration::from_millis(busy_timeout_ms)).map_err(sqlite(&doing))?;
-        let interrupt = db.get_interrupt_handle();
-        let (jobs, queue) = channel::<Job>();
-        let serve = move || {
-            for job in queue {
-                job(&db);
-            }
-        };
-        let thread = std::thread::Builder::new().name("rivet-sqlite".to_owned()).spawn(serve);
-        let thread = thread
-            .map_err(|e| PluginError::new(ErrorKind::Capacity, "sqlite.thread", "failed to start a thread").cause(e))?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread), interrupt })
-    }
-
-    /// Runs `work` on the connection and waits for its answer.
-    ///
-    /// # Errors
-    /// What `work` answers; `Cancelled` when the host cancels meanwhile; `Panicked` when it panics.
-    pub fn call<T: Send + 'static>(
-        &self,
-        cx: &Cx,
-        work: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let (answer, answered) = channel();
-        self.start(Box::new(move |db| {
-            let _ = answer.send(work(db));
-        }))?;
-        self.wait(cx, &answered)?
-    }
-
-    /// Hands over a job without waiting for it.
-    pub fn start(&self, job: Job) -> Result<()> {
-        let jobs = self.jobs.as_ref().ok_or_else(gone)?;
-        jobs.send(job).map_err(|_| gone())
-    }
-
-    /// Waits for a message from a job; a cancelled wait interrupts the statement.
-    pub fn wait<T>(&self, cx: &Cx, from: &Receiver<T>) -> Result<T> {
-        let interrupt = || self.interrupt.interrupt();
-        cx.with_wake(&interrupt, || {
-            loop {
-                match from.recv_timeout(INTERRUPT_EVERY * 5) {
-                    Ok(message) => return Ok(message),
-                    Err(RecvTimeoutError::Disconnected) => return Err(gone()),
-                    // The wake may have come a moment before the statement began.
-                    Err(RecvTimeoutError::Timeout) if cx.is_cancelled() => self.interrupt.interrupt(),
-                    Err(RecvTimeoutError::Timeout) => {}
-                }
-            }
-        })
-    }
-
-    /// Interrupts until `done` is closed.
-    pub fn stop(&self, done: &Receiver<()>) {
-        while let Err(RecvTimeoutError::Timeout) = done.recv_timeout(INTERRUPT_EVERY) {
-            self.interrupt.interrupt();
-        }
-    }
-}
-
-impl Drop for Actor {
-    fn drop(&mut self) {
-        self.jobs = None;
-        self.interrupt.interrupt();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
-}
-
-fn gone() -> PluginError {
-    PluginError::new(ErrorKind::Panicked, "sqlite.thread", "the thread of the connection ended")
-        .hint("this is a defect of the plugin: report it")
-}
-
-/// The file that options and connection keys name.
+/// Opens a file. `stopped` ends a wait for a lock.
 ///
 /// # Errors
-/// `Config` when none or several are named, or keys that a file has no use for.
-pub fn file_of(options: &SqliteOptions, keys: &Keys) -> Result<PathBuf> {
-    let wrong = |text: &str, hint: &str| Err(PluginError::new(ErrorKind::Config, "sqlite.path", text).hint(hint));
-    if keys.host.is_some()
-        || keys.port.is_some()
-        || keys.user.is_some()
-        || keys.password.is_some()
-        || keys.tls.is_some()
-    {
-        return wrong(
-            "sqlite reads a file: host, port, user, password and tls mean nothing",
-            "name the file with `path`",
-        );
-    }
-    match (&options.path, &keys.url) {
-        (Some(path), None) => Ok(PathBuf::from(path)),
-        (None, Some(url)) => {
-            let url = url.expose();
-            let rest = url.strip_prefix("sqlite:").map(|r| r.strip_prefix("//").unwrap_or(r));
-            match rest.filter(|r| !r.is_empty()) {
-                Some(path) => Ok(PathBuf::from(path)),
-                None => wrong("the url is no sqlite url", "write `sqlite:FILE` or `sqlite:///ABSOLUTE/FILE`"),
-            }
+/// `Config` when it is no database, `Auth`, `Conflict` when it stays locked.
+pub fn open(location: &Location, limits: &SessionLimits, stopped: Arc<AtomicBool>) -> Result<Connection> {
+    let doing = format!("open '{}'", location.path.display());
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let mut db = Connection::open_with_flags(location.to_open(), flags).map_err(sqlite(&doing))?;
+    configure(&mut db, limits, stopped).map_err(sqlite(&doing))?;
+    // The first read tells whether it is a database at all.
+    db.query_row("SELECT count(*) FROM main.sqlite_schema", [], |_| Ok(())).map_err(sqlite(&doing))?;
+    Ok(db)
+}
+
+fn configure(db: &mut Connection, limits: &SessionLimits, stopped: Arc<AtomicBool>) -> rusqlite::Result<()> {
+    let longest = (limits.lock_timeout_ms > 0).then(|| Duration::from_millis(limits.lock_timeout_ms));
+    let mut since = Instant::now();
+    db.busy_handler(Some(move |n_calls: i32| {
+        if n_calls == 0 {
+            since = Instant::now();
         }
-        (None, None) => wrong("the source names no file", "name the file with `path`"),
-        (Some(_), Some(_)) => wrong("the source has both `path` and a url", "keep one of the two"),
+        if stopped.load(Ordering::Relaxed) || longest.is_some_and(|longest| since.elapsed() >= longest) {
+            return false;
+        }
+        let pause_ms = u64::try_from(n_calls).unwrap_or(0).clamp(1, LOCK_PAUSE_MS);
+        std::thread::sleep(Duration::from_millis(pause_ms));
+        true
+    }))?;
+    // What a file's views and triggers may call is the file's word, not the user's.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+    if limits.max_value_bytes > 0 {
+        // Twice: a whole row may be assembled in one piece, and a value just over the limit gets an error with its name.
+        let most = limits.max_value_bytes.saturating_mul(2).max(LEAST_LENGTH_LIMIT);
+        db.set_limit(Limit::SQLITE_LIMIT_LENGTH, i32::try_from(most).unwrap_or(i32::MAX))?;
     }
+    Ok(())
+}
+
+/// Begins a read transaction where a snapshot is asked for, and makes its first read, which is what fixes the state
+/// it sees. Returns what identifies that state.
+///
+/// # Errors
+/// As [`open`].
+pub fn pin(db: &Connection, snapshot: &Snapshot) -> Result<Option<String>> {
+    if *snapshot == Snapshot::None {
+        return Ok(None);
+    }
+    let failed = sqlite("begin a read transaction");
+    db.execute_batch("BEGIN DEFERRED").map_err(&failed)?;
+    db.query_row("SELECT count(*) FROM main.sqlite_schema", [], |_| Ok(())).map_err(&failed)?;
+    let number = |name: &str| db.pragma_query_value(Some("main"), name, |row| row.get::<_, i64>(0)).map_err(&failed);
+    let (schema, data, pages) = (number("schema_version")?, number("data_version")?, number("page_count")?);
+    Ok(Some(format!("schema_version={schema} data_version={data} page_count={pages}")))
 }

@@ -2,41 +2,78 @@
 //! It must not know what was being read.
 
 use rivet_plugin_api::{ErrorKind, PluginError, Retry};
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
-/// An error of SQLite. `doing` completes "failed to".
+/// An error of SQLite while doing something that is not the user's SQL. `doing` completes "failed to".
 pub fn sqlite(doing: &str) -> impl Fn(rusqlite::Error) -> PluginError + use<'_> {
-    move |e| {
-        let (code, message) = match &e {
-            rusqlite::Error::SqliteFailure(failure, message) => (Some(*failure), message.clone()),
-            rusqlite::Error::SqlInputError { error, msg, .. } => (Some(*error), Some(msg.clone())),
-            _ => (None, None),
-        };
-        let text = format!("failed to {doing}");
-        let cause = message.unwrap_or_else(|| e.to_string());
-        let error = |kind, name| PluginError::new(kind, name, &text).cause(&cause);
-        let Some(failure) = code else { return error(ErrorKind::Internal, "sqlite.driver") };
-        match failure.code {
-            ErrorCode::OperationInterrupted => PluginError::cancelled(),
-            ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => error(ErrorKind::Conflict, "sqlite.locked")
-                .retry(Retry::SameSession)
-                .retry_after_ms(1_000)
-                .hint("another process holds the database: wait, or raise lock_timeout_s"),
-            ErrorCode::NotADatabase => error(ErrorKind::Config, "sqlite.not_a_database")
-                .hint("the file is no SQLite database, or it is encrypted"),
-            ErrorCode::CannotOpen => error(ErrorKind::NotFound, "sqlite.cannot_open").hint("check the path"),
-            ErrorCode::PermissionDenied | ErrorCode::ReadOnly | ErrorCode::AuthorizationForStatementDenied => {
-                error(ErrorKind::Auth, "sqlite.permission")
-            }
-            ErrorCode::DatabaseCorrupt => {
-                error(ErrorKind::Data, "sqlite.corrupt").hint("run `PRAGMA integrity_check` on the database")
-            }
-            ErrorCode::TooBig => error(ErrorKind::Data, "sqlite.too_big"),
-            ErrorCode::DiskFull | ErrorCode::OutOfMemory => error(ErrorKind::Capacity, "sqlite.capacity"),
-            ErrorCode::SystemIoFailure => error(ErrorKind::Io, "sqlite.io"),
-            ErrorCode::Unknown => error(ErrorKind::Config, "sqlite.sql").hint("check the query's text"),
-            _ => error(ErrorKind::Internal, "sqlite.failed"),
+    move |e| from_code(doing, &e, ErrorKind::Internal, "sqlite.failed")
+}
+
+/// As [`sqlite`], for SQL that the user wrote: a query, or the definition of a view.
+pub fn sql(doing: &str) -> impl Fn(rusqlite::Error) -> PluginError + use<'_> {
+    move |e| match e {
+        rusqlite::Error::MultipleStatement => {
+            PluginError::new(ErrorKind::Config, "sqlite.query", "the query has more than one statement")
+                .hint("keep one SELECT")
         }
-        .vendor_code(i64::from(failure.extended_code))
+        rusqlite::Error::NulError(_) => {
+            PluginError::new(ErrorKind::Config, "sqlite.query", "the query holds a NUL character")
+        }
+        e => from_code(doing, &e, ErrorKind::Config, "sqlite.query"),
+    }
+}
+
+/// `general` and `general_code` are for SQLITE_ERROR, which says no more than that the SQL is wrong.
+fn from_code(doing: &str, e: &rusqlite::Error, general: ErrorKind, general_code: &'static str) -> PluginError {
+    let (failure, message) = match e {
+        rusqlite::Error::SqliteFailure(failure, message) => (Some(*failure), message.clone()),
+        rusqlite::Error::SqlInputError { error, msg, .. } => (Some(*error), Some(msg.clone())),
+        _ => (None, None),
+    };
+    let cause = message.unwrap_or_else(|| e.to_string());
+    let error = |kind: ErrorKind, code: &str| PluginError::new(kind, code, format!("failed to {doing}")).cause(&cause);
+    let Some(failure) = failure else { return error(ErrorKind::Internal, "sqlite.driver") };
+    let error = match failure.code {
+        ErrorCode::OperationInterrupted => return PluginError::cancelled(),
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => error(ErrorKind::Conflict, "sqlite.locked")
+            .retry(Retry::SameSession)
+            .retry_after_ms(1_000)
+            .hint("a writer holds the database: try later, or raise `lock_timeout_s`"),
+        ErrorCode::NotADatabase => {
+            error(ErrorKind::Config, "sqlite.not_a_database").hint("the file is no sqlite database, or it is encrypted")
+        }
+        ErrorCode::CannotOpen | ErrorCode::PermissionDenied | ErrorCode::ReadOnly => unreadable(&error, failure),
+        ErrorCode::DatabaseCorrupt => error(ErrorKind::Data, "sqlite.corrupt")
+            .hint("run `PRAGMA integrity_check` on the database, and restore it from a copy"),
+        ErrorCode::TooBig => error(ErrorKind::Data, "sqlite.value_too_large")
+            .hint("raise `tuning: {max_value_mb: …}`, or leave the column out with `query:`"),
+        ErrorCode::DiskFull => {
+            error(ErrorKind::Capacity, "sqlite.full").hint("sorting needs room in the folder for temporary files")
+        }
+        ErrorCode::OutOfMemory => error(ErrorKind::Capacity, "sqlite.memory"),
+        ErrorCode::SystemIoFailure => error(ErrorKind::Io, "sqlite.io").hint("check the disk that holds the database"),
+        ErrorCode::SchemaChanged => error(ErrorKind::Schema, "sqlite.schema_changed"),
+        ErrorCode::Unknown if general == ErrorKind::Config => error(general, general_code)
+            .hint("check the text of the query, or of the view, with the sqlite3 tool on this file"),
+        _ => error(general, general_code),
+    };
+    error.vendor_code(i64::from(failure.extended_code))
+}
+
+/// A file that is there and cannot be read as it is.
+fn unreadable(error: &dyn Fn(ErrorKind, &str) -> PluginError, failure: ffi::Error) -> PluginError {
+    match failure.extended_code {
+        ffi::SQLITE_READONLY_ROLLBACK => error(ErrorKind::Conflict, "sqlite.needs_recovery")
+            .hint("a writer died in a transaction: open the database once with a program that may write, it undoes it"),
+        ffi::SQLITE_READONLY_RECOVERY | ffi::SQLITE_READONLY_CANTINIT | ffi::SQLITE_READONLY_CANTLOCK => {
+            error(ErrorKind::Auth, "sqlite.permission").hint(
+                "a database in WAL mode needs a folder that can be written; \
+                 when nobody writes to it, use `url: file:FILE?immutable=1`",
+            )
+        }
+        _ => error(ErrorKind::Auth, "sqlite.permission").hint(
+            "let the user that runs rivet read the file, and write its folder when the database is in WAL mode; \
+             when nobody writes to it, `url: file:FILE?immutable=1` needs no folder",
+        ),
     }
 }

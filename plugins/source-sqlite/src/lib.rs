@@ -2,16 +2,17 @@
 //! It must not know exports, runs, formats or destinations.
 #![forbid(unsafe_code)]
 
-mod column;
+mod actor;
 mod connect;
+mod decode;
 mod error;
+mod location;
 mod options;
 mod scan;
 mod schema;
 mod session;
 mod split;
 mod types;
-mod value;
 
 use rivet_plugin_api::{Cx, OpenGroup, Result, SessionGroup, Source, SourceCapabilities};
 
@@ -20,7 +21,8 @@ pub use options::SqliteOptions;
 /// The `sqlite` source.
 ///
 /// A group has one session, however many are asked for: SQLite has no way for a second connection to join the
-/// snapshot of a first one.
+/// snapshot of a first one. The file is opened for reading and never made. While a session holds a snapshot of a
+/// database that is not in WAL mode, writers wait: that is how SQLite isolates.
 pub struct Sqlite;
 
 impl Source for Sqlite {

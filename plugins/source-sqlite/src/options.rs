@@ -8,6 +8,6 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SqliteOptions {
-    /// Database file, relative to the config. Instead of it, `url: sqlite:FILE` may name the file.
+    /// Database file. Instead of it, `url: sqlite:FILE` or `url: file:FILE` may name the file.
     pub path: Option<String>,
 }

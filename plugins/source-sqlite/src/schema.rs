@@ -1,90 +1,166 @@
-//! What the database says about a relation.
+//! What the database declares about a relation.
 //! It must not know values.
 
-use rivet_plugin_api::{Column, ErrorKind, PluginError, Relation, Result, TableSchema};
-use rusqlite::{Connection, OptionalExtension, params};
+use rivet_plugin_api::{Column, ErrorKind, PluginError, Relation, Result};
+use rusqlite::{Connection, OptionalExtension, Row};
 
-use crate::error::sqlite;
+use crate::error::{sql, sqlite};
 use crate::types;
+
+/// Name of the temporary view that a query is described by; it lives as long as the description takes.
+const DESCRIBED: &str = "rivet described query";
+
+/// A relation as the database declares it.
+#[derive(Debug, Clone)]
+pub struct Described {
+    /// In the relation's order.
+    pub columns: Vec<Column>,
+    /// Where the rows come from.
+    pub form: Form,
+}
+
+/// Where rows come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Form {
+    /// A table whose rows have a rowid, with the name under which it can be asked for.
+    Rowid {
+        /// Name of the table as the catalogue has it.
+        table: String,
+        /// `rowid`, or one of its other names that no column hides.
+        rowid: &'static str,
+    },
+    /// A view, a virtual table, or a table without a rowid that could be asked for.
+    Other {
+        /// Its name as the catalogue has it.
+        table: String,
+    },
+    /// A query.
+    Query {
+        /// Its text.
+        sql: String,
+    },
+}
 
 /// A name in double quotes.
 pub fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A relation for a FROM clause.
-pub fn from_item(relation: &Relation) -> String {
-    match relation {
-        Relation::Table { schema: Some(schema), name } => format!("{}.{}", identifier(schema), identifier(name)),
-        Relation::Table { schema: None, name } => identifier(name),
-        Relation::Query { sql } => format!("({sql}\n)"),
-    }
-}
-
-/// A table of the database.
-pub struct Table {
-    /// Whether it has no rowid.
-    pub without_rowid: bool,
-    /// Whether it is a table of its own, not a view.
-    pub is_table: bool,
-}
-
-/// Looks a table up.
-///
-/// # Errors
-/// `NotFound`.
-pub fn table(db: &Connection, relation: &Relation) -> Result<Option<Table>> {
-    let Relation::Table { schema, name } = relation else { return Ok(None) };
-    let sql = "SELECT type, wr FROM pragma_table_list WHERE lower(name) = lower(?1) AND schema = coalesce(?2, 'main')";
-    let read = |row: &rusqlite::Row<'_>| {
-        Ok(Table { is_table: row.get::<_, String>(0)? == "table", without_rowid: row.get(1)? })
-    };
-    let found = db.query_row(sql, params![name, schema], read).optional().map_err(sqlite("look up a table"))?;
-    found.map(Some).ok_or_else(|| {
-        let text = format!("table {} does not exist", relation.label());
-        PluginError::new(ErrorKind::NotFound, "sqlite.no_table", text).hint("check the spelling of `table`")
-    })
-}
-
 /// Describes a relation from its declaration alone.
 ///
 /// # Errors
-/// `NotFound`, or `Config` for a query that does not compile.
-pub fn describe(db: &Connection, relation: &Relation) -> Result<TableSchema> {
-    let columns = match (relation, table(db, relation)?) {
-        (Relation::Table { schema, name }, Some(table)) => table_columns(db, schema.as_deref(), name, &table)?,
-        _ => query_columns(db, relation)?,
+/// `NotFound`; `Config` for a query that does not compile or is no plain SELECT; `Unsupported` for columns of one name.
+pub fn describe(db: &Connection, relation: &Relation) -> Result<Described> {
+    let described = match relation {
+        Relation::Table { schema, name } => describe_table(db, schema.as_deref(), name)?,
+        Relation::Query { sql } => {
+            Described { columns: query_columns(db, sql)?, form: Form::Query { sql: sql.clone() } }
+        }
     };
-    if let Some((i, twice)) = columns.iter().enumerate().find(|(i, c)| columns[..*i].iter().any(|d| d.name == c.name)) {
-        let text = format!("two columns are called '{}'", twice.name);
-        return Err(PluginError::new(ErrorKind::Unsupported, "sqlite.duplicate_column", text)
-            .detail("column", i + 1)
-            .hint("give each column of the query a name of its own with AS"));
+    let columns = &described.columns;
+    let twice = columns.iter().enumerate().find(|(i, c)| columns[..*i].iter().any(|before| before.name == c.name));
+    match twice {
+        None => Ok(described),
+        Some((_, column)) => {
+            let text = format!("two columns are called \"{}\"", column.name);
+            Err(PluginError::new(ErrorKind::Unsupported, "sqlite.duplicate_column", text)
+                .detail("column", &column.name)
+                .hint("give each column of the query a name of its own with AS"))
+        }
     }
-    Ok(TableSchema { columns })
 }
 
-fn table_columns(db: &Connection, schema: Option<&str>, name: &str, table: &Table) -> Result<Vec<Column>> {
-    let failed = sqlite("describe a table");
-    // hidden: 0 plain, 2 and 3 generated; 1 is a virtual table's hidden argument.
-    let sql = "SELECT name, type, \"notnull\", pk, (SELECT count(*) FROM pragma_table_xinfo(?1, coalesce(?2, 'main')) WHERE pk > 0) \
-               FROM pragma_table_xinfo(?1, coalesce(?2, 'main')) WHERE hidden IN (0, 2, 3) ORDER BY cid";
-    let mut statement = db.prepare(sql).map_err(&failed)?;
-    let read = |row: &rusqlite::Row<'_>| {
-        let (column, declared): (String, String) = (row.get(0)?, row.get(1)?);
-        let (not_null, pk, n_pk): (bool, i64, i64) = (row.get(2)?, row.get(3)?, row.get(4)?);
-        // Only the rowid's alias is never NULL by itself: other primary keys of rowid tables may be.
-        let rowid_alias = pk == 1 && n_pk == 1 && !table.without_rowid && declared.eq_ignore_ascii_case("INTEGER");
-        let nullable = !(table.is_table && (not_null || rowid_alias));
-        Ok(types::column(&column, &declared, nullable))
+fn describe_table(db: &Connection, schema: Option<&str>, name: &str) -> Result<Described> {
+    let missing = || {
+        let label = Relation::Table { schema: schema.map(str::to_owned), name: name.to_owned() }.label();
+        PluginError::new(ErrorKind::NotFound, "sqlite.no_table", format!("table {label} does not exist"))
     };
-    let columns = statement.query_map(params![name, schema], read).map_err(&failed)?;
-    columns.collect::<rusqlite::Result<_>>().map_err(&failed)
+    // A session sees one file; what it is called in there is `main`.
+    if schema.is_some_and(|schema| !schema.eq_ignore_ascii_case("main")) {
+        return Err(missing().hint("leave out the schema: a sqlite file has none"));
+    }
+    let failed = sqlite("look up a table");
+    let list = "SELECT name, type, wr FROM pragma_table_list(?1) WHERE \"schema\" = 'main'";
+    let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?));
+    let found = db.query_row(list, [name], read).optional().map_err(&failed)?;
+    let Some((table, kind, without_rowid)) = found else {
+        return Err(missing().hint("check the spelling of `table`, and that `path` names the right file"));
+    };
+    let base_table = matches!(kind.as_str(), "table" | "shadow");
+    let columns = table_columns(db, &table, base_table && !without_rowid, base_table)?;
+    let hidden = |name: &str| columns.iter().any(|c| c.name.eq_ignore_ascii_case(name));
+    let rowid = ["rowid", "_rowid_", "oid"].into_iter().find(|name| !hidden(name));
+    let form = match rowid {
+        Some(rowid) if base_table && !without_rowid => Form::Rowid { table, rowid },
+        _ => Form::Other { table },
+    };
+    Ok(Described { columns, form })
 }
 
-fn query_columns(db: &Connection, relation: &Relation) -> Result<Vec<Column>> {
-    let statement =
-        db.prepare(&format!("SELECT * FROM {}", from_item(relation))).map_err(sqlite("compile the query"))?;
-    let columns = statement.columns();
-    Ok(columns.map(|c| types::column(c.name(), c.decl_type().unwrap_or_default(), true)).collect())
+/// Columns of a table or view; `has_rowid` and `base_table` say what a NOT NULL can be told from.
+fn table_columns(db: &Connection, table: &str, has_rowid: bool, base_table: bool) -> Result<Vec<Column>> {
+    let failed = sql("describe the table");
+    let sql = "SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1, 'main') ORDER BY cid";
+    let mut statement = db.prepare(sql).map_err(&failed)?;
+    let read = |row: &Row<'_>| {
+        let (name, declared): (String, String) = (row.get(0)?, row.get(1)?);
+        Ok((name, declared, row.get::<_, bool>(2)?, row.get::<_, i64>(3)?, row.get::<_, i64>(4)?))
+    };
+    let rows = statement.query_map([table], read).map_err(&failed)?;
+    let rows: Vec<_> = rows.collect::<rusqlite::Result<_>>().map_err(&failed)?;
+    let alias = if has_rowid { rowid_alias(db, table, &rows)? } else { None };
+    let columns = rows.into_iter().filter_map(|(name, declared, not_null, pk, hidden)| {
+        // 1 is an argument of a virtual table; 2 and 3 are generated columns.
+        let not_null = not_null || (pk > 0 && Some(&name) == alias.as_ref());
+        (hidden != 1).then(|| types::column(&name, &declared, !(base_table && not_null)))
+    });
+    Ok(columns.collect())
+}
+
+type XinfoRow = (String, String, bool, i64, i64);
+
+/// The column that is another name of the rowid, and so never NULL. All other primary keys of rowid tables may hold
+/// NULL, also the `INTEGER PRIMARY KEY DESC`: it has an index of its own, an alias has not.
+fn rowid_alias(db: &Connection, table: &str, rows: &[XinfoRow]) -> Result<Option<String>> {
+    let mut keys = rows.iter().filter(|row| row.3 > 0);
+    let (Some(key), None) = (keys.next(), keys.next()) else { return Ok(None) };
+    if !key.1.eq_ignore_ascii_case("INTEGER") {
+        return Ok(None);
+    }
+    let sql = "SELECT count(*) FROM pragma_index_list(?1, 'main') WHERE origin = 'pk'";
+    let n_indexes: i64 = db.query_row(sql, [table], |row| row.get(0)).map_err(sqlite("describe the table"))?;
+    Ok((n_indexes == 0).then(|| key.0.clone()))
+}
+
+/// Columns of a query. A statement tells the declared type of plain columns only; a view of the same text tells the
+/// type of CAST, too, which is how a query says what it means. Nothing says that they cannot be NULL.
+fn query_columns(db: &Connection, query: &str) -> Result<Vec<Column>> {
+    let failed = sql("compile the query");
+    let statement = db.prepare(query).map_err(&failed)?;
+    let refused = |text: &str, hint: &str| Err(PluginError::new(ErrorKind::Config, "sqlite.query", text).hint(hint));
+    if statement.parameter_count() > 0 {
+        return refused("the query has a parameter without a value", "write the value into the query, or use `${key}`");
+    }
+    if !statement.readonly() || statement.column_count() == 0 {
+        return refused("the query does not read rows", "write a SELECT");
+    }
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
+    drop(statement);
+    let view = identifier(DESCRIBED);
+    db.execute_batch(&format!("CREATE TEMP VIEW {view} AS {query}\n")).map_err(&failed)?;
+    let types = declared_types(db);
+    db.execute_batch(&format!("DROP VIEW temp.{view}")).map_err(sqlite("describe the query"))?;
+    let types = types?;
+    if types.len() != names.len() {
+        return Err(PluginError::new(ErrorKind::Internal, "sqlite.query", "the query is described in two ways"));
+    }
+    Ok(names.iter().zip(types).map(|(name, declared)| types::column(name, &declared, true)).collect())
+}
+
+fn declared_types(db: &Connection) -> Result<Vec<String>> {
+    let failed = sql("describe the query");
+    let sql = "SELECT type FROM pragma_table_xinfo(?1, 'temp') ORDER BY cid";
+    let mut statement = db.prepare(sql).map_err(&failed)?;
+    let types = statement.query_map([DESCRIBED], |row| row.get(0)).map_err(&failed)?;
+    types.collect::<rusqlite::Result<_>>().map_err(&failed)
 }

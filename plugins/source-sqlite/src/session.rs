@@ -2,18 +2,15 @@
 //! It must not know what is read in it.
 
 use rivet_plugin_api::{
-    BatchStream, Cx, Estimate, Health, OpenGroup, Relation, Result, Scan, Session, SessionGroup, Snapshot,
-    SnapshotInfo, Split, SplitRequest, TableSchema,
+    BatchStream, Cx, ErrorKind, Estimate, Health, OpenGroup, PluginError, Relation, Result, Scan, Session,
+    SessionGroup, Snapshot, SnapshotInfo, Split, SplitRequest, TableSchema,
 };
-use rusqlite::Connection;
 
-use crate::connect::{Actor, file_of};
+use crate::actor::Actor;
 use crate::error::sqlite;
+use crate::location::Location;
 use crate::options::SqliteOptions;
-use crate::{scan, schema, split};
-
-/// Waiting for a writer, ms, where the config sets no lock timeout.
-const DEFAULT_LOCK_TIMEOUT_MS: u64 = 10_000;
+use crate::{connect, scan, schema, split};
 
 struct SqliteSession {
     actor: Actor,
@@ -25,34 +22,25 @@ struct SqliteSession {
 /// # Errors
 /// As [`Source::open_group`](rivet_plugin_api::Source::open_group).
 pub fn open_group(request: &OpenGroup<SqliteOptions>, cx: &Cx) -> Result<SessionGroup> {
-    let path = file_of(&request.options, &request.connection)?;
-    let lock_timeout_ms = match request.limits.lock_timeout_ms {
-        0 => DEFAULT_LOCK_TIMEOUT_MS,
-        ms => ms,
-    };
-    let actor = Actor::open(&path, lock_timeout_ms)?;
-    let pinned = request.snapshot != Snapshot::None;
-    let identity = actor.call(cx, move |db| if pinned { pin(db).map(Some) } else { Ok(None) })?;
-    let server = path.canonicalize().unwrap_or(path).display().to_string();
+    if let Snapshot::Join(_) = request.snapshot {
+        let text = "a sqlite session cannot join the snapshot of another";
+        return Err(PluginError::new(ErrorKind::Conflict, "snapshot.lost", text));
+    }
+    let location = Location::of(&request.options, &request.connection)?;
+    let server = location.path.display().to_string();
+    let limits = request.limits.clone();
+    let actor = Actor::start(cx, move |stopped| connect::open(&location, &limits, stopped))?;
+    let snapshot = request.snapshot.clone();
+    let identity = actor.call(cx, move |db| connect::pin(db, &snapshot))?;
     let session = SqliteSession { actor, max_value_bytes: request.limits.max_value_bytes };
     let snapshot = SnapshotInfo { identity, join_token: None, server };
     Ok(SessionGroup { sessions: vec![Box::new(session)], snapshot })
 }
 
-/// Begins a read transaction and makes its first read, which is what fixes the state it sees.
-fn pin(db: &Connection) -> Result<String> {
-    let failed = sqlite("begin a read transaction");
-    db.execute_batch("BEGIN DEFERRED").map_err(&failed)?;
-    let version: i64 =
-        db.query_row("SELECT schema_version FROM pragma_schema_version", [], |r| r.get(0)).map_err(&failed)?;
-    let _: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0)).map_err(&failed)?;
-    Ok(format!("read transaction, schema version {version}"))
-}
-
 impl Session for SqliteSession {
     fn describe(&mut self, relation: &Relation, cx: &Cx) -> Result<TableSchema> {
         let relation = relation.clone();
-        self.actor.call(cx, move |db| schema::describe(db, &relation))
+        self.actor.call(cx, move |db| Ok(TableSchema { columns: schema::describe(db, &relation)?.columns }))
     }
     fn estimate(&mut self, relation: &Relation, cx: &Cx) -> Result<Estimate> {
         let relation = relation.clone();
@@ -62,8 +50,8 @@ impl Session for SqliteSession {
         let request = request.clone();
         self.actor.call(cx, move |db| split::split(db, &request))
     }
-    fn scan<'s>(&'s mut self, scan: &Scan, _cx: &Cx) -> Result<Box<dyn BatchStream + 's>> {
-        scan::start(&self.actor, scan, self.max_value_bytes)
+    fn scan<'s>(&'s mut self, scan: &Scan, cx: &Cx) -> Result<Box<dyn BatchStream + 's>> {
+        scan::start(&self.actor, scan, self.max_value_bytes, cx)
     }
     fn health(&mut self, _cx: &Cx) -> Result<Health> {
         Ok(Health { server_version: format!("SQLite {}", rusqlite::version()), ..Default::default() })

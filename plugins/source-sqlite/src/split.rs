@@ -2,101 +2,149 @@
 //! It must not know how a range is read.
 
 use rivet_plugin_api::{ErrorKind, Estimate, PluginError, Relation, Result, Split, SplitRequest};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 
 use crate::error::sqlite;
-use crate::schema::{self, from_item};
+use crate::schema::{self, Form, identifier};
 
-/// A split: rowids from `first` up to and without `end`; without a bound where it is absent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rowids {
-    /// A name of the rowid that no column of the table hides.
-    pub rowid: String,
-    pub first: Option<i64>,
-    pub end: Option<i64>,
+/// Databases up to this size are walked for the bytes of a table: that reads every page of it.
+const WALKED_BYTES: i64 = 16 << 20;
+
+/// A split: rowids from `first` up to and without `end`; no bound where it is absent. Rowids are keys: the bounds
+/// mean the same in another snapshot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Range {
+    first: Option<i64>,
+    end: Option<i64>,
 }
 
-impl Rowids {
+impl Range {
     /// The range that a split of ours describes.
+    ///
+    /// # Errors
+    /// `Internal` for a split of somebody else.
     pub fn of(split: &Split) -> Result<Self> {
         serde_json::from_value(split.spec.clone())
             .map_err(|_| PluginError::new(ErrorKind::Internal, "sqlite.split", "the split was not made by this plugin"))
     }
 
-    /// A condition that holds for exactly these rows.
-    pub fn condition(&self) -> String {
-        let lower = self.first.map(|first| format!("{} >= {first}", self.rowid));
-        let upper = self.end.map(|end| format!("{} < {end}", self.rowid));
+    /// A WHERE clause that holds for exactly these rows of `t`; empty for all.
+    pub fn condition(self, rowid: &str) -> String {
+        let lower = self.first.map(|first| format!("t.{rowid} >= {first}"));
+        let upper = self.end.map(|end| format!("t.{rowid} < {end}"));
         let both: Vec<String> = lower.into_iter().chain(upper).collect();
-        if both.is_empty() { "1".to_owned() } else { both.join(" AND ") }
+        if both.is_empty() { String::new() } else { format!(" WHERE {}", both.join(" AND ")) }
     }
 
-    fn into_split(self) -> Split {
-        let text = |bound: Option<i64>, open: &str| bound.map_or_else(|| open.to_owned(), |b| b.to_string());
-        let label = format!("rowids {}..{}", text(self.first, "start"), text(self.end, "end"));
-        Split { label, spec: serde_json::to_value(self).unwrap_or_default(), estimated_rows: None, stable: true }
+    fn into_split(self, estimated_rows: Option<u64>) -> Result<Split> {
+        let spec = serde_json::to_value(self)
+            .map_err(|e| PluginError::new(ErrorKind::Internal, "sqlite.split", "failed to write a split").cause(e))?;
+        let label = match (self.first, self.end) {
+            (None, None) => "all rows".to_owned(),
+            (Some(first), None) => format!("rowids {first}.."),
+            (None, Some(end)) => format!("rowids ..{end}"),
+            (Some(first), Some(end)) => format!("rowids {first}..{end}"),
+        };
+        Ok(Split { spec, label, estimated_rows, stable: true })
+    }
+
+    /// Cuts this range into up to `n` that touch, evenly over the rowids from `min` to `max`; its own bounds stay.
+    fn cut(self, min: i64, max: i64, n: usize) -> Vec<Self> {
+        let (min, end) = (i128::from(min), i128::from(max) + 1);
+        let n = i128::try_from(n).unwrap_or(1).clamp(1, (end - min).max(1));
+        let border = |i: i128| i64::try_from(min + (end - min) * i / n).ok();
+        let one = |i: i128| Self {
+            first: if i == 0 { self.first } else { border(i) },
+            end: if i + 1 == n { self.end } else { border(i + 1) },
+        };
+        (0..n).map(one).collect()
     }
 }
 
-/// The name under which a table's rowid can be asked for, if it has one.
-fn rowid_of(db: &Connection, relation: &Relation) -> Result<Option<&'static str>> {
-    match schema::table(db, relation)? {
-        Some(table) if table.is_table && !table.without_rowid => {}
-        _ => return Ok(None),
-    }
-    let columns = schema::describe(db, relation)?.columns;
-    let hidden = |name: &str| columns.iter().any(|c| c.name.eq_ignore_ascii_case(name));
-    Ok(["rowid", "_rowid_", "oid"].into_iter().find(|name| !hidden(name)))
-}
-
-fn bounds(db: &Connection, relation: &Relation, rowid: &str) -> Result<Option<(i64, i64)>> {
-    // Two statements: SQLite answers min and max from the tree's ends only when each is asked for alone.
-    let end = |function: &str| {
-        let sql = format!("SELECT {function}({rowid}) FROM {}", from_item(relation));
-        db.query_row(&sql, [], |row| row.get::<_, Option<i64>>(0)).map_err(sqlite("look for the table's bounds"))
+/// Smallest and greatest rowid of a range: two walks down the tree.
+fn bounds(db: &Connection, table: &str, rowid: &str, range: Range) -> Result<Option<(i64, i64)>> {
+    let end = |order: &str| {
+        let (table, condition) = (identifier(table), range.condition(rowid));
+        let sql = format!("SELECT t.{rowid} FROM main.{table} AS t{condition} ORDER BY t.{rowid} {order} LIMIT 1");
+        db.query_row(&sql, [], |row| row.get(0)).optional().map_err(sqlite("look for the bounds of a table"))
     };
-    Ok(end("min")?.zip(end("max")?))
+    Ok(end("ASC")?.zip(end("DESC")?))
 }
 
-/// Rows by the span of rowids (an upper bound), bytes by the file.
+/// Rows by ANALYZE, else by the span of rowids, which is an upper bound; bytes by the table's pages in a small
+/// database, else by the file, which is an upper bound too.
+///
+/// # Errors
+/// As [`describe`](schema::describe).
 pub fn estimate(db: &Connection, relation: &Relation) -> Result<Estimate> {
-    let pages = db.query_row("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size", [], |row| {
-        row.get::<_, i64>(0)
-    });
-    let bytes = pages.ok().and_then(|b| u64::try_from(b).ok());
-    let Some(rowid) = rowid_of(db, relation)? else { return Ok(Estimate { rows: None, bytes, splittable: false }) };
-    let rows = match bounds(db, relation, rowid)? {
-        Some((first, last)) => last.abs_diff(first).saturating_add(1),
-        None => 0,
+    let (table, rowid) = match schema::describe(db, relation)?.form {
+        Form::Query { .. } => return Ok(Estimate { rows: None, bytes: None, splittable: false }),
+        Form::Rowid { table, rowid } => (table, Some(rowid)),
+        Form::Other { table } => (table, None),
     };
-    Ok(Estimate { rows: Some(rows), bytes, splittable: true })
+    let analyzed = analyzed_rows(db, &table)?;
+    let span = match (analyzed, rowid) {
+        (None, Some(rowid)) => Some(bounds(db, &table, rowid, Range::default())?.map_or(0, |b| n_rowids(b.0, b.1))),
+        _ => None,
+    };
+    Ok(Estimate { rows: analyzed.or(span), bytes: table_bytes(db, &table)?, splittable: rowid.is_some() })
 }
 
-/// Cuts a table, or one of its ranges, into ranges of rowids.
+fn n_rowids(min: i64, max: i64) -> u64 {
+    max.abs_diff(min).saturating_add(1)
+}
+
+/// The first number of `sqlite_stat1.stat`. A partial index counts less than the table.
+fn analyzed_rows(db: &Connection, table: &str) -> Result<Option<u64>> {
+    let failed = sqlite("read the statistics of a table");
+    let exists = "SELECT count(*) FROM main.sqlite_schema WHERE name = 'sqlite_stat1'";
+    if db.query_row(exists, [], |row| row.get::<_, i64>(0)).map_err(&failed)? == 0 {
+        return Ok(None);
+    }
+    let sql = "SELECT max(CAST(stat AS INTEGER)) FROM main.sqlite_stat1 WHERE tbl = ?1 COLLATE NOCASE";
+    let rows: Option<i64> = db.query_row(sql, [table], |row| row.get(0)).map_err(&failed)?;
+    Ok(rows.and_then(|rows| u64::try_from(rows).ok()))
+}
+
+fn table_bytes(db: &Connection, table: &str) -> Result<Option<u64>> {
+    let failed = sqlite("read the size of the database");
+    let number = |name: &str| db.pragma_query_value(Some("main"), name, |row| row.get::<_, i64>(0)).map_err(&failed);
+    let all = number("page_count")?.saturating_mul(number("page_size")?);
+    if all > WALKED_BYTES {
+        return Ok(u64::try_from(all).ok());
+    }
+    let sql = "SELECT sum(pgsize) FROM dbstat('main') WHERE name = ?1 COLLATE NOCASE";
+    let walked: Option<i64> = db.query_row(sql, [table], |row| row.get(0)).map_err(&failed)?;
+    Ok(walked.and_then(|bytes| u64::try_from(bytes).ok()))
+}
+
+/// Cuts a table, or one of its ranges, into ranges of rowids; what has none is one split.
+///
+/// # Errors
+/// As [`describe`](schema::describe).
 pub fn split(db: &Connection, request: &SplitRequest) -> Result<Vec<Split>> {
-    let Some(rowid) = rowid_of(db, &request.relation)? else { return Ok(Vec::new()) };
-    let whole = match &request.within {
-        Some(split) => Rowids::of(split)?,
-        None => Rowids { rowid: rowid.to_owned(), first: None, end: None },
+    let whole = request.within.as_ref().map(Range::of).transpose()?.unwrap_or_default();
+    let described = schema::describe(db, &request.relation)?;
+    let Form::Rowid { table, rowid } = described.form else { return Ok(vec![whole.into_split(None)?]) };
+    let Some((min, max)) = bounds(db, &table, rowid, whole)? else { return Ok(vec![whole.into_split(Some(0))?]) };
+    let ranges = whole.cut(min, max, request.n_splits);
+    // The span of a range is what it can hold; ANALYZE knows how much of the whole span is there.
+    let analyzed = analyzed_rows(db, &table)?.zip(bounds(db, &table, rowid, Range::default())?);
+    let share = |n: u64| match analyzed {
+        Some((rows, (first, last))) => {
+            let share = u128::from(rows) * u128::from(n) / u128::from(n_rowids(first, last));
+            u64::try_from(share).unwrap_or(u64::MAX)
+        }
+        None => n,
     };
-    let Some((min, max)) = bounds(db, &request.relation, rowid)? else { return Ok(vec![whole.into_split()]) };
-    Ok(cut(&whole, min, max, request.n_splits).into_iter().map(Rowids::into_split).collect())
-}
-
-/// Cuts `whole` into up to `n` ranges that touch; the outer bounds stay as they are.
-fn cut(whole: &Rowids, min: i64, max: i64, n: usize) -> Vec<Rowids> {
-    let first = i128::from(whole.first.unwrap_or(min));
-    let end = whole.end.map_or(i128::from(max) + 1, i128::from).max(first);
-    let n = (n as i128).clamp(1, (end - first).max(1));
-    let border = |i: i128| i64::try_from(first + (end - first) * i / n).ok();
-    (0..n)
-        .map(|i| Rowids {
-            rowid: whole.rowid.clone(),
-            first: if i == 0 { whole.first } else { border(i) },
-            end: if i + 1 == n { whole.end } else { border(i + 1) },
-        })
-        .collect()
+    let split = |range: Range| {
+        let first = range.first.unwrap_or(min).max(min);
+        let last = range.end.map_or(max, |end| end.saturating_sub(1)).min(max);
+        range.into_split(Some(share(n_rowids(first, last))))
+    };
+    ranges.into_iter().map(split).collect()
 }
 
 #[cfg(test)]
@@ -104,12 +152,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_touch_and_the_outer_ones_are_open() {
-        let whole = Rowids { rowid: "rowid".to_owned(), first: None, end: None };
-        for (min, max, n) in [(1, 100, 4), (-5, 5, 3), (i64::MIN, i64::MAX, 7), (3, 3, 4), (1, 2, 9)] {
-            let ranges = cut(&whole, min, max, n);
-            assert!(ranges.len() <= n && ranges[0].first.is_none() && ranges[ranges.len() - 1].end.is_none());
-            assert!(ranges.windows(2).all(|w| w[0].end.is_some() && w[0].end == w[1].first), "{ranges:?}");
+    fn ranges_touch_and_keep_the_outer_bounds() {
+        for whole in [Range::default(), Range { first: Some(-9), end: None }, Range { first: None, end: Some(200) }] {
+            for (min, max, n) in [(1, 100, 4), (-5, 5, 3), (i64::MIN, i64::MAX, 7), (3, 3, 4), (1, 2, 9), (1, 9, 0)] {
+                let ranges = whole.cut(min, max, n);
+                assert!(!ranges.is_empty() && ranges.len() <= n.max(1), "{ranges:?}");
+                assert_eq!((ranges[0].first, ranges[ranges.len() - 1].end), (whole.first, whole.end));
+                for pair in ranges.windows(2) {
+                    let border = pair[0].end.expect("a border");
+                    assert!(Some(border) == pair[1].first && border > min && border <= max, "{ranges:?}");
+                }
+                let borders: Vec<_> = ranges.iter().filter_map(|r| r.first).collect();
+                assert!(borders.is_sorted_by(|a, b| a < b) || whole.first.is_some(), "{ranges:?}");
+            }
         }
     }
 }

@@ -1,6 +1,5 @@
 //! From declared types to logical types: SQLite's affinity rules (sqlite.org/datatype3.html §3.1), refined by what
-//! people mean by the names.
-//! It must not know values.
+//! people mean by the names. It must not know values.
 
 use rivet_plugin_api::{Column, Fidelity, LogicalType};
 
@@ -12,22 +11,24 @@ pub fn column(name: &str, declared: &str, nullable: bool) -> Column {
 }
 
 fn classify(declared: &str) -> (LogicalType, Fidelity) {
-    let upper = declared.to_uppercase();
-    let base = upper.split('(').next().unwrap_or_default().trim();
+    let upper = declared.to_ascii_uppercase();
     let exact = |logical| (logical, Fidelity::Exact);
-    match base {
+    let any = (LogicalType::Text, Fidelity::Text);
+    match base_name(&upper).as_str() {
         "BOOL" | "BOOLEAN" => return exact(LogicalType::Bool),
         "DATE" => return exact(LogicalType::Date),
-        "TIME" => return exact(LogicalType::Time { nanos: false }),
-        "DATETIME" | "TIMESTAMP" => return exact(LogicalType::Timestamp { utc: false, nanos: false }),
+        "TIME" | "TIME WITHOUT TIME ZONE" => return exact(LogicalType::Time { nanos: false }),
+        "DATETIME" | "TIMESTAMP" | "TIMESTAMP WITHOUT TIME ZONE" => {
+            return exact(LogicalType::Timestamp { utc: false, nanos: false });
+        }
         "DECIMAL" | "NUMERIC" | "DEC" => {
-            return match precision_and_scale(&upper) {
-                Some((precision, scale)) => exact(LogicalType::Decimal { precision, scale }),
-                None => (LogicalType::Text, Fidelity::Text),
-            };
+            let decimal = |(precision, scale)| exact(LogicalType::Decimal { precision, scale });
+            return precision_and_scale(&upper).map_or(any, decimal);
         }
         "JSON" => return exact(LogicalType::Json),
-        "UUID" => return exact(LogicalType::Text),
+        // Written as it is stored; that it is an identifier is in the metadata.
+        "UUID" => return any,
+        "BINARY" | "VARBINARY" => return exact(LogicalType::Binary),
         _ => {}
     }
     let has = |part: &str| upper.contains(part);
@@ -40,8 +41,15 @@ fn classify(declared: &str) -> (LogicalType, Fidelity) {
     } else if has("REAL") || has("FLOA") || has("DOUB") {
         exact(LogicalType::Float { bits: 64 })
     } else {
-        (LogicalType::Text, Fidelity::Text)
+        any
     }
+}
+
+/// The words of a type without its arguments, one blank between them.
+fn base_name(upper: &str) -> String {
+    let (before, rest) = upper.split_once('(').unwrap_or((upper, ""));
+    let after = rest.split_once(')').map_or("", |(_, after)| after);
+    before.split_whitespace().chain(after.split_whitespace()).collect::<Vec<_>>().join(" ")
 }
 
 /// `(12,2)` or `(12)` of a decimal that 38 digits can hold.
@@ -58,24 +66,50 @@ mod tests {
 
     #[test]
     fn declared_types_follow_affinity_and_common_meaning() {
-        let int = LogicalType::Int { bits: 64, signed: true };
-        let text = LogicalType::Text;
-        for (declared, logical, fidelity) in [
-            ("INTEGER", int.clone(), Fidelity::Exact),
-            ("unsigned big int", int.clone(), Fidelity::Exact),
-            ("VARCHAR(20)", text.clone(), Fidelity::Exact),
-            ("decimal(12, 2)", LogicalType::Decimal { precision: 12, scale: 2 }, Fidelity::Exact),
-            ("DECIMAL(39,2)", text.clone(), Fidelity::Text),
-            ("DECIMAL(2,3)", text.clone(), Fidelity::Text),
-            ("NUMERIC", text.clone(), Fidelity::Text),
-            ("", text.clone(), Fidelity::Text),
-            ("BLOB", LogicalType::Binary, Fidelity::Exact),
-            ("DOUBLE PRECISION", LogicalType::Float { bits: 64 }, Fidelity::Exact),
-            ("Boolean", LogicalType::Bool, Fidelity::Exact),
-            ("datetime", LogicalType::Timestamp { utc: false, nanos: false }, Fidelity::Exact),
-            ("FLOATING POINT", int, Fidelity::Exact),
-        ] {
-            assert_eq!(classify(declared), (logical, fidelity), "{declared}");
+        let int = || (LogicalType::Int { bits: 64, signed: true }, Fidelity::Exact);
+        let text = || (LogicalType::Text, Fidelity::Exact);
+        let any = || (LogicalType::Text, Fidelity::Text);
+        let decimal = |precision, scale| (LogicalType::Decimal { precision, scale }, Fidelity::Exact);
+        let timestamp = || (LogicalType::Timestamp { utc: false, nanos: false }, Fidelity::Exact);
+        let table = [
+            ("INTEGER", int()),
+            ("unsigned big int", int()),
+            ("tinyint(1)", int()),
+            ("FLOATING POINT", int()),
+            ("CHARINT", int()),
+            ("VARCHAR(20)", text()),
+            ("NATIVE CHARACTER (70)", text()),
+            ("clob", text()),
+            ("decimal(12, 2)", decimal(12, 2)),
+            ("NUMERIC (38,38)", decimal(38, 38)),
+            ("Dec(5)", decimal(5, 0)),
+            ("DECIMAL(39,2)", any()),
+            ("DECIMAL(2,3)", any()),
+            ("DECIMAL(0)", any()),
+            ("DECIMAL(10,-2)", any()),
+            ("DECIMAL(x)", any()),
+            ("NUMERIC", any()),
+            ("DECIMAL", any()),
+            ("", any()),
+            ("ANY", any()),
+            ("NUM", any()),
+            ("STRING", any()),
+            ("uuid", any()),
+            ("TIMESTAMP WITH TIME ZONE", any()),
+            ("DATETIMEOFFSET", any()),
+            ("JSON", (LogicalType::Json, Fidelity::Exact)),
+            ("BLOB", (LogicalType::Binary, Fidelity::Exact)),
+            ("varbinary(16)", (LogicalType::Binary, Fidelity::Exact)),
+            ("DOUBLE PRECISION", (LogicalType::Float { bits: 64 }, Fidelity::Exact)),
+            ("float(53)", (LogicalType::Float { bits: 64 }, Fidelity::Exact)),
+            ("Boolean", (LogicalType::Bool, Fidelity::Exact)),
+            ("date", (LogicalType::Date, Fidelity::Exact)),
+            ("time(3)", (LogicalType::Time { nanos: false }, Fidelity::Exact)),
+            ("datetime", timestamp()),
+            ("TIMESTAMP(6)  WITHOUT  TIME ZONE", timestamp()),
+        ];
+        for (declared, expected) in table {
+            assert_eq!(classify(declared), expected, "{declared}");
         }
     }
 }
