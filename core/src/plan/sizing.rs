@@ -41,8 +41,7 @@ pub fn expected_ms(s: &Sizing) -> u64 {
 /// How many splits to ask for: enough that each is expected to take less than half of the statement timeout, and
 /// enough to keep the workers busy.
 pub fn wanted_splits(s: &Sizing) -> usize {
-    let half = s.statement_timeout_ms / 2;
-    let for_timeout = if half == 0 { 1 } else { expected_ms(s) / half + 1 };
+    let for_timeout = expected_ms(s).checked_div(s.statement_timeout_ms / 2).map_or(1, |n| n + 1);
     let for_workers = if s.n_workers > 1 {
         let most = s.n_workers as u64 * SPLITS_PER_WORKER;
         s.rows.map_or(most, |rows| (rows / MIN_ROWS_PER_SPLIT).clamp(1, most))

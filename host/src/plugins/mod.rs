@@ -16,22 +16,16 @@ pub enum PluginsError {
     #[error(transparent)]
     Discover(#[from] DiscoverError),
     /// Two plugins of one kind and name.
-    #[error(
-        "two {kind} plugins are called '{name}': {first} (version {first_version}) and {second} (version {second_version})"
-    )]
+    #[error("two {kind} plugins are called '{name}': {first} and {second}")]
     Twice {
         /// Kind.
         kind: &'static str,
         /// Name.
         name: String,
-        /// Origin of the first.
+        /// Origin and version of the first.
         first: String,
-        /// Its version.
-        first_version: String,
-        /// Origin of the second.
+        /// Origin and version of the second.
         second: String,
-        /// Its version.
-        second_version: String,
     },
     /// A linked plugin is not there or cannot describe itself.
     #[error("failed to read the linked plugins: {0}")]
@@ -83,13 +77,12 @@ fn one_of_each(all: &[Connector]) -> Result<(), PluginsError> {
         let same =
             |c: &&Connector| c.info().name == second.info().name && c.info().kind.name() == second.info().kind.name();
         if let Some(first) = all[..i].iter().find(same) {
+            let place = |c: &Connector| format!("{} (version {})", c.origin(), c.info().version);
             return Err(PluginsError::Twice {
                 kind: second.info().kind.name(),
                 name: second.info().name.clone(),
-                first: first.origin().to_string(),
-                first_version: first.info().version.clone(),
-                second: second.origin().to_string(),
-                second_version: second.info().version.clone(),
+                first: place(first),
+                second: place(second),
             });
         }
     }

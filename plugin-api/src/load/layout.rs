@@ -58,10 +58,10 @@ fn compatible_range(version: &str) -> Option<(u64, u64)> {
 
 /// The layout report runs to thousands of lines: the last path and error say what differs.
 fn summary(report: &str) -> String {
-    let fields = report.lines().map(str::trim).filter_map(|l| l.strip_prefix("field_name:"));
-    let errors = report.lines().map(str::trim).filter_map(|l| l.strip_prefix("Error:"));
-    let field = fields.last().map(str::trim).unwrap_or("a type");
-    format!("{field}: {}", errors.last().map(str::trim).unwrap_or("the types differ"))
+    let mut fields = report.lines().map(str::trim).filter_map(|l| l.strip_prefix("field_name:"));
+    let mut errors = report.lines().map(str::trim).filter_map(|l| l.strip_prefix("Error:"));
+    let field = fields.next_back().map(str::trim).unwrap_or("a type");
+    format!("{field}: {}", errors.next_back().map(str::trim).unwrap_or("the types differ"))
 }
 
 fn first_line(e: &impl std::fmt::Display) -> String {
