@@ -53,7 +53,7 @@ pub enum RunError {
         hint: String,
     },
     /// A plugin reported an error.
-    #[error("failed to {step}{}: {source}", place(.at, .source))]
+    #[error("{}", sentence(.step, .at, .source))]
     Plugin {
         /// What was being done, completing "failed to".
         step: &'static str,
@@ -104,6 +104,15 @@ pub enum RunError {
     Internal(String),
 }
 
+/// What failed, where, and why. A plugin that says what failed itself is not repeated.
+fn sentence(step: &str, at: &str, source: &PluginError) -> String {
+    if source.message().starts_with("failed to ") {
+        let place = place("", source);
+        return if place.is_empty() { source.to_string() } else { format!("{source} ({})", place.trim_start()) };
+    }
+    format!("failed to {step}{}: {source}", place(at, source))
+}
+
 /// ` public.t, column 'c', row 7`, as far as it is known.
 fn place(at: &str, source: &PluginError) -> String {
     let mut text = if at.is_empty() { String::new() } else { format!(" {at}") };
@@ -133,8 +142,7 @@ impl RunError {
         match self {
             Self::Config(_) | Self::UnknownPlugin { .. } | Self::Impossible { .. } => FailureClass::Config,
             Self::Plugin { source, .. } => plugin_class(source),
-            Self::State(StateError::Locked { .. }) => FailureClass::Locked,
-            Self::State(_) => FailureClass::Retryable,
+            Self::State(e) => state_class(e),
             Self::Integrity { .. } => FailureClass::Integrity,
             Self::Drift { .. } => FailureClass::Drift,
             Self::LostSnapshot { .. } => FailureClass::LostSnapshot,
@@ -178,6 +186,17 @@ impl RunError {
             Self::Interrupted => "interrupted".to_owned(),
             Self::Internal(_) => "internal".to_owned(),
         }
+    }
+}
+
+fn state_class(e: &StateError) -> FailureClass {
+    match e {
+        StateError::Locked { .. } => FailureClass::Locked,
+        StateError::Create { .. } | StateError::Foreign { .. } | StateError::Newer { .. } => FailureClass::Config,
+        StateError::Open { .. } | StateError::Access { .. } | StateError::Lock { .. } => FailureClass::Retryable,
+        StateError::Unreadable { .. } => FailureClass::Integrity,
+        // Calls out of order are a defect of ours.
+        _ => FailureClass::Plugin,
     }
 }
 

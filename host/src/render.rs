@@ -78,7 +78,13 @@ pub fn summaries(global: &Global, all: &[Summary]) {
     }
     for summary in all {
         if let Some(error) = &summary.error {
-            to_stderr(&problem_text(&format!("export '{}': {}", summary.export, error.message), error.hint.as_deref()));
+            let named = format!("export '{}'", summary.export);
+            let message = if error.message.starts_with(&named) {
+                error.message.clone()
+            } else {
+                format!("{named}: {}", error.message)
+            };
+            to_stderr(&problem_text(&message, error.hint.as_deref()));
         } else if !global.quiet {
             to_stderr(&summary_text(summary));
         }

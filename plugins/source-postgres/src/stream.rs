@@ -5,9 +5,8 @@ use rivet_plugin_api::{Cx, PluginError, Result};
 
 use crate::connect::Client;
 use crate::error::{ServerError, protocol};
+use crate::wire::{COPY_SIGNATURE, Frame};
 
-/// First bytes of a binary COPY.
-const COPY_SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// A tuple with -1 fields ends a binary COPY.
 const COPY_TRAILER: [u8; 2] = [0xff, 0xff];
 
@@ -58,14 +57,13 @@ impl<'c> RowFrames<'c> {
             if frame.tag == self.row_tag {
                 let mut body = frame.body;
                 if self.header_due {
-                    body.start +=
-                        copy_header(self.client.wire.body(&crate::wire::Frame { tag: frame.tag, body: body.clone() }))?;
+                    body.start += copy_header(self.client.wire.body(&Frame { tag: frame.tag, body: body.clone() }))?;
                     self.header_due = false;
                     if body.is_empty() {
                         continue;
                     }
                 }
-                let row = crate::wire::Frame { tag: frame.tag, body };
+                let row = Frame { tag: frame.tag, body };
                 if self.row_tag == b'd' && self.client.wire.body(&row) == COPY_TRAILER {
                     continue;
                 }

@@ -14,6 +14,8 @@ use crate::transport::{Socket, Transport};
 const RECEIVE_BYTES: usize = 256 * 1024;
 /// A frame beyond the buffer grows it; back below this it shrinks again.
 const SHRINK_ABOVE_BYTES: usize = 4 * RECEIVE_BYTES;
+/// First bytes of a binary COPY. Read as a number of fields they are more than a table can have.
+pub const COPY_SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 /// Largest frame of any kind where no limit is set: the protocol's own.
 const MAX_FRAME_BYTES: usize = i32::MAX as usize;
 
@@ -182,7 +184,14 @@ impl Wire {
 
     /// Index and size of the first field beyond the limit, else of the largest.
     fn largest_field(&mut self, cx: &Cx) -> Result<(usize, usize)> {
-        let n_fields = u16::from_be_bytes(self.take(cx)?);
+        let mut n_fields = u16::from_be_bytes(self.take(cx)?);
+        if n_fields.to_be_bytes() == COPY_SIGNATURE[..2] {
+            // The first row of a COPY comes in one frame with the header: signature, flags, extension.
+            self.skip(COPY_SIGNATURE.len() - 2 + 4, cx)?;
+            let extension = u32::from_be_bytes(self.take(cx)?);
+            self.skip(usize::try_from(extension).unwrap_or(usize::MAX), cx)?;
+            n_fields = u16::from_be_bytes(self.take(cx)?);
+        }
         let mut largest = (0, 0);
         for index in 0..usize::from(n_fields) {
             let length = i32::from_be_bytes(self.take(cx)?);

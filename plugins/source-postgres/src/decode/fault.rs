@@ -34,7 +34,7 @@ impl Fault {
     /// The error for a value. `row` counts from 1 over the whole stream.
     #[cold]
     pub(super) fn into_error(self, column: &str, row: u64) -> PluginError {
-        let at = |what: &str| format!("column \"{column}\" in row {row} {what}");
+        let at = |what: &str| format!("the value {what}");
         let value = |what: &str| {
             PluginError::new(ErrorKind::Data, "postgres.value", at(what))
                 .hint(format!("export it as text: use `query:` with CAST({} AS text)", quoted(column)))
