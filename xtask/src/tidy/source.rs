@@ -134,15 +134,15 @@ mod tests {
 
     #[test]
     fn comments_and_literals_vanish_and_code_stays() {
-        for (text, code) in [
-            ("a // unsafe {\nb", "a            \nb"),
-            ("/* { /* } */ */x", "               x"),
-            (r#"f("{ \" }")+1"#, "f(         )+1"),
-            ("r#\"{\"\"#;", "         ;".get(..8).unwrap_or_default()),
-            ("let c = '{'; &'a str", "let c =    ; &'a str"),
-            (r"'\'' '\n' x", "          x".get(..11).unwrap_or_default()),
+        for (text, gone) in [
+            ("a // unsafe {\nb", "// unsafe {"),
+            ("/* { /* } */ */x", "/* { /* } */ */"),
+            (r#"f("{ \" }")+1"#, r#""{ \" }""#),
+            ("g(r#\"{\"}\"#);", "r#\"{\"}\"#"),
+            ("let c = '{'; &'a str", "'{'"),
+            (r"h('\'') + x", r"'\''"),
         ] {
-            assert_eq!(blanked(text).trim_end(), code.trim_end(), "{text}");
+            assert_eq!(blanked(text), text.replace(gone, &" ".repeat(gone.len())), "{text}");
         }
     }
 }

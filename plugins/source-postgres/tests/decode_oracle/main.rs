@@ -6,7 +6,7 @@ mod render;
 
 use anyhow::{Context, Result};
 use arrow_array::cast::AsArray;
-use rivet_plugin_api::{ErrorKind, LogicalType, TypesMode};
+use rivet_plugin_api::{ErrorKind, LogicalType, PluginError, TypesMode};
 
 use database::{Database, decode};
 
@@ -192,7 +192,8 @@ fn dates_and_timestamps_over_their_ranges_read_as_the_server_prints_them() -> Re
             ))?;
             let error = decode(&db.columns("bad")?, TypesMode::Portable, &db.copy("select at from bad")?);
             let error = error.err().context("the value has no place")?;
-            assert_eq!((error.get("column"), error.get("row")), (Some("at"), Some("1")), "{error}");
+            let fault = error.downcast_ref::<PluginError>().context("an error of the plugin")?;
+            assert_eq!((fault.get("column"), fault.get("row")), (Some("at"), Some("1")), "{error}");
             // What the hint says.
             db.run("create table way_out as select CAST(\"at\" AS text) as at from bad")?;
             assert_eq!(db.compare("way_out", TypesMode::Portable)?["at"], 1);
