@@ -8,6 +8,7 @@ use std::time::Instant;
 use rivet_plugin_api::{
     BatchStream, Cx, ErrorKind, PluginError, RecordBatch, Result, Scan, SchemaRef, StreamFacts, TableSchema,
 };
+use rusqlite::limits::Limit;
 use rusqlite::{Connection, Row};
 
 use crate::actor::{Actor, guarded};
@@ -134,7 +135,9 @@ impl Out<'_> {
 fn produce(db: &Connection, scan: &Scan, schema: &SchemaRef, max_value_bytes: u64, out: &Out<'_>) -> Result<()> {
     let described = schema::describe(db, &scan.relation)?;
     must_be_as_planned(scan, &described)?;
-    let (text, has_rowid) = select(scan, &described.form)?;
+    let n_columns = db.limit(Limit::SQLITE_LIMIT_COLUMN).map_err(sqlite("read a limit"))?;
+    let has_room = usize::try_from(n_columns).is_ok_and(|n| scan.columns.len() < n);
+    let (text, has_rowid) = select(scan, &described.form, has_room)?;
     let mut statement = db.prepare(&text).map_err(sql("compile the query"))?;
     let positions = positions(scan, &described)?;
     let columns = scan.columns.iter().map(|c| ColumnBuilder::new(c, max_value_bytes));
@@ -194,9 +197,9 @@ fn must_be_as_planned(scan: &Scan, now: &schema::Described) -> Result<()> {
     }
 }
 
-/// The statement, and whether the rowid follows its last column, to name rows by. Columns are qualified: SQLite reads
+/// The statement, and whether the rowid follows its last column, to name rows by, where there is room. Columns are qualified: SQLite reads
 /// a quoted name that is no column as text, but never one with a table before it.
-fn select(scan: &Scan, form: &Form) -> Result<(String, bool)> {
+fn select(scan: &Scan, form: &Form, has_room: bool) -> Result<(String, bool)> {
     let range = scan.split.as_ref().map(Range::of).transpose()?.unwrap_or_default();
     let (table, rowid) = match form {
         Form::Query { sql } if range == Range::default() => return Ok((sql.clone(), false)),
@@ -209,10 +212,11 @@ fn select(scan: &Scan, form: &Form) -> Result<(String, bool)> {
         }
     };
     let mut list: Vec<String> = scan.columns.iter().map(|c| format!("t.{}", identifier(&c.name))).collect();
-    list.extend(rowid.map(|rowid| format!("t.{rowid}")));
+    let named = rowid.filter(|_| has_room);
+    list.extend(named.map(|rowid| format!("t.{rowid}")));
     let condition = rowid.map(|rowid| range.condition(rowid)).unwrap_or_default();
     let sql = format!("SELECT {} FROM main.{} AS t{condition}", list.join(", "), identifier(table));
-    Ok((sql, rowid.is_some()))
+    Ok((sql, named.is_some()))
 }
 
 /// Where the statement delivers each column: in the order asked for, or, in a query, where its text has it.

@@ -87,7 +87,10 @@ fn describe_table(db: &Connection, schema: Option<&str>, name: &str) -> Result<D
         return Err(missing().hint("check the spelling of `table`, and that `path` names the right file"));
     };
     let base_table = matches!(kind.as_str(), "table" | "shadow");
-    let columns = table_columns(db, &table, base_table && !without_rowid, base_table)?;
+    let columns = match kind.as_str() {
+        "view" => view_columns(db, &table)?,
+        _ => table_columns(db, &table, base_table && !without_rowid, base_table)?,
+    };
     let hidden = |name: &str| columns.iter().any(|c| c.name.eq_ignore_ascii_case(name));
     let rowid = ["rowid", "_rowid_", "oid"].into_iter().find(|name| !hidden(name));
     let form = match rowid {
@@ -97,7 +100,7 @@ fn describe_table(db: &Connection, schema: Option<&str>, name: &str) -> Result<D
     Ok(Described { columns, form })
 }
 
-/// Columns of a table or view; `has_rowid` and `base_table` say what a NOT NULL can be told from.
+/// Columns of a table; `has_rowid` and `base_table` say what a NOT NULL can be told from.
 fn table_columns(db: &Connection, table: &str, has_rowid: bool, base_table: bool) -> Result<Vec<Column>> {
     let failed = sql("describe the table");
     let sql = "SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1, 'main') ORDER BY cid";
@@ -132,8 +135,7 @@ fn rowid_alias(db: &Connection, table: &str, rows: &[XinfoRow]) -> Result<Option
     Ok((n_indexes == 0).then(|| key.0.clone()))
 }
 
-/// Columns of a query. A statement tells the declared type of plain columns only; a view of the same text tells the
-/// type of CAST, too, which is how a query says what it means. Nothing says that they cannot be NULL.
+/// Columns of a query, by a view of the same text.
 fn query_columns(db: &Connection, query: &str) -> Result<Vec<Column>> {
     let failed = sql("compile the query");
     let statement = db.prepare(query).map_err(&failed)?;
@@ -144,23 +146,53 @@ fn query_columns(db: &Connection, query: &str) -> Result<Vec<Column>> {
     if !statement.readonly() || statement.column_count() == 0 {
         return refused("the query does not read rows", "write a SELECT");
     }
-    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     drop(statement);
     let view = identifier(DESCRIBED);
     db.execute_batch(&format!("CREATE TEMP VIEW {view} AS {query}\n")).map_err(&failed)?;
-    let types = declared_types(db);
+    let columns = computed_columns(db, query, query, "temp", DESCRIBED);
     db.execute_batch(&format!("DROP VIEW temp.{view}")).map_err(sqlite("describe the query"))?;
-    let types = types?;
-    if types.len() != names.len() {
-        return Err(PluginError::new(ErrorKind::Internal, "sqlite.query", "the query is described in two ways"));
-    }
-    Ok(names.iter().zip(types).map(|(name, declared)| types::column(name, &declared, true)).collect())
+    columns
 }
 
-fn declared_types(db: &Connection) -> Result<Vec<String>> {
+fn view_columns(db: &Connection, view: &str) -> Result<Vec<Column>> {
+    let definition = "SELECT sql FROM main.sqlite_schema WHERE type = 'view' AND name = ?1";
+    let definition: String = db.query_row(definition, [view], |row| row.get(0)).map_err(sqlite("look up a view"))?;
+    computed_columns(db, &format!("SELECT * FROM main.{}", identifier(view)), &definition, "main", view)
+}
+
+/// Columns of a view and of a SELECT that reads the same; `definition` is what was written. The statement tells names and the declared types of plain
+/// columns; the view tells the type of CAST, too, which is how SQL says what it means. Nothing says that they cannot
+/// be NULL.
+fn computed_columns(db: &Connection, select: &str, definition: &str, schema: &str, view: &str) -> Result<Vec<Column>> {
+    let failed = sql("compile the query");
+    let statement = db.prepare(select).map_err(&failed)?;
+    let types = declared_types(db, schema, view)?;
+    let (columns, origins) = (statement.columns(), statement.columns_with_metadata());
+    if types.len() != origins.len() {
+        return Err(PluginError::new(ErrorKind::Internal, "sqlite.query", "the query is described in two ways"));
+    }
+    let described = columns.zip(origins).zip(&types).map(|((column, origin), of_view)| {
+        // To a view, BLOB is also the type of columns without one and of a UNION of different types. Only a CAST means
+        // it: no column is its origin, and it is written there.
+        let declared = column.decl_type().is_some_and(|t| t.eq_ignore_ascii_case("BLOB"));
+        let cast = origin.origin_name().is_none() && casts_to_blob(definition);
+        let mixed = of_view == "BLOB" && !declared && !cast;
+        types::column(column.name(), if mixed { "" } else { of_view }, true)
+    });
+    Ok(described.collect())
+}
+
+/// Whether SQL says `AS BLOB` somewhere. A wrong guess costs an error with a hint, never a value.
+fn casts_to_blob(sql: &str) -> bool {
+    let upper = sql.to_ascii_uppercase();
+    let words: Vec<&str> = upper.split_whitespace().collect();
+    words.windows(2).any(|pair| pair[0] == "AS" && pair[1].split(')').next() == Some("BLOB"))
+}
+
+fn declared_types(db: &Connection, schema: &str, view: &str) -> Result<Vec<String>> {
     let failed = sql("describe the query");
-    let sql = "SELECT type FROM pragma_table_xinfo(?1, 'temp') ORDER BY cid";
+    let sql = "SELECT type FROM pragma_table_xinfo(?1, ?2) ORDER BY cid";
     let mut statement = db.prepare(sql).map_err(&failed)?;
-    let types = statement.query_map([DESCRIBED], |row| row.get(0)).map_err(&failed)?;
+    let types = statement.query_map([view, schema], |row| row.get(0)).map_err(&failed)?;
     types.collect::<rusqlite::Result<_>>().map_err(&failed)
 }

@@ -1,0 +1,217 @@
+//! Columns of tables, views and queries, from declarations alone.
+//! It must not test values.
+
+use anyhow::{Context, Result};
+use rivet_plugin_api::{Column, ErrorKind, Fidelity, LogicalType, Relation};
+
+use crate::fixture::{Db, query, read, scan_of, table, texts};
+
+fn described(db: &Db, relation: &Relation) -> Result<Vec<Column>> {
+    Ok(db.session()?.describe(relation, &db.token.cx())?.columns)
+}
+
+fn summary(columns: &[Column]) -> Vec<String> {
+    let null = |c: &Column| if c.nullable { "" } else { " not null" };
+    columns.iter().map(|c| format!("{}: {}{}", c.name, c.native_type, null(c))).collect()
+}
+
+#[test]
+fn not_null_is_what_sqlite_enforces() -> Result<()> {
+    let db = Db::new(
+        "CREATE TABLE a(id INTEGER PRIMARY KEY, n TEXT NOT NULL, g INT GENERATED ALWAYS AS (id * 2) STORED,
+                        v INT AS (id + 1) VIRTUAL NOT NULL);
+         CREATE TABLE textkey(id TEXT PRIMARY KEY, x); INSERT INTO textkey VALUES (NULL, 1);
+         CREATE TABLE intkey(id INT PRIMARY KEY, x); INSERT INTO intkey VALUES (NULL, 1);
+         CREATE TABLE desckey(id INTEGER PRIMARY KEY DESC, x); INSERT INTO desckey VALUES (NULL, 1);
+         CREATE TABLE pair(a INTEGER, b INTEGER, PRIMARY KEY (a, b)); INSERT INTO pair VALUES (NULL, NULL);
+         CREATE TABLE norowid(a TEXT, b INT, c, PRIMARY KEY (a, b)) WITHOUT ROWID;
+         CREATE TABLE strict(id INT PRIMARY KEY, t TEXT, a ANY) STRICT;
+         CREATE VIEW v AS SELECT * FROM a;",
+    )?;
+    let table_of = |name: &str| Ok::<_, anyhow::Error>(summary(&described(&db, &table(name))?));
+    assert_eq!(table_of("a")?, ["id: integer not null", "n: text not null", "g: int", "v: int not null"]);
+    assert_eq!(table_of("textkey")?, ["id: text", "x: any"]);
+    assert_eq!(table_of("intkey")?, ["id: int", "x: any"]);
+    assert_eq!(table_of("desckey")?, ["id: integer", "x: any"]);
+    assert_eq!(table_of("pair")?, ["a: integer", "b: integer"]);
+    assert_eq!(table_of("norowid")?, ["a: text not null", "b: int not null", "c: any"]);
+    assert_eq!(table_of("strict")?, ["id: int not null", "t: text", "a: any"]);
+    assert_eq!(table_of("v")?, ["id: integer", "n: text", "g: int", "v: int"]);
+    for name in ["textkey", "intkey", "desckey", "pair"] {
+        assert_eq!(db.rows(&table(name))?.len(), 1, "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_query_has_the_types_of_its_columns_and_casts() -> Result<()> {
+    let db = Db::new(
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, p DECIMAL(10,2) NOT NULL, d DATE);
+         INSERT INTO t VALUES (1, 2.5, '2024-01-01');
+         CREATE VIEW v AS SELECT id, p AS price, count(*) AS n FROM t GROUP BY id, p;",
+    )?;
+    let sql = "SELECT t.*, CAST(p AS TEXT) AS text, CAST(id AS REAL) AS real, CAST('7' AS INTEGER) AS int, \
+               CAST(d AS BLOB) AS bytes, id + 1 AS expression FROM t LEFT JOIN v USING (id) -- to the end";
+    let columns = described(&db, &query(sql))?;
+    let int = || LogicalType::Int { bits: 64, signed: true };
+    let expected = [
+        ("id", int(), Fidelity::Exact),
+        ("p", LogicalType::Decimal { precision: 10, scale: 2 }, Fidelity::Exact),
+        ("d", LogicalType::Date, Fidelity::Exact),
+        ("text", LogicalType::Text, Fidelity::Exact),
+        ("real", LogicalType::Float { bits: 64 }, Fidelity::Exact),
+        ("int", int(), Fidelity::Exact),
+        ("bytes", LogicalType::Binary, Fidelity::Exact),
+        ("expression", LogicalType::Text, Fidelity::Text),
+    ];
+    assert_eq!(columns.len(), expected.len());
+    for (column, (name, logical, fidelity)) in columns.iter().zip(expected) {
+        assert_eq!((column.name.as_str(), &column.logical, column.fidelity), (name, &logical, fidelity));
+        assert!(column.nullable, "{name}");
+    }
+    let row = ["1", "250", "19723", "2.5", "1.0", "7", "323032342D30312D3031", "2"];
+    assert_eq!(db.rows(&query(sql))?, [row]);
+    assert_eq!(db.rows(&table("V"))?, [["1", "250", "1"]], "sqlite's names have no case");
+    for sql in ["WITH x AS (SELECT 1 AS a) SELECT * FROM x", "VALUES (1)", "SELECT 1 UNION SELECT 'a' ORDER BY 1;  "] {
+        assert!(!db.rows(&query(sql))?.is_empty(), "{sql}");
+    }
+    Ok(())
+}
+
+#[test]
+fn only_a_cast_makes_bytes_of_what_has_no_type() -> Result<()> {
+    let db = Db::new(
+        "CREATE TABLE t(u, a INT, x BLOB); INSERT INTO t VALUES ('text', 1, x'00');
+         CREATE VIEW v AS SELECT u, CAST(u AS BLOB) AS c, x FROM t;
+         CREATE VIEW either AS SELECT a FROM t UNION ALL SELECT 'text';",
+    )?;
+    let rows = [["text", "74657874", "00"]];
+    assert_eq!(db.rows(&table("v"))?, rows);
+    assert_eq!(db.rows(&query("SELECT u, CAST(u AS BLOB) AS c, x FROM t"))?, rows);
+    let error = db.rows(&query("SELECT * FROM v")).expect_err("the cast is too far away");
+    assert!(error.hint_text().is_some_and(|hint| hint.contains("CAST(\"c\" AS BLOB)")), "{error}");
+    assert_eq!(db.rows(&query("SELECT u, CAST(c AS BLOB) AS c, x FROM v"))?, rows);
+    assert_eq!(db.rows(&table("either"))?, [["1"], ["text"]]);
+    assert_eq!(db.rows(&query("SELECT CAST(a AS TEXT) AS a FROM t UNION ALL SELECT 'text'"))?, [["1"], ["text"]]);
+    Ok(())
+}
+
+#[test]
+fn a_query_is_read_as_it_is_written() -> Result<()> {
+    let db = Db::new("CREATE TABLE t(a INT, b INT); INSERT INTO t VALUES (1, 10), (3, 30), (2, 20)")?;
+    let cx = db.token.cx();
+    let mut session = db.session()?;
+    let mut scan = scan_of(&mut *session, &query("SELECT a, 'x' AS x, b FROM t ORDER BY a DESC LIMIT 2"), &cx)?;
+    scan.columns.reverse();
+    scan.columns.remove(1);
+    let rows: Vec<_> = read(&mut *session, &scan, &cx)?.iter().flat_map(texts).collect();
+    assert_eq!(rows, [["30", "3"], ["20", "2"]]);
+    Ok(())
+}
+
+#[test]
+fn queries_that_are_none_are_refused() -> Result<()> {
+    let db = Db::new("CREATE TABLE t(a INT); CREATE VIEW broken AS SELECT missing FROM t")?;
+    for (sql, kind) in [
+        ("SELEC 1", ErrorKind::Config),
+        ("SELECT missing FROM t", ErrorKind::Config),
+        ("SELECT * FROM nowhere", ErrorKind::Config),
+        ("SELECT 1; SELECT 2", ErrorKind::Config),
+        ("SELECT ?1", ErrorKind::Config),
+        ("SELECT :a", ErrorKind::Config),
+        ("DELETE FROM t", ErrorKind::Config),
+        ("DELETE FROM t RETURNING a", ErrorKind::Config),
+        ("PRAGMA table_info(t)", ErrorKind::Config),
+        ("ATTACH 'x.db' AS x", ErrorKind::Config),
+        ("", ErrorKind::Config),
+        ("-- nothing", ErrorKind::Config),
+        ("SELECT 1 AS a, 2 AS a", ErrorKind::Unsupported),
+    ] {
+        let error = db.session()?.describe(&query(sql), &db.token.cx()).err().context(sql)?;
+        assert_eq!(error.kind(), kind, "{sql}: {error}");
+        assert!(error.hint_text().is_some(), "{sql}: {error}");
+    }
+    let error = db.session()?.describe(&table("broken"), &db.token.cx()).expect_err("no such column");
+    assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+    assert!(!db.dir.path().join("x.db").exists());
+    // A refused query leaves the session as it was.
+    let mut session = db.session()?;
+    assert!(session.describe(&query("SELECT * FROM nowhere"), &db.token.cx()).is_err());
+    assert_eq!(session.describe(&query("SELECT a FROM t"), &db.token.cx())?.columns.len(), 1);
+    Ok(())
+}
+
+#[test]
+fn missing_tables_are_named() -> Result<()> {
+    let db = Db::new("CREATE TABLE t(a)")?;
+    let cx = db.token.cx();
+    let other = Relation::Table { schema: Some("public".to_owned()), name: "t".to_owned() };
+    let main = Relation::Table { schema: Some("main".to_owned()), name: "t".to_owned() };
+    assert_eq!(db.session()?.describe(&main, &cx)?.columns.len(), 1);
+    for (relation, label) in [(table("orders"), "orders"), (other, "public.t")] {
+        let mut session = db.session()?;
+        for error in [
+            session.describe(&relation, &cx).err(),
+            session.estimate(&relation, &cx).err(),
+            session.scan(&crate::fixture::scan(&relation, Vec::new(), None), &cx).err(),
+        ] {
+            let error = error.context("it is missing")?;
+            assert_eq!((error.kind(), error.code()), (ErrorKind::NotFound, "sqlite.no_table"));
+            assert!(error.message().contains(label) && error.hint_text().is_some(), "{error}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn odd_names_are_names() -> Result<()> {
+    let names = ["a\"b", "two words", "Grüße", "select", "t", "x'y", "[z]", "`", "rowid", "1", "%s", "t.a", ";--"];
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    for table_name in names {
+        let columns: Vec<String> = names.iter().map(|name| format!("{} TEXT", quoted(name))).collect();
+        let values: Vec<String> = names.iter().map(|name| format!("'{}'", name.replace('\'', "''"))).collect();
+        let (table_name_quoted, values) = (quoted(table_name), values.join(","));
+        let db = Db::new(&format!(
+            "CREATE TABLE {table_name_quoted}({}); INSERT INTO {table_name_quoted} VALUES ({values}), ({values})",
+            columns.join(",")
+        ))?;
+        let relation = table(table_name);
+        let rows = db.rows(&relation).with_context(|| format!("table {table_name}"))?;
+        assert_eq!(rows, [names, names], "{table_name}");
+        let mut session = db.session()?;
+        assert_eq!(session.estimate(&relation, &db.token.cx())?.rows, Some(2));
+    }
+    Ok(())
+}
+
+#[test]
+fn two_thousand_columns_are_read() -> Result<()> {
+    let list = |f: &dyn Fn(usize) -> String| (0..2000).map(f).collect::<Vec<_>>().join(",");
+    let columns = list(&|i| format!("c{i} {}", ["INT", "TEXT", "REAL", "DECIMAL(10,2)"][i % 4]));
+    let values = list(&|i| i.to_string());
+    let db = Db::new(&format!("CREATE TABLE wide({columns})"))?;
+    let mut writer = db.writer()?;
+    let transaction = writer.transaction()?;
+    for _ in 0..50 {
+        transaction.execute_batch(&format!("INSERT INTO wide VALUES ({values})"))?;
+    }
+    transaction.commit()?;
+    let rows = db.rows(&table("wide"))?;
+    assert_eq!((rows.len(), rows[0].len()), (50, 2000));
+    assert_eq!(rows[49][..4], ["0", "1", "2.0", "300"]);
+    // The rowid that errors are named by would be one column too many for a statement.
+    writer.execute_batch("UPDATE wide SET c1996 = 'x' WHERE rowid = 50")?;
+    let error = db.rows(&table("wide")).expect_err("text in an INT column");
+    assert_eq!((error.get("column"), error.get("row")), (Some("c1996"), Some("50")), "{error}");
+    Ok(())
+}
+
+#[test]
+fn virtual_tables_are_read_whole() -> Result<()> {
+    let db =
+        Db::new("CREATE VIRTUAL TABLE f USING fts5(a, b); INSERT INTO f VALUES ('one', 'two'), ('three', 'four')")?;
+    assert_eq!(db.rows(&table("f"))?, [["one", "two"], ["three", "four"]]);
+    let estimate = db.session()?.estimate(&table("f"), &db.token.cx())?;
+    assert!(!estimate.splittable);
+    Ok(())
+}
