@@ -62,10 +62,7 @@ impl ExportSpec {
 
     /// What the destination can do.
     pub fn store_capabilities(&self) -> StoreCapabilities {
-        match &self.destination.info().kind {
-            ConnectorKind::Destination(capabilities) => capabilities.clone(),
-            _ => StoreCapabilities::default(),
-        }
+        capabilities_of(&self.destination)
     }
 
     /// File name extension of parts, without the dot.
@@ -114,6 +111,18 @@ impl ExportSpec {
     }
 }
 
+fn capabilities_of(destination: &Connector) -> StoreCapabilities {
+    match &destination.info().kind {
+        ConnectorKind::Destination(capabilities) => capabilities.clone(),
+        _ => StoreCapabilities::default(),
+    }
+}
+
+/// A part is ended after so many bytes where the config says nothing: what a format keeps in memory about a part (its
+/// index and statistics) stays bounded, however large the table.
+const DEFAULT_PART_BYTES: u64 = 256 << 20;
+/// Rows of a batch that is sized in bytes.
+const MAX_BATCH_ROWS: usize = 1 << 20;
 /// A server that sends nothing for so long while it is read is taken for lost, ms.
 const NO_PROGRESS_TIMEOUT_MS: u64 = 600_000;
 
@@ -195,6 +204,7 @@ fn spec(
     let fill = |text: &str| text.replace("{export}", &export.name).replace("{table}", table).replace("{date}", today);
     let destination_options = absolute_path(map_strings(&destination.options, &fill), base);
     let tuning = export.tuning.clone();
+    let default_part_bytes = capabilities_of(&destination.connector).objects.then_some(DEFAULT_PART_BYTES);
     // One connection more than workers holds the snapshot that they share.
     let most_workers = tuning.max_connections.map_or(usize::MAX, |n| n.saturating_sub(1).max(1));
     ExportSpec {
@@ -207,9 +217,9 @@ fn spec(
         destination: destination.connector,
         destination_options,
         n_workers: export.parallel.min(most_workers),
-        max_batch_rows: tuning.throttle_rows(),
+        max_batch_rows: tuning.batch_rows.unwrap_or(MAX_BATCH_ROWS),
         tuning,
-        max_part_bytes: export.max_file_bytes,
+        max_part_bytes: export.max_file_bytes.or(default_part_bytes),
         skip_empty: export.skip_empty,
         types: export.types,
         on_schema_drift: export.on_schema_drift,

@@ -37,7 +37,7 @@ fn sizing(spec: &ExportSpec, estimate: &Estimate) -> Sizing {
         bytes: estimate.bytes,
         n_workers: spec.n_workers,
         throttle_ms: spec.tuning.throttle_ms,
-        batch_rows: spec.max_batch_rows,
+        batch_rows: spec.tuning.throttle_rows(),
         statement_timeout_ms: if limited { spec.tuning.statement_timeout_ms } else { 0 },
     }
 }
@@ -75,6 +75,8 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
         max_batch_rows: spec.max_batch_rows,
         max_part_bytes: spec.max_part_bytes,
         throttle_ms: spec.tuning.throttle_ms,
+        throttle_rows: spec.tuning.throttle_rows(),
+        max_batch_bytes: spec.tuning.batch_bytes,
         retry: RetryPolicy { max_retries: spec.max_retries(), backoff_ms: spec.tuning.retry_backoff_ms },
         extension: spec.extension(),
         skip_empty: spec.skip_empty,

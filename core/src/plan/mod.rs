@@ -47,10 +47,14 @@ pub struct Plan {
     pub n_workers: usize,
     /// Most rows in a batch.
     pub max_batch_rows: usize,
+    /// Arrow bytes of a batch, where the config sizes batches in bytes.
+    pub max_batch_bytes: Option<u64>,
     /// A part is ended after about so many bytes; one part per split when absent.
     pub max_part_bytes: Option<u64>,
-    /// Pause per `max_batch_rows` rows read, ms.
+    /// Pause per `throttle_rows` rows read, ms.
     pub throttle_ms: u64,
+    /// Rows that a pause is for.
+    pub throttle_rows: usize,
     /// Retry budget of each split.
     pub retry: RetryPolicy,
     /// File name extension of parts, without the dot.

@@ -200,7 +200,10 @@ fn read_piece(
         read: plan.read,
         types: plan.types,
         max_batch_rows: plan.max_batch_rows,
-        max_batch_bytes: shared.shares.max_batch_bytes,
+        max_batch_bytes: plan
+            .max_batch_bytes
+            .and_then(|bytes| usize::try_from(bytes).ok())
+            .map_or(shared.shares.max_batch_bytes, |bytes| bytes.min(shared.shares.max_batch_bytes)),
     };
     let split = PlannedSplit { id: 0, split: piece };
     let mut stream = session.scan(&scan, cx).map_err(failed(shared, "read", &split))?;
@@ -224,7 +227,7 @@ fn read_piece(
 }
 
 fn throttle(shared: &Shared<'_>, rows: usize, cx: &HostCx) {
-    let ms = shared.plan.throttle_ms * rows as u64 / shared.plan.max_batch_rows.max(1) as u64;
+    let ms = shared.plan.throttle_ms * rows as u64 / shared.plan.throttle_rows.max(1) as u64;
     if ms > 0 {
         shared.env.clock.sleep_ms(ms, &|| cx.is_cancelled());
     }
