@@ -23,7 +23,7 @@ impl Destination for Stdout {
     }
 
     fn open(_options: StdoutOptions, _cx: &Cx) -> Result<Box<dyn Store>> {
-        Ok(Box::new(store::StdoutStore))
+        Ok(Box::<store::StdoutStore>::default())
     }
 }
 
