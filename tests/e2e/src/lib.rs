@@ -1,1 +1,12 @@
-//! placeholder
+//! Runs the rivet binary as its users do, and reads what it wrote with other software.
+//! Must not know any crate of the product: it sees a program, its plugin libraries and files.
+
+mod built;
+mod mount;
+mod output;
+mod program;
+
+pub use built::{PLUGINS, copy_plugins, library, plugin_dir, rivet};
+pub use mount::Mount;
+pub use output::{Exported, files_below, holds};
+pub use program::{Ran, Workspace};

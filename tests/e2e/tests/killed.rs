@@ -122,10 +122,14 @@ fn matrix(config: &str, url: &str, expected: &str) -> Result<()> {
 fn an_export_of_many_splits_survives_a_kill_at_each_point() -> Result<()> {
     let server = postgres::shared();
     let database = server.fresh_database("killed")?;
-    server.psql(&database, "CREATE TABLE t AS SELECT i AS id, md5(i::text) AS h FROM generate_series(1, 250000) i; ANALYZE t")?;
+    server.psql(
+        &database,
+        "CREATE TABLE t AS SELECT i AS id, md5(i::text) AS h FROM generate_series(1, 250000) i; ANALYZE t",
+    )?;
     let config = "source: {type: postgres, url_env: TEST_URL, tuning: {profile: fast, batch_size: 10000}}\n\
                   exports:\n  - {name: t, table: public.t, parallel: 2, max_file_size: 1MB, destination: {type: local, path: out}}\n";
-    let expected = server.psql(&database, "SELECT json_build_object('n', count(*), 'd', count(DISTINCT id), 's', sum(id)) FROM t")?;
+    let expected = server
+        .psql(&database, "SELECT json_build_object('n', count(*), 'd', count(DISTINCT id), 's', sum(id)) FROM t")?;
     let expected: Value = serde_json::from_str(&expected)?;
     matrix(config, &server.url(&database), &as_duckdb_prints(&expected))
 }
