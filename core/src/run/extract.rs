@@ -108,7 +108,7 @@ impl Extraction<'_> {
     fn pass(&self, leader: Leader) -> Result<(), Halt> {
         let left: VecDeque<&PlannedSplit> = self.plan.splits.iter().filter(|s| !self.ledger.is_done(s.id)).collect();
         let queue = Mutex::new(left);
-        let Leader { session, snapshot } = leader;
+        let Leader { mut session, snapshot } = leader;
         let Some(token) = snapshot.join_token.filter(|_| self.plan.splits.len() > 1) else {
             return self.work_alone(&queue, session);
         };
@@ -126,7 +126,7 @@ impl Extraction<'_> {
             }
         });
         // The leader's session held the snapshot until here.
-        drop(session);
+        let _ = session.end(&self.env.cancel.cx());
         halted.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).map_or(Ok(()), Err)
     }
 

@@ -262,8 +262,8 @@ impl Client {
         }
     }
 
-    /// Says goodbye.
-    pub fn terminate(&mut self) {
+    /// Says goodbye; a transaction that is open ends without effect.
+    fn terminate(&mut self) {
         let mut out = BytesMut::new();
         frontend::terminate(&mut out);
         let token = CancelToken::new();
@@ -275,6 +275,9 @@ impl Drop for Client {
     fn drop(&mut self) {
         if self.busy {
             self.cancel();
+        } else if !self.wire.is_broken() {
+            // A connection that just closes is a line in the server's log.
+            self.terminate();
         }
     }
 }

@@ -118,9 +118,7 @@ impl Session for PgSession {
         Ok(Health { server_version, standby, pooler: None })
     }
     fn end(&mut self, cx: &Cx) -> Result<()> {
-        self.client.execute("COMMIT", cx)?;
-        self.client.terminate();
-        Ok(())
+        self.client.execute("COMMIT", cx)
     }
 }
 
