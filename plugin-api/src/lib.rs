@@ -2,7 +2,8 @@
 //! It must not know any engine, any async runtime, YAML, or how a host schedules its work.
 //!
 //! A source implements [`Source`], [`Session`] and [`BatchStream`]; a format [`Format`] and [`BatchWriter`]; a
-//! destination [`Destination`], [`Store`] and [`Upload`]. Arrow is re-exported, so that one major version is used.
+//! destination [`Destination`], [`Store`] and [`Upload`]. Arrow is re-exported, so that one major version is used: any
+//! of 58 to 60, whichever a plugin's lock file holds. Host and plugin need not agree on it.
 
 mod connection;
 mod destination;

@@ -56,12 +56,20 @@ fn compatible_range(version: &str) -> Option<(u64, u64)> {
     Some((major, if major == 0 { minor } else { 0 }))
 }
 
-/// The layout report runs to thousands of lines: the last path and error say what differs.
+/// The layout report runs to thousands of lines: the names on the way to the last error say what differs.
 fn summary(report: &str) -> String {
-    let mut fields = report.lines().map(str::trim).filter_map(|l| l.strip_prefix("field_name:"));
-    let mut errors = report.lines().map(str::trim).filter_map(|l| l.strip_prefix("Error:"));
-    let field = fields.next_back().map(str::trim).unwrap_or("a type");
-    format!("{field}: {}", errors.next_back().map(str::trim).unwrap_or("the types differ"))
+    let last = report.rsplit("error(s)inside:").next().unwrap_or_default();
+    let way = last.split("Layout of expected type:").next().unwrap_or_default();
+    let names: Vec<&str> = way.lines().filter_map(|l| l.trim().strip_prefix("field_name:")).map(str::trim).collect();
+    // Wrappers and results have names that say nothing.
+    let telling: Vec<&str> = names
+        .into_iter()
+        .filter(|name| !matches!(*name, "__returns" | "data" | "vtable" | "buffer"))
+        .filter(|name| !name.trim_start_matches("field_").bytes().all(|b| b.is_ascii_digit()))
+        .collect();
+    let place = if telling.is_empty() { "a type".to_owned() } else { telling.join(".") };
+    let mut causes = report.lines().filter_map(|l| l.trim().strip_prefix("Error:"));
+    format!("{place}: {}", causes.next_back().map_or("the types differ", str::trim))
 }
 
 fn first_line(e: &impl std::fmt::Display) -> String {

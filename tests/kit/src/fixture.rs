@@ -2,7 +2,7 @@
 //! It must not know what an edit means.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -36,15 +36,12 @@ pub fn fixture_dir() -> Result<PathBuf> {
     Ok(library_dir()?.parent().context("the test runs outside a target folder")?.join("fixtures"))
 }
 
-/// Cargo on a manifest, without network where it can; one at a time, since the fixtures share a target folder.
+/// Cargo on a manifest of a fixture, in a target folder that all fixtures share; without network where it can.
 ///
 /// # Errors
 /// When cargo cannot be started.
 pub fn cargo(verb: &str, manifest: &Path, environment: &[(&str, &str)]) -> Result<Output> {
     let dir = fixture_dir()?;
-    fs::create_dir_all(&dir)?;
-    let lock = File::create(dir.join("lock"))?;
-    lock.lock().context("failed to wait for another build")?;
     let program = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
     let run = |offline: bool| {
         let mut command = Command::new(&program);
@@ -69,12 +66,12 @@ fn foreign(name: &str) -> bool {
         || matches!(name, "CARGO_TARGET_DIR" | "RUSTFLAGS")
 }
 
-/// Builds a fixture as it is; returns its library under a name of its own.
+/// Builds a fixture as it is; returns its library.
 ///
 /// # Errors
 /// What the compiler says.
 pub fn build_fixture(name: &str) -> Result<PathBuf> {
-    build(&repository().join("tests/fixtures").join(name).join("Cargo.toml"), name, name)
+    build(&repository().join("tests/fixtures").join(name).join("Cargo.toml"), name)
 }
 
 /// Builds the fixture `growth-plugin` against a copy of the SDK with `edits`; returns its library.
@@ -82,7 +79,9 @@ pub fn build_fixture(name: &str) -> Result<PathBuf> {
 /// # Errors
 /// When an edit does not apply; what the compiler says.
 pub fn build_revision(revision: &str, abi_version: &str, edits: &[Edit]) -> Result<PathBuf> {
-    let (from, to) = (repository(), fixture_dir()?.join(revision));
+    let (from, workspace) = (repository(), fixture_dir()?.join(revision));
+    // Cargo knows a package by its path within the workspace: equal paths would be one package in the target folder.
+    let to = workspace.join(revision);
     let version = format!("version = \"{abi_version}\"");
     let mut edits = edits.to_vec();
     copy(&from.join("tests/fixtures/growth-plugin/src"), &to.join("plugin/src"), "", &mut Vec::new())?;
@@ -100,32 +99,29 @@ pub fn build_revision(revision: &str, abi_version: &str, edits: &[Edit]) -> Resu
     let (before, rest) = root.split_once("members = [").context("members")?;
     let (_, after) = rest.split_once(']').context("end of members")?;
     let (after, _) = after.split_once("[profile.dev]").context("profiles")?;
-    let members = "members = [\"plugin\", \"plugin-api\", \"plugin-api/abi\"]";
+    let members =
+        format!("members = [\"{revision}/plugin\", \"{revision}/plugin-api\", \"{revision}/plugin-api/abi\"]");
     let abi_line = "rivet-plugin-abi = { path = \"plugin-api/abi\", ";
     let after = replaced_once(after, &format!("{abi_line}version = \"0.1.0\""), &format!("{abi_line}{version}"))?;
-    write(&to.join("Cargo.toml"), &format!("{before}{members}{after}{PROFILE}"))?;
+    let after = after.replace("path = \"plugin-api", &format!("path = \"{revision}/plugin-api"));
+    write(&workspace.join("Cargo.toml"), &format!("{before}{members}{after}{PROFILE}"))?;
 
     let plugin = fs::read_to_string(from.join("tests/fixtures/growth-plugin/Cargo.toml"))?;
     let (plugin, _) = plugin.split_once("[workspace]").context("an own workspace")?;
-    write(&to.join("plugin/Cargo.toml"), &replaced_once(plugin, "../../../plugin-api", "../plugin-api")?)?;
-    if !to.join("Cargo.lock").exists() {
-        fs::copy(from.join("tests/fixtures/growth-plugin/Cargo.lock"), to.join("Cargo.lock"))?;
+    let plugin = replaced_once(plugin, "../../../plugin-api", "../plugin-api")?;
+    // Cargo tells shared libraries in one target folder apart by nothing but their names.
+    let package = format!("growth-{revision}");
+    write(&to.join("plugin/Cargo.toml"), &replaced_once(&plugin, "growth-plugin", &package)?)?;
+    if !workspace.join("Cargo.lock").exists() {
+        fs::copy(from.join("tests/fixtures/growth-plugin/Cargo.lock"), workspace.join("Cargo.lock"))?;
     }
-    build(&to.join("plugin/Cargo.toml"), "growth-plugin", revision)
+    build(&to.join("plugin/Cargo.toml"), &package)
 }
 
-fn build(manifest: &Path, package: &str, name: &str) -> Result<PathBuf> {
+fn build(manifest: &Path, package: &str) -> Result<PathBuf> {
     let output = cargo("build", manifest, &[])?;
-    ensure!(output.status.success(), "failed to build '{name}': {}", String::from_utf8_lossy(&output.stderr));
-    let dir = fixture_dir()?;
-    let library = format!("lib{}.so", package.replace('-', "_"));
-    let kept = dir.join(format!("{name}.so"));
-    // Revisions share the file name in the target folder. Removed first: the old file may be mapped by another test.
-    if kept.exists() {
-        fs::remove_file(&kept)?;
-    }
-    fs::copy(dir.join("build/debug").join(library), &kept)?;
-    Ok(kept)
+    ensure!(output.status.success(), "failed to build '{package}': {}", String::from_utf8_lossy(&output.stderr));
+    Ok(fixture_dir()?.join("build/debug").join(format!("lib{}.so", package.replace('-', "_"))))
 }
 
 /// Copies sources and manifests, without tests; a file that did not change keeps its time, so that nothing is rebuilt.
