@@ -1,9 +1,12 @@
 //! Killed at each point of the run path, then run again: nothing lost, nothing twice, nothing half-written.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+mod place;
+
+use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
+use place::{Place, target_dir};
 use rivet_test_servers::{oracle, postgres};
 use serde_json::Value;
 
@@ -22,65 +25,6 @@ const POINTS: [&str; 12] = [
     "success_written",
     "finished",
 ];
-
-fn target_dir() -> Result<PathBuf> {
-    let exe = std::env::current_exe()?;
-    Ok(exe.parent().and_then(Path::parent).context("the test runs outside a target folder")?.to_owned())
-}
-
-struct Place {
-    dir: tempfile::TempDir,
-    plugins: PathBuf,
-}
-
-impl Place {
-    fn new(config: &str) -> Result<Self> {
-        let dir = tempfile::tempdir()?;
-        let plugins = dir.path().join("plugins");
-        std::fs::create_dir(&plugins)?;
-        for name in ["source_sqlite", "source_postgres", "format_parquet", "dest_local", "dest_stdout"] {
-            let file = format!("librivet_{name}.so");
-            let from = target_dir()?.join(&file);
-            ensure!(from.exists(), "{} is not built: `cargo xtask test` builds it first", from.display());
-            std::fs::copy(from, plugins.join(file))?;
-        }
-        std::fs::write(dir.path().join("rivet.yaml"), config)?;
-        Ok(Self { dir, plugins })
-    }
-
-    fn run(&self, fault: Option<&str>, url: &str) -> Result<Output> {
-        let mut rivet = Command::new(target_dir()?.join("rivet"));
-        rivet.arg("run").arg("--plugin-dir").arg(&self.plugins).current_dir(self.dir.path()).env("TEST_URL", url);
-        if let Some(fault) = fault {
-            rivet.args(["--fault", fault]);
-        }
-        Ok(rivet.output()?)
-    }
-
-    fn out(&self) -> PathBuf {
-        self.dir.path().join("out")
-    }
-
-    fn files(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.out()).into_iter().flatten().flatten();
-        entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect()
-    }
-
-    /// The parts of the manifest that `_SUCCESS` vouches for; all of them are there with the stated size.
-    fn complete_run(&self) -> Result<Option<Vec<PathBuf>>> {
-        let Ok(success) = std::fs::read(self.out().join("_SUCCESS")) else { return Ok(None) };
-        let success: Value = serde_json::from_slice(&success)?;
-        let name = success["manifest"].as_str().context("a manifest")?;
-        let manifest: Value = serde_json::from_slice(&std::fs::read(self.out().join(name))?)?;
-        let mut parts = Vec::new();
-        for part in manifest["parts"].as_array().context("parts")? {
-            let path = self.out().join(part["name"].as_str().context("a name")?);
-            ensure!(std::fs::metadata(&path)?.len() == part["bytes"].as_u64().context("bytes")?, "{}", path.display());
-            parts.push(path);
-        }
-        Ok(Some(parts))
-    }
-}
 
 /// Rows, distinct ids and sum of ids in the parts, read by DuckDB.
 fn facts(parts: &[PathBuf]) -> Result<String> {
