@@ -7,15 +7,16 @@ use rivet_plugin_api::{ErrorKind, PluginError};
 
 /// An error while writing.
 pub fn write(e: &io::Error) -> PluginError {
-    let (code, text) = match e.kind() {
-        io::ErrorKind::BrokenPipe => ("stdout.closed", "the reader of standard output went away"),
+    let error = |kind, code, text| PluginError::new(kind, code, text).vendor_code(e.raw_os_error().unwrap_or(0).into());
+    match e.kind() {
+        io::ErrorKind::BrokenPipe => error(ErrorKind::Io, "stdout.closed", "the reader of standard output went away"),
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            let error = PluginError::new(ErrorKind::Capacity, "stdout.full", "failed to write to standard output");
-            return error.cause(e).hint("standard output goes to a file: free space where it is");
+            error(ErrorKind::Capacity, "stdout.full", "failed to write to standard output")
+                .cause(e)
+                .hint("standard output goes to a file: free space where it is")
         }
-        _ => ("stdout.write", "failed to write to standard output"),
-    };
-    PluginError::new(ErrorKind::Io, code, text).cause(e).vendor_code(e.raw_os_error().unwrap_or(0).into())
+        _ => error(ErrorKind::Io, "stdout.write", "failed to write to standard output").cause(e),
+    }
 }
 
 /// What a pipe cannot do. `what` completes "cannot".

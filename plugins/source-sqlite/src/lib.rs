@@ -22,7 +22,8 @@ pub use options::SqliteOptions;
 ///
 /// A group has one session, however many are asked for: SQLite has no way for a second connection to join the
 /// snapshot of a first one. The file is opened for reading and never made. While a session holds a snapshot of a
-/// database that is not in WAL mode, writers wait: that is how SQLite isolates.
+/// database that is not in WAL mode, writers wait: that is how SQLite isolates. A database in WAL mode gets its
+/// `-wal` and `-shm` files, as from any reader.
 pub struct Sqlite;
 
 impl Source for Sqlite {
