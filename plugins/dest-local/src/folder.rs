@@ -134,16 +134,21 @@ impl Folder {
     }
 
     /// [`rename_new`](Self::rename_new) for file systems that know no such rename: a second link, which cannot
-    /// replace either, then the first one goes. Where there are no links, a look before a plain rename: names are
-    /// unique, so that the moment between the two is nobody's.
+    /// replace either, then the first one goes.
     pub fn rename_by_link(&self, from: &str, to: &str) -> Result<(), Errno> {
         match rustix::fs::linkat(&self.fd, from, &self.fd, to, AtFlags::empty()) {
             Ok(()) => rustix::fs::unlinkat(&self.fd, from, AtFlags::empty()),
-            Err(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL) => match self.stat(to)? {
-                Some(_) => Err(Errno::EXIST),
-                None => self.rename_over(from, to),
-            },
+            Err(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL) => self.rename_after_look(from, to),
             Err(e) => Err(e),
+        }
+    }
+
+    /// [`rename_new`](Self::rename_new) for file systems that know no links either. Names are unique, so that the
+    /// moment between look and rename is nobody's.
+    pub fn rename_after_look(&self, from: &str, to: &str) -> Result<(), Errno> {
+        match self.stat(to)? {
+            Some(_) => Err(Errno::EXIST),
+            None => self.rename_over(from, to),
         }
     }
 
@@ -205,9 +210,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn neither_rename_replaces_a_file() -> anyhow::Result<()> {
-        for by_link in [false, true] {
-            let rename = if by_link { Folder::rename_by_link } else { Folder::rename_new };
+    fn no_rename_replaces_a_file() -> anyhow::Result<()> {
+        for way in 0..3 {
+            let rename = match way {
+                0 => Folder::rename_new,
+                1 => Folder::rename_by_link,
+                _ => Folder::rename_after_look,
+            };
             let dir = tempfile::tempdir()?;
             let folder = Folder::root(dir.path())?;
             for name in ["one", "two"] {
