@@ -74,12 +74,17 @@ fn standard_hint(error: PluginError) -> PluginError {
         ("28P01", _) => "check user and password",
         ("28000", _) => "the server's pg_hba.conf admits no such login: check user, database, address and tls",
         ("3D000", _) => "check the database's name",
+        ("42P01" | "42703" | "42704" | "42883" | "3F000", _) => "check the spelling, and name the schema",
+        ("42601", _) => "check the query's text",
+        (_, ErrorKind::Unsupported) => "express it in another way in a query",
         ("42501", _) => "grant the login the right to read this",
         ("53300", _) => "the server has no free connection: lower `parallel`, or set `max_connections`",
         ("55P03", _) => "something holds a lock on the table: wait, or raise `lock_timeout_s`",
         ("22021", _) => {
             "the database holds bytes that are no text in its encoding: export the column as bytea by a query"
         }
+        (_, ErrorKind::Data) => "change the query so that it does not meet this value",
+        (_, ErrorKind::Config) => "check the query and the source's options",
         (_, ErrorKind::Internal) => "look into the server's log",
         _ => return error,
     };
