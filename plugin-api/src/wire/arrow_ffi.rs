@@ -26,13 +26,12 @@ pub fn export_schema(schema: &Schema, out: &mut ArrowSchema) -> Result<()> {
 
 /// Takes the schema out of `raw` and leaves it empty.
 pub fn import_schema(raw: &mut ArrowSchema) -> Result<SchemaRef> {
-    if raw.release.is_none() || raw.format.is_null() {
-        return Err(malformed("the schema is empty"));
-    }
+    check_schema(raw, 0)?;
     // SAFETY: same layout; `from_raw` moves the contents out and marks `raw` released.
     let ffi = unsafe { FFI_ArrowSchema::from_raw(std::ptr::from_mut(raw).cast()) };
     let schema = catch_unwind(AssertUnwindSafe(|| Schema::try_from(&ffi)))
-        .map_err(|_| malformed("the schema cannot be read"))??;
+        .map_err(|_| malformed("the schema cannot be read"))?
+        .map_err(|e| malformed(&e.to_string()))?;
     Ok(Arc::new(schema))
 }
 
@@ -81,7 +80,8 @@ impl Importer {
     fn assemble(&self, ffi: FFI_ArrowArray, rows: usize) -> Result<RecordBatch> {
         // SAFETY: shape checked above; that the buffers are as long as stated is the producer's word (the C Data
         // Interface carries no buffer lengths).
-        let data: ArrayData = unsafe { from_ffi_and_data_type(ffi, self.struct_field.data_type().clone())? };
+        let data: ArrayData = unsafe { from_ffi_and_data_type(ffi, self.struct_field.data_type().clone()) }
+            .map_err(|e| malformed(&e.to_string()))?;
         let checked = match self.trust {
             Trust::Shape => data.validate(),
             Trust::Full => data.validate_full(),
@@ -102,18 +102,55 @@ fn malformed(what: &str) -> PluginError {
         .hint("this is a defect of the plugin: report it to its author")
 }
 
+/// Types nested deeper are refused, and so are schemas of more fields.
+const MAX_DEPTH: usize = 64;
+const MAX_FIELDS: i64 = 1 << 20;
+/// No memory holds more rows; below it, sizes in bits do not overflow.
+const MAX_ROWS: i64 = 1 << 40;
+
+/// Checks the tree of types before arrow follows its pointers.
+fn check_schema(raw: &ArrowSchema, depth: usize) -> Result<()> {
+    if raw.release.is_none() || raw.format.is_null() {
+        return Err(malformed("a type of the schema is empty"));
+    }
+    if depth > MAX_DEPTH || !(0..=MAX_FIELDS).contains(&raw.n_children) {
+        return Err(malformed("the schema has too many fields or levels"));
+    }
+    if raw.n_children > 0 && raw.children.is_null() {
+        return Err(malformed("the schema has no children where it says so"));
+    }
+    let children = (0..raw.n_children as usize).map(|i| {
+        // SAFETY: `n_children` pointers exist by the specification; each is checked for null.
+        unsafe { *raw.children.add(i) }
+    });
+    for below in children.chain((!raw.dictionary.is_null()).then_some(raw.dictionary)) {
+        // SAFETY: a non-null child or dictionary is a valid struct by the specification.
+        let below = unsafe { below.cast::<ArrowSchema>().as_ref() };
+        check_schema(below.ok_or_else(|| malformed("the schema has a null child"))?, depth + 1)?;
+    }
+    Ok(())
+}
+
 /// Checks everything the specification lets a reader check before it follows a pointer.
 fn check_shape(raw: &ArrowArray, field: &Field, depth: usize) -> Result<()> {
     let lie = |what: &str| Err(malformed(&format!("{what} in column '{}'", field.name())));
     let (n_buffers, children) = expected(field.data_type());
-    if raw.length < 0 || raw.offset < 0 || raw.null_count < -1 || raw.null_count > raw.length || depth > 64 {
+    if raw.length < 0 || raw.offset < 0 || raw.null_count < -1 || raw.null_count > raw.length || depth > MAX_DEPTH {
         return lie("impossible length, offset or null count");
     }
-    if raw.length.checked_add(raw.offset).is_none_or(|end| end > i64::MAX / 64) {
+    let value_bytes = match field.data_type() {
+        DataType::FixedSizeBinary(width) => i64::from(*width),
+        _ => 32,
+    };
+    let end = raw.length.checked_add(raw.offset).filter(|end| *end < MAX_ROWS);
+    if end.and_then(|end| end.checked_mul(value_bytes)).is_none_or(|bytes| bytes > i64::MAX / 8) {
         return lie("length out of range");
     }
     if n_buffers.is_some_and(|n| n != raw.n_buffers) || (raw.n_buffers > 0 && raw.buffers.is_null()) {
         return lie("wrong number of buffers");
+    }
+    if let Some(what) = offsets_lie(raw, field.data_type()) {
+        return lie(what);
     }
     let Some(children) = children else { return Ok(()) };
     if raw.n_children != children.len() as i64 || (!children.is_empty() && raw.children.is_null()) {
@@ -128,12 +165,39 @@ fn check_shape(raw: &ArrowArray, field: &Field, depth: usize) -> Result<()> {
         }
         // SAFETY: a non-null child is a valid struct by the specification.
         let child = unsafe { &*child };
+        if child.release.is_none() {
+            return lie("released child");
+        }
         if is_struct && child.length < raw.length + raw.offset {
             return lie(&format!("{} rows promised, {} sent", raw.length, child.length));
         }
         check_shape(child, child_field, depth + 1)?;
     }
     Ok(())
+}
+
+/// What is wrong with the first and last offset; arrow takes the lengths of buffers from them before it checks any.
+fn offsets_lie(raw: &ArrowArray, data_type: &DataType) -> Option<&'static str> {
+    let wide = match data_type {
+        DataType::Utf8 | DataType::Binary | DataType::List(_) => false,
+        DataType::LargeUtf8 | DataType::LargeBinary | DataType::LargeList(_) => true,
+        _ => return None,
+    };
+    // SAFETY: types with offsets have at least two buffers, and the number of them was checked.
+    let offsets = unsafe { *raw.buffers.add(1) };
+    if offsets.is_null() {
+        return (raw.length + raw.offset > 0).then_some("no offsets");
+    }
+    let at = |i: i64| {
+        let i = i as usize;
+        // SAFETY: one offset more than rows is the producer's word, as for every buffer; alignment is checked below.
+        unsafe { if wide { *offsets.cast::<i64>().add(i) } else { i64::from(*offsets.cast::<i32>().add(i)) } }
+    };
+    if offsets.align_offset(if wide { align_of::<i64>() } else { align_of::<i32>() }) != 0 {
+        return Some("misaligned offsets");
+    }
+    let (first, last) = (at(raw.offset), at(raw.offset + raw.length));
+    (first < 0 || last < first || last > i64::MAX / 64).then_some("impossible offsets")
 }
 
 /// Buffers and children that a type must have; `None` where the host leaves the check to arrow.
@@ -147,3 +211,6 @@ fn expected(data_type: &DataType) -> (Option<i64>, Option<Vec<&Field>>) {
         _ => (None, None),
     }
 }
+
+#[cfg(test)]
+mod tests;
