@@ -77,7 +77,7 @@ fn refused(what: &str, trust: Trust, lie: impl FnOnce(&mut ArrowArray)) {
     assert_eq!((error.kind(), error.code()), (ErrorKind::Internal, "wire.malformed_data"), "{what}: {error:?}");
 }
 
-type Lie = (&'static str, fn(&mut ArrowArray));
+type Lie<T = ArrowArray> = (&'static str, fn(&mut T));
 
 #[test]
 fn honest_arrays_arrive() {
@@ -190,7 +190,7 @@ unsafe extern "C" fn leak(schema: *mut c_void) {
 
 #[test]
 fn schemas_that_lie_are_refused() {
-    let lies: &[(&str, fn(&mut ArrowSchema))] = &[
+    let lies: &[Lie<ArrowSchema>] = &[
         ("no format", |s| s.format = null()),
         ("an unknown format", |s| s.format = c"?".as_ptr()),
         ("no text", |s| s.format = c"\xff\xfe".as_ptr()),
