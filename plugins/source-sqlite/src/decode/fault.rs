@@ -55,7 +55,7 @@ impl Fault {
         let Place { column, row, rowid } = place;
         let at = rowid.map(|id| format!(" (rowid {id})")).unwrap_or_default();
         let declared = &column.native_type;
-        let text = format!("column \"{}\" in row {row}{at} {}", column.name, self.words(declared));
+        let text = format!("the value{at} {}", self.words(declared));
         let (kind, code) = match self {
             Self::Null => (ErrorKind::Schema, "sqlite.unexpected_null"),
             Self::TooLarge { .. } => (ErrorKind::Data, "sqlite.value_too_large"),
