@@ -1,6 +1,7 @@
 //! What every plugin is tested with: each connector once linked and once loaded, through the same calls.
 //! It must not know any plugin's own options.
 
+pub mod conformance;
 pub mod fixture;
 
 use std::path::PathBuf;

@@ -1,0 +1,156 @@
+//! What every source must do: describe, cut and read a relation the same way in every portion.
+//! It must not know SQL.
+
+use anyhow::{Context, Result, ensure};
+use rivet_plugin_api::wire::Connector;
+use rivet_plugin_api::{
+    CancelToken, Column, Cx, ErrorKind, ReadMode, RecordBatch, Relation, Scan, Session, Split, SplitRequest,
+    TableSchema, TypesMode,
+};
+use serde_json::Value;
+
+use super::{fails, rows};
+
+/// Rows and bytes of a batch, at most.
+type Portion = (usize, usize);
+
+const WHOLE: Portion = (1 << 16, 1 << 30);
+
+/// Runs the suite on a relation of at least two rows, with an `OpenGroup` as JSON; returns its batches.
+///
+/// # Errors
+/// The rule that is broken.
+pub fn source(connector: &Connector, request: &Value, relation: &Relation) -> Result<Vec<RecordBatch>> {
+    let token = CancelToken::new();
+    let cx = token.cx();
+    let mut group = connector.open_group(request, &cx)?;
+    let wanted = request["n_sessions"].as_u64().context("`n_sessions`")?;
+    ensure!((1..=wanted).contains(&(group.sessions.len() as u64)), "{} sessions", group.sessions.len());
+    let session = group.sessions.first_mut().context("a session")?.as_mut();
+    let table = session.describe(relation, &cx)?;
+    ensure!(!table.columns.is_empty(), "a relation without columns");
+    ensure!(session.describe(relation, &cx)? == table, "a second description differs");
+    session.estimate(relation, &cx)?;
+
+    let whole = read(session, relation, &table.columns, None, WHOLE, TypesMode::Portable, &cx)?;
+    let all = rows(&whole);
+    ensure!(all.len() >= 2, "the suite needs rows to compare");
+    for types in [TypesMode::Portable, TypesMode::Native] {
+        read(session, relation, &table.columns, None, WHOLE, types, &cx)?;
+    }
+    for portion in [(1, 1 << 30), (3, 1 << 30), (1 << 16, 1)] {
+        let batches = read(session, relation, &table.columns, None, portion, TypesMode::Portable, &cx)?;
+        ensure!(rows(&batches) == all, "portions of {portion:?} give other rows");
+    }
+    columns_come_as_asked(session, relation, &table, &whole, &cx)?;
+    splits_hold_each_row_once(session, relation, &table, &all, &cx)?;
+    an_unfinished_stream_leaves_the_session_fit(session, relation, &table, &all, &cx)?;
+
+    let missing = Relation::Table { schema: None, name: "rivet no such table".to_owned() };
+    fails("a missing table", ErrorKind::NotFound, session.describe(&missing, &cx))?;
+    session.health(&cx)?;
+    session.end(&cx)?;
+    drop(group);
+    cancelled(connector, request, relation, &table)?;
+    Ok(whole)
+}
+
+fn scan(relation: &Relation, columns: &[Column], split: Option<Split>, portion: Portion, types: TypesMode) -> Scan {
+    Scan {
+        relation: relation.clone(),
+        columns: columns.to_vec(),
+        split,
+        read: ReadMode::Stream,
+        types,
+        max_batch_rows: portion.0,
+        max_batch_bytes: portion.1,
+    }
+}
+
+fn read(
+    session: &mut dyn Session,
+    relation: &Relation,
+    columns: &[Column],
+    split: Option<Split>,
+    portion: Portion,
+    types: TypesMode,
+    cx: &Cx,
+) -> Result<Vec<RecordBatch>> {
+    let mut stream = session.scan(&scan(relation, columns, split, portion, types), cx)?;
+    let expected = TableSchema { columns: columns.to_vec() }.arrow_schema(types);
+    ensure!(stream.schema() == expected, "the stream's schema is not the described one: {:?}", stream.schema());
+    let mut batches = Vec::new();
+    while let Some(batch) = stream.next(cx)? {
+        ensure!(batch.schema() == expected, "a batch of another schema: {:?}", batch.schema());
+        ensure!((1..=portion.0).contains(&batch.num_rows()), "a batch of {} rows", batch.num_rows());
+        ensure!(portion.1 > 1 || batch.num_rows() == 1, "a batch was not cut at its bytes");
+        batches.push(batch);
+    }
+    Ok(batches)
+}
+
+fn columns_come_as_asked(
+    session: &mut dyn Session,
+    relation: &Relation,
+    table: &TableSchema,
+    whole: &[RecordBatch],
+    cx: &Cx,
+) -> Result<()> {
+    let order: Vec<usize> = (0..table.columns.len()).rev().step_by(2).collect();
+    let columns: Vec<Column> = order.iter().map(|i| table.columns[*i].clone()).collect();
+    let some = read(session, relation, &columns, None, WHOLE, TypesMode::Portable, cx)?;
+    let expected: Vec<RecordBatch> = whole.iter().map(|batch| batch.project(&order)).collect::<Result<_, _>>()?;
+    ensure!(rows(&some) == rows(&expected), "a choice of columns gives other values");
+    Ok(())
+}
+
+fn splits_hold_each_row_once(
+    session: &mut dyn Session,
+    relation: &Relation,
+    table: &TableSchema,
+    all: &[RecordBatch],
+    cx: &Cx,
+) -> Result<()> {
+    for n_splits in [1, 2, 7] {
+        let request = SplitRequest { relation: relation.clone(), within: None, n_splits };
+        let splits = session.split(&request, cx)?;
+        ensure!(!splits.is_empty(), "no splits");
+        let mut found = Vec::new();
+        for split in splits {
+            ensure!(!split.label.is_empty(), "a split without a label");
+            // As core keeps it: through JSON.
+            let split: Split = serde_json::from_str(&serde_json::to_string(&split)?)?;
+            let part = read(session, relation, &table.columns, Some(split), WHOLE, TypesMode::Portable, cx)?;
+            found.extend(rows(&part));
+        }
+        ensure!(found.len() == all.len(), "{n_splits} splits: {} rows instead of {}", found.len(), all.len());
+        ensure!(all.iter().all(|row| found.contains(row)), "{n_splits} splits lose a row and double another");
+    }
+    Ok(())
+}
+
+fn an_unfinished_stream_leaves_the_session_fit(
+    session: &mut dyn Session,
+    relation: &Relation,
+    table: &TableSchema,
+    all: &[RecordBatch],
+    cx: &Cx,
+) -> Result<()> {
+    let mut stream = session.scan(&scan(relation, &table.columns, None, (1, 1 << 30), TypesMode::Portable), cx)?;
+    ensure!(stream.next(cx)?.is_some(), "a first row");
+    stream.facts();
+    drop(stream);
+    let again = read(session, relation, &table.columns, None, WHOLE, TypesMode::Portable, cx)?;
+    ensure!(rows(&again) == all, "a stream dropped early changes what the next one reads");
+    Ok(())
+}
+
+fn cancelled(connector: &Connector, request: &Value, relation: &Relation, table: &TableSchema) -> Result<()> {
+    let token = CancelToken::new();
+    let cx = token.cx();
+    let mut group = connector.open_group(request, &cx)?;
+    let session = group.sessions.first_mut().context("a session")?;
+    let mut stream = session.scan(&scan(relation, &table.columns, None, (1, 1 << 30), TypesMode::Portable), &cx)?;
+    token.cancel();
+    fails("a batch after the cancel", ErrorKind::Cancelled, stream.next(&cx))
+}

@@ -1,0 +1,195 @@
+//! Our own plugins under the conformance suites, linked and loaded, with equal results.
+//! It must not know how a plugin works.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use arrow_array::types::{
+    ArrowPrimitiveType, Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int8Type, Int16Type,
+    Int32Type, Int64Type, Time64MicrosecondType, Time64NanosecondType, TimestampMicrosecondType,
+    TimestampNanosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use arrow_array::{
+    ArrayRef, ArrowNativeTypeOp, BinaryArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray, RecordBatch,
+    StringArray,
+};
+use arrow_schema::{DataType, Schema, TimeUnit};
+use rivet_dest_local as _;
+use rivet_format_parquet as _;
+use rivet_plugin_api::{Column, Fidelity, LogicalType, Relation, TypesMode};
+use rivet_source_sqlite as _;
+use rivet_test_kit::{conformance, linked_and_loaded};
+use serde_json::json;
+
+fn database(path: &std::path::Path) -> Result<()> {
+    let connection = rusqlite::Connection::open(path)?;
+    connection.execute_batch(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, i BIGINT NOT NULL, r REAL, s TEXT, b BLOB, f BOOLEAN, d DATE, \
+         m TIME, w TIMESTAMP, e DECIMAL(10, 2), j JSON, a);
+         INSERT INTO t VALUES
+           (1, -9223372036854775808, -0.5, 'ü \"q\" '',', x'00ff', 1, '2026-01-31', '23:59:59.999999',
+            '2026-01-31 23:59:59', '12.50', '{\"a\": 1}', 'x'),
+           (2, 9223372036854775807, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL),
+           (3, 0, 1e300, '', x'', 0, '0001-01-01', '00:00:00', '9999-12-31 00:00:00', '-0.01', '[]', 7);
+         WITH RECURSIVE n(i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < 900)
+         INSERT INTO t (id, i, s) SELECT i * 3, i, 'row ' || i FROM n;",
+    )?;
+    Ok(())
+}
+
+#[test]
+fn sqlite_is_a_source() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let path = dir.path().join("test.db");
+    database(&path)?;
+    let request = json!({ "options": { "path": path }, "n_sessions": 2 });
+    let relation = Relation::Table { schema: None, name: "t".to_owned() };
+    let [linked, loaded] = linked_and_loaded("rivet-source-sqlite", "sqlite")?;
+    let batches = conformance::source(&linked, &request, &relation).context("linked")?;
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 3 + 891);
+    assert_eq!(batches, conformance::source(&loaded, &request, &relation).context("loaded")?);
+    Ok(())
+}
+
+#[test]
+fn local_is_a_store() -> Result<()> {
+    let mut left = Vec::new();
+    for connector in linked_and_loaded("rivet-dest-local", "local")? {
+        let dir = tempfile::tempdir()?;
+        let root = dir.path().join("outer/root");
+        left.push(conformance::store(&connector, &json!({ "path": root }))?);
+        let outside: Vec<_> = std::fs::read_dir(dir.path().join("outer"))?.collect::<Result<_, _>>()?;
+        assert_eq!(outside.len(), 1, "something was written outside: {outside:?}");
+    }
+    assert_eq!(left[0], left[1]);
+    Ok(())
+}
+
+#[test]
+fn parquet_is_a_format_for_every_logical_type() -> Result<()> {
+    let [linked, loaded] = linked_and_loaded("rivet-format-parquet", "parquet")?;
+    for types in [TypesMode::Portable, TypesMode::Native] {
+        let batches = [every_type(types, 0)?, every_type(types, 1)?];
+        for compression in ["zstd", "snappy", "gzip", "lz4_raw", "none"] {
+            let options = json!({ "compression": compression });
+            let part = conformance::format(&linked, &options, &batches).with_context(|| compression.to_owned())?;
+            assert_eq!(&part[..4], b"PAR1");
+            assert!(part == conformance::format(&loaded, &options, &batches)?, "{compression}: loaded differs");
+        }
+    }
+    Ok(())
+}
+
+fn logical_types() -> Vec<LogicalType> {
+    let mut all = vec![LogicalType::Bool, LogicalType::Text, LogicalType::Binary, LogicalType::Date];
+    all.extend([
+        LogicalType::Uuid,
+        LogicalType::Json,
+        LogicalType::Float { bits: 32 },
+        LogicalType::Float { bits: 64 },
+    ]);
+    for bits in [8, 16, 32, 64] {
+        all.extend([true, false].map(|signed| LogicalType::Int { bits, signed }));
+    }
+    for (precision, scale) in [(1, 0), (9, 9), (10, 2), (18, 0), (19, 4), (38, 10), (39, 0), (76, 30)] {
+        all.push(LogicalType::Decimal { precision, scale });
+    }
+    for nanos in [false, true] {
+        all.push(LogicalType::Time { nanos });
+        all.extend([false, true].map(|utc| LogicalType::Timestamp { utc, nanos }));
+    }
+    all
+}
+
+/// A nullable column and one that is not, per type, with the ends of its range; `rotation` varies the rows.
+fn every_type(types: TypesMode, rotation: usize) -> Result<RecordBatch> {
+    let (mut fields, mut arrays) = (Vec::new(), Vec::new());
+    for (i, logical) in logical_types().into_iter().enumerate() {
+        for nullable in [false, true] {
+            let column = Column {
+                name: format!("{i} {}", if nullable { "nullable" } else { "required" }),
+                native_type: format!("{logical:?}"),
+                logical: logical.clone(),
+                nullable,
+                fidelity: Fidelity::Exact,
+            };
+            let field = column.arrow_field(types);
+            arrays.push(values(field.data_type(), nullable, rotation)?);
+            fields.push(field);
+        }
+    }
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
+}
+
+/// Three values, turned by `rotation`; the middle one is missing where it can be.
+fn turned<T: Clone>(values: [T; 3], nullable: bool, rotation: usize) -> [Option<T>; 3] {
+    std::array::from_fn(|i| {
+        let i = (i + rotation) % 3;
+        (!nullable || i != 1).then(|| values[i].clone())
+    })
+}
+
+fn primitive<T: ArrowPrimitiveType>(
+    data_type: &DataType,
+    values: [T::Native; 3],
+    nullable: bool,
+    rotation: usize,
+) -> ArrayRef {
+    let array = PrimitiveArray::<T>::from_iter(turned(values, nullable, rotation));
+    Arc::new(array.with_data_type(data_type.clone()))
+}
+
+fn ends<T: ArrowPrimitiveType>(data_type: &DataType, nullable: bool, rotation: usize) -> ArrayRef
+where
+    T::Native: ArrowNativeTypeOp,
+{
+    let values = [T::Native::MIN_TOTAL_ORDER, T::Native::ZERO, T::Native::MAX_TOTAL_ORDER];
+    primitive::<T>(data_type, values, nullable, rotation)
+}
+
+fn values(of: &DataType, null: bool, turn: usize) -> Result<ArrayRef> {
+    const DAY_US: i64 = 86_400_000_000;
+    let text = ["", "no \0 null", "ü𝄞\n\"'"].map(str::to_owned);
+    Ok(match of {
+        DataType::Boolean => Arc::new(BooleanArray::from(turned([true, false, false], null, turn).to_vec())),
+        DataType::Int8 => ends::<Int8Type>(of, null, turn),
+        DataType::Int16 => ends::<Int16Type>(of, null, turn),
+        DataType::Int32 => ends::<Int32Type>(of, null, turn),
+        DataType::Int64 => ends::<Int64Type>(of, null, turn),
+        DataType::UInt8 => ends::<UInt8Type>(of, null, turn),
+        DataType::UInt16 => ends::<UInt16Type>(of, null, turn),
+        DataType::UInt32 => ends::<UInt32Type>(of, null, turn),
+        DataType::UInt64 => ends::<UInt64Type>(of, null, turn),
+        DataType::Float32 => primitive::<Float32Type>(of, [f32::NEG_INFINITY, -0.0, f32::MIN_POSITIVE], null, turn),
+        DataType::Float64 => primitive::<Float64Type>(of, [f64::MAX, f64::INFINITY, 0.1], null, turn),
+        DataType::Decimal128(precision, _) => {
+            let most = 10_i128.pow(u32::from(*precision)) - 1;
+            primitive::<Decimal128Type>(of, [-most, 0, most], null, turn)
+        }
+        DataType::Decimal256(precision, _) => {
+            let most = "9".repeat(usize::from(*precision));
+            let number = |text: &str| arrow_buffer::i256::from_string(text).context("a number");
+            let values = [number(&format!("-{most}"))?, number("0")?, number(&most)?];
+            primitive::<Decimal256Type>(of, values, null, turn)
+        }
+        DataType::Date32 => primitive::<Date32Type>(of, [-719_162, 0, 2_932_896], null, turn),
+        DataType::Time64(TimeUnit::Microsecond) => {
+            primitive::<Time64MicrosecondType>(of, [0, 1, DAY_US - 1], null, turn)
+        }
+        DataType::Time64(_) => primitive::<Time64NanosecondType>(of, [0, 1, DAY_US * 1_000 - 1], null, turn),
+        DataType::Timestamp(TimeUnit::Microsecond, _) => {
+            primitive::<TimestampMicrosecondType>(of, [-719_162 * DAY_US, -1, 2_932_896 * DAY_US], null, turn)
+        }
+        DataType::Timestamp(_, _) => primitive::<TimestampNanosecondType>(of, [i64::MIN, -1, i64::MAX], null, turn),
+        DataType::Utf8 => Arc::new(StringArray::from(turned(text, null, turn).to_vec())),
+        DataType::Binary => {
+            let values = turned([&b""[..], b"\0\xff", b"x"], null, turn);
+            Arc::new(BinaryArray::from(values.to_vec()))
+        }
+        DataType::FixedSizeBinary(16) => {
+            let values = turned([[0_u8; 16], [7; 16], [255; 16]], null, turn);
+            Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(values.into_iter(), 16)?)
+        }
+        other => anyhow::bail!("a logical type became {other}, which this test knows no values for"),
+    })
+}
