@@ -18,6 +18,7 @@ use rivet_dest_local as _;
 use rivet_format_parquet as _;
 use rivet_plugin_api::{Column, Fidelity, LogicalType, Relation, TypesMode};
 use rivet_source_sqlite as _;
+use rivet_test_hostile as _;
 use rivet_test_kit::{conformance, linked_and_loaded};
 use serde_json::json;
 
@@ -48,6 +49,25 @@ fn sqlite_is_a_source() -> Result<()> {
     let batches = conformance::source(&linked, &request, &relation).context("linked")?;
     assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 3 + 891);
     assert_eq!(batches, conformance::source(&loaded, &request, &relation).context("loaded")?);
+    Ok(())
+}
+
+/// The suite can fail: this source takes no notice of what is asked of it.
+#[test]
+fn a_source_that_breaks_the_rules_is_found_out() -> Result<()> {
+    let relation = Relation::Table { schema: None, name: "any".to_owned() };
+    for connector in linked_and_loaded("rivet-test-hostile", "hostile")? {
+        for (options, rule) in [
+            (json!({ "n_batches": 1, "batch_rows": 0 }), "a batch of 0 rows"),
+            (json!({ "n_batches": 2, "batch_rows": 5 }), "a batch of 5 rows"),
+            (json!({ "n_batches": 3, "batch_rows": 1 }), "the stream's schema is not"),
+            (json!({ "n_batches": 2, "batch_rows": 5, "at": "second_batch" }), "asked to panic"),
+        ] {
+            let request = json!({ "options": options, "n_sessions": 1 });
+            let broken = conformance::source(&connector, &request, &relation).err().context("it breaks a rule")?;
+            assert!(format!("{broken:#}").contains(rule), "{rule}: {broken:#}");
+        }
+    }
     Ok(())
 }
 
