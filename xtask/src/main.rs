@@ -1,55 +1,81 @@
 //! Every chore of the repository: `cargo xtask <chore>`.
 //! It must not know the product beyond the names of its packages and features.
 
-mod build;
+mod args;
+mod ci;
+mod demo;
+mod dist;
+mod legs;
+mod plugins;
 mod run;
+mod services;
+mod slim;
+mod suggest;
 mod test;
 mod tidy;
+mod workspace;
 
 use std::process::ExitCode;
 
-const HELP: &str = "\
-cargo xtask <chore>
+use anyhow::{Result, bail};
 
-  demo [ARGS…]               build, then export a built-in sample through loaded plugins
-  test [--no-servers] [-- FILTER…]
-                             format, lints, tidy, build, then all tests
-  ci                         what CI runs: test, then a slim binary that does an export
-  tidy                       dependency edges, budgets, unsafe, banned words
-  plugins                    build the plugin libraries into target/plugins
-  services run [ARGS…]       start a test server in the foreground and print its address
-  services install           install everything the test servers need
-  slim --with A,B,… [--out FILE]
-                             one release binary with just these plugins linked in
-  dist                       release host and plugins in target/dist
-";
+/// A chore.
+struct Chore {
+    /// How it is called; the first word is its name.
+    usage: &'static str,
+    /// What it does, in one line.
+    about: &'static str,
+    run: fn(&[String]) -> Result<()>,
+}
+
+const CHORES: [Chore; 8] = [
+    Chore { usage: demo::USAGE, about: "build, then export a built-in sample through loaded plugins", run: demo::demo },
+    Chore { usage: test::USAGE, about: "format, rules, lints, build, then all tests", run: test::test },
+    Chore { usage: ci::USAGE, about: "what CI runs: checks, a slim binary that exports, all tests", run: ci::ci },
+    Chore {
+        usage: tidy::USAGE,
+        about: "who depends on whom, lengths, unsafe, words, links, licences",
+        run: tidy::tidy,
+    },
+    Chore { usage: plugins::USAGE, about: "plugin libraries, into target/plugins or DIR", run: plugins::plugins },
+    Chore { usage: services::USAGE, about: "test servers for use by hand", run: services::services },
+    Chore { usage: slim::USAGE, about: "one release binary with just these plugins linked in", run: slim::slim },
+    Chore { usage: dist::USAGE, about: "release host and plugins, into target/dist", run: dist::dist },
+];
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let Some((chore, rest)) = arguments.split_first() else {
-        eprint!("{HELP}");
-        return ExitCode::FAILURE;
-    };
-    let result = match chore.as_str() {
-        "demo" => build::demo(rest),
-        "test" => test::test(rest),
-        "ci" => test::ci(),
-        "tidy" => tidy::tidy(),
-        "plugins" => build::plugins().map(|dir| println!("{}", dir.display())),
-        "services" => test::services(rest),
-        "slim" => build::slim_command(rest),
-        "dist" => build::dist(),
-        "help" | "--help" | "-h" => {
-            print!("{HELP}");
-            Ok(())
-        }
-        other => Err(anyhow::anyhow!("there is no chore '{other}'; `cargo xtask help` lists them")),
-    };
-    match result {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&words) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("error: {e:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn dispatch(words: &[String]) -> Result<()> {
+    let Some((name, rest)) = words.split_first() else {
+        bail!("name a chore\n\n{}", help());
+    };
+    if ["help", "--help", "-h"].contains(&name.as_str()) {
+        print!("{}", help());
+        return Ok(());
+    }
+    let names = || CHORES.iter().filter_map(|c| c.usage.split(' ').next());
+    let Some(chore) = names().zip(&CHORES).find(|(n, _)| n == name).map(|(_, chore)| chore) else {
+        bail!("there is no chore '{name}'{}", suggest::did_you_mean(name, names()));
+    };
+    // The demo's flags are the host's.
+    if rest.iter().take_while(|w| *w != "--").any(|w| w == "--help" || w == "-h") && name != "demo" {
+        println!("cargo xtask {}\n\n{}", chore.usage, chore.about);
+        return Ok(());
+    }
+    (chore.run)(rest)
+}
+
+fn help() -> String {
+    let width = CHORES.iter().map(|c| c.usage.chars().count()).max().unwrap_or_default();
+    let lines = CHORES.iter().map(|c| format!("  {:width$}  {}\n", c.usage, c.about));
+    format!("cargo xtask <chore>\n\n{}", lines.collect::<String>())
 }

@@ -1,70 +1,78 @@
-//! All tests, and what CI runs.
+//! All checks and all tests, in the order in which they fail fastest.
 //! It must not start servers itself: the tests do, through `rivet-test-servers`.
 
 use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use crate::build;
-use crate::run::{DEV_FEATURES, cargo, run, target};
+use crate::args::Args;
+use crate::legs::{self, Servers};
+use crate::plugins;
+use crate::run::{DEV, cargo, run, timed};
 use crate::tidy;
+use crate::workspace::Workspace;
 
-/// Packages whose tests need a server.
-const NEED_SERVERS: [&str; 3] = ["rivet-test-servers", "rivet-test-e2e", "rivet-source-postgres"];
+/// How the chore is called.
+pub const USAGE: &str = "test [--no-servers] [--only A,B] [-- FILTER…]";
 
-/// `test [--no-servers] [-- FILTER…]`.
-pub fn test(arguments: &[String]) -> Result<()> {
-    let (flags, filter) = match arguments.iter().position(|a| a == "--") {
-        Some(at) => (&arguments[..at], &arguments[at + 1..]),
-        None => (arguments, &[][..]),
-    };
-    let no_servers = flags.iter().any(|f| f == "--no-servers");
-    if let Some(unknown) = flags.iter().find(|f| *f != "--no-servers") {
-        bail!("test takes --no-servers and, behind --, a filter; not '{unknown}'");
-    }
+/// `test`.
+///
+/// # Errors
+/// When a check or a test fails.
+pub fn test(words: &[String]) -> Result<()> {
+    let args = Args::parse(words, &["--no-servers"], &["--only"])?;
+    let servers = Servers::choose(args.has("--no-servers"), args.list("--only"))?;
+    let workspace = Workspace::read()?;
+    eprintln!("# cargo {}; servers: {}", DEV.join(" "), servers.describe());
+    check()?;
+    build(&workspace)?;
+    tests(&workspace, &servers, &args.behind)
+}
+
+/// Format, our own rules, lints.
+///
+/// # Errors
+/// When something is not in order.
+pub fn check() -> Result<()> {
     run(&mut cargo(["fmt", "--all", "--check"]))?;
-    tidy::tidy()?;
-    run(cargo(["clippy", "--workspace", "--all-targets", "--locked"])
-        .args(DEV_FEATURES)
-        .args(["--", "-D", "warnings"]))?;
-    // Cargo does not build the plugin libraries for the tests that load them.
-    build::plugins()?;
-    if !no_servers {
-        run(Command::new(target().join("debug/rivet-test-servers")).arg("install"))?;
-    }
-    let mut tests = cargo(["test", "--workspace", "--locked", "--no-fail-fast"]);
-    tests.args(DEV_FEATURES);
-    if no_servers {
-        for package in NEED_SERVERS {
-            tests.args(["--exclude", package]);
-        }
-    }
-    run(tests.arg("--").args(filter))?;
-    if no_servers {
-        println!("passed without servers: {} were left out", NEED_SERVERS.join(", "));
-    }
-    Ok(())
+    tidy::tidy(&[])?;
+    timed("clippy", || run(cargo(["clippy", "--all-targets"]).args(DEV).args(["--", "-D", "warnings"])))
 }
 
-/// All tests, then a slim binary that exports the demo's sample.
-pub fn ci() -> Result<()> {
-    test(&[])?;
-    let slim = build::slim(&["sqlite", "parquet", "local"], None)?;
-    let dir = target().join("slim-demo");
-    if dir.exists() {
-        std::fs::remove_dir_all(&dir)?;
-    }
-    run(Command::new(slim).args(["demo", "--rows", "20000", "--dir"]).arg(dir))
+/// Builds everything that is tested, once. Cargo does not build plugin libraries for the tests that load them.
+///
+/// # Errors
+/// When the build fails.
+pub fn build(workspace: &Workspace) -> Result<()> {
+    timed("build", || run(cargo(["build", "--all-targets"]).args(DEV)))?;
+    plugins::collect_dev(workspace).map(drop)
 }
 
-/// `services …`: the program of the test servers.
-pub fn services(arguments: &[String]) -> Result<()> {
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let passed: Vec<&str> = match words.as_slice() {
-        ["run"] => vec!["run", "postgres"],
-        ["run", rest @ ..] => [&["run"], rest].concat(),
-        ["install"] => vec!["install"],
-        _ => bail!("services takes `run [postgres] [--major N]` or `install`"),
+/// Installs what the tests need, then runs them; those of the documentation first, so that the counts that matter come
+/// last. `cargo test` and not nextest: a test process starts its servers once for all its tests.
+///
+/// # Errors
+/// When a test fails, after all have run.
+pub fn tests(workspace: &Workspace, servers: &Servers, filter: &[String]) -> Result<()> {
+    let legs = legs::divide(workspace, servers)?;
+    if *servers == Servers::All {
+        timed("install", || run(Command::new(workspace.target.join("debug/rivet-test-servers")).arg("install")))?;
+    }
+    let doc = timed("doc tests", || run(cargo(["test", "--doc", "--no-fail-fast"]).args(DEV).arg("--").args(filter)));
+    let mut all = cargo(["test", "--no-fail-fast", "--lib", "--bins", "--examples"]);
+    all.args(DEV).args(legs.run.iter().flat_map(|name| ["--test", name]));
+    let all = timed("tests", || run(all.arg("--").args(filter)));
+    let left_out = match servers {
+        Servers::All => String::new(),
+        Servers::Only(names) if names.is_empty() => format!("--no-servers: left out {}", legs.left_out.join(", ")),
+        Servers::Only(names) => format!("--only {}: left out {}", names.join(","), legs.left_out.join(", ")),
     };
-    run(cargo(["run", "--quiet", "--locked", "--package", "rivet-test-servers", "--"]).args(passed))
+    match [doc, all].into_iter().filter_map(Result::err).map(|e| e.to_string()).collect::<Vec<_>>() {
+        failed if failed.is_empty() && left_out.is_empty() => Ok(()),
+        failed if failed.is_empty() => {
+            println!("{left_out}");
+            Ok(())
+        }
+        failed => bail!("{} {left_out}", failed.join("; ")),
+    }
 }

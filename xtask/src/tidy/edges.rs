@@ -1,14 +1,13 @@
-//! Who depends on whom: cargo's edges between our crates against the list in ARCHITECTURE.md, and rules on others.
-//! It must not know versions.
+//! Who depends on whom among our crates: cargo's edges against the list in ARCHITECTURE.md, and rules that no list changes.
+//! It must not know versions, nor what our dependencies depend on.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::BTreeMap;
 
-use anyhow::{Context, Result};
-use serde_json::Value;
+use super::{ARCHITECTURE, Violation};
+use crate::workspace::{Dependency, Package, Workspace};
 
-/// What the two lowest crates may depend on beside ours.
-const ALLOWED: [(&str, &[&str]); 2] = [
+/// What the two lowest crates may depend on beside ours, however a feature asks for it.
+const LOWEST: [(&str, &[&str]); 2] = [
     ("rivet-plugin-abi", &["abi_stable"]),
     (
         "rivet-plugin-api",
@@ -23,91 +22,189 @@ const ALLOWED: [(&str, &[&str]); 2] = [
             "serde",
             "serde_json",
             "thiserror",
+            "tokio",
             "tracing",
         ],
     ),
 ];
+/// What the boundary may have behind a feature only.
+const OPTIONAL: [&str; 3] = ["libloading", "object", "tokio"];
 /// What core may never see.
-const NOT_IN_CORE: [&str; 4] = ["clap", "libloading", "tokio", "object"];
-/// TLS is rustls with aws-lc-rs alone.
-const NOWHERE: [&str; 5] = ["openssl", "openssl-sys", "native-tls", "ring", "serde_yml"];
+const NOT_IN_CORE: [&str; 4] = ["clap", "libloading", "object", "tokio"];
 
 /// Compares and lists what differs.
-pub fn check(metadata: &Value, root: &Path) -> Result<Vec<String>> {
-    let text = std::fs::read_to_string(root.join("docs/ARCHITECTURE.md")).context("docs/ARCHITECTURE.md is missing")?;
-    let listed = listed(&text);
+pub fn check(workspace: &Workspace, architecture: &str) -> Vec<Violation> {
+    let mut listed = listed(architecture);
     let mut wrong = Vec::new();
-    let mut found = BTreeSet::new();
-    for package in metadata["packages"].as_array().context("metadata without packages")? {
-        let name = package["name"].as_str().unwrap_or_default();
-        for dependency in package["dependencies"].as_array().into_iter().flatten() {
-            let on = dependency["name"].as_str().unwrap_or_default();
-            let dev = dependency["kind"] == "dev";
-            if on.starts_with("rivet-") {
-                found.insert(edge(name, on, dev, dependency["optional"] == true));
+    for package in &workspace.packages {
+        let manifest = format!("{}/Cargo.toml", package.dir.display());
+        for dependency in &package.dependencies {
+            let on = workspace.packages.iter().find(|p| p.name == dependency.name);
+            if on.is_some() {
+                let edge = edge(&package.name, dependency);
+                if listed.remove(&edge).is_none() {
+                    let advice = format!("`{edge}` is not among the edges of {ARCHITECTURE}: list it or do without");
+                    wrong.push(Violation::new(&manifest, 1, "edge", advice));
+                }
             }
-            if let Some(rule) = rule(name, on, dev) {
-                wrong.push(format!("{name}: {rule}"));
+            if let Some(why) = forbidden(package, dependency, on) {
+                wrong.push(Violation::new(&manifest, 1, "edge", format!("{}: {why}", dependency.name)));
             }
         }
     }
-    let unlisted = found.difference(&listed).map(|e| format!("docs/ARCHITECTURE.md: the edge `{e}` is not listed"));
-    let gone = listed.difference(&found).map(|e| format!("docs/ARCHITECTURE.md: the edge `{e}` does not exist"));
-    wrong.extend(unlisted.chain(gone));
-    Ok(wrong)
+    wrong.extend(
+        listed.into_iter().map(|(edge, line)| {
+            Violation::new(ARCHITECTURE, line, "edge", format!("`{edge}` does not exist: remove it"))
+        }),
+    );
+    wrong
 }
 
-fn edge(from: &str, to: &str, dev: bool, optional: bool) -> String {
-    format!("{from} -> {to}{}{}", if dev { " (dev)" } else { "" }, if optional { " (optional)" } else { "" })
+fn edge(from: &str, dependency: &Dependency) -> String {
+    let kind = match dependency.kind.as_str() {
+        "normal" => String::new(),
+        kind => format!(" ({kind})"),
+    };
+    format!("{from} -> {}{kind}{}", dependency.name, if dependency.optional { " (optional)" } else { "" })
 }
 
-/// The lines of the block fenced as `edges`.
-fn listed(text: &str) -> BTreeSet<String> {
-    let lines = text.lines().skip_while(|l| *l != "```edges").skip(1).take_while(|l| *l != "```");
-    lines.map(str::to_owned).collect()
+/// The lines of the blocks fenced as `edges`, with their numbers.
+fn listed(text: &str) -> BTreeMap<String, usize> {
+    let mut inside = false;
+    let mut edges = BTreeMap::new();
+    for (i, line) in text.lines().enumerate() {
+        match line.trim() {
+            "```edges" => inside = true,
+            "```" => inside = false,
+            edge if inside && !edge.is_empty() => drop(edges.insert(edge.to_owned(), i + 1)),
+            _ => {}
+        }
+    }
+    edges
 }
 
-fn rule(name: &str, on: &str, dev: bool) -> Option<String> {
-    if NOWHERE.contains(&on) {
-        return Some(format!("{on} is banned"));
+/// Why a dependency may not be; `on` is its package when it is ours. Tests may see everything but a test crate of
+/// a higher layer, which the list of edges shows.
+fn forbidden(package: &Package, dependency: &Dependency, on: Option<&Package>) -> Option<String> {
+    let from = package.name.as_str();
+    if dependency.kind == "dev" {
+        return None;
     }
-    let ours = on.starts_with("rivet-");
-    if let Some((_, allowed)) = ALLOWED.iter().find(|(package, _)| *package == name)
-        && !dev
-        && !ours
-        && !allowed.contains(&on)
-    {
-        return Some(format!("may not depend on {on}"));
+    if let Some((_, allowed)) = LOWEST.iter().find(|(lowest, _)| *lowest == from) {
+        let below = from == "rivet-plugin-api" && dependency.name == "rivet-plugin-abi";
+        if !below && !allowed.contains(&dependency.name.as_str()) {
+            return Some(format!("{from} may depend on {} alone", allowed.join(", ")));
+        }
+        if OPTIONAL.contains(&dependency.name.as_str()) && !dependency.optional {
+            return Some(format!("{from} may have it behind a feature only"));
+        }
     }
-    let plugin = |n: &str| ["rivet-source-", "rivet-format-", "rivet-dest-"].iter().any(|p| n.starts_with(p));
-    if plugin(name) && ours && !dev && on != "rivet-plugin-api" && !on.starts_with("rivet-shared-") {
-        return Some(format!("a plugin may not depend on {on}"));
+    if from == "rivet-core" && NOT_IN_CORE.contains(&dependency.name.as_str()) {
+        return Some("core may not know it".into());
     }
-    if name == "rivet-core" && (plugin(on) || NOT_IN_CORE.contains(&on)) {
-        return Some(format!("core may not depend on {on}"));
+    let on = on?;
+    let shared = on.dir.to_string_lossy().starts_with("plugins/shared-");
+    let to_plugin = on.dir.starts_with("plugins");
+    let from_plugin = package.dir.starts_with("plugins");
+    if from_plugin && !shared && on.name != "rivet-plugin-api" {
+        return Some("a plugin depends on rivet-plugin-api and plugins/shared-* alone".into());
     }
-    None
+    let to_test = on.dir.starts_with("tests") && !package.dir.starts_with("tests");
+    if to_test {
+        return Some("only tests depend on tests: make it a dev-dependency".into());
+    }
+    match from {
+        "rivet-core" if on.name != "rivet-plugin-api" => Some("core depends on rivet-plugin-api alone".into()),
+        "rivet" if to_plugin && !dependency.optional => Some("the host links a plugin by a feature only".into()),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Name and folder of a package, and what it depends on: `name`, or `name dev`, or `name optional`.
+    fn workspace(packages: &[(&str, &str, &[&str])]) -> Workspace {
+        let dependency = |text: &&str| Dependency {
+            name: text.split(' ').next().unwrap_or_default().into(),
+            kind: if text.ends_with(" dev") { "dev" } else { "normal" }.into(),
+            optional: text.ends_with(" optional"),
+        };
+        let package = |(name, dir, on): &(&str, &str, &[&str])| Package {
+            name: (*name).into(),
+            dir: dir.into(),
+            dependencies: on.iter().map(dependency).collect(),
+            targets: vec![],
+            features: vec![],
+        };
+        Workspace { target: "t".into(), packages: packages.iter().map(package).collect() }
+    }
+
     #[test]
-    fn forbidden_edges_are_seen() {
-        for (name, on, dev, fine) in [
-            ("rivet-plugin-abi", "serde", false, false),
-            ("rivet-plugin-abi", "expect-test", true, true),
-            ("rivet-source-x", "rivet-core", false, false),
-            ("rivet-source-x", "rivet-source-y", false, false),
-            ("rivet-source-x", "rivet-test-servers", true, true),
-            ("rivet-core", "rivet-source-x", false, false),
-            ("rivet-core", "clap", false, false),
-            ("rivet", "openssl", false, false),
-            ("rivet", "clap", false, true),
+    fn forbidden_dependencies_are_seen_whatever_the_list_says() {
+        let ours = [
+            ("rivet-plugin-abi", "plugin-api/abi"),
+            ("rivet-plugin-api", "plugin-api"),
+            ("rivet-core", "core"),
+            ("rivet", "host"),
+            ("rivet-source-x", "plugins/source-x"),
+            ("rivet-source-y", "plugins/source-y"),
+            ("rivet-shared-sql", "plugins/shared-sql"),
+            ("rivet-test-servers", "tests/servers"),
+        ];
+        for (from, on, fine) in [
+            ("rivet-plugin-abi", "abi_stable", true),
+            ("rivet-plugin-abi", "serde", false),
+            ("rivet-plugin-abi", "expect-test dev", true),
+            ("rivet-plugin-api", "rivet-plugin-abi", true),
+            ("rivet-plugin-api", "serde_yaml", false),
+            ("rivet-plugin-api", "libloading", false),
+            ("rivet-plugin-api", "libloading optional", true),
+            ("rivet-source-x", "rivet-core", false),
+            ("rivet-source-x", "rivet-source-y", false),
+            ("rivet-source-x", "rivet-shared-sql", true),
+            ("rivet-source-x", "rivet-plugin-abi", false),
+            ("rivet-source-x", "rivet-test-servers", false),
+            ("rivet-source-x", "rivet-test-servers dev", true),
+            ("rivet-core", "rivet-plugin-api", true),
+            ("rivet-core", "rivet-source-x", false),
+            ("rivet-core", "clap", false),
+            ("rivet", "rivet-source-x", false),
+            ("rivet", "rivet-source-x optional", true),
+            ("rivet", "clap", true),
         ] {
-            assert_eq!(rule(name, on, dev).is_none(), fine, "{name} -> {on}");
+            let packages: Vec<_> =
+                ours.iter().map(|(n, d)| (*n, *d, if *n == from { std::slice::from_ref(&on) } else { &[] })).collect();
+            let all = workspace(&packages);
+            let package = all.package(from).expect("one of ours");
+            let dependency = &package.dependencies[0];
+            let to = all.packages.iter().find(|p| p.name == dependency.name);
+            assert_eq!(forbidden(package, dependency, to).is_none(), fine, "{from} -> {on}");
         }
-        assert_eq!(listed("x\n```edges\na -> b\n```\nc -> d"), BTreeSet::from(["a -> b".to_owned()]));
+    }
+
+    #[test]
+    fn the_list_and_the_manifests_say_the_same() {
+        let all = workspace(&[
+            ("rivet", "host", &["rivet-core", "rivet-dest-x optional", "clap"]),
+            ("rivet-core", "core", &[]),
+            ("rivet-dest-x", "plugins/dest-x", &[]),
+        ]);
+        let list = |edges: &str| format!("# A\n```edges\n{edges}```\nx -> y\n");
+        for (edges, wrong) in [
+            ("rivet -> rivet-core\nrivet -> rivet-dest-x (optional)\n", &[][..]),
+            (
+                "rivet -> rivet-dest-x\n",
+                &[
+                    "host/Cargo.toml:1: edge: `rivet -> rivet-core` is not among the edges of docs/ARCHITECTURE.md: list it or do without",
+                    "host/Cargo.toml:1: edge: `rivet -> rivet-dest-x (optional)` is not among the edges of docs/ARCHITECTURE.md: list it or do without",
+                    "docs/ARCHITECTURE.md:3: edge: `rivet -> rivet-dest-x` does not exist: remove it",
+                ],
+            ),
+        ] {
+            let found: Vec<_> = check(&all, &list(edges)).iter().map(ToString::to_string).collect();
+            assert_eq!(found, wrong);
+        }
     }
 }
