@@ -237,13 +237,11 @@ fn map_strings(options: &Map<String, Value>, fill: &dyn Fn(&str) -> String) -> M
     options.iter().map(|(key, value)| (key.clone(), filled(value))).collect()
 }
 
-/// A relative `path` is relative to the config.
+/// A relative `path` is relative to the config. `out`, `./out` and `out/` are one place, so they become one text.
 fn absolute_path(mut options: Map<String, Value>, base: &Path) -> Map<String, Value> {
-    if let Some(Value::String(path)) = options.get_mut("path")
-        && Path::new(path.as_str()).is_relative()
-    {
-        let joined: PathBuf = base.join(path.as_str());
-        *path = joined.to_string_lossy().into_owned();
+    if let Some(Value::String(path)) = options.get_mut("path") {
+        let plain: PathBuf = base.join(path.as_str()).components().collect();
+        *path = plain.to_string_lossy().into_owned();
     }
     options
 }

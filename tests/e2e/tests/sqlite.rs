@@ -1,0 +1,228 @@
+//! The binary over SQLite, as a user without a server sees it: plugins, stdout, parts, drift.
+//! Must not know any crate of the product.
+
+use std::fs;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use rivet_test_e2e::{Exported, Workspace, files_below, plugin_dir};
+use rivet_test_servers::oracle;
+use serde_json::{Value, json};
+
+/// A config of one table export to `out`; `more` are lines of the export.
+fn config(table: &str, more: &str) -> String {
+    format!(
+        "source: {{type: sqlite, path: data.db}}\n\
+         exports:\n\
+         - name: {table}\n\
+         \x20 table: {table}\n\
+         \x20 tuning: {{profile: fast}}\n\
+         \x20 destination: {{type: local, path: out}}\n{more}"
+    )
+}
+
+/// Runs SQL by Python's sqlite3 on a file and returns the rows as JSON lists, one a line.
+fn sqlite(workspace: &Workspace, file: &str, sql: &str) -> Result<String> {
+    const SCRIPT: &str = "
+import json, sqlite3, sys
+con = sqlite3.connect(sys.argv[1])
+for statement in sys.argv[2].split(';'):
+    for row in con.execute(statement):
+        print(json.dumps(row))
+con.commit()
+";
+    oracle::run(SCRIPT, &[&workspace.path().join(file).display().to_string(), sql])
+}
+
+#[test]
+fn the_json_document_has_its_shape() -> Result<()> {
+    let workspace = Workspace::new(&config("t", ""))?;
+    sqlite(&workspace, "data.db", "create table t (a integer primary key, b text); insert into t values (1, 'x')")?;
+    let ran = workspace.run()?.expect(0)?;
+    let document = ran.json()?;
+    assert_eq!(document["version"], 1);
+    let summary = &document["exports"][0];
+    for (key, value) in [
+        ("export", json!("t")),
+        ("status", json!("success")),
+        ("rows", json!(1)),
+        ("files", json!(1)),
+        ("retries", json!(0)),
+        ("error", json!(null)),
+        ("profile", json!("fast")),
+        ("strategy", json!("full-scan")),
+        ("consistency", json!("snapshot")),
+    ] {
+        assert_eq!(summary[key], value, "{key} in {summary}");
+    }
+    for key in ["bytes", "peak_rss_bytes", "duration_ms", "longest_statement_ms", "rows_per_second"] {
+        ensure!(summary[key].is_u64(), "{key} in {summary}");
+    }
+    let read = Exported::read(&workspace.path().join("out"))?;
+    assert_eq!(summary["run_id"], read.manifest["run_id"]);
+    assert_eq!(summary["manifest"], read.success["manifest"]);
+    assert_eq!(summary["locations"], json!([read.parts[0]]));
+    assert_eq!(summary["bytes"], read.manifest["bytes"]);
+    Ok(())
+}
+
+#[test]
+fn failures_are_json_too() -> Result<()> {
+    let workspace = Workspace::new("exports: []\n")?;
+    let ran = workspace.run()?.expect(1)?;
+    for line in ran.text()?.lines() {
+        let document: Value = serde_json::from_str(line)?;
+        for key in ["code", "message"] {
+            ensure!(document["error"][key].as_str().is_some_and(|s| !s.is_empty()), "{key} in {document}");
+        }
+    }
+    ensure!(!ran.stdout.is_empty(), "an error is said");
+    Ok(())
+}
+
+#[test]
+fn plugins_are_listed_and_described() -> Result<()> {
+    let workspace = Workspace::new("")?;
+    let text = workspace.rivet(&["plugin", "list"])?.expect(0)?;
+    let json = workspace.rivet(&["plugin", "list", "--output", "json"])?.expect(0)?.json()?;
+    let listed = json["plugins"].as_array().context("a list")?;
+    assert_eq!(listed.len(), 5);
+    for (kind, name) in [
+        ("source", "sqlite"),
+        ("source", "postgres"),
+        ("format", "parquet"),
+        ("destination", "local"),
+        ("destination", "stdout"),
+    ] {
+        let found = text.text()?.lines().any(|l| l.starts_with(kind) && l.split_whitespace().nth(1) == Some(name));
+        ensure!(found, "{kind} {name} in {:?}", text.text()?);
+        let entry = listed.iter().find(|p| p["kind"] == kind && p["name"] == name);
+        let entry = entry.with_context(|| format!("{kind} {name} in {json}"))?;
+        for key in ["version", "abi_version"] {
+            ensure!(entry[key].as_str().is_some_and(|v| v.split('.').count() == 3), "{key} in {entry}");
+        }
+        let origin = entry["origin"].as_str().context("an origin")?;
+        ensure!(origin.starts_with(&plugin_dir()?.display().to_string()), "{origin}");
+        let info = workspace.rivet(&["plugin", "info", name])?.expect(0)?;
+        ensure!(info.text()?.contains(name) && info.text()?.contains("capabilities"), "{:?}", info.text()?);
+        let info = workspace.rivet(&["plugin", "info", name, "--output", "json"])?.expect(0)?.json()?;
+        assert_eq!(&info, entry, "list and info agree");
+        ensure!(info["options_schema"]["type"] == "object", "{info}");
+    }
+    let unknown = workspace.rivet(&["plugin", "info", "postgre"])?.expect(1)?;
+    ensure!(unknown.stderr.contains("postgre") && unknown.stderr.contains("hint:"), "{}", unknown.stderr);
+    Ok(())
+}
+
+#[test]
+fn stdout_gets_the_file_and_nothing_else() -> Result<()> {
+    let text = config("t", "").replace("{type: local, path: out}", "{type: stdout}");
+    let workspace = Workspace::new(&text)?;
+    let sql = "create table t (id integer primary key, v text); with recursive n(i) as (select 1 union all select \
+               i + 1 from n where i < 30000) insert into t select i, 'value ' || i from n";
+    sqlite(&workspace, "data.db", sql)?;
+    for words in [&["run"][..], &["run", "--output", "json"]] {
+        let mut child = workspace.spawn(words)?;
+        // As in a shell's pipe: the reader has our stdout itself.
+        let pipe = child.stdout.take().context("piped")?;
+        const SCRIPT: &str = "import io, sys, pyarrow.parquet as p; b = sys.stdin.buffer.read(); \
+                              t = p.read_table(io.BytesIO(b)); \
+                              print(b[:4], b[-4:], t.num_rows, sum(t['id'].to_pylist()), t['v'][29999])";
+        let reader = Command::new(oracle::python()?).args(["-c", SCRIPT]).stdin(pipe).stdout(Stdio::piped()).spawn()?;
+        let read = reader.wait_with_output()?;
+        let ended = child.wait_with_output()?;
+        ensure!(ended.status.success() && read.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        assert_eq!(String::from_utf8(read.stdout)?.trim(), "b'PAR1' b'PAR1' 30000 450015000 value 30000");
+    }
+    Ok(())
+}
+
+#[test]
+fn parts_roll_at_their_size() -> Result<()> {
+    let workspace = Workspace::new(&config("t", "  max_file_size: 1MB\n").replace("profile: fast", "batch_size: 500"))?;
+    let sql = "create table t (id integer primary key, v blob); with recursive n(i) as (select 1 union all select \
+               i + 1 from n where i < 8000) insert into t select i, randomblob(1000) from n";
+    sqlite(&workspace, "data.db", sql)?;
+    let read = workspace.export()?;
+    ensure!((5..=16).contains(&read.parts.len()), "8 MB of noise in parts of 1 MB: {:?}", read.parts);
+    for part in &read.parts {
+        let bytes = fs::metadata(part)?.len();
+        ensure!(bytes < 2 << 20, "{bytes} bytes in {}", part.display());
+    }
+    let rows = read.rows("count(*) n, count(distinct id) ids, sum(octet_length(v))::bigint bytes", "")?;
+    assert_eq!(rows[0], json!({"n": 8000, "ids": 8000, "bytes": 8_000_000}));
+    Ok(())
+}
+
+#[test]
+fn an_empty_table_is_a_file_with_its_columns_or_skipped() -> Result<()> {
+    let workspace = Workspace::new(&config("t", ""))?;
+    sqlite(&workspace, "data.db", "create table t (id integer primary key, v text)")?;
+    let read = workspace.export()?;
+    assert_eq!((read.n_rows(), read.parts.len()), (0, 1));
+    ensure!(read.schema()?.starts_with("id: int64 not null\nv: "), "{}", read.schema()?);
+    let skipping = Workspace::new(&config("t", "  skip_empty: true\n"))?;
+    sqlite(&skipping, "data.db", "create table t (id integer primary key, v text)")?;
+    let document = skipping.run()?.expect(0)?.json()?;
+    assert_eq!(document["exports"][0]["status"], "skipped");
+    let written = files_below(&skipping.path().join("out"))?;
+    ensure!(written.iter().all(|f| f.extension().is_none_or(|e| e != "parquet")), "{written:?}");
+    Ok(())
+}
+
+#[test]
+fn two_exports_into_one_folder_are_refused() -> Result<()> {
+    for same in ["out", "./out", "out/"] {
+        let twice = format!("- name: u\n  table: t\n  destination: {{type: local, path: {same}}}\n");
+        let workspace = Workspace::new(&config("t", &twice))?;
+        sqlite(&workspace, "data.db", "create table t (id integer primary key)")?;
+        let ran = workspace.rivet(&["run"])?.expect(1)?;
+        for part in ["'t'", "'u'", "hint:"] {
+            ensure!(ran.stderr.contains(part), "{part} in {}", ran.stderr);
+        }
+        assert_eq!(files_below(&workspace.path().join("out"))?.len(), 0);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_second_run_adds_a_manifest_and_moves_success() -> Result<()> {
+    let workspace = Workspace::new(&config("t", ""))?;
+    sqlite(&workspace, "data.db", "create table t (id integer primary key); insert into t values (1)")?;
+    let first = workspace.export()?;
+    let before: Vec<(_, Vec<u8>)> = contents(&first)?;
+    sqlite(&workspace, "data.db", "insert into t values (2)")?;
+    let second = workspace.export()?;
+    assert_eq!((first.n_rows(), second.n_rows()), (1, 2));
+    assert_ne!(first.success["manifest"], second.success["manifest"]);
+    let manifests = files_below(&workspace.path().join("out"))?;
+    let manifests = manifests.iter().filter(|f| f.to_string_lossy().contains("/_manifest-")).count();
+    assert_eq!(manifests, 2);
+    assert_eq!(contents(&first)?, before, "nothing of the first run changed");
+    Ok(())
+}
+
+fn contents(read: &Exported) -> Result<Vec<(std::path::PathBuf, Vec<u8>)>> {
+    read.parts.iter().map(|p| Ok((p.clone(), fs::read(p)?))).collect()
+}
+
+#[test]
+fn a_changed_schema_warns_or_fails_by_policy() -> Result<()> {
+    let workspace = Workspace::new(&config("t", "  on_schema_drift: fail\n"))?;
+    sqlite(&workspace, "data.db", "create table t (id integer primary key); insert into t values (1)")?;
+    workspace.export()?;
+    let before = files_below(&workspace.path().join("out"))?;
+    sqlite(&workspace, "data.db", "alter table t add column added text")?;
+    let failed = workspace.rivet(&["run"])?.expect(4)?;
+    for part in ["'t'", "added", "hint:"] {
+        ensure!(failed.stderr.contains(part), "{part} in {}", failed.stderr);
+    }
+    assert_eq!(files_below(&workspace.path().join("out"))?, before, "nothing was written");
+    workspace.configure(&config("t", "  on_schema_drift: warn\n"))?;
+    let warned = workspace.run()?.expect(0)?.json()?;
+    let warnings = warned["exports"][0]["warnings"].to_string();
+    ensure!(warnings.contains("added"), "{warnings}");
+    let again = workspace.run()?.expect(0)?.json()?;
+    assert_eq!(again["exports"][0]["warnings"], json!([]), "the last good run has the column");
+    Ok(())
+}
