@@ -173,10 +173,7 @@ fn an_error_names_row_and_rowid() -> Result<()> {
     )?;
     let error = db.rows(&table("t")).expect_err("no number");
     assert_eq!((error.get("column"), error.get("row"), error.get("rowid")), (Some("amount"), Some("3"), Some("30")));
-    assert_eq!(
-        error.message(),
-        "the value (rowid 30) holds text that is no number in a column declared decimal(12,2)"
-    );
+    assert_eq!(error.message(), "the value (rowid 30) holds text that is no number in a column declared decimal(12,2)");
     Ok(())
 }
 
