@@ -4,6 +4,7 @@
 mod built;
 mod mount;
 mod output;
+pub mod place;
 mod program;
 
 pub use built::{PLUGINS, copy_plugins, library, plugin_dir, rivet};

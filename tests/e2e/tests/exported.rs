@@ -1,11 +1,9 @@
 //! What was written is what the source says, read by software that is not ours.
 
-mod place;
-
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use place::{Place, target_dir};
+use rivet_test_e2e::place::{Place, target_dir};
 use rivet_test_servers::{oracle, postgres};
 use serde_json::Value;
 

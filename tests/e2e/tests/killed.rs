@@ -1,12 +1,10 @@
 //! Killed at each point of the run path, then run again: nothing lost, nothing twice, nothing half-written.
 
-mod place;
-
 use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use place::{Place, target_dir};
+use rivet_test_e2e::place::{Place, target_dir};
 use rivet_test_servers::{oracle, postgres};
 use serde_json::Value;
 

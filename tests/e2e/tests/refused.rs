@@ -1,9 +1,7 @@
 //! Bad input: one clear error with a hint, the right exit code, nothing half-written, no secret anywhere.
 
-mod place;
-
 use anyhow::{Context, Result, ensure};
-use place::Place;
+use rivet_test_e2e::place::Place;
 use rivet_test_servers::postgres;
 
 const CANARY: &str = "c4nary-pa55word";
@@ -97,7 +95,7 @@ fn a_200_mb_cell_is_refused_before_it_is_in_memory() -> Result<()> {
         "CREATE TABLE huge AS SELECT 1 AS id, convert_to(repeat('x', 200000000), 'utf8') AS payload",
     )?;
     let place = Place::new(&export("name: t, table: huge"))?;
-    let mut rivet = std::process::Command::new(place::target_dir()?.join("rivet"));
+    let mut rivet = std::process::Command::new(rivet_test_e2e::place::target_dir()?.join("rivet"));
     rivet.args(["run", "--output", "json", "--plugin-dir"]).arg(&place.plugins).current_dir(place.dir.path());
     let run = rivet.env("TEST_URL", server.url(&database)).output()?;
     let summary: serde_json::Value = serde_json::from_slice(&run.stdout)?;
@@ -111,7 +109,7 @@ fn a_200_mb_cell_is_refused_before_it_is_in_memory() -> Result<()> {
 fn what_plugin_folders_get_wrong() -> Result<()> {
     let place = Place::new(&export("name: t, table: t"))?;
     let list = || -> Result<(Option<i32>, String)> {
-        let mut rivet = std::process::Command::new(place::target_dir()?.join("rivet"));
+        let mut rivet = std::process::Command::new(rivet_test_e2e::place::target_dir()?.join("rivet"));
         let run = rivet.args(["plugin", "list", "--plugin-dir"]).arg(&place.plugins).output()?;
         Ok((run.status.code(), String::from_utf8_lossy(&run.stderr).into_owned()))
     };

@@ -1,4 +1,5 @@
 //! A place to run the binary in: a config, private copies of the plugins, the output.
+//! Must not know what is exported.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -14,11 +15,14 @@ pub fn target_dir() -> Result<PathBuf> {
 
 /// A folder of its own for each test.
 pub struct Place {
+    /// The folder; the working directory of every run.
     pub dir: tempfile::TempDir,
+    /// Private copies of the plugin libraries.
     pub plugins: PathBuf,
 }
 
 impl Place {
+    /// Writes the config and copies the plugins.
     pub fn new(config: &str) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let plugins = dir.path().join("plugins");
@@ -43,10 +47,12 @@ impl Place {
         Ok(rivet.output()?)
     }
 
+    /// Where the config's `path: out` leads.
     pub fn out(&self) -> PathBuf {
         self.dir.path().join("out")
     }
 
+    /// Names of the files in the output, in no order.
     pub fn files(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.out()).into_iter().flatten().flatten();
         entries.map(|e| e.file_name().to_string_lossy().into_owned()).collect()
