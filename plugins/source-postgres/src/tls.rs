@@ -135,7 +135,12 @@ fn invalid(text: &str, e: &dyn std::fmt::Display) -> PluginError {
 
 /// A handshake that failed.
 pub fn handshake(e: &rustls::Error) -> PluginError {
-    let error = PluginError::new(ErrorKind::Connection, "postgres.tls", "the tls handshake failed").cause(e);
+    let kind = match e {
+        // Who the server is does not change by trying again.
+        rustls::Error::InvalidCertificate(_) => ErrorKind::Auth,
+        _ => ErrorKind::Connection,
+    };
+    let error = PluginError::new(kind, "postgres.tls", "the tls handshake failed").cause(e);
     let hint = match e {
         rustls::Error::InvalidCertificate(c) => match c {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use rivet_test_servers::oracle;
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// One export as a careful reader sees it.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub struct Exported {
     pub manifest: Value,
     /// The parts that the manifest names.
     pub parts: Vec<PathBuf>,
+    /// Keeps the folder, when nothing else does.
+    pub(crate) kept: Option<TempDir>,
 }
 
 impl Exported {
@@ -42,7 +45,7 @@ impl Exported {
             parts.push(path);
         }
         ensure!(manifest["rows"] == rows, "the parts have {rows} rows, the manifest says {}", manifest["rows"]);
-        let read = Self { success, manifest, parts };
+        let read = Self { success, manifest, parts, kept: None };
         read.check_staged(dir)?;
         Ok(read)
     }

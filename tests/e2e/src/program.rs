@@ -146,6 +146,16 @@ impl Workspace {
         self.run()?.expect(0)?;
         Exported::read(&self.path().join("out"))
     }
+
+    /// As [`Workspace::export`]; the folder lives as long as what is returned.
+    ///
+    /// # Errors
+    /// As [`Workspace::export`].
+    pub fn into_export(self) -> Result<Exported> {
+        let mut read = self.export()?;
+        read.kept = Some(self.dir);
+        Ok(read)
+    }
 }
 
 /// Waits for the end, watching the process from outside.

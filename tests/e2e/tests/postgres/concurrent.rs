@@ -1,0 +1,114 @@
+//! Reading while others write, and reading slower than the server's own limits allow.
+//! Must not know how a table is cut.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use anyhow::{Context, Result, ensure};
+use rivet_test_e2e::{Exported, Workspace};
+use rivet_test_servers::postgres;
+use serde_json::json;
+
+use crate::workspace;
+
+/// Each transaction moves money between two accounts, and replaces one by another: count and total stay the same.
+const TRANSFERS: &str = "
+do $$
+declare a int; b int;
+begin
+    for n in 1..20 loop
+        a := 1 + floor(random() * 240000); b := 1 + floor(random() * 240000);
+        update accounts set balance = balance - 7, note = note || 'x' where id = a;
+        update accounts set balance = balance + 7, note = repeat('y', 60) where id = b;
+        commit;
+    end loop;
+    -- Rows that jump to the other end of the table.
+    with gone as (delete from accounts where id in (select id from accounts limit 50) returning *)
+    insert into accounts select * from gone;
+end $$;";
+
+#[test]
+fn each_row_once_under_one_snapshot_while_others_write() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("moving")?;
+    server.psql(
+        &database,
+        "create table accounts (id int primary key, balance bigint not null, note text not null);\n\
+         insert into accounts select i, 1000, repeat('n', 60) from generate_series(1, 240000) i;\n\
+         analyze accounts;",
+    )?;
+    let place = workspace(&server.url(&database), "table: accounts\nparallel: 2")?;
+    let (stop, n_rounds) = (AtomicBool::new(false), AtomicU32::new(0));
+    let write = || -> Result<()> {
+        while !stop.load(Ordering::Relaxed) {
+            server.psql(&database, TRANSFERS)?;
+            n_rounds.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(())
+    };
+    let exports = || -> Result<()> {
+        for _ in 0..3 {
+            let before = n_rounds.load(Ordering::Relaxed);
+            while n_rounds.load(Ordering::Relaxed) == before {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            let ran = place.run()?.expect(0)?;
+            let summary = &ran.json()?["exports"][0];
+            ensure!(summary["strategy"] == "full-parallel(2)", "{summary}");
+            let read = Exported::read(&place.path().join("out"))?;
+            ensure!(read.manifest["consistency"] == "snapshot", "{}", read.manifest["consistency"]);
+            let splits = read.manifest["parts"].as_array().context("parts")?;
+            let splits: std::collections::BTreeSet<_> = splits.iter().map(|p| p["split"].to_string()).collect();
+            ensure!(splits.len() > 1, "the table is cut");
+            let rows = read.rows("count(*) n, count(distinct id) ids, sum(balance)::bigint total", "")?;
+            assert_eq!(rows, [json!({"n": 240_000, "ids": 240_000, "total": 240_000_000})]);
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(write);
+        let exported = exports();
+        stop.store(true, Ordering::Relaxed);
+        let written = writer.join().map_err(|_| anyhow::anyhow!("the writer panicked"))?;
+        exported.and(written)
+    })?;
+    ensure!(n_rounds.load(Ordering::Relaxed) > 3, "somebody wrote meanwhile");
+    Ok(())
+}
+
+#[test]
+fn a_query_slower_than_the_timeout_is_fetched_in_pieces() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("pieces")?;
+    server.psql(
+        &database,
+        "create table t as select i id, repeat('x', 100) v from generate_series(1, 20000) i; analyze t",
+    )?;
+    // 20 batches, each followed by 0.2 s: twice the limit of a statement.
+    let text = "source:\n\
+                \x20 type: postgres\n\
+                \x20 url_env: TEST_URL\n\
+                \x20 tuning: {statement_timeout_s: 2, throttle_ms: 200, batch_size: 1000, max_retries: 0}\n\
+                exports: [{name: t, query: 'select id, v from t', destination: {type: local, path: out}}]\n";
+    let place = Workspace::new(text)?.with_variable("TEST_URL", &server.url(&database));
+    let ran = place.run()?.expect(0)?;
+    ensure!(ran.took.as_secs_f64() > 2.5, "the throttle was obeyed: {:?}", ran.took);
+    let document = ran.json()?;
+    let longest_ms = document["exports"][0]["longest_statement_ms"].as_u64().context("a time")?;
+    ensure!(longest_ms < 2000, "{document}");
+    let read = Exported::read(&place.path().join("out"))?;
+    assert_eq!(read.rows("count(*) n, count(distinct id) ids", "")?, [json!({"n": 20_000, "ids": 20_000})]);
+    Ok(())
+}
+
+#[test]
+fn a_query_that_never_answers_is_ended_by_the_limit() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("never")?;
+    let text = "source: {type: postgres, url_env: TEST_URL, tuning: {statement_timeout_s: 1, max_retries: 0}}\n\
+                exports: [{name: t, query: 'select 1 id from pg_sleep(60)', destination: {type: local, path: out}}]\n";
+    let place = Workspace::new(text)?.with_variable("TEST_URL", &server.url(&database));
+    let ran = place.rivet(&["run"])?.expect(2)?;
+    ensure!(ran.took.as_secs() < 15, "{:?}", ran.took);
+    ensure!(ran.stderr.contains("timeout") && ran.stderr.contains("hint:"), "{}", ran.stderr);
+    Ok(())
+}

@@ -1,0 +1,145 @@
+//! Ways to log in and to be refused: TLS modes, certificates, passwords, roles, and the profiles of tuning.
+//! Must not know how a handshake goes.
+
+use anyhow::{Context, Result, ensure};
+use rivet_test_e2e::{Exported, Workspace, files_below};
+use rivet_test_servers::postgres::{self, Postgres, PostgresOptions, ServerCert};
+
+/// A config whose source has this block `tls`, or none.
+fn with_tls(tls: &str, url: &str) -> Result<Workspace> {
+    let tls = if tls.is_empty() { String::new() } else { format!(", tls: {{{tls}}}") };
+    let text = format!(
+        "source: {{type: postgres, url_env: TEST_URL, tuning: {{profile: fast, max_retries: 0}}{tls}}}\n\
+         exports: [{{name: t, table: t, destination: {{type: local, path: out}}}}]\n"
+    );
+    Ok(Workspace::new(&text)?.with_variable("TEST_URL", url))
+}
+
+/// A database with table `t` of one row, which every role may read.
+fn database(server: &Postgres, name: &str) -> Result<String> {
+    let database = server.fresh_database(name)?;
+    server.psql(
+        &database,
+        "create table t as select 1 id; grant usage on schema public to public; grant select on t to public",
+    )?;
+    Ok(database)
+}
+
+fn succeeds(tls: &str, url: &str) -> Result<()> {
+    let read = with_tls(tls, url)?.into_export().with_context(|| format!("with tls {{{tls}}}"))?;
+    ensure!(read.n_rows() == 1);
+    Ok(())
+}
+
+/// Refused with this exit code and these words; what failed first is said, not what a second attempt met.
+fn fails(tls: &str, url: &str, code: i32, says: &[&str]) -> Result<()> {
+    let place = with_tls(tls, url)?;
+    let ran = place.rivet(&["run"])?.expect(code).with_context(|| format!("with tls {{{tls}}}"))?;
+    for part in says.iter().chain(&["hint:"]) {
+        let found = ran.stderr.to_lowercase().contains(&part.to_lowercase());
+        ensure!(found, "{part:?} with tls {{{tls}}} in {}", ran.stderr);
+    }
+    ensure!(files_below(&place.path().join("out"))?.is_empty(), "nothing is written");
+    Ok(())
+}
+
+#[test]
+fn tls_is_verified_as_its_mode_says() -> Result<()> {
+    let mut server = Postgres::start(PostgresOptions::default())?;
+    let database = database(&server, "tls")?;
+    let url = server.url(&database);
+    let by_name = url.replace("127.0.0.1", "localhost");
+    let (ca, other) = (server.ca_file().display().to_string(), server.other_ca_file().display().to_string());
+    let full = format!("mode: verify-full, ca_file: {ca}");
+    let only_ca = format!("mode: verify-ca, ca_file: {ca}");
+    for tls in ["", "mode: disable", "mode: require", &full, &only_ca] {
+        succeeds(tls, &url)?;
+    }
+    succeeds(&full, &by_name)?;
+    fails(&format!("mode: verify-full, ca_file: {other}"), &url, 1, &["certificate"])?;
+    fails(&format!("mode: verify-ca, ca_file: {other}"), &url, 1, &["certificate"])?;
+    // The system does not know our CA.
+    fails("mode: verify-full", &url, 1, &["certificate"])?;
+    fails("mode: verify-full, ca_file: missing.pem", &url, 1, &["missing.pem"])?;
+    server.use_server_cert(ServerCert::WrongHost)?;
+    fails(&full, &url, 1, &["certificate", "127.0.0.1"])?;
+    fails(&full, &by_name, 1, &["certificate", "localhost"])?;
+    succeeds(&only_ca, &url)?;
+    succeeds(&format!("{full}, accept_invalid_hostnames: true"), &url)?;
+    server.use_server_cert(ServerCert::Expired)?;
+    fails(&full, &url, 1, &["certificate", "expired"])?;
+    fails(&only_ca, &url, 1, &["certificate", "expired"])?;
+    succeeds(&format!("{full}, accept_invalid_certs: true"), &url)?;
+    server.use_server_cert(ServerCert::OtherCa)?;
+    fails(&full, &url, 1, &["certificate"])?;
+    succeeds("mode: require", &url)?;
+    server.stop()
+}
+
+#[test]
+fn a_server_without_tls_is_not_spoken_to_in_the_clear() -> Result<()> {
+    let off = vec![("ssl".to_owned(), "off".to_owned())];
+    let server = Postgres::start(PostgresOptions { extra_conf: off, ..PostgresOptions::default() })?;
+    let database = database(&server, "no_tls")?;
+    let url = server.url(&database);
+    for mode in ["require", "verify-ca", "verify-full"] {
+        fails(&format!("mode: {mode}, ca_file: {}", server.ca_file().display()), &url, 1, &["tls"])?;
+    }
+    succeeds("mode: disable", &url)?;
+    succeeds("", &url)?;
+    server.stop()
+}
+
+#[test]
+fn passwords_and_certificates_log_in() -> Result<()> {
+    let server = postgres::shared();
+    let database = database(server, "login")?;
+    let (ca, cert, key) = (server.ca_file(), server.client_cert(), server.client_key());
+    let full = format!("mode: verify-full, ca_file: {}", ca.display());
+    let with_cert = format!("{full}, cert_file: {}, key_file: {}", cert.display(), key.display());
+    // SCRAM with and without channel binding, MD5, a role that may not use TLS, a client certificate.
+    succeeds(&full, &server.url(&database))?;
+    succeeds("mode: disable", &server.url(&database))?;
+    succeeds(&full, &server.url_as("md5u", &database))?;
+    succeeds("mode: disable", &server.url_as("md5u", &database))?;
+    succeeds("mode: disable", &server.url_as("plain", &database))?;
+    succeeds(&with_cert, &server.url_as("app", &database))?;
+    fails(&full, &server.url_as("app", &database), 1, &["client certificate"])?;
+    fails("mode: disable", &server.url_as("app", &database), 1, &["pg_hba", "app"])?;
+    fails(&full, &server.url_as("plain", &database), 1, &["pg_hba", "plain"])?;
+    let half = format!("{full}, cert_file: {}", cert.display());
+    fails(&half, &server.url_as("app", &database), 1, &["key_file"])?;
+    for role in ["postgres", "md5u"] {
+        let url = server.url_as(role, &database);
+        let wrong = url.replace(server.password(), "nonsense").replace(postgres::ROLE_PASSWORD, "nonsense");
+        fails(&full, &wrong, 1, &["password authentication failed", role])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_role_with_nothing_but_select_exports_in_every_profile() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("reader")?;
+    server.psql(
+        &database,
+        "create table t as select i id, md5(i::text) h from generate_series(1, 4500) i; analyze t;\n\
+         grant usage on schema public to reader; grant select on t to reader;",
+    )?;
+    for profile in ["safe", "balanced", "fast"] {
+        for parallel in [1, 2] {
+            let text = format!(
+                "source: {{type: postgres, url_env: TEST_URL, tuning: {{profile: {profile}}}}}\n\
+                 exports: [{{name: t, table: public.t, parallel: {parallel}, destination: {{type: local, path: out}}}}]\n"
+            );
+            let place = Workspace::new(&text)?.with_variable("TEST_URL", &server.url_as("reader", &database));
+            let ran = place.run()?.expect(0)?;
+            let summary = &ran.json()?["exports"][0];
+            ensure!(summary["profile"] == profile, "{summary}");
+            let read = Exported::read(&place.path().join("out"))?;
+            let rows = read.rows("count(*) n, count(distinct id) d, sum(id)::bigint s", "")?;
+            assert_eq!(rows, [serde_json::json!({"n": 4500, "d": 4500, "s": 10_127_250})], "{profile} {parallel}");
+        }
+    }
+    Ok(())
+}
