@@ -49,7 +49,7 @@ impl Simulation {
     fn new(seed: u64) -> Self {
         let random = SeededRandom::new(seed ^ 0xabcd);
         let n_rows = i64::try_from(random.next_u64() % 300).expect("small");
-        let stable = random.next_u64() % 2 == 0;
+        let stable = random.next_u64().is_multiple_of(2);
         let world = world::create(seed, n_rows, stable, random.next_u64() % 12);
         let dir = tempfile::tempdir().expect("a folder");
         let state = State::open(&dir.path().join("state.db")).expect("a state");
