@@ -12,6 +12,7 @@ const NEEDS: &[(&str, &str, &[&str])] = &[
     ("rivet-source-postgres", "session", &["postgres"]),
     ("rivet-test-e2e", "exported", &["postgres"]),
     ("rivet-test-e2e", "killed", &["postgres"]),
+    ("rivet-test-e2e", "postgres", &["postgres"]),
     ("rivet-test-e2e", "refused", &["postgres"]),
     ("rivet-test-servers", "death", &["postgres"]),
     ("rivet-test-servers", "postgres", &["postgres"]),
