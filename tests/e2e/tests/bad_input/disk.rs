@@ -1,0 +1,74 @@
+//! Places that cannot be written to, and places that are full.
+//! Must not know how a file is written.
+
+use std::fs;
+
+use anyhow::{Result, ensure};
+use rivet_test_e2e::{Mount, Workspace};
+use rivet_test_servers::oracle;
+
+use crate::{refused, refused_in};
+
+/// A workspace with 4 MB of noise in SQLite and this output path.
+fn noise(path: &str) -> Result<Workspace> {
+    let text = format!(
+        "source: {{type: sqlite, path: data.db, tuning: {{profile: fast, retry_backoff_ms: 10}}}}\n\
+         exports: [{{name: t, table: t, destination: {{type: local, path: '{path}'}}}}]\n"
+    );
+    let place = Workspace::new(&text)?;
+    const SCRIPT: &str = "
+import os, sqlite3, sys
+con = sqlite3.connect(sys.argv[1])
+con.execute('create table t (id integer primary key, v blob)')
+con.executemany('insert into t (v) values (?)', ((os.urandom(1000),) for _ in range(4000)))
+con.commit()
+";
+    oracle::run(SCRIPT, &[&place.path().join("data.db").display().to_string()])?;
+    Ok(place)
+}
+
+#[test]
+fn a_full_disk_is_said_and_left_empty() -> Result<()> {
+    let mount = Mount::tmpfs("size=1m")?;
+    let place = noise(&mount.path().display().to_string())?;
+    refused_in(&place, &mount.path(), 2, &["export 't'", "space"])?;
+    // The same place serves when there is room.
+    place
+        .configure(&fs::read_to_string(place.path().join("rivet.yaml"))?.replace("table: t", "query: select 1 as a"))?;
+    place.rivet(&["run"])?.expect(0)?;
+    Ok(())
+}
+
+#[test]
+fn a_full_disk_under_the_state_is_said() -> Result<()> {
+    let mount = Mount::tmpfs("size=64k")?;
+    let place = noise("out")?;
+    let text = fs::read_to_string(place.path().join("rivet.yaml"))?;
+    place.configure(&format!("{text}state: {{url: '{}/state.db'}}\n", mount.path().display()))?;
+    fs::write(mount.path().join("filler"), vec![1; 60 << 10])?;
+    let ran = place.rivet(&["run"])?;
+    ensure!(ran.code.is_some_and(|code| code == 1 || code == 2), "{ran:?}");
+    ensure!(ran.stderr.contains("state") && ran.stderr.contains("hint:"), "{}", ran.stderr);
+    Ok(())
+}
+
+#[test]
+fn a_read_only_place_is_named() -> Result<()> {
+    let mount = Mount::tmpfs("ro")?;
+    for path in [mount.path(), mount.path().join("below/it")] {
+        let place = noise(&path.display().to_string())?;
+        refused_in(&place, &mount.path(), 1, &["export 't'", &mount.path().display().to_string(), "read-only"])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_path_through_a_file_is_named() -> Result<()> {
+    let place = noise("out/file/below")?;
+    // `out` stays a folder for the check that nothing is left; the file is outside of it.
+    place.configure(&fs::read_to_string(place.path().join("rivet.yaml"))?.replace("out/file", "afile"))?;
+    fs::write(place.path().join("afile"), "kept")?;
+    refused(&place, 1, &["export 't'", "afile"])?;
+    assert_eq!(fs::read_to_string(place.path().join("afile"))?, "kept");
+    Ok(())
+}
