@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use super::suggest::did_you_mean;
+
 /// Where in the config: the path of a key, and its line where it is known.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct At {
@@ -296,6 +298,28 @@ impl ConfigError {
     pub(super) fn line(&self) -> u32 {
         self.at().and_then(|at| at.line).unwrap_or(u32::MAX)
     }
+}
+
+/// Takes out keys that are missing only because they are misspelled: the unknown key beside says so already.
+pub(super) fn forget_misspelled(errors: &mut Vec<ConfigError>) {
+    fn apart(path: &str) -> (&str, &str) {
+        path.rsplit_once('.').unwrap_or(("", path))
+    }
+    let meant: Vec<(String, String)> = errors
+        .iter()
+        .filter_map(|e| match e {
+            ConfigError::UnknownKey { at, hint: Some(hint) } => Some((apart(&at.path).0.to_owned(), hint.clone())),
+            _ => None,
+        })
+        .collect();
+    errors.retain(|e| match e {
+        ConfigError::MissingKey { at, .. } => {
+            let (block, key) = apart(&at.path);
+            let hint = did_you_mean(key, [key]);
+            !meant.iter().any(|(b, h)| b == block && Some(h) == hint.as_ref())
+        }
+        _ => true,
+    });
 }
 
 /// Everything that is wrong with a config, in the order of the file; never empty.

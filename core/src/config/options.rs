@@ -6,6 +6,7 @@ use std::fmt;
 
 use serde_json::{Map, Value as Json};
 
+use super::error::forget_misspelled;
 use super::load::Locator;
 use super::node::{Entry, Node, Value, join};
 use super::schema::{self, Marks};
@@ -42,6 +43,7 @@ impl Options {
             return Ok(Map::new());
         };
         let mut errors = schema::check(owner, schema, &values, self);
+        forget_misspelled(&mut errors);
         errors.sort_by_key(ConfigError::line);
         if errors.is_empty() { Ok(values) } else { Err(ConfigErrors(errors)) }
     }

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use super::error::forget_misspelled;
 use super::expand::{Problem, expand};
 use super::load::Locator;
 use super::node::{Node, Value, item, join, name_problem};
@@ -34,6 +35,7 @@ pub(super) fn config(
     match config {
         Some(config) if errors.is_empty() => Ok(config),
         _ => {
+            forget_misspelled(&mut errors);
             errors.sort_by_key(ConfigError::line);
             Err(ConfigErrors(errors))
         }

@@ -50,15 +50,20 @@ fn describe_table(client: &mut Client, relation: &Relation, cx: &Cx) -> Result<D
             .hint("check schema and spelling; names are case-sensitive, and the schema is part of the name")
     };
     let facts = client.query(&table_sql(&from_item(relation)), cx)?;
-    let Some([Some(oid), Some(kind), Some(method), Some(readable), Some(inherited)]) =
+    let Some([Some(oid), Some(kind), Some(method), Some(readable), Some(inherited), closed]) =
         facts.rows.first().map(Vec::as_slice)
     else {
         return Err(missing());
     };
+    let denied = |text| {
+        PluginError::new(ErrorKind::Auth, "postgres.permission", text)
+            .hint("grant SELECT on the table, or on the columns and name them in a query")
+    };
     if readable == "f" {
-        let text = format!("permission denied for table {}", relation.label());
-        return Err(PluginError::new(ErrorKind::Auth, "postgres.permission", text)
-            .hint("grant SELECT on the table, or on the columns and name them in a query"));
+        return Err(denied(format!("permission denied for table {}", relation.label())));
+    }
+    if let Some(closed) = closed {
+        return Err(denied(format!("permission denied for column {closed} of table {}", relation.label())));
     }
     let table_oid = oid.parse::<u32>().map_err(|_| missing())?;
     let base_table = matches!(kind.as_str(), "r" | "p");
@@ -74,7 +79,10 @@ fn table_sql(from_item: &str) -> String {
     format!(
         "SELECT c.oid, c.relkind, coalesce(am.amname, ''), \
          pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.has_any_column_privilege(c.oid, 'SELECT'), \
-         c.relhassubclass AND c.relkind = 'r' \
+         c.relhassubclass AND c.relkind = 'r', \
+         (SELECT pg_catalog.quote_ident(a.attname) FROM pg_catalog.pg_attribute a \
+           WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
+             AND NOT pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT') ORDER BY a.attnum LIMIT 1) \
          FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam \
          WHERE c.oid = pg_catalog.to_regclass({})",
         literal(from_item)

@@ -17,8 +17,6 @@ fn all_errors_come_at_once_in_the_order_of_the_text() {
     expect![[r#"
         config.unknown_key: unknown key sorce (line 1)
           hint: did you mean 'source'?
-        config.missing_key: source (line 1) is missing
-          hint: say where to read from: `source: {type: PLUGIN, url_env: DATABASE_URL}`
         config.missing_key: exports.orders.destination (line 3) is missing
           hint: say where parts go: `destination: {type: local, path: out}`
         config.unknown_key: unknown key exports.orders.formatt (line 5)

@@ -223,8 +223,6 @@ fn errors_about_options_have_lines() {
     let options = read(&text).expect("options are not checked yet").source.options;
     let errors = options.resolve("source", &schema::<Own>()).expect_err("much is wrong");
     expect![[r#"
-        config.missing_key: source.path (line 2) is missing
-          hint: `path`: Folder that parts go to
         config.wrong_type: source.count (line 4) must be a whole number, not text
         config.missing_key: source.nested.inner (line 5) is missing
         config.missing_key: source.nested.deeper.inner (line 6) is missing

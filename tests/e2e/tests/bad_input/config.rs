@@ -21,13 +21,14 @@ fn right() -> String {
 
 #[test]
 fn each_slip_is_named() -> Result<()> {
-    let cases: [(&str, &str, &[&str]); 9] = [
-        ("    table:", "    tabel:", &["exports.orders.tabel", "did you mean", "table"]),
-        ("  type: postgres", "  tpye: postgres", &["source.tpye", "did you mean", "type"]),
+    let cases: [(&str, &str, &[&str]); 10] = [
+        ("    table:", "    tabel:", &["exports.orders.tabel", "did you mean 'table'"]),
+        ("  type: postgres", "  tpye: postgres", &["source.type", "is missing"]),
+        ("  url:", "  ulr:", &["source.ulr", "did you mean 'url'"]),
         ("type: postgres", "type: postgers", &["postgers", "postgres"]),
         ("@127", "@${RIVET_TEST_UNSET}", &["RIVET_TEST_UNSET"]),
-        ("name: orders", "name: ../../x", &["../../x", "name"]),
-        ("name: orders", "name: /x", &["/x", "name"]),
+        ("name: orders", "name: ../../x", &["exports[0].name (line 5)", "may only have"]),
+        ("name: orders", "name: /x", &["exports[0].name (line 5)", "may only have"]),
         ("type: local", "type: locale", &["locale", "local"]),
         ("    table: public.orders", "    table: public.orders\n    query: select 1", &["orders", "table", "query"]),
         ("  url:", "  user: u\n  url:", &["url", "user"]),

@@ -42,8 +42,8 @@ fn wrong_libraries() -> Result<Vec<(&'static str, Vec<u8>, Vec<&'static str>)>> 
     Ok(vec![
         ("a text file", b"this is no library\n".to_vec(), vec!["text"]),
         ("an empty file", Vec::new(), vec!["empty"]),
-        ("half a library", half, vec!["truncated"]),
-        ("a header", header, vec!["truncated"]),
+        ("half a library", half, vec!["damaged"]),
+        ("a header", header, vec!["damaged"]),
         ("another machine", other_machine, vec!["aarch64"]),
     ])
 }

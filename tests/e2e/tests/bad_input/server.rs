@@ -79,7 +79,7 @@ fn what_cannot_be_read_is_named() -> Result<()> {
         ("table: closed", &["permission denied", "closed"]),
         ("table: half", &["permission denied", "half", "salary"]),
         ("query: select salary from half", &["permission denied", "half"]),
-        ("query: select id frm open", &["syntax error", "frm"]),
+        ("query: select id frm open", &["syntax error", "open"]),
         ("query: delete from open", &["query"]),
     ];
     for (relation, says) in cases {
