@@ -10,6 +10,7 @@ use crate::workspace::Workspace;
 const NEEDS: &[(&str, &str, &[&str])] = &[
     ("rivet-source-postgres", "decode_oracle", &["postgres"]),
     ("rivet-source-postgres", "session", &["postgres"]),
+    ("rivet-test-e2e", "bad_input", &["postgres"]),
     ("rivet-test-e2e", "exported", &["postgres"]),
     ("rivet-test-e2e", "killed", &["postgres"]),
     ("rivet-test-e2e", "postgres", &["postgres"]),

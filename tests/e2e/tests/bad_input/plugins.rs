@@ -32,8 +32,11 @@ fn workspace(plugins: &Path) -> Result<Workspace> {
     Ok(place)
 }
 
-/// The library of SQLite, made wrong, as bytes.
-fn wrong_libraries() -> Result<Vec<(&'static str, Vec<u8>, Vec<&'static str>)>> {
+/// What is wrong with a library, its bytes, words of the message about it.
+type Wrong = (&'static str, Vec<u8>, Vec<&'static str>);
+
+/// The library of SQLite, made wrong.
+fn wrong_libraries() -> Result<Vec<Wrong>> {
     let good = fs::read(library("source_sqlite")?)?;
     let mut other_machine = good.clone();
     other_machine[MACHINE_OFFSET] = if good[MACHINE_OFFSET] == AARCH64 { X86_64 } else { AARCH64 };
