@@ -85,12 +85,14 @@ impl Extraction<'_> {
                 u32::try_from(progress.snapshots.len() - 1).unwrap_or(u32::MAX)
             };
             self.ledger.set_epoch(epoch);
+            let held = leader.snapshot.identity.is_some();
             let cause = match self.pass(leader) {
                 Ok(()) => return Ok(()),
                 Err(Halt::Failed(error)) => return Err(error),
                 Err(Halt::NewEpoch(cause)) => cause,
             };
-            restarts += 1;
+            // Where no snapshot was held none is lost: the budget of each split is the limit.
+            restarts += u32::from(held);
             if restarts > self.plan.retry.max_retries {
                 let relation = self.plan.relation.label();
                 return Err(RunError::LostSnapshot { relation, restarts: restarts - 1, cause });

@@ -31,19 +31,29 @@ impl Leader {
     /// # Errors
     /// The source's error when it is final.
     pub fn open(spec: &ExportSpec, env: &Env<'_>) -> Result<Self, RunError> {
-        with_retries(spec, env, || {
-            let group = spec.open_sessions(1, &Snapshot::New, &env.cancel.cx())?;
-            let session = group.sessions.into_iter().next();
-            let session = session.ok_or_else(|| RunError::Internal("the source opened no session".to_owned()))?;
-            Ok(Self { session, snapshot: group.snapshot })
-        })
+        with_retries(spec, env, || Self::open_once(spec, env))
     }
 
-    /// Asks for columns, size and splits.
+    /// As [`Leader::open`], and asks for columns, size and splits; a session that is lost meanwhile is replaced.
     ///
     /// # Errors
     /// `NotFound`, `Auth` and the like, with the relation's name.
-    pub fn describe(&mut self, spec: &ExportSpec, env: &Env<'_>) -> Result<Description, RunError> {
+    pub fn open_and_describe(spec: &ExportSpec, env: &Env<'_>) -> Result<(Self, Description), RunError> {
+        with_retries(spec, env, || {
+            let mut leader = Self::open_once(spec, env)?;
+            let described = leader.describe(spec, env)?;
+            Ok((leader, described))
+        })
+    }
+
+    fn open_once(spec: &ExportSpec, env: &Env<'_>) -> Result<Self, RunError> {
+        let group = spec.open_sessions(1, &Snapshot::New, &env.cancel.cx())?;
+        let session = group.sessions.into_iter().next();
+        let session = session.ok_or_else(|| RunError::Internal("the source opened no session".to_owned()))?;
+        Ok(Self { session, snapshot: group.snapshot })
+    }
+
+    fn describe(&mut self, spec: &ExportSpec, env: &Env<'_>) -> Result<Description, RunError> {
         let cx = env.cancel.cx();
         let relation = &spec.relation;
         let schema = self.session.describe(relation, &cx).map_err(RunError::plugin("describe", relation.label()))?;

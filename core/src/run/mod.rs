@@ -55,8 +55,7 @@ fn steps(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary) 
     env.faults.pass("locked");
     let store = spec.open_store(run_id, &env.cancel.cx())?;
     recover::settle(spec, &*store, env)?;
-    let mut leader = leader::Leader::open(spec, env)?;
-    let described = leader.describe(spec, env)?;
+    let (leader, described) = leader::Leader::open_and_describe(spec, env)?;
     check_drift(spec, &described.schema, env, summary)?;
     let rows = described.estimate.rows;
     let plan = plan::make(
