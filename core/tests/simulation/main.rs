@@ -1,0 +1,201 @@
+//! The whole run path over many seeds, in a made-up world: what fails is decided by the seed, time passes by sleeping only.
+//! Must not know a real engine, format or store.
+
+mod check;
+mod lines;
+mod listener;
+mod source;
+mod store;
+mod world;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use check::ensure;
+use listener::{BACKOFF_MS, Heard};
+use rivet_core::clock::{Clock, TestClock};
+use rivet_core::connectors::Connectors;
+use rivet_core::random::{Random, SeededRandom};
+use rivet_core::resolve::{ExportSpec, resolve};
+use rivet_core::run::fault::Faults;
+use rivet_core::run::{Env, run};
+use rivet_core::state::State;
+use rivet_core::summary::{Status, Summary};
+use rivet_plugin_api::CancelToken;
+use rivet_plugin_api::wire::register;
+use world::{Kind, Setup, World};
+
+rivet_plugin_api::plugin!(source: source::SimSource, format: lines::SimFormat, destination: store::SimDestination);
+
+/// Seeds that are run each time. To see one that failed alone, put it in place of 0 and 1 here.
+const SEEDS: std::ops::Range<u64> = 0..400;
+
+fn setup(seed: u64) -> Setup {
+    let random = SeededRandom::new(seed);
+    let below = |n: u64| random.next_u64() % n;
+    let empty = below(10) == 0;
+    Setup {
+        seed,
+        n_rows: if empty { 0 } else { i64::try_from(below(400)).expect("small") },
+        kind: [Kind::Keys, Kind::Pages, Kind::Alone, Kind::Statements][usize::try_from(below(4)).expect("small")],
+        parallel: 1 + usize::try_from(below(3)).expect("small"),
+        max_retries: u32::try_from(below(6)).expect("small"),
+        skip_empty: below(2) == 0,
+        source_failures: below(3) * below(60),
+        store_failures: below(2) * below(40),
+        interrupt_at: (below(8) == 0).then(|| below(60)),
+    }
+}
+
+fn spec(setup: &Setup, connectors: &Connectors) -> ExportSpec {
+    let Setup { seed, parallel, max_retries, skip_empty, .. } = setup;
+    let config = format!(
+        "source: {{type: sim, world: {seed}, tuning: {{profile: fast, max_retries: {max_retries}, \
+         retry_backoff_ms: {BACKOFF_MS}, batch_size: 7}}}}\n\
+         exports:\n  - {{name: t, table: t, parallel: {parallel}, skip_empty: {skip_empty}, max_file_size: 100, \
+         format: {{type: lines}}, destination: {{type: shelf, world: {seed}}}}}\n"
+    );
+    let config = rivet_core::config::parse(&config, Path::new("."), &|_| None).expect("the config is right");
+    let specs = resolve(&config, connectors, Path::new("."), "2026-11-21").expect("it resolves");
+    specs.into_iter().next().expect("one export")
+}
+
+struct Simulation {
+    world: Arc<World>,
+    spec: ExportSpec,
+    state: State,
+    clock: TestClock,
+    random: SeededRandom,
+    _dir: tempfile::TempDir,
+}
+
+impl Simulation {
+    fn new(setup: Setup, connectors: &Connectors) -> Self {
+        let dir = tempfile::tempdir().expect("a folder");
+        let state = State::open(&dir.path().join("state.db")).expect("a state");
+        let random = SeededRandom::new(!setup.seed);
+        let spec = spec(&setup, connectors);
+        Self { world: world::create(setup), spec, state, clock: TestClock::at(1_795_236_912_345), random, _dir: dir }
+    }
+
+    fn run(&self, cancel: &CancelToken) -> (Summary, Heard) {
+        let heard = Heard::default();
+        let env = Env {
+            state: &self.state,
+            clock: &self.clock,
+            random: &self.random,
+            cancel,
+            progress: &heard,
+            faults: &Faults::default(),
+            command: "simulation",
+        };
+        let summary = run(&self.spec, &env);
+        (summary, heard)
+    }
+
+    fn is_judged(&self) -> bool {
+        self.state.unfinished_run("t").expect("the state can be read").is_some()
+    }
+}
+
+/// What the seeds reached; a test that reaches little shows little.
+#[derive(Debug, Default)]
+struct Reached {
+    succeeded: u32,
+    skipped: u32,
+    retried: u32,
+    cut: u32,
+    mixed: u32,
+    new_epoch: u32,
+    failed: u32,
+    interrupted: u32,
+    lost: u32,
+    completed_later: u32,
+}
+
+/// One world: a run while things fail, then one when they do not.
+fn simulate(setup: Setup, connectors: &Connectors, reached: &mut Reached) -> Result<(), String> {
+    let simulation = Simulation::new(setup, connectors);
+    let world = &*simulation.world;
+    let (first, heard) = simulation.run(&world.cancel);
+    let judged = simulation.is_judged();
+    let manifests = check::manifests(world)?;
+    check::tidy(world)?;
+    heard.check(world)?;
+    let (waited_ms, elapsed_ms) = (heard.waited_ms(), simulation.clock.monotonic_ms());
+    let slept = if world.cancel.is_cancelled() { elapsed_ms <= waited_ms } else { elapsed_ms == waited_ms };
+    ensure(slept, || format!("{waited_ms} ms were promised, {elapsed_ms} ms passed"))?;
+    match first.status {
+        Status::Failed => check::failure(world, &first, judged, heard.most_retries())?,
+        Status::Success | Status::Skipped => {
+            ensure(!judged, || "it succeeded and is not finished".to_owned())?;
+            check::success(world, &first)?;
+        }
+    }
+    count(&first, judged, world, &manifests, reached);
+    let seen = world.lock().visible.clone();
+    world.lock().healed = true;
+    let (second, heard) = simulation.run(&CancelToken::new());
+    ensure(second.status != Status::Failed, || format!("the second run failed: {:?}", second.error))?;
+    ensure(heard.waited_ms() == 0 && !simulation.is_judged(), || "the second run was not straight".to_owned())?;
+    let complete = check::manifests(world)?;
+    check::tidy(world)?;
+    check::success(world, &second)?;
+    let n_first = usize::from(judged || first.status == Status::Success);
+    let n_second = usize::from(second.status == Status::Success);
+    ensure(complete.len() == n_first + n_second, || format!("{} manifests", complete.len()))?;
+    let inner = world.lock();
+    let listed: usize = complete.iter().map(|m| m.parts.len() + 1).sum();
+    let n_success = usize::from(inner.visible.contains_key("_SUCCESS"));
+    ensure(inner.visible.len() == listed + n_success, || "something visible is in no manifest".to_owned())?;
+    let kept = |(name, bytes): (&String, &Vec<u8>)| name == "_SUCCESS" || inner.visible.get(name) == Some(bytes);
+    ensure(seen.iter().all(kept), || "something visible was changed or removed".to_owned())
+}
+
+fn count(
+    first: &Summary,
+    judged: bool,
+    world: &World,
+    manifests: &[rivet_core::manifest::Manifest],
+    reached: &mut Reached,
+) {
+    let code = first.error.as_ref().map(|e| e.code.as_str());
+    let manifest = manifests.first().filter(|_| first.status == Status::Success);
+    reached.succeeded += u32::from(first.status == Status::Success);
+    reached.skipped += u32::from(first.status == Status::Skipped);
+    reached.retried += u32::from(manifest.is_some() && first.retries > 0);
+    reached.cut += u32::from(manifest.is_some() && world.lock().n_cuts > 0);
+    reached.mixed += u32::from(manifest.is_some_and(|m| m.consistency == rivet_core::manifest::Consistency::Mixed));
+    reached.new_epoch += u32::from(manifest.is_some_and(|m| m.snapshots.len() > 1));
+    reached.failed += u32::from(first.status == Status::Failed);
+    reached.interrupted += u32::from(code == Some("interrupted"));
+    reached.lost += u32::from(code == Some("snapshot.lost"));
+    reached.completed_later += u32::from(judged);
+}
+
+#[test]
+fn whatever_fails_each_row_is_there_once_or_nothing_is() {
+    let connectors = Connectors::new(register::linked().expect("the plugins are linked"));
+    let mut reached = Reached::default();
+    let mut broken = Vec::new();
+    for seed in SEEDS {
+        let setup = setup(seed);
+        if let Err(text) = simulate(setup.clone(), &connectors, &mut reached) {
+            broken.push(format!("seed {seed}: {text}\n    in {setup:?}"));
+        }
+    }
+    assert!(broken.is_empty(), "{} seeds fail, {reached:?}\n{}", broken.len(), broken.join("\n"));
+    let all = [
+        (reached.succeeded, 150),
+        (reached.skipped, 5),
+        (reached.retried, 40),
+        (reached.cut, 10),
+        (reached.mixed, 10),
+        (reached.new_epoch, 20),
+        (reached.failed, 50),
+        (reached.interrupted, 10),
+        (reached.lost, 1),
+        (reached.completed_later, 10),
+    ];
+    assert!(all.iter().all(|(found, least)| found >= least), "the seeds reach too little: {reached:?}");
+}
