@@ -11,6 +11,7 @@ const NEEDS: &[(&str, &str, &[&str])] = &[
     ("rivet-source-postgres", "decode_oracle", &["postgres"]),
     ("rivet-source-postgres", "session", &["postgres"]),
     ("rivet-test-e2e", "bad_input", &["postgres"]),
+    ("rivet-test-e2e", "crash", &["postgres"]),
     ("rivet-test-e2e", "exported", &["postgres"]),
     ("rivet-test-e2e", "killed", &["postgres"]),
     ("rivet-test-e2e", "postgres", &["postgres"]),
