@@ -41,6 +41,7 @@ fn setup(seed: u64) -> Setup {
         source_failures: below(3) * below(60),
         store_failures: below(2) * below(40),
         interrupt_at: (below(8) == 0).then(|| below(60)),
+        lies: false,
     }
 }
 
@@ -217,4 +218,26 @@ fn seeds_200_to_299() {
 #[test]
 fn seeds_300_to_399() {
     whatever_fails_each_row_is_there_once_or_nothing_is(300..400);
+}
+
+/// The checks can fail: places that move from snapshot to snapshot, called stable, put rows in twice.
+#[test]
+fn a_source_that_lies_is_noticed() {
+    let connectors = Connectors::new(register::linked().expect("the plugins are linked"));
+    let noticed = (1000..1040).filter(|seed| {
+        let honest = setup(*seed);
+        let lying = Setup {
+            n_rows: honest.n_rows + 50,
+            kind: Kind::Pages,
+            parallel: 2,
+            max_retries: 5,
+            source_failures: 60,
+            store_failures: 0,
+            interrupt_at: None,
+            lies: true,
+            ..honest
+        };
+        simulate(lying, &connectors, &mut Reached::default()).is_err_and(|text| text.contains("the rows are"))
+    });
+    assert!(noticed.count() > 0);
 }

@@ -143,7 +143,7 @@ impl Session for SimSession {
             spec: json!({ "first": border(i), "end": border(i + 1) }),
             label: format!("places {}..{}", border(i), border(i + 1)),
             estimated_rows: None,
-            stable: self.world.setup.kind != Kind::Pages,
+            stable: self.world.setup.kind != Kind::Pages || self.world.setup.lies,
         };
         Ok((0..n).map(split).collect())
     }

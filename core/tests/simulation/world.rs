@@ -34,6 +34,8 @@ pub struct Setup {
     pub store_failures: u64,
     /// The call at which the user interrupts, counted over all calls.
     pub interrupt_at: Option<u64>,
+    /// The source says of its pages that they mean the same in each snapshot.
+    pub lies: bool,
 }
 
 pub struct World {
