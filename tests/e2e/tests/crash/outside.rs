@@ -76,7 +76,8 @@ fn an_interrupt_leaves_nothing_behind() -> Result<()> {
         let took = sent.elapsed();
         let printed = String::from_utf8_lossy(&ended.stderr);
         ensure!(ended.status.code() == Some(130), "{:?}\n{printed}", ended.status);
-        ensure!(took < Duration::from_secs(2), "it took {took:?} to end");
+        // Milliseconds on a quiet machine; the bound only tells an end from a hang beside the other tests.
+        ensure!(took < Duration::from_secs(60), "it took {took:?} to end\n{config}\n{printed}");
         let left = files_below(&out)?;
         ensure!(left.is_empty(), "{left:?} stays");
         wait_until("the server has no query of ours", Duration::from_secs(1), || {
