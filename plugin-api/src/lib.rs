@@ -5,9 +5,11 @@
 //! destination [`Destination`], [`Store`] and [`Upload`]. Arrow is re-exported, so that one major version is used: any
 //! of 58 to 60, whichever a plugin's lock file holds. Host and plugin need not agree on it.
 
+mod choices;
 mod connection;
 mod destination;
 mod error;
+mod filter;
 mod format;
 mod info;
 #[cfg(feature = "load")]
@@ -21,9 +23,13 @@ pub use arrow_array;
 pub use arrow_array::RecordBatch;
 pub use arrow_schema;
 pub use arrow_schema::SchemaRef;
+pub use choices::{
+    Choices, ColumnChoice, InvalidText, Nan, NumericUnbounded, OutOfRange, Policies, SubMicrosecond, TinyInt1, ZeroDate,
+};
 pub use connection::{Connection, Tls, TlsMode, is_local};
 pub use destination::{Destination, ObjectFacts, PutMode, Store, StoreCapabilities, Upload};
 pub use error::{ErrorKind, PluginError, Result, Retry};
+pub use filter::{Aggregate, Distance, FILTER_PLACEHOLDER, Filter, KeyRange, KeyValue, Lower, Measure};
 pub use format::{BatchWriter, ByteSink, FieldMapping, Format, FormatCapabilities, PartFacts, ReadAt, WriterSettings};
 pub use info::{ConnectorInfo, ConnectorKind};
 pub use logical::{Column, EXTENSION_KEY, FIDELITY_KEY, Fidelity, LogicalType, NATIVE_TYPE_KEY, TypesMode};

@@ -6,7 +6,7 @@ use arrow_schema::{Schema, SchemaRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Column, Connection, Cx, Result, TypesMode};
+use crate::{Aggregate, Choices, Column, Connection, Cx, ErrorKind, Filter, KeyValue, PluginError, Result, TypesMode};
 
 /// A source plugin. Register it with [`plugin!`](crate::plugin).
 pub trait Source: 'static {
@@ -37,6 +37,12 @@ pub struct SourceCapabilities {
     pub fetch: bool,
     /// A statement timeout can be set on the server.
     pub statement_timeout: bool,
+    /// [`Scan::filter`], [`Scan::limit`] and [`Session::aggregate`] are supported.
+    pub filter: bool,
+    /// [`Choices::columns`] may change the type of a column.
+    pub overrides: bool,
+    /// Fields of [`Policies`](crate::Policies) that mean something to this source.
+    pub policies: Vec<String>,
 }
 
 /// What to open.
@@ -55,6 +61,9 @@ pub struct OpenGroup<O> {
     /// Limits that every statement of these sessions runs under.
     #[serde(default)]
     pub limits: SessionLimits,
+    /// How columns are read where there is a choice.
+    #[serde(default)]
+    pub choices: Choices,
 }
 
 /// Which state of the database the sessions of a group read.
@@ -130,6 +139,16 @@ pub trait Session: Send {
     /// # Errors
     /// As [`describe`](Self::describe), `Schema` when the relation is no longer what `scan.columns` says.
     fn scan<'s>(&'s mut self, scan: &Scan, cx: &Cx) -> Result<Box<dyn BatchStream + 's>>;
+
+    /// Answers questions about rows without delivering them, one value for each measure. Counts are whole numbers
+    /// in decimal; a key is as [`KeyValue`] says.
+    ///
+    /// # Errors
+    /// As [`describe`](Self::describe); `Unsupported` without
+    /// [`SourceCapabilities::filter`](crate::SourceCapabilities::filter).
+    fn aggregate(&mut self, _aggregate: &Aggregate, _cx: &Cx) -> Result<Vec<Option<KeyValue>>> {
+        Err(PluginError::new(ErrorKind::Unsupported, "source.aggregate", "this source cannot aggregate"))
+    }
 
     /// Facts about the server that preflight shows.
     ///
@@ -275,6 +294,12 @@ pub struct Scan {
     pub columns: Vec<Column>,
     /// The part of the relation to read; all of it when absent.
     pub split: Option<Split>,
+    /// The rows of that part to read.
+    #[serde(default)]
+    pub filter: Filter,
+    /// Most rows to deliver; all when absent.
+    #[serde(default)]
+    pub limit: Option<u64>,
     /// How rows are delivered.
     pub read: ReadMode,
     /// Which Arrow forms to deliver.
@@ -283,6 +308,23 @@ pub struct Scan {
     pub max_batch_rows: usize,
     /// Arrow bytes after which a batch is cut, whatever its rows; at least 1.
     pub max_batch_bytes: usize,
+}
+
+impl Scan {
+    /// All rows of a relation, portable, in one stream, in batches of at most 10 000 rows and 8 MiB.
+    pub fn new(relation: Relation, columns: Vec<Column>) -> Self {
+        Self {
+            relation,
+            columns,
+            split: None,
+            filter: Filter::default(),
+            limit: None,
+            read: ReadMode::Stream,
+            types: TypesMode::Portable,
+            max_batch_rows: 10_000,
+            max_batch_bytes: 8 << 20,
+        }
+    }
 }
 
 /// Facts about the server.

@@ -1,7 +1,7 @@
 //! From facts to plan: pure, so that the same facts give the same plan.
 //! It must not ask anyone anything.
 
-use rivet_plugin_api::{Estimate, ReadMode, Split, TableSchema};
+use rivet_plugin_api::{Estimate, Filter, ReadMode, Split, TableSchema};
 
 use super::sizing::{Sizing, needs_fetch, wanted_splits};
 use super::{Endpoint, PLAN_VERSION, Plan, PlannedSplit};
@@ -67,6 +67,7 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
         format: endpoint(&spec.format, ""),
         destination: endpoint(&spec.destination, &spec.destination_identity),
         relation: spec.relation.clone(),
+        filter: Filter::default(),
         schema: facts.schema,
         types: spec.types,
         read: if fetch { ReadMode::Fetch } else { ReadMode::Stream },

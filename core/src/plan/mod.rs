@@ -4,7 +4,7 @@
 mod make;
 pub mod sizing;
 
-use rivet_plugin_api::{ReadMode, Relation, Split, TableSchema, TypesMode};
+use rivet_plugin_api::{Filter, ReadMode, Relation, Split, TableSchema, TypesMode};
 use serde::{Deserialize, Serialize};
 
 use crate::retry::RetryPolicy;
@@ -35,6 +35,9 @@ pub struct Plan {
     pub destination: Endpoint,
     /// What is read.
     pub relation: Relation,
+    /// Which of its rows.
+    #[serde(default)]
+    pub filter: Filter,
     /// Its columns.
     pub schema: TableSchema,
     /// Which Arrow forms are written.

@@ -197,6 +197,8 @@ fn read_piece(
         relation: plan.relation.clone(),
         columns: plan.schema.columns.clone(),
         split: piece.clone(),
+        filter: plan.filter.clone(),
+        limit: None,
         read: plan.read,
         types: plan.types,
         max_batch_rows: plan.max_batch_rows,

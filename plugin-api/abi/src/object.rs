@@ -98,6 +98,8 @@ pub struct SessionVtable {
     pub health: unsafe extern "C" fn(*mut c_void, &AbiCx) -> AbiResult<RString>,
     /// Ends the transaction and the connection politely.
     pub end: unsafe extern "C" fn(*mut c_void, &AbiCx) -> AbiResult<()>,
+    /// `Aggregate` -> list of `KeyValue` or null, one for each measure.
+    pub aggregate: unsafe extern "C" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>,
 }
 
 /// Functions on a stream of batches.

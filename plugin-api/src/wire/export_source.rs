@@ -98,6 +98,10 @@ unsafe extern "C" fn session_end(this: *mut c_void, cx: &AbiCx) -> AbiResult<()>
     unsafe { SessionSlot::exclusive(this, |session| session.end(&Cx::lent(cx))) }
 }
 
+unsafe extern "C" fn session_aggregate(this: *mut c_void, cx: &AbiCx, aggregate: RStr<'_>) -> AbiResult<RString> {
+    json_call(this, cx, aggregate, |s, aggregate, cx| s.aggregate(aggregate, cx))
+}
+
 unsafe extern "C" fn stream_drop(this: *mut c_void) {
     // SAFETY: made by `export_stream`, dropped once.
     unsafe { StreamSlot::free(this) }
@@ -130,6 +134,7 @@ const SESSION: SessionVtableRef = SessionVtableRef({
         scan: session_scan,
         health: session_health,
         end: session_end,
+        aggregate: session_aggregate,
     });
     StaticRef::new(&VTABLE).as_prefix()
 });

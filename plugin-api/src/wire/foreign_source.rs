@@ -10,8 +10,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::arrow_ffi::{Importer, import_schema};
 use super::{Trust, from_json, lift, to_json};
 use crate::{
-    BatchStream, Cx, ErrorKind, Estimate, Health, PluginError, RecordBatch, Relation, Result, Scan, SchemaRef, Session,
-    SessionGroup, Split, SplitRequest, StreamFacts, TableSchema,
+    Aggregate, BatchStream, Cx, ErrorKind, Estimate, Health, KeyValue, PluginError, RecordBatch, Relation, Result,
+    Scan, SchemaRef, Session, SessionGroup, Split, SplitRequest, StreamFacts, TableSchema,
 };
 
 pub fn import_group(raw: AbiSessionGroup, trust: Trust) -> Result<SessionGroup> {
@@ -60,6 +60,16 @@ impl Session for ForeignSession {
         let Some(health) = self.raw.vtable.health() else { return Ok(Health::default()) };
         // SAFETY: as in `json_call`.
         from_json(lift(unsafe { health(self.raw.this, &cx.0) })?.as_str())
+    }
+    fn aggregate(&mut self, aggregate: &Aggregate, cx: &Cx) -> Result<Vec<Option<KeyValue>>> {
+        let Some(call) = self.raw.vtable.aggregate() else {
+            return Err(PluginError::new(
+                ErrorKind::Unsupported,
+                "wire.aggregate",
+                "the plugin is older than aggregates",
+            ));
+        };
+        self.json_call(call, aggregate, cx)
     }
     fn end(&mut self, cx: &Cx) -> Result<()> {
         let Some(end) = self.raw.vtable.end() else { return Ok(()) };

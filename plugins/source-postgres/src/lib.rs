@@ -31,7 +31,7 @@ impl Source for Postgres {
     type Options = PostgresOptions;
 
     fn capabilities() -> SourceCapabilities {
-        SourceCapabilities { shared_snapshot: true, fetch: true, statement_timeout: true }
+        SourceCapabilities { shared_snapshot: true, fetch: true, statement_timeout: true, ..Default::default() }
     }
 
     fn open_group(request: OpenGroup<PostgresOptions>, cx: &Cx) -> Result<SessionGroup> {

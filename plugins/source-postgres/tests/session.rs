@@ -5,15 +5,22 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use rivet_plugin_api::{
-    CancelToken, Connection, Cx, ErrorKind, OpenGroup, ReadMode, Relation, Retry, Scan, Secret, Session, SessionGroup,
-    SessionLimits, Snapshot, Source, SplitRequest, TypesMode,
+    CancelToken, Choices, Connection, Cx, ErrorKind, OpenGroup, ReadMode, Relation, Retry, Scan, Secret, Session,
+    SessionGroup, SessionLimits, Snapshot, Source, SplitRequest, TypesMode,
 };
 use rivet_source_postgres::{Postgres, PostgresOptions};
 use rivet_test_servers::postgres::{self, Postgres as Server};
 
 fn request(url: &str, n_sessions: usize, snapshot: Snapshot, limits: SessionLimits) -> OpenGroup<PostgresOptions> {
     let connection = Connection { url: Some(Secret::new(url)), ..Default::default() };
-    OpenGroup { connection, options: PostgresOptions::default(), n_sessions, snapshot, limits }
+    OpenGroup {
+        connection,
+        options: PostgresOptions::default(),
+        n_sessions,
+        snapshot,
+        limits,
+        choices: Choices::default(),
+    }
 }
 
 fn open(url: &str, n: usize, cx: &Cx) -> Result<SessionGroup> {
@@ -27,7 +34,7 @@ fn query(sql: &str) -> Relation {
 fn scan(session: &mut dyn Session, relation: Relation, read: ReadMode, cx: &Cx) -> Result<Scan> {
     let columns = session.describe(&relation, cx)?.columns;
     let types = TypesMode::Portable;
-    Ok(Scan { relation, columns, split: None, read, types, max_batch_rows: 1000, max_batch_bytes: 1 << 20 })
+    Ok(Scan { read, types, max_batch_rows: 1000, max_batch_bytes: 1 << 20, ..Scan::new(relation, columns) })
 }
 
 fn count(session: &mut dyn Session, scan: &Scan, cx: &Cx) -> rivet_plugin_api::Result<usize> {

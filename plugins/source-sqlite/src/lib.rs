@@ -31,7 +31,7 @@ impl Source for Sqlite {
     type Options = SqliteOptions;
 
     fn capabilities() -> SourceCapabilities {
-        SourceCapabilities { shared_snapshot: false, fetch: false, statement_timeout: false }
+        SourceCapabilities::default()
     }
 
     fn open_group(request: OpenGroup<SqliteOptions>, cx: &Cx) -> Result<SessionGroup> {

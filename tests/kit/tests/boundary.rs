@@ -7,9 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use rivet_plugin_api::wire::{Connector, Origin};
-use rivet_plugin_api::{
-    CancelToken, Cx, ErrorKind, ReadMode, RecordBatch, Relation, Retry, Scan, SessionGroup, TypesMode,
-};
+use rivet_plugin_api::{CancelToken, Cx, ErrorKind, RecordBatch, Relation, Retry, Scan, SessionGroup};
 use rivet_test_hostile as _;
 use rivet_test_kit::linked_and_loaded;
 use serde_json::{Value, json};
@@ -23,15 +21,8 @@ fn open(connector: &Connector, options: &Value, cx: &Cx) -> rivet_plugin_api::Re
 }
 
 fn scan() -> Scan {
-    Scan {
-        relation: Relation::Table { schema: None, name: "any".to_owned() },
-        columns: rivet_test_hostile::columns(),
-        split: None,
-        read: ReadMode::Stream,
-        types: TypesMode::Portable,
-        max_batch_rows: 10,
-        max_batch_bytes: 1 << 20,
-    }
+    let relation = Relation::Table { schema: None, name: "any".to_owned() };
+    Scan { max_batch_rows: 10, ..Scan::new(relation, rivet_test_hostile::columns()) }
 }
 
 fn read_all(connector: &Connector, options: &Value) -> Result<Vec<RecordBatch>> {

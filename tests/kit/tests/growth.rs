@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use rivet_plugin_api::load::{self, LoadError};
 use rivet_plugin_api::wire::{Connector, Trust};
-use rivet_plugin_api::{CancelToken, Health, ReadMode, RecordBatch, Relation, Scan, StreamFacts, TypesMode};
+use rivet_plugin_api::{CancelToken, Health, RecordBatch, Relation, Scan, StreamFacts};
 use rivet_test_hostile as _;
 use rivet_test_kit::fixture::{Edit, build_fixture, build_revision};
 use rivet_test_kit::library_dir;
@@ -135,15 +135,8 @@ fn read(connector: &Connector) -> Result<Read> {
     let session = group.sessions.first_mut().context("one session")?;
     let health = session.health(&cx)?;
     let relation = Relation::Table { schema: None, name: "any".to_owned() };
-    let scan = Scan {
-        columns: session.describe(&relation, &cx)?.columns,
-        relation,
-        split: None,
-        read: ReadMode::Stream,
-        types: TypesMode::Portable,
-        max_batch_rows: 100,
-        max_batch_bytes: 1 << 20,
-    };
+    let columns = session.describe(&relation, &cx)?.columns;
+    let scan = Scan { max_batch_rows: 100, ..Scan::new(relation, columns) };
     let mut stream = session.scan(&scan, &cx)?;
     let mut batches = Vec::new();
     while let Some(batch) = stream.next(&cx)? {

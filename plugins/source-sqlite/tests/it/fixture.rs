@@ -12,8 +12,8 @@ use rivet_plugin_api::arrow_array::types::{
 use rivet_plugin_api::arrow_array::{Array, ArrayRef};
 use rivet_plugin_api::arrow_schema::{DataType, TimeUnit};
 use rivet_plugin_api::{
-    CancelToken, Column, Connection as Keys, Cx, OpenGroup, PluginError, ReadMode, RecordBatch, Relation, Scan,
-    Session, SessionGroup, SessionLimits, Snapshot, Source, Split, TypesMode,
+    CancelToken, Choices, Column, Connection as Keys, Cx, OpenGroup, PluginError, RecordBatch, Relation, Scan, Session,
+    SessionGroup, SessionLimits, Snapshot, Source, Split,
 };
 use rivet_source_sqlite::{Sqlite, SqliteOptions};
 
@@ -46,6 +46,7 @@ impl Db {
             n_sessions: 4,
             snapshot: Snapshot::New,
             limits: SessionLimits { lock_timeout_ms: 5_000, ..Default::default() },
+            choices: Choices::default(),
         }
     }
 
@@ -88,15 +89,7 @@ pub fn scan_of(session: &mut dyn Session, relation: &Relation, cx: &Cx) -> Resul
 }
 
 pub fn scan(relation: &Relation, columns: Vec<Column>, split: Option<Split>) -> Scan {
-    Scan {
-        relation: relation.clone(),
-        columns,
-        split,
-        read: ReadMode::Stream,
-        types: TypesMode::Portable,
-        max_batch_rows: 10_000,
-        max_batch_bytes: 8 << 20,
-    }
+    Scan { split, ..Scan::new(relation.clone(), columns) }
 }
 
 /// Every batch of a scan; none is empty, and each has the stream's schema.

@@ -4,8 +4,8 @@
 use anyhow::{Context, Result, ensure};
 use rivet_plugin_api::wire::Connector;
 use rivet_plugin_api::{
-    CancelToken, Column, Cx, ErrorKind, ReadMode, RecordBatch, Relation, Scan, Session, Split, SplitRequest,
-    TableSchema, TypesMode,
+    CancelToken, Column, Cx, ErrorKind, RecordBatch, Relation, Scan, Session, Split, SplitRequest, TableSchema,
+    TypesMode,
 };
 use serde_json::Value;
 
@@ -56,15 +56,8 @@ pub fn source(connector: &Connector, request: &Value, relation: &Relation) -> Re
 }
 
 fn scan(relation: &Relation, columns: &[Column], split: Option<Split>, portion: Portion, types: TypesMode) -> Scan {
-    Scan {
-        relation: relation.clone(),
-        columns: columns.to_vec(),
-        split,
-        read: ReadMode::Stream,
-        types,
-        max_batch_rows: portion.0,
-        max_batch_bytes: portion.1,
-    }
+    let (max_batch_rows, max_batch_bytes) = portion;
+    Scan { split, types, max_batch_rows, max_batch_bytes, ..Scan::new(relation.clone(), columns.to_vec()) }
 }
 
 fn read(

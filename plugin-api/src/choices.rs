@@ -1,0 +1,181 @@
+//! How a column is read where there is more than one honest way: overrides and value policies.
+//! It must not know any engine, nor what core does with the counts.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::LogicalType;
+
+/// The choices of one export, handed over when its sessions are opened.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Choices {
+    /// For every column that says nothing itself.
+    pub policies: Policies,
+    /// By column name, exactly.
+    pub columns: BTreeMap<String, ColumnChoice>,
+}
+
+impl Choices {
+    /// The policies of one column: its own, over those of all.
+    pub fn policies_of(&self, column: &str) -> Policies {
+        self.columns.get(column).map_or(self.policies, |own| own.policies.over(self.policies))
+    }
+}
+
+/// The choices of one column.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ColumnChoice {
+    /// Delivered as this instead of what its type says. The source answers with exactly this type, or refuses.
+    pub logical: Option<LogicalType>,
+    /// The type may change values (round, cut off); otherwise a value that does not fit is an error.
+    pub lossy: bool,
+    /// Its own policies.
+    pub policies: Policies,
+}
+
+/// What happens to a value that has no exact place. Absent = the default, which is an error (or exact text) for all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Policies {
+    /// A `numeric` that does not say how many digits it has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub numeric_unbounded: Option<NumericUnbounded>,
+    /// Fractions of a second beyond µs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sub_microsecond: Option<SubMicrosecond>,
+    /// Text that is no UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invalid_text: Option<InvalidText>,
+    /// A number, date or time beyond what the column holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub out_of_range: Option<OutOfRange>,
+    /// NaN in a decimal column.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nan: Option<Nan>,
+    /// `infinity` and `-infinity` in a date or timestamp column.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub infinity_timestamp: Option<OutOfRange>,
+    /// Dates such as 0000-00-00.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zero_date: Option<ZeroDate>,
+    /// `tinyint(1)`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tinyint1: Option<TinyInt1>,
+}
+
+impl Policies {
+    /// These, and `base` where they say nothing.
+    #[must_use]
+    pub fn over(self, base: Self) -> Self {
+        Self {
+            numeric_unbounded: self.numeric_unbounded.or(base.numeric_unbounded),
+            sub_microsecond: self.sub_microsecond.or(base.sub_microsecond),
+            invalid_text: self.invalid_text.or(base.invalid_text),
+            out_of_range: self.out_of_range.or(base.out_of_range),
+            nan: self.nan.or(base.nan),
+            infinity_timestamp: self.infinity_timestamp.or(base.infinity_timestamp),
+            zero_date: self.zero_date.or(base.zero_date),
+            tinyint1: self.tinyint1.or(base.tinyint1),
+        }
+    }
+}
+
+/// How a `numeric` without precision is delivered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NumericUnbounded {
+    /// Its digits.
+    #[default]
+    Text,
+    /// A decimal of this size; a value that does not fit is an error.
+    Decimal {
+        /// Digits in all.
+        precision: u8,
+        /// Digits after the point.
+        scale: u8,
+    },
+    /// Not at all.
+    Error,
+}
+
+macro_rules! policy {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($(#[$variant_doc])* $variant),+ }
+
+        impl $name {
+            /// Each word of the configuration with what it means; the default first.
+            pub const WORDS: &'static [(&'static str, Self)] = &[$(($word, Self::$variant)),+];
+        }
+    };
+}
+
+policy!(
+    /// What happens to nanoseconds.
+    SubMicrosecond {
+        /// The run stops.
+        Error = "error",
+        /// They are cut off.
+        Truncate = "truncate",
+        /// The column holds nanoseconds.
+        Ns = "ns",
+        /// The column holds text.
+        Text = "text",
+    }
+);
+policy!(
+    /// What happens to text that is no UTF-8.
+    InvalidText {
+        /// The run stops.
+        Error = "error",
+        /// U+FFFD stands for what cannot be read.
+        Replace = "replace",
+        /// The column holds the bytes.
+        Binary = "binary",
+    }
+);
+policy!(
+    /// What happens to a value beyond the column's range.
+    OutOfRange {
+        /// The run stops.
+        Error = "error",
+        /// NULL stands for it.
+        Null = "null",
+        /// The nearest value stands for it.
+        Clamp = "clamp",
+    }
+);
+policy!(
+    /// What happens to NaN where the column has none.
+    Nan {
+        /// The run stops.
+        Error = "error",
+        /// NULL stands for it.
+        Null = "null",
+    }
+);
+policy!(
+    /// What happens to a date that is none.
+    ZeroDate {
+        /// The run stops.
+        Error = "error",
+        /// NULL stands for it.
+        Null = "null",
+        /// The column holds text.
+        Text = "text",
+    }
+);
+policy!(
+    /// What `tinyint(1)` holds.
+    TinyInt1 {
+        /// A number.
+        Int = "int",
+        /// True or false; another value is an error.
+        Bool = "bool",
+    }
+);

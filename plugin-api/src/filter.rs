@@ -1,0 +1,110 @@
+//! Which rows of a relation are read, and what can be asked about them without reading them.
+//! It must not know SQL: a source renders these in its own dialect.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Relation;
+
+/// The word in a query that stands for the condition of a [`Filter`].
+pub const FILTER_PLACEHOLDER: &str = "${rivet.filter}";
+
+/// Rows to read: those that meet every part. A query with [`FILTER_PLACEHOLDER`] takes the condition there, else the
+/// query is a derived table and the condition goes around it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Filter {
+    /// A condition in the source's own language, from the operator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+    /// A range of a key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<KeyRange>,
+}
+
+impl Filter {
+    /// Whether all rows meet it.
+    pub fn is_empty(&self) -> bool {
+        self.condition.is_none() && self.range.is_none()
+    }
+}
+
+/// Rows whose key lies in a range. Both ends are part of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeyRange {
+    /// The key: the first of these columns that is not NULL. At least one.
+    pub key: Vec<String>,
+    /// Smallest key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lower: Option<Lower>,
+    /// Largest key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upper: Option<KeyValue>,
+    /// Whether rows whose key is NULL are part of it.
+    pub nulls: bool,
+}
+
+/// The lower end of a range.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lower {
+    /// The value.
+    pub value: KeyValue,
+    /// How far below the value the range starts; the source computes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minus: Option<Distance>,
+}
+
+/// A distance between keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Distance {
+    /// Time, ms: for dates and timestamps.
+    Ms(u64),
+    /// A number: for numbers.
+    Units(u64),
+}
+
+/// A value of a key as the source itself wrote it, under settings that it pins: all digits, no local time zone.
+/// Opaque to core, except for being equal or not.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct KeyValue {
+    /// The source's own name of the type, by which it reads the text back.
+    pub native_type: String,
+    /// The value.
+    pub text: String,
+}
+
+/// Questions about the rows of a relation that the server answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aggregate {
+    /// Of what.
+    pub relation: Relation,
+    /// Of which rows.
+    #[serde(default)]
+    pub filter: Filter,
+    /// The questions, answered in this order from one state of the database. At least one.
+    pub measures: Vec<Measure>,
+}
+
+/// One question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// Number of rows.
+    Count,
+    /// Number of rows whose key is NULL.
+    CountNull {
+        /// The key, as in [`KeyRange::key`].
+        key: Vec<String>,
+    },
+    /// Smallest key in the server's own order; none where no row has one.
+    Min {
+        /// The key.
+        key: Vec<String>,
+    },
+    /// Largest key in the server's own order; none where no row has one.
+    Max {
+        /// The key.
+        key: Vec<String>,
+    },
+}
