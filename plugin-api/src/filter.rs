@@ -92,6 +92,8 @@ pub struct Aggregate {
 pub enum Measure {
     /// Number of rows.
     Count,
+    /// Number of rows by statistics, without reading them; none where there are no statistics.
+    Estimate,
     /// Number of rows whose key is NULL.
     CountNull {
         /// The key, as in [`KeyRange::key`].

@@ -7,6 +7,7 @@ mod auth;
 mod connect;
 pub mod decode;
 mod error;
+mod filter;
 mod options;
 mod scan;
 mod schema;
@@ -31,7 +32,13 @@ impl Source for Postgres {
     type Options = PostgresOptions;
 
     fn capabilities() -> SourceCapabilities {
-        SourceCapabilities { shared_snapshot: true, fetch: true, statement_timeout: true, ..Default::default() }
+        SourceCapabilities {
+            shared_snapshot: true,
+            fetch: true,
+            statement_timeout: true,
+            filter: true,
+            ..Default::default()
+        }
     }
 
     fn open_group(request: OpenGroup<PostgresOptions>, cx: &Cx) -> Result<SessionGroup> {

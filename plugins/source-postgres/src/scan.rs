@@ -10,9 +10,10 @@ use rivet_plugin_api::{
 use crate::connect::Client;
 use crate::decode::BatchDecoder;
 use crate::error;
+use crate::filter::Rows;
 use crate::session::PgSession;
 use crate::split::Pages;
-use crate::sql::{from_item, identifier};
+use crate::sql::identifier;
 use crate::stream::RowFrames;
 use crate::types::{ColumnPlan, Select};
 
@@ -80,11 +81,12 @@ fn select_sql(scan: &Scan, columns: &[ColumnPlan]) -> Result<String> {
             Select::CastText => format!("{}::text", identifier(&c.column.name)),
         })
         .collect();
-    let mut sql = format!("SELECT {} FROM {}", list.join(", "), from_item(&scan.relation));
+    let mut rows = Rows::of(&scan.relation, &scan.filter)?;
     if let Some(split) = &scan.split {
-        sql = format!("{sql} WHERE {}", Pages::of(split)?.condition());
+        rows.conditions.push(Pages::of(split)?.condition());
     }
-    Ok(sql)
+    let limit = scan.limit.map(|n| format!(" LIMIT {n}")).unwrap_or_default();
+    Ok(format!("SELECT {} FROM {rows}{limit}", list.join(", ")))
 }
 
 /// What both ways of reading share.

@@ -4,15 +4,15 @@
 use std::collections::HashMap;
 
 use rivet_plugin_api::{
-    BatchStream, Cx, ErrorKind, Estimate, Health, OpenGroup, PluginError, Relation, Result, Scan, Session,
-    SessionGroup, SessionLimits, Snapshot, SnapshotInfo, Split, SplitRequest, TableSchema,
+    Aggregate, BatchStream, Cx, ErrorKind, Estimate, Health, KeyValue, OpenGroup, PluginError, Relation, Result, Scan,
+    Session, SessionGroup, SessionLimits, Snapshot, SnapshotInfo, Split, SplitRequest, TableSchema,
 };
 
 use crate::connect::{Client, Settings};
 use crate::options::PostgresOptions;
 use crate::schema::{self, Described};
 use crate::sql::{identifier, literal};
-use crate::{scan, split};
+use crate::{filter, scan, split};
 
 /// SQLSTATEs of a snapshot that cannot be imported: `invalid_parameter_value` for an identifier nobody holds any
 /// more, `object_not_in_prerequisite_state` and `undefined_object` for one that is gone since.
@@ -111,6 +111,9 @@ impl Session for PgSession {
     }
     fn scan<'s>(&'s mut self, scan: &Scan, cx: &Cx) -> Result<Box<dyn BatchStream + 's>> {
         scan::start(self, scan, cx)
+    }
+    fn aggregate(&mut self, aggregate: &Aggregate, cx: &Cx) -> Result<Vec<Option<KeyValue>>> {
+        filter::aggregate(self, aggregate, cx)
     }
     fn health(&mut self, cx: &Cx) -> Result<Health> {
         let standby = self.one_text("SELECT pg_catalog.pg_is_in_recovery()::text", cx)? == "true";

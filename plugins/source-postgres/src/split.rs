@@ -50,10 +50,8 @@ impl Pages {
 /// What the planner expects: statistics scaled to the file's present size, for tables, views and queries alike.
 pub fn estimate(session: &mut PgSession, relation: &Relation, cx: &Cx) -> Result<Estimate> {
     let described = session.described(relation, cx)?;
-    let explain = format!("EXPLAIN (FORMAT JSON) SELECT * FROM {}", from_item(relation));
-    let text = session.one_text(&explain, cx)?;
-    let plan: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
-    let plan = &plan[0]["Plan"];
+    let explain = format!("SELECT * FROM {}", from_item(relation));
+    let plan = explained(session, &explain, cx)?;
     let rows = plan["Plan Rows"].as_f64().map(|rows| rows as u64);
     let width = plan["Plan Width"].as_u64().unwrap_or(0);
     let disk_bytes = match described.table_oid {
@@ -65,6 +63,13 @@ pub fn estimate(session: &mut PgSession, relation: &Relation, cx: &Cx) -> Result
     let splittable = described.plain_heap && session.client.server_version_num() >= TID_RANGE_VERSION;
     let bytes = disk_bytes.filter(|b| *b > 0).or_else(|| rows.map(|rows| rows.saturating_mul(width)));
     Ok(Estimate { rows, bytes, splittable })
+}
+
+/// The planner's top node for a statement.
+pub fn explained(session: &mut PgSession, sql: &str, cx: &Cx) -> Result<Value> {
+    let text = session.one_text(&format!("EXPLAIN (FORMAT JSON) {sql}"), cx)?;
+    let mut plan: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+    Ok(plan[0]["Plan"].take())
 }
 
 /// Cuts a plain table, or one of its ranges, into ranges of pages.

@@ -1,7 +1,7 @@
 //! Quoting: names and texts as SQL literals, safe whatever they hold.
 //! It must not know what the statements are for.
 
-use rivet_plugin_api::Relation;
+use rivet_plugin_api::{FILTER_PLACEHOLDER, Relation};
 
 /// A name in double quotes.
 pub fn identifier(name: &str) -> String {
@@ -18,13 +18,21 @@ pub fn literal(text: &str) -> String {
     }
 }
 
-/// A relation for a FROM clause: a table's quoted name, or a query as a derived table.
+/// A relation for a FROM clause: a table's quoted name, or a query as a derived table, without a filter.
 pub fn from_item(relation: &Relation) -> String {
+    from_filtered(relation, "TRUE")
+}
+
+/// A relation for a FROM clause; `condition` stands where a query has a place for it.
+pub fn from_filtered(relation: &Relation, condition: &str) -> String {
     match relation {
         Relation::Table { schema: Some(schema), name } => format!("{}.{}", identifier(schema), identifier(name)),
         Relation::Table { schema: None, name } => identifier(name),
         // The line break keeps a trailing comment of the query from swallowing the bracket.
-        Relation::Query { sql } => format!("({sql}\n) AS rivet_query"),
+        Relation::Query { sql } => {
+            let sql = sql.replace(FILTER_PLACEHOLDER, &format!("({condition}\n)"));
+            format!("({sql}\n) AS rivet_query")
+        }
     }
 }
 

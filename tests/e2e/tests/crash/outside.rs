@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use rivet_test_e2e::{Mount, Workspace, files_below};
+use rivet_test_e2e::{Workspace, files_below};
 use rivet_test_servers::postgres::{self, Postgres};
 
 use crate::case::Case;
@@ -59,17 +59,13 @@ fn killed_at_any_moment() -> Result<()> {
 fn an_interrupt_leaves_nothing_behind() -> Result<()> {
     let server = postgres::shared();
     let database = table(server, "interrupt")?;
-    // In memory: how long a busy disk takes to sync is not what is measured.
-    let memory = Mount::tmpfs("size=200m")?;
-    let out = memory.path().join("out");
-    let state = format!("state: {{url: '{}'}}\n", memory.path().join("state.db").display());
     let slow_table = in_parallel("batch_size: 5000, throttle_ms: 400");
     let slow_server = "source: {type: postgres, url_env: TEST_URL, tuning: {profile: fast}}\n\
          exports:\n  - {name: t, query: 'select 1 as id from pg_sleep(60)', destination: {type: local, path: out}}\n";
     for (config, staged) in [(slow_table.as_str(), true), (slow_server, false)] {
-        let config = config.replace("path: out", &format!("path: '{}'", out.display())) + &state;
-        let workspace = Workspace::new(&config)?.with_variable("TEST_URL", &server.url(&database));
+        let workspace = Workspace::new(config)?.with_variable("TEST_URL", &server.url(&database));
         let child = workspace.spawn(&["run"])?;
+        let out = workspace.path().join("out");
         wait_until("the run is under way", Duration::from_secs(30), || {
             let under_way = if staged { !files_below(&out)?.is_empty() } else { is_asleep(server, &database)? };
             Ok(under_way)

@@ -1,0 +1,242 @@
+//! Which rows: a filter as SQL, and the server's answers to questions about them.
+//! It must not know columns that are only delivered, nor how rows travel.
+
+use std::fmt;
+
+use rivet_plugin_api::{
+    Aggregate, Cx, Distance, ErrorKind, FILTER_PLACEHOLDER, Filter, KeyRange, KeyValue, Lower, Measure, PluginError,
+    Relation, Result,
+};
+
+use crate::session::PgSession;
+use crate::split::explained;
+use crate::sql::{from_filtered, identifier, literal};
+
+/// What follows FROM: a relation and the conditions around it.
+pub struct Rows {
+    from: String,
+    /// Joined by AND.
+    pub conditions: Vec<String>,
+}
+
+impl Rows {
+    /// The rows of a relation that meet a filter.
+    ///
+    /// # Errors
+    /// `Internal` for a range without a key.
+    pub fn of(relation: &Relation, filter: &Filter) -> Result<Self> {
+        let mut conditions = Vec::new();
+        // The line break keeps a trailing comment from swallowing the bracket.
+        conditions.extend(filter.condition.as_ref().map(|sql| format!("({sql}\n)")));
+        if let Some(range) = &filter.range {
+            conditions.push(range_sql(range)?);
+        }
+        let inside = matches!(relation, Relation::Query { sql } if sql.contains(FILTER_PLACEHOLDER));
+        if inside {
+            let condition = if conditions.is_empty() { "TRUE".to_owned() } else { conditions.join(" AND ") };
+            return Ok(Self { from: from_filtered(relation, &condition), conditions: Vec::new() });
+        }
+        Ok(Self { from: from_filtered(relation, "TRUE"), conditions })
+    }
+}
+
+impl fmt::Display for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.from)?;
+        for (i, condition) in self.conditions.iter().enumerate() {
+            write!(f, " {} {condition}", if i == 0 { "WHERE" } else { "AND" })?;
+        }
+        Ok(())
+    }
+}
+
+/// The first of several columns that is not NULL. One column stands alone, so that an index on it is used.
+fn key_sql(key: &[String]) -> Result<String> {
+    match key {
+        [] => Err(PluginError::new(ErrorKind::Internal, "postgres.key", "a range without a key")),
+        [one] => Ok(identifier(one)),
+        many => {
+            let names: Vec<String> = many.iter().map(|name| identifier(name)).collect();
+            Ok(format!("coalesce({})", names.join(", ")))
+        }
+    }
+}
+
+fn range_sql(range: &KeyRange) -> Result<String> {
+    let key = key_sql(&range.key)?;
+    let mut bounds = Vec::new();
+    bounds.extend(range.lower.as_ref().map(|lower| format!("{key} >= {}", lower_sql(lower))));
+    bounds.extend(range.upper.as_ref().map(|upper| format!("{key} <= {}", value_sql(upper))));
+    Ok(match (bounds.is_empty(), range.nulls) {
+        (true, true) => "TRUE".to_owned(),
+        (true, false) => format!("{key} IS NOT NULL"),
+        (false, true) => format!("({} OR {key} IS NULL)", bounds.join(" AND ")),
+        (false, false) => format!("({})", bounds.join(" AND ")),
+    })
+}
+
+fn lower_sql(lower: &Lower) -> String {
+    let value = value_sql(&lower.value);
+    match lower.minus {
+        None => value,
+        Some(Distance::Ms(ms)) => format!("({value} - interval '{ms} milliseconds')"),
+        Some(Distance::Units(n)) => format!("({value} - {n})"),
+    }
+}
+
+/// The text as the server wrote it, read back as the type it named.
+fn value_sql(value: &KeyValue) -> String {
+    format!("CAST({} AS {})", literal(&value.text), value.native_type)
+}
+
+/// Answers each question by a statement of its own; the transaction's snapshot makes them one state.
+///
+/// # Errors
+/// `Data` for a largest key after which nothing can come, else the server's error.
+pub fn aggregate(session: &mut PgSession, aggregate: &Aggregate, cx: &Cx) -> Result<Vec<Option<KeyValue>>> {
+    let answer = |measure: &Measure| one(session, &aggregate.relation, &aggregate.filter, measure, cx);
+    aggregate.measures.iter().map(answer).collect()
+}
+
+fn one(
+    session: &mut PgSession,
+    relation: &Relation,
+    filter: &Filter,
+    measure: &Measure,
+    cx: &Cx,
+) -> Result<Option<KeyValue>> {
+    let mut rows = Rows::of(relation, filter)?;
+    let count = |text| Some(KeyValue { native_type: "bigint".to_owned(), text });
+    match measure {
+        Measure::Count => Ok(count(session.one_text(&format!("SELECT count(*) FROM {rows}"), cx)?)),
+        Measure::CountNull { key } => {
+            rows.conditions.push(format!("{} IS NULL", key_sql(key)?));
+            Ok(count(session.one_text(&format!("SELECT count(*) FROM {rows}"), cx)?))
+        }
+        Measure::Estimate => {
+            let plan = explained(session, &format!("SELECT * FROM {rows}"), cx)?;
+            Ok(plan["Plan Rows"].as_f64().and_then(|n| count(format!("{n:.0}"))))
+        }
+        Measure::Min { key } => outermost(session, rows, key, "ASC", cx),
+        Measure::Max { key } => {
+            let found = outermost(session, rows, key, "DESC", cx)?;
+            match &found {
+                Some(value) if is_last(value) => Err(nothing_after(value)),
+                _ => Ok(found),
+            }
+        }
+    }
+}
+
+/// The first key in an order. Unlike `max()`, ORDER BY works for every type that can be compared.
+fn outermost(
+    session: &mut PgSession,
+    mut rows: Rows,
+    key: &[String],
+    order: &str,
+    cx: &Cx,
+) -> Result<Option<KeyValue>> {
+    let key = key_sql(key)?;
+    rows.conditions.push(format!("{key} IS NOT NULL"));
+    let sql = format!(
+        "SELECT k::text, pg_catalog.pg_typeof(k)::text FROM (SELECT {key} AS k FROM {rows} ORDER BY {key} {order} \
+         LIMIT 1) AS rivet_key"
+    );
+    let found = session.client.query(&sql, cx)?.rows.into_iter().next();
+    match found.as_deref() {
+        Some([Some(text), Some(native_type)]) => {
+            Ok(Some(KeyValue { native_type: native_type.clone(), text: text.clone() }))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Whether no value of its type is larger, so that a cursor would never move again.
+fn is_last(value: &KeyValue) -> bool {
+    let may_be_infinite =
+        ["date", "timestamp", "numeric", "real", "double"].iter().any(|t| value.native_type.starts_with(t));
+    may_be_infinite && matches!(value.text.as_str(), "infinity" | "Infinity" | "NaN")
+}
+
+fn nothing_after(value: &KeyValue) -> PluginError {
+    let text = format!("the largest key is {}: no later row could have a larger one", value.text);
+    PluginError::new(ErrorKind::Data, "postgres.endless_key", text)
+        .hint("leave such rows out with `where`, or choose another cursor column")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(native_type: &str, text: &str) -> KeyValue {
+        KeyValue { native_type: native_type.to_owned(), text: text.to_owned() }
+    }
+
+    fn sql(relation: &Relation, condition: Option<&str>, range: Option<KeyRange>) -> String {
+        let filter = Filter { condition: condition.map(str::to_owned), range };
+        Rows::of(relation, &filter).expect("a filter with a key").to_string()
+    }
+
+    #[test]
+    fn filters_as_sql() {
+        let table = Relation::Table { schema: None, name: "t".to_owned() };
+        let query = |sql: &str| Relation::Query { sql: sql.to_owned() };
+        let key = || vec!["c".to_owned()];
+        let upper = Some(value("text", "it's"));
+        let lower =
+            |minus| Some(Lower { value: value("timestamp with time zone", "2024-01-01 00:00:00.000001+00"), minus });
+        let cases = [
+            (sql(&table, None, None), r#""t""#),
+            (sql(&table, Some("a = 1 -- b"), None), "\"t\" WHERE (a = 1 -- b\n)"),
+            (
+                sql(&table, None, Some(KeyRange { key: key(), upper: upper.clone(), ..Default::default() })),
+                r#""t" WHERE ("c" <= CAST('it''s' AS text))"#,
+            ),
+            (
+                sql(&table, None, Some(KeyRange { key: key(), lower: lower(None), nulls: true, ..Default::default() })),
+                r#""t" WHERE ("c" >= CAST('2024-01-01 00:00:00.000001+00' AS timestamp with time zone) OR "c" IS NULL)"#,
+            ),
+            (
+                sql(
+                    &table,
+                    Some("x"),
+                    Some(KeyRange {
+                        key: vec!["c".to_owned(), "d".to_owned()],
+                        lower: lower(Some(Distance::Ms(1500))),
+                        upper,
+                        ..Default::default()
+                    }),
+                ),
+                "\"t\" WHERE (x\n) AND (coalesce(\"c\", \"d\") >= (CAST('2024-01-01 00:00:00.000001+00' AS timestamp \
+                 with time zone) - interval '1500 milliseconds') AND coalesce(\"c\", \"d\") <= CAST('it''s' AS text))",
+            ),
+            (
+                sql(&query("select 1 as c where ${rivet.filter}"), Some("c = 1"), None),
+                "(select 1 as c where ((c = 1\n)\n)\n) AS rivet_query",
+            ),
+            (
+                sql(&query("select 1 as c where ${rivet.filter}"), None, None),
+                "(select 1 as c where (TRUE\n)\n) AS rivet_query",
+            ),
+            (sql(&query("select 1 as c"), Some("c = 1"), None), "(select 1 as c\n) AS rivet_query WHERE (c = 1\n)"),
+        ];
+        for (found, expected) in cases {
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn a_key_after_which_nothing_comes_is_known() {
+        for (native_type, text, last) in [
+            ("timestamp without time zone", "infinity", true),
+            ("date", "infinity", true),
+            ("double precision", "NaN", true),
+            ("numeric", "Infinity", true),
+            ("text", "infinity", false),
+            ("date", "-infinity", false),
+            ("numeric", "9", false),
+        ] {
+            assert_eq!(is_last(&value(native_type, text)), last, "{native_type} {text}");
+        }
+    }
+}
