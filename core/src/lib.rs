@@ -11,6 +11,7 @@ pub mod plan;
 pub mod random;
 pub mod resolve;
 pub mod retry;
+pub mod row_hash;
 pub mod run;
 pub mod state;
 pub mod summary;

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use rivet_core::config::Params;
 
 /// Extracts data from operational databases into Parquet and CSV: exact, bounded in memory, gentle on the source,
 /// safe to kill.
@@ -80,10 +81,30 @@ pub struct RunArgs {
     /// Run only this export; may be given several times.
     #[arg(long, short, value_name = "NAME")]
     pub export: Vec<String>,
+    /// Value for `${KEY}` in queries; may be given several times.
+    #[arg(long, short, value_name = "KEY=VALUE", value_parser = param)]
+    pub param: Vec<(String, String)>,
+    /// Ignore the stored cursors once: incremental exports read everything, then move their cursors.
+    #[arg(long)]
+    pub full_refresh: bool,
     /// Die at a named point of the run path (tests only).
     #[cfg(feature = "fault")]
     #[arg(long, hide = true)]
     pub fault: Option<String>,
+}
+
+impl RunArgs {
+    /// The parameters by key; of a key that is given twice the last.
+    pub fn params(&self) -> Params {
+        self.param.iter().cloned().collect()
+    }
+}
+
+fn param(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err("write KEY=VALUE".to_owned()),
+    }
 }
 
 /// Commands of `plugin`.

@@ -1,6 +1,14 @@
 //! Variables in strings: `${VAR}`, `${VAR:-default}`, `${VAR:?message}`, and `$$` for a dollar.
 //! It must not know keys, nor parse what a variable held: the result is text and stays text.
 
+use rivet_plugin_api::FILTER_PLACEHOLDER;
+
+use super::load::Variables;
+use super::{At, ConfigError};
+
+/// What stands between the braces of [`FILTER_PLACEHOLDER`].
+const FILTER_NAME: &str = "rivet.filter";
+
 /// Why a text could not be expanded.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Problem {
@@ -8,6 +16,16 @@ pub(super) enum Problem {
     Unset { variable: String, message: Option<String> },
     /// A `${…}` cannot be read; the rest of a sentence.
     Malformed(&'static str),
+}
+
+impl Problem {
+    /// As an error at a place.
+    pub(super) fn into_error(self, at: At) -> ConfigError {
+        match self {
+            Self::Unset { variable, message } => ConfigError::UnsetVariable { at, variable, message },
+            Self::Malformed(problem) => ConfigError::BadExpansion { at, problem },
+        }
+    }
 }
 
 /// Expands a text; `None` when there is no dollar in it. With `dollars_stay`, for queries, where `$$` is a quote of
@@ -30,8 +48,12 @@ pub(super) fn expand(
             rest = after;
         } else if let Some(after) = rest.strip_prefix('{') {
             let end = after.find('}').ok_or(Problem::Malformed("has a '${' without a '}'"))?;
-            out.text.push_str(&variable(&after[..end], env)?);
-            out.from_env = true;
+            if dollars_stay && after[..end] == *FILTER_NAME {
+                out.text.push_str(FILTER_PLACEHOLDER);
+            } else {
+                out.text.push_str(&variable(&after[..end], env)?);
+                out.from_env = true;
+            }
             rest = &after[end + 1..];
         } else {
             out.text.push('$');
@@ -39,6 +61,12 @@ pub(super) fn expand(
     }
     out.text.push_str(rest);
     Ok(Some(out))
+}
+
+/// Expands a query: `params` beat the environment, and the filter's place stays for the source to fill.
+pub(super) fn expand_query(text: &str, variables: Variables<'_>) -> Result<Option<Expanded>, Problem> {
+    let env = |name: &str| variables.params.get(name).cloned().or_else(|| (variables.env)(name));
+    expand(text, true, &env)
 }
 
 /// An expanded text.
@@ -130,6 +158,7 @@ mod tests {
             ("select $tag$${A}$tag$", "select $tag$one$tag$"),
             ("select $$${A}$$", "select $$one$$"),
             ("select ${A} where x = $1", "select one where x = $1"),
+            ("select ${A} where ${rivet.filter}", "select one where ${rivet.filter}"),
         ];
         for (text, expected) in cases {
             let got = expand(text, true, &env).expect(text).map(|e| e.text);

@@ -5,16 +5,16 @@ use rivet_plugin_api::{Relation, TypesMode};
 
 use super::node::{Entry, Value};
 use super::section::{Cx, Section, Text};
-use super::source::{check_plugin_name, plugin_name};
+use super::source::{self, check_plugin_name, plugin_name};
 use super::tuning::to_usize;
 use super::units::Unit;
-use super::{ConfigError, DriftPolicy, ExportConfig, Mode, Options, PluginConfig, relation, tuning};
+use super::{ConfigError, DriftPolicy, ExportConfig, Options, PluginConfig, columns, relation, rows, tuning};
 
 /// Keys that `defaults` may hold; an export has its `name` too.
 pub(super) const SHARED_KEYS: &[&str] = &[
     "table",
     "query",
-    "mode",
+    "query_file",
     "parallel",
     "format",
     "compression",
@@ -25,12 +25,22 @@ pub(super) const SHARED_KEYS: &[&str] = &[
     "on_schema_drift",
     "tuning",
     "destination",
+    "policies",
+    "columns",
+    "meta_columns",
+    // The keys of `rows`.
+    "mode",
+    "select",
+    "exclude",
+    "where",
+    "cursor_column",
+    "cursor_fallback_column",
+    "lookback",
+    "null_cursor",
 ];
 
 /// Format of exports that name none.
 const DEFAULT_FORMAT: &str = "parquet";
-/// Modes of the specification that this version does not have.
-const LATER_MODES: [&str; 3] = ["incremental", "chunked", "time_window"];
 
 /// The keys that one level sets.
 #[derive(Default)]
@@ -38,7 +48,8 @@ pub(super) struct Patch {
     relation: Option<Relation>,
     /// Whether `table` or `query` is there at all, right or wrong.
     has_relation: bool,
-    mode: Option<Mode>,
+    rows: rows::Patch,
+    columns: columns::Patch,
     parallel: Option<usize>,
     format: Option<Block>,
     compression: Option<(Entry, String)>,
@@ -62,14 +73,17 @@ struct Block {
 
 impl Patch {
     pub(super) fn read(block: &Section, cx: &mut Cx) -> Self {
-        block.exclusive("table", "query", cx);
+        for (one, other) in [("table", "query"), ("table", "query_file"), ("query", "query_file")] {
+            block.exclusive(one, other, cx);
+        }
         let types = [("portable", TypesMode::Portable), ("native", TypesMode::Native)];
         let drift = [("warn", DriftPolicy::Warn), ("continue", DriftPolicy::Continue), ("fail", DriftPolicy::Fail)];
         let extra = |key: &str| block.get(key).map(|e| (e.clone(), block.path.clone()));
         let patch = Self {
-            relation: read_relation(block, cx),
-            has_relation: block.get("table").or_else(|| block.get("query")).is_some(),
-            mode: read_mode(block, cx),
+            relation: relation::read(block, cx),
+            has_relation: ["table", "query", "query_file"].iter().any(|key| block.get(key).is_some()),
+            rows: rows::Patch::read(block, cx),
+            columns: columns::Patch::read(block, cx),
             parallel: block.whole("parallel", 1..=1024, cx).map(to_usize),
             format: read_format(block, cx),
             compression: extra("compression"),
@@ -98,7 +112,7 @@ impl Patch {
         name: String,
         block: &Section,
         defaults: &Self,
-        source: &tuning::Patch,
+        source: &source::Inherited,
         cx: &mut Cx,
     ) -> ExportConfig {
         if !self.has_relation && !defaults.has_relation {
@@ -107,10 +121,17 @@ impl Patch {
         let own = if self.has_relation { self.relation.clone() } else { defaults.relation.clone() };
         let format = self.settle_format(defaults, cx);
         let destination = settle_destination(self.destination, defaults, block, cx);
+        let relation = own.unwrap_or(Relation::Query { sql: String::new() });
+        let rows = self.rows.settle(&defaults.rows, &relation, block, cx);
+        let (choices, meta_columns) = self.columns.settle(&defaults.columns, source.policies);
         ExportConfig {
             name,
-            relation: own.unwrap_or(Relation::Query { sql: String::new() }),
-            mode: self.mode.or(defaults.mode).unwrap_or_default(),
+            relation,
+            mode: rows.mode,
+            select: rows.select,
+            condition: rows.condition,
+            choices,
+            meta_columns,
             parallel: self.parallel.or(defaults.parallel).unwrap_or(1),
             format,
             destination,
@@ -118,7 +139,7 @@ impl Patch {
             skip_empty: self.skip_empty.or(defaults.skip_empty).unwrap_or(false),
             types: self.types.or(defaults.types).unwrap_or_default(),
             on_schema_drift: self.on_schema_drift.or(defaults.on_schema_drift).unwrap_or_default(),
-            tuning: self.tuning.over(&defaults.tuning.clone().over(source)).settle(),
+            tuning: self.tuning.over(&defaults.tuning.clone().over(&source.tuning)).settle(),
         }
     }
 
@@ -191,37 +212,4 @@ fn read_format(block: &Section, cx: &mut Cx) -> Option<Block> {
             None
         }
     }
-}
-
-fn read_relation(block: &Section, cx: &mut Cx) -> Option<Relation> {
-    let (text, read, hint) = match block.text("table", cx) {
-        Some(text) => {
-            let read = relation::table(text.value);
-            (text, read, "write `name` or `schema.name`; a part with dots goes in double quotes")
-        }
-        None => {
-            let text = block.text("query", cx)?;
-            let read = relation::query(text.value);
-            (text, read, "write a SELECT statement")
-        }
-    };
-    match read {
-        Ok(relation) => Some(relation),
-        Err(problem) => {
-            cx.bad(&text.path, text.id, problem, Some(hint));
-            None
-        }
-    }
-}
-
-fn read_mode(block: &Section, cx: &mut Cx) -> Option<Mode> {
-    if let Some(entry) = block.get("mode")
-        && let Value::Text(text) = &entry.node.value
-        && let Some(later) = LATER_MODES.iter().find(|m| *m == text)
-    {
-        let at = cx.at(block.path_of("mode"), entry.id);
-        cx.push(ConfigError::NotBuilt { at, what: format!("mode '{later}'") });
-        return None;
-    }
-    block.choice("mode", &[("full", Mode::Full)], cx)
 }

@@ -1,6 +1,7 @@
 //! Reading the file, and turning YAML into a tree: the only place that knows the YAML parser.
 //! It must not know which keys there are.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
@@ -23,11 +24,21 @@ const MAX_TEXT_BYTES: usize = 8 * MAX_BYTES;
 /// Most `[` and `{`: the parser's time grows with the square of their nesting, and it parses all before it counts.
 const MAX_BRACKETS: usize = 20_000;
 
-/// Reads a config file; variables come from the environment of the process.
+/// Values for `${key}` in queries, by key; they beat the environment.
+pub type Params = BTreeMap<String, String>;
+
+/// Where the values of variables come from.
+#[derive(Clone, Copy)]
+pub(super) struct Variables<'a> {
+    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
+    pub(super) params: &'a Params,
+}
+
+/// Reads a config file; variables come from `params` (in queries) and from the environment of the process.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
+pub fn load(path: &Path, params: &Params) -> Result<Config, ConfigErrors> {
     let failed = |e: std::io::Error| ConfigError::File { file: path.display().to_string(), cause: cause(&e) };
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(failed)?;
@@ -39,7 +50,7 @@ pub fn load(path: &Path) -> Result<Config, ConfigErrors> {
         let line = 1 + bytes[..e.valid_up_to()].iter().filter(|b| **b == b'\n').count();
         ConfigError::NotUtf8 { at: At::line(u32::try_from(line).ok()) }
     })?;
-    parse(text, path.parent().unwrap_or(Path::new("")), &|name| std::env::var(name).ok())
+    parse(text, path.parent().unwrap_or(Path::new("")), &|name| std::env::var(name).ok(), params)
 }
 
 /// The system's reason, without its number.
@@ -56,10 +67,15 @@ pub(super) fn cause(error: &std::io::Error) -> String {
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn parse(text: &str, base_dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, ConfigErrors> {
+pub fn parse(
+    text: &str,
+    base_dir: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    params: &Params,
+) -> Result<Config, ConfigErrors> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let root = tree(text)?;
-    read::config(root, Locator(text.into()), base_dir, env)
+    read::config(root, Locator(text.into()), base_dir, Variables { env, params })
 }
 
 fn tree(text: &str) -> Result<Node, ConfigError> {

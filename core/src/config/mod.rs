@@ -1,6 +1,7 @@
 //! The config: a strict YAML file, read into types in which every default is settled.
 //! It must not know plugins (their options stay JSON until a schema is at hand), sessions or runs.
 
+mod columns;
 mod error;
 mod expand;
 mod export;
@@ -9,6 +10,7 @@ mod node;
 mod options;
 mod read;
 mod relation;
+mod rows;
 mod schema;
 mod section;
 mod source;
@@ -20,12 +22,12 @@ mod units;
 
 use std::path::PathBuf;
 
-use rivet_plugin_api::{Connection, Relation, Tls, TypesMode};
+use rivet_plugin_api::{Choices, Connection, Distance, Relation, Tls, TypesMode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 pub use error::{At, ConfigError, ConfigErrors};
-pub use load::{load, parse};
+pub use load::{Params, load, parse};
 pub use options::{Options, RESERVED_SOURCE_KEYS, check_reserved, validate_options};
 pub use tuning::{Profile, Tuning};
 
@@ -75,6 +77,14 @@ pub struct ExportConfig {
     pub relation: Relation,
     /// Which rows are read.
     pub mode: Mode,
+    /// Which columns are read.
+    pub select: Select,
+    /// A condition on the rows of a table, in the source's own language.
+    pub condition: Option<String>,
+    /// Types and value policies.
+    pub choices: Choices,
+    /// Columns that Rivet adds.
+    pub meta_columns: MetaColumns,
     /// Workers that read at once; at least 1. `tuning.max_connections` may allow fewer.
     pub parallel: usize,
     /// How parts are encoded; `compression` and `compression_level` are among the options.
@@ -94,12 +104,58 @@ pub struct ExportConfig {
 }
 
 /// Which rows an export reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// The whole relation, every run.
     #[default]
     Full,
+    /// What came since the last good run.
+    Incremental(Incremental),
+}
+
+/// How an incremental export finds what is new.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incremental {
+    /// The cursor: the first of these columns that is not NULL. One or two.
+    pub key: Vec<String>,
+    /// How far below the stored cursor each run looks for rows that were committed late.
+    pub lookback: Option<Distance>,
+    /// What happens to rows without a cursor.
+    pub nulls: NullCursor,
+}
+
+/// What happens to rows whose cursor is NULL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NullCursor {
+    /// The run stops.
+    #[default]
+    Error,
+    /// Every run reads them all.
+    Include,
+}
+
+/// Which columns an export reads.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Select {
+    /// All, in the relation's order.
+    #[default]
+    All,
+    /// These, in this order.
+    Only(Vec<String>),
+    /// All but these.
+    Except(Vec<String>),
+}
+
+/// Columns that Rivet adds after those of the relation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct MetaColumns {
+    /// `_rivet_exported_at`: when the run started, one value for all rows.
+    pub exported_at: bool,
+    /// `_rivet_row_hash`: a hash of all values of the row.
+    pub row_hash: bool,
 }
 
 /// What happens when the schema is not that of the last good run.

@@ -149,6 +149,7 @@ pub const RESERVED_SOURCE_KEYS: &[&str] = &[
     "database",
     "tls",
     "tuning",
+    "policies",
 ];
 
 /// Refuses a source plugin whose options take a name of core's.

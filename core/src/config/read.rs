@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::error::forget_misspelled;
-use super::expand::{Problem, expand};
-use super::load::Locator;
+use super::expand::{expand, expand_query};
+use super::load::{Locator, Variables};
 use super::node::{Node, Value, item, join, name_problem};
 use super::section::{Cx, Section};
-use super::{Config, ConfigError, ConfigErrors, ExportConfig, PluginsConfig, StateConfig, export, source, tuning};
+use super::{Config, ConfigError, ConfigErrors, ExportConfig, PluginsConfig, StateConfig, export, source};
 
 /// Keys of the file.
 pub(super) const ROOT_KEYS: &[&str] = &["source", "defaults", "exports", "plugins", "state"];
@@ -26,9 +26,9 @@ pub(super) fn config(
     mut root: Node,
     locator: Locator,
     base_dir: &Path,
-    env: &dyn Fn(&str) -> Option<String>,
+    variables: Variables<'_>,
 ) -> Result<Config, ConfigErrors> {
-    let mut cx = Cx { locator, base_dir, env, errors: Vec::new() };
+    let mut cx = Cx { locator, base_dir, variables, errors: Vec::new() };
     prepare(&mut root, "", Place { depth: 0, top: Top::Other }, &mut cx);
     let config = Section::of(String::new(), root.id, &root, &mut cx).and_then(|root| blocks(&root, &mut cx));
     let mut errors = cx.errors;
@@ -52,15 +52,15 @@ fn blocks(root: &Section, cx: &mut Cx) -> Option<Config> {
         root.missing("source", "say where to read from: `source: {type: PLUGIN, url_env: DATABASE_URL}`", cx);
     }
     let source = root.section("source", cx).map(|block| source::read(&block, cx));
-    let (source, tuning) = source.unzip();
-    let exports = exports(root, &defaults.unwrap_or_default(), &tuning.unwrap_or_default(), cx);
+    let (source, inherited) = source.unzip();
+    let exports = exports(root, &defaults.unwrap_or_default(), &inherited.unwrap_or_default(), cx);
     let plugins = root.section("plugins", cx).map(|block| plugins(&block, cx)).unwrap_or_default();
     let state = root.section("state", cx).and_then(|block| state(&block, cx));
     let state = state.unwrap_or_else(|| StateConfig { path: cx.base_dir.join(DEFAULT_STATE) });
     Some(Config { source: source?, exports, plugins, state })
 }
 
-fn exports(root: &Section, defaults: &export::Patch, source: &tuning::Patch, cx: &mut Cx) -> Vec<ExportConfig> {
+fn exports(root: &Section, defaults: &export::Patch, source: &source::Inherited, cx: &mut Cx) -> Vec<ExportConfig> {
     let items = match root.get("exports") {
         None => &[],
         Some(_) => match root.list("exports", cx) {
@@ -192,7 +192,8 @@ fn prepare(node: &mut Node, path: &str, place: Place, cx: &mut Cx) {
 
 fn expand_text(node: &mut Node, id: u32, path: &str, is_query: bool, cx: &mut Cx) {
     let Value::Text(text) = &node.value else { return };
-    match expand(text, is_query, cx.env) {
+    let expanded = if is_query { expand_query(text, cx.variables) } else { expand(text, false, cx.variables.env) };
+    match expanded {
         Ok(None) => {}
         Ok(Some(expanded)) => {
             node.from_env = expanded.from_env;
@@ -200,10 +201,7 @@ fn expand_text(node: &mut Node, id: u32, path: &str, is_query: bool, cx: &mut Cx
         }
         Err(problem) => {
             let at = cx.at(path, id);
-            cx.push(match problem {
-                Problem::Unset { variable, message } => ConfigError::UnsetVariable { at, variable, message },
-                Problem::Malformed(problem) => ConfigError::BadExpansion { at, problem },
-            });
+            cx.push(problem.into_error(at));
             node.value = Value::Failed;
         }
     }

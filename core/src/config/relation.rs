@@ -1,7 +1,73 @@
 //! What an export reads: the grammar of `table`, and the tidying of `query`.
 //! It must not know SQL, nor how an engine folds or quotes names.
 
+use std::io::Read;
+use std::path::{Component, Path};
+
 use rivet_plugin_api::Relation;
+
+use super::expand::expand_query;
+use super::load::cause;
+use super::section::{Cx, Section, Text};
+
+/// Largest file that holds a query, bytes.
+const MAX_QUERY_BYTES: u64 = 1 << 20;
+
+/// The relation of an export, from `table`, `query` or `query_file`.
+pub(super) fn read(block: &Section, cx: &mut Cx) -> Option<Relation> {
+    let (text, found, hint) = if let Some(text) = block.text("table", cx) {
+        let found = table(text.value);
+        (text, found, "write `name` or `schema.name`; a part with dots goes in double quotes")
+    } else if let Some(text) = block.text("query", cx) {
+        let found = query(text.value);
+        (text, found, "write a SELECT statement")
+    } else {
+        let text = block.word("query_file", cx)?;
+        let sql = query_file(&text, cx)?;
+        let found = query(&sql);
+        (text, found, "the file must hold a SELECT statement")
+    };
+    match found {
+        Ok(relation) => Some(relation),
+        Err(problem) => {
+            cx.bad(&text.path, text.id, problem, Some(hint));
+            None
+        }
+    }
+}
+
+/// The text of a query file, variables filled in. The file lies in the config's folder or below.
+fn query_file(text: &Text, cx: &mut Cx) -> Option<String> {
+    let path = Path::new(text.value);
+    if !path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+        let hint = "write a path that starts from the config's folder, without '..'";
+        cx.bad(&text.path, text.id, "leaves the config's folder", Some(hint));
+        return None;
+    }
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(cx.base_dir.join(path));
+    let read = file.and_then(|file| file.take(MAX_QUERY_BYTES + 1).read_to_end(&mut bytes));
+    let problem = match read {
+        Err(e) => Some(format!("names a file that cannot be read: {}", cause(&e))),
+        Ok(_) if bytes.len() as u64 > MAX_QUERY_BYTES => Some("names a file of more than 1 MiB".to_owned()),
+        Ok(_) => None,
+    };
+    let sql = String::from_utf8(bytes);
+    let problem = problem.or_else(|| sql.is_err().then(|| "names a file that is not UTF-8".to_owned()));
+    if let Some(problem) = problem {
+        cx.bad(&text.path, text.id, problem, None);
+        return None;
+    }
+    let sql = sql.ok()?;
+    match expand_query(&sql, cx.variables) {
+        Ok(expanded) => Some(expanded.map_or(sql, |e| e.text)),
+        Err(problem) => {
+            let at = cx.at(text.path.clone(), text.id);
+            cx.push(problem.into_error(at));
+            None
+        }
+    }
+}
 
 /// Reads `name` or `schema.name`. Parts are taken as they stand: nothing is folded, spaces inside are kept. A part in
 /// double quotes may hold dots, and a doubled quote stands for one: `"we.ird".t` is table `t` of schema `we.ird`.

@@ -4,7 +4,7 @@
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use super::load::Locator;
+use super::load::{Locator, Variables};
 use super::node::{Entry, Node, Value, join};
 use super::suggest::{did_you_mean, unknown};
 use super::units::Unit;
@@ -19,7 +19,7 @@ pub(super) const MAX_LINES: usize = 20;
 pub(super) struct Cx<'a> {
     pub(super) locator: Locator,
     pub(super) base_dir: &'a Path,
-    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
+    pub(super) variables: Variables<'a>,
     pub(super) errors: Vec<ConfigError>,
 }
 

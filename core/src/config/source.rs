@@ -4,13 +4,13 @@
 use std::io::Read;
 use std::path::Path;
 
-use rivet_plugin_api::{Connection, Secret, Tls, TlsMode};
+use rivet_plugin_api::{Connection, Policies, Secret, Tls, TlsMode};
 
 use super::expand::is_name;
 use super::load::cause;
 use super::options::RESERVED_SOURCE_KEYS;
 use super::section::{Cx, Section, Text};
-use super::{ConfigError, Options, SourceConfig, tuning};
+use super::{ConfigError, Options, SourceConfig, columns, tuning};
 
 const URL_KEYS: [&str; 3] = ["url", "url_env", "url_file"];
 const STRUCTURED_KEYS: [&str; 6] = ["host", "port", "user", "password", "password_env", "database"];
@@ -19,8 +19,15 @@ const TLS_KEYS: &[&str] =
 /// Largest file that holds a URL, bytes.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;
 
-/// Reads the block; the second result are its tuning keys, for exports to override.
-pub(super) fn read(block: &Section, cx: &mut Cx) -> (SourceConfig, tuning::Patch) {
+/// What exports inherit from the source.
+#[derive(Default)]
+pub(super) struct Inherited {
+    pub(super) tuning: tuning::Patch,
+    pub(super) policies: Policies,
+}
+
+/// Reads the block, and what exports can override of it.
+pub(super) fn read(block: &Section, cx: &mut Cx) -> (SourceConfig, Inherited) {
     let plugin = plugin_name(block, cx);
     if block.get("type").is_none() {
         block.missing("type", "name the source plugin: `rivet plugin list` shows which there are", cx);
@@ -42,7 +49,8 @@ pub(super) fn read(block: &Section, cx: &mut Cx) -> (SourceConfig, tuning::Patch
     let patch = block.section("tuning", cx).map(|t| tuning::Patch::read(&t, cx)).unwrap_or_default();
     let options = Options::of(block, RESERVED_SOURCE_KEYS, cx);
     let source = SourceConfig { plugin: plugin.unwrap_or_default(), connection, options, tuning: patch.settle() };
-    (source, patch)
+    let policies = block.section("policies", cx).map(|p| columns::read_policies(&p, &[], cx)).unwrap_or_default();
+    (source, Inherited { tuning: patch, policies })
 }
 
 /// The `type` of a block, if it has a usable one.
@@ -79,7 +87,7 @@ fn from_variable(key: &str, block: &Section, cx: &mut Cx) -> Option<Secret> {
         cx.bad(&name.path, name.id, "must be the name of a variable", Some("give the name alone, without '$'"));
         return None;
     }
-    match (cx.env)(name.value) {
+    match (cx.variables.env)(name.value) {
         Some(value) if value.is_empty() => {
             cx.bad(&name.path, name.id, "names a variable that is empty", None);
             None

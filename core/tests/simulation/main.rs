@@ -53,7 +53,8 @@ fn spec(setup: &Setup, connectors: &Connectors) -> ExportSpec {
          exports:\n  - {{name: t, table: t, parallel: {parallel}, skip_empty: {skip_empty}, max_file_size: 300, \
          format: {{type: lines}}, destination: {{type: shelf, world: {seed}}}}}\n"
     );
-    let config = rivet_core::config::parse(&config, Path::new("."), &|_| None).expect("the config is right");
+    let config = rivet_core::config::parse(&config, Path::new("."), &|_| None, &Default::default())
+        .expect("the config is right");
     let specs = resolve(&config, connectors, Path::new("."), "2026-11-21").expect("it resolves");
     specs.into_iter().next().expect("one export")
 }

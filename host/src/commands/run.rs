@@ -47,7 +47,7 @@ fn faults(_: &RunArgs) -> Result<Faults, String> {
 /// Everything up to the summaries; what fails before the first export is reported here.
 fn exports(args: &RunArgs, global: &Global, faults: &Faults) -> Result<Vec<Summary>, Exit> {
     let report = |error: &RunError| render::failure(global, error);
-    let config = config::load(&args.config).map_err(|e| report(&e.into()))?;
+    let config = config::load(&args.config, &args.params()).map_err(|e| report(&e.into()))?;
     let found = load_plugins(global, &config.plugins.dirs)?;
     let base = base_dir(&args.config);
     let today = format_rfc3339(SystemClock::default().now_unix_ms());

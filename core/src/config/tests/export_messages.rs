@@ -54,10 +54,10 @@ fn keys_of_exports() {
             "table: t, parallel: 0"
             config.bad_value: exports.orders.parallel (line 2) must be between 1 and 1024
             "table: t, mode: incremental"
-            config.not_built: exports.orders.mode (line 2): mode 'incremental' is not built yet
-              hint: leave the key out
+            config.missing_key: exports.orders.cursor_column (line 2) is missing
+              hint: name the column that grows, such as `cursor_column: updated_at`
             "table: t, mode: ful"
-            config.bad_value: exports.orders.mode (line 2) must be 'full'
+            config.bad_value: exports.orders.mode (line 2) must be 'full' or 'incremental'
               hint: did you mean 'full'?
             "table: t, types: natve, on_schema_drift: ignore"
             config.bad_value: exports.orders.types (line 2) must be 'portable' or 'native'

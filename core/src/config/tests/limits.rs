@@ -5,7 +5,7 @@ use std::io::Write;
 
 use expect_test::expect;
 
-use super::super::{ConfigError, load};
+use super::super::{ConfigError, Params, load};
 use super::{EXPORTS, SOURCE, errors, read};
 
 fn code(yaml: &str) -> &'static str {
@@ -15,7 +15,7 @@ fn code(yaml: &str) -> &'static str {
 fn load_code(bytes: &[u8]) -> &'static str {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file can be made");
     file.write_all(bytes).expect("a temporary file can be written");
-    load(file.path()).map_or_else(|e| e.0[0].code(), |_| "ok")
+    load(file.path(), &Params::new()).map_or_else(|e| e.0[0].code(), |_| "ok")
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn size_is_bounded() {
 
 #[test]
 fn endless_files_end() {
-    let errors = load(std::path::Path::new("/dev/zero")).expect_err("it has no end");
+    let errors = load(std::path::Path::new("/dev/zero"), &Params::new()).expect_err("it has no end");
     assert_eq!(errors.0, [ConfigError::TooLarge { limit_bytes: 1 << 20 }]);
 }
 
@@ -100,9 +100,9 @@ fn files_that_cannot_be_read() {
     assert_eq!(load_code(b"source: {type: s}\nexports: \xff\n"), "config.not_utf8");
     assert_eq!(load_code(b""), "config.empty");
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
-    let missing = load(&folder.path().join("rivet.yaml")).expect_err("there is no file").to_string();
+    let missing = load(&folder.path().join("rivet.yaml"), &Params::new()).expect_err("there is no file").to_string();
     assert!(missing.ends_with("rivet.yaml: there is no such file"), "{missing}");
-    let is_folder = load(folder.path()).expect_err("it is a folder").to_string();
+    let is_folder = load(folder.path(), &Params::new()).expect_err("it is a folder").to_string();
     assert!(is_folder.ends_with(": it is a folder"), "{is_folder}");
 }
 
@@ -110,7 +110,7 @@ fn files_that_cannot_be_read() {
 fn the_line_of_bad_bytes_is_named() {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file can be made");
     file.write_all(b"a: 1\nb: \xff\n").expect("a temporary file can be written");
-    let errors = load(file.path()).expect_err("it is not UTF-8");
+    let errors = load(file.path(), &Params::new()).expect_err("it is not UTF-8");
     assert_eq!(errors.to_string(), "the config (line 2) is not UTF-8");
 }
 

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use expect_test::Expect;
 
-use super::{Config, ConfigErrors, parse};
+use super::{Config, ConfigErrors, Params, parse};
 
 /// The rest of a config that is about its source alone.
 const EXPORTS: &str = "exports: [{name: a, table: t, destination: {type: d}}]\n";
@@ -35,7 +35,7 @@ fn env(name: &str) -> Option<String> {
 }
 
 fn read(yaml: &str) -> Result<Config, ConfigErrors> {
-    parse(yaml, Path::new("conf"), &env)
+    parse(yaml, Path::new("conf"), &env, &Params::new())
 }
 
 /// Code, sentence and hint of each error, a line each.

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::super::{ExportConfig, parse};
+use super::super::{ExportConfig, Params, parse};
 
 const CANARY: &str = "cAnArY5ecret";
 
@@ -17,7 +17,7 @@ fn env(name: &str) -> Option<String> {
 
 /// Reads a config and fails if the canary can be seen anywhere.
 fn assert_hidden(yaml: &str) {
-    let seen = match parse(yaml, Path::new("conf"), &env) {
+    let seen = match parse(yaml, Path::new("conf"), &env, &Params::new()) {
         Ok(config) => {
             let of = |e: &ExportConfig| format!("{:?} {:?}", e.format.options, e.destination.options);
             let exports: String = config.exports.iter().map(of).collect();
@@ -137,7 +137,7 @@ exports: [{name: a, table: t, destination: {type: d, key: cAnArY5ecret}, tuning:
 #[test]
 fn after_no_slip_of_the_fingers() {
     for text in [WHOLE, FLOW] {
-        assert!(parse(text, Path::new("conf"), &env).is_ok(), "it is right before the slip");
+        assert!(parse(text, Path::new("conf"), &env, &Params::new()).is_ok(), "it is right before the slip");
         assert_hidden(text);
         slip(text);
     }
@@ -174,7 +174,7 @@ fn nor_in_errors_about_options_of_plugins() {
             let text = format!(
                 "source: {{type: s, {key} {form}}}\nexports: [{{name: a, table: t, destination: {{type: d}}}}]"
             );
-            let config = parse(&text, Path::new(""), &env).expect("options are not checked yet");
+            let config = parse(&text, Path::new(""), &env, &Params::new()).expect("options are not checked yet");
             let errors = config.source.options.resolve("source", &schema).expect_err("`more` is missing");
             let seen = format!("{errors} {errors:?} {:?}", errors.hint());
             assert!(!seen.replace("cAnArY5ecreu", "").contains(CANARY), "{text}\n{seen}");

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use expect_test::expect;
 use rivet_plugin_api::{Connection, Relation, TlsMode};
 
-use super::super::{ExportConfig, Profile, SourceConfig, parse};
+use super::super::{ExportConfig, Params, Profile, SourceConfig, parse};
 use super::{EXPORTS, SOURCE, read};
 
 fn source(keys: &str) -> SourceConfig {
@@ -103,6 +103,19 @@ fn the_exports_of_a_config_with_every_block() {
         relation: Table { schema: Some("we.ird")
         name: "Orders" }
         mode: Full
+        select: All
+        condition: None
+        choices: Choices { policies: Policies { numeric_unbounded: None
+        sub_microsecond: None
+        invalid_text: None
+        out_of_range: None
+        nan: None
+        infinity_timestamp: None
+        zero_date: None
+        tinyint1: None }
+        columns: {} }
+        meta_columns: MetaColumns { exported_at: false
+        row_hash: false }
         parallel: 4
         format: PluginConfig { plugin: "parquet"
         options: {"compression"
@@ -129,6 +142,19 @@ fn the_exports_of_a_config_with_every_block() {
         relation: Query { sql: "select $$x$$
         'word' from customers" }
         mode: Full
+        select: All
+        condition: None
+        choices: Choices { policies: Policies { numeric_unbounded: None
+        sub_microsecond: None
+        invalid_text: None
+        out_of_range: None
+        nan: None
+        infinity_timestamp: None
+        zero_date: None
+        tinyint1: None }
+        columns: {} }
+        meta_columns: MetaColumns { exported_at: false
+        row_hash: false }
         parallel: 1
         format: PluginConfig { plugin: "parquet"
         options: {"compression"} }
@@ -183,7 +209,7 @@ fn secrets_come_from_variables_and_files() {
     write("large", &vec![b'x'; 70_000]);
     let read = |file: &str| {
         let text = format!("source: {{type: s, url_file: {file}}}\n{EXPORTS}");
-        parse(&text, dir.path(), &super::env)
+        parse(&text, dir.path(), &super::env, &Params::new())
     };
     let absolute = dir.path().join("unix").display().to_string();
     for file in ["unix", "dos", "none", "./unix", &absolute] {
@@ -208,7 +234,7 @@ fn variables_give_numbers_and_booleans_but_never_yaml() {
     assert!(export("table: t, skip_empty: '${TRUE}'").skip_empty);
     let yaml = |name: &str| (name == "EVIL").then(|| "x\nport: 1\nown: [1]".to_owned());
     let text = format!("source:\n  type: s\n  user: ${{EVIL}}\n{EXPORTS}");
-    let config = parse(&text, Path::new(""), &yaml).expect("it is one text");
+    let config = parse(&text, Path::new(""), &yaml, &Params::new()).expect("it is one text");
     assert_eq!(config.source.connection.user.as_deref(), Some("x\nport: 1\nown: [1]"));
     assert!(config.source.connection.port.is_none() && config.source.options.as_map().is_empty());
 }
