@@ -8,6 +8,7 @@ pub mod error;
 pub mod manifest;
 pub mod memory;
 pub mod plan;
+pub mod project;
 pub mod random;
 pub mod resolve;
 pub mod retry;

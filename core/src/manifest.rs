@@ -1,10 +1,11 @@
 //! What a run wrote: the one truth a reader needs, as versioned JSON.
 //! It must not know how parts were read, encoded or stored.
 
-use rivet_plugin_api::TableSchema;
+use rivet_plugin_api::{KeyValue, TableSchema};
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::config::MetaColumns;
 use crate::plan::{Endpoint, Plan};
 
 /// Version of the manifest's JSON form.
@@ -31,6 +32,12 @@ pub struct Manifest {
     pub format: Endpoint,
     /// The relation, as messages call it.
     pub relation: String,
+    /// Range of the cursor that was read, for an incremental run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<CursorRange>,
+    /// Columns that Rivet added after those of `schema`.
+    #[serde(default)]
+    pub meta_columns: MetaColumns,
     /// Columns as described by the source.
     pub schema: TableSchema,
     /// Digest of `schema`.
@@ -47,6 +54,17 @@ pub struct Manifest {
     pub parts: Vec<Part>,
     /// Values changed by a policy: column, policy, count.
     pub policy_hits: Vec<(String, String, u64)>,
+}
+
+/// The keys that a run read. Both ends are part of the range.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CursorRange {
+    /// The key: the first of these columns that is not NULL.
+    pub key: Vec<String>,
+    /// Where the cursor was, without `lookback`; none on the first run.
+    pub lower: Option<KeyValue>,
+    /// The largest key; none where there were no rows.
+    pub upper: Option<KeyValue>,
 }
 
 /// Which state of the source a file set holds.
@@ -116,6 +134,12 @@ impl Manifest {
             source: plan.source.clone(),
             format: plan.format.clone(),
             relation: plan.relation.label(),
+            cursor: plan.increment.as_ref().map(|i| CursorRange {
+                key: i.key.clone(),
+                lower: i.lower.clone(),
+                upper: i.upper.clone(),
+            }),
+            meta_columns: plan.meta_columns,
             schema: plan.schema.clone(),
             schema_digest: digest(&schema_json),
             consistency,

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use rivet_plugin_api::wire::Connector;
 use rivet_plugin_api::{
-    ConnectorKind, Cx, Relation, SessionGroup, Snapshot, SourceCapabilities, Store, StoreCapabilities, TypesMode,
+    Choices, ConnectorKind, Cx, FILTER_PLACEHOLDER, Relation, SessionGroup, Snapshot, SourceCapabilities, Store,
+    StoreCapabilities, TypesMode,
 };
 use serde_json::{Map, Value, json};
 
 use crate::config::{
-    Config, ConfigError, ConfigErrors, DriftPolicy, ExportConfig, Options, PluginConfig, Tuning, check_reserved,
+    Config, ConfigError, ConfigErrors, DriftPolicy, ExportConfig, MetaColumns, Mode, Options, PluginConfig, Select,
+    Tuning, check_reserved,
 };
 use crate::connectors::Connectors;
 use crate::error::RunError;
@@ -47,6 +49,22 @@ pub struct ExportSpec {
     pub types: TypesMode,
     /// What to do when the schema changed since the last good run.
     pub on_schema_drift: DriftPolicy,
+    /// What is read of the relation in each run.
+    pub mode: Mode,
+    /// Which columns.
+    pub select: Select,
+    /// Which rows of a table, in the source's own language.
+    pub condition: Option<String>,
+    /// Types and value policies.
+    pub choices: Choices,
+    /// Columns that are added.
+    pub meta_columns: MetaColumns,
+    /// As `destination_identity`, before placeholders are filled in: the same for all runs.
+    pub destination_template: String,
+    /// Once, the stored cursor is not looked at.
+    pub full_refresh: bool,
+    /// Once, a range of the cursor is read and the cursor stays: from, to.
+    pub backfill: Option<(Option<String>, Option<String>)>,
     connection: Value,
     source_options: Map<String, Value>,
 }
@@ -88,6 +106,7 @@ impl ExportSpec {
             "options": self.source_options,
             "n_sessions": n_sessions,
             "snapshot": snapshot,
+            "choices": self.choices,
             "limits": {
                 "statement_timeout_ms": self.tuning.statement_timeout_ms,
                 "lock_timeout_ms": self.tuning.lock_timeout_ms,
@@ -202,6 +221,7 @@ fn spec(
         Relation::Query { .. } => export.name.as_str(),
     };
     let fill = |text: &str| text.replace("{export}", &export.name).replace("{table}", table).replace("{date}", today);
+    let destination_template = identity(&destination.connector, &absolute_path(destination.options.clone(), base));
     let destination_options = absolute_path(map_strings(&destination.options, &fill), base);
     let tuning = export.tuning.clone();
     let default_part_bytes = capabilities_of(&destination.connector).objects.then_some(DEFAULT_PART_BYTES);
@@ -223,6 +243,14 @@ fn spec(
         skip_empty: export.skip_empty,
         types: export.types,
         on_schema_drift: export.on_schema_drift,
+        mode: export.mode.clone(),
+        select: export.select.clone(),
+        condition: export.condition.clone(),
+        choices: export.choices.clone(),
+        meta_columns: export.meta_columns,
+        destination_template,
+        full_refresh: false,
+        backfill: None,
         connection: config.source.connection_json(),
         source_options: absolute_path(source.options, base),
     }
@@ -256,8 +284,9 @@ fn identity(destination: &Connector, options: &Map<String, Value>) -> String {
     format!("{}({})", destination.info().name, text.join(","))
 }
 
-/// A pipe takes one export in one part.
+/// What the config asks of plugins that cannot do it. A pipe takes one export in one part.
 fn possible(spec: &ExportSpec) -> Result<(), RunError> {
+    supported(spec)?;
     if spec.store_capabilities().objects {
         return Ok(());
     }
@@ -275,6 +304,36 @@ fn possible(spec: &ExportSpec) -> Result<(), RunError> {
         });
     }
     Ok(())
+}
+
+/// What an older or simpler source would silently not do.
+fn supported(spec: &ExportSpec) -> Result<(), RunError> {
+    let can = spec.source_capabilities();
+    let placeholder = matches!(&spec.relation, Relation::Query { sql } if sql.contains(FILTER_PLACEHOLDER));
+    let filtered = [
+        ("mode 'incremental'", spec.mode != Mode::Full),
+        ("`where`", spec.condition.is_some()),
+        (FILTER_PLACEHOLDER, placeholder),
+    ];
+    let overridden = spec.choices.columns.values().any(|c| c.logical.is_some());
+    let mut missing: Vec<String> =
+        filtered.iter().filter(|(_, used)| *used && !can.filter).map(|(what, _)| (*what).to_owned()).collect();
+    missing.extend((overridden && !can.overrides).then(|| "types in `columns`".to_owned()));
+    let mut policies = spec.choices.policies.names();
+    policies.extend(spec.choices.columns.values().flat_map(|c| c.policies.names()));
+    let unknown = policies.into_iter().filter(|name| !can.policies.iter().any(|known| known == name));
+    missing.extend(unknown.map(|name| format!("the policy `{name}`")));
+    match missing.first() {
+        None => Ok(()),
+        Some(what) => Err(RunError::Impossible {
+            what: format!(
+                "export '{}' uses {what}, which the source '{}' does not have",
+                spec.name,
+                spec.source.info().name
+            ),
+            hint: "leave it out, or write it into a `query`".to_owned(),
+        }),
+    }
 }
 
 /// One place belongs to one export: `_SUCCESS` speaks for a whole place.

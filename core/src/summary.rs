@@ -32,6 +32,8 @@ pub struct Summary {
     pub profile: String,
     /// Rows written.
     pub rows: u64,
+    /// Rows that were read and left out, because earlier runs exported them.
+    pub rows_known: u64,
     /// Parts written.
     pub files: usize,
     /// Bytes written.

@@ -73,7 +73,7 @@ pub enum Command {
 }
 
 /// Arguments of `run`.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct RunArgs {
     /// The configuration.
     #[arg(long, short, default_value = "rivet.yaml", value_name = "FILE")]
@@ -87,6 +87,12 @@ pub struct RunArgs {
     /// Ignore the stored cursors once: incremental exports read everything, then move their cursors.
     #[arg(long)]
     pub full_refresh: bool,
+    /// Read incremental exports from this cursor value on, once; the stored cursor stays.
+    #[arg(long, value_name = "VALUE", conflicts_with = "full_refresh")]
+    pub from: Option<String>,
+    /// Read incremental exports up to and with this cursor value, once; the stored cursor stays.
+    #[arg(long, value_name = "VALUE", conflicts_with = "full_refresh")]
+    pub to: Option<String>,
     /// Die at a named point of the run path (tests only).
     #[cfg(feature = "fault")]
     #[arg(long, hide = true)]

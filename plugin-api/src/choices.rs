@@ -67,6 +67,21 @@ pub struct Policies {
 }
 
 impl Policies {
+    /// Names of those that say something.
+    pub fn names(&self) -> Vec<&'static str> {
+        let all = [
+            ("numeric_unbounded", self.numeric_unbounded.is_some()),
+            ("sub_microsecond", self.sub_microsecond.is_some()),
+            ("invalid_text", self.invalid_text.is_some()),
+            ("out_of_range", self.out_of_range.is_some()),
+            ("nan", self.nan.is_some()),
+            ("infinity_timestamp", self.infinity_timestamp.is_some()),
+            ("zero_date", self.zero_date.is_some()),
+            ("tinyint1", self.tinyint1.is_some()),
+        ];
+        all.into_iter().filter(|(_, said)| *said).map(|(name, _)| name).collect()
+    }
+
     /// These, and `base` where they say nothing.
     #[must_use]
     pub fn over(self, base: Self) -> Self {

@@ -13,6 +13,7 @@ const NEEDS: &[(&str, &str, &[&str])] = &[
     ("rivet-test-e2e", "bad_input", &["postgres"]),
     ("rivet-test-e2e", "crash", &["postgres"]),
     ("rivet-test-e2e", "exported", &["postgres"]),
+    ("rivet-test-e2e", "incremental", &["postgres"]),
     ("rivet-test-e2e", "killed", &["postgres"]),
     ("rivet-test-e2e", "postgres", &["postgres"]),
     ("rivet-test-e2e", "refused", &["postgres"]),

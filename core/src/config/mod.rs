@@ -29,6 +29,7 @@ use serde_json::{Map, Value, json};
 pub use error::{At, ConfigError, ConfigErrors};
 pub use load::{Params, load, parse};
 pub use options::{Options, RESERVED_SOURCE_KEYS, check_reserved, validate_options};
+pub use suggest::did_you_mean;
 pub use tuning::{Profile, Tuning};
 
 /// A whole config with everything settled: defaults merged, variables expanded, secrets read.

@@ -16,8 +16,8 @@ pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) 
         .map(|(_, k)| k)
 }
 
-/// The hint that goes with [`nearest`].
-pub(super) fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
+/// The hint that goes with the nearest of `known`, if it is near enough to be what was meant.
+pub fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<String> {
     // Long words are no slips; comparing them would only take time.
     if word.len() > 64 {
         return None;

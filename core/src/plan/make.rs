@@ -4,7 +4,7 @@
 use rivet_plugin_api::{Estimate, Filter, ReadMode, Split, TableSchema};
 
 use super::sizing::{Sizing, needs_fetch, wanted_splits};
-use super::{Endpoint, PLAN_VERSION, Plan, PlannedSplit};
+use super::{Endpoint, Increment, PLAN_VERSION, Plan, PlannedSplit};
 use crate::resolve::ExportSpec;
 use crate::retry::RetryPolicy;
 
@@ -23,6 +23,10 @@ pub struct Facts {
     pub server: String,
     /// What the source answered to a request for [`wanted`] splits.
     pub splits: Vec<Split>,
+    /// Which rows are read.
+    pub filter: Filter,
+    /// What an incremental run remembers.
+    pub increment: Option<Increment>,
 }
 
 /// Splits to ask the source for.
@@ -39,6 +43,14 @@ fn sizing(spec: &ExportSpec, estimate: &Estimate) -> Sizing {
         throttle_ms: spec.tuning.throttle_ms,
         batch_rows: spec.tuning.throttle_rows(),
         statement_timeout_ms: if limited { spec.tuning.statement_timeout_ms } else { 0 },
+    }
+}
+
+fn strategy(increment: Option<&Increment>, n_workers: usize) -> String {
+    match increment {
+        Some(increment) => format!("incremental({})", increment.key.join(", ")),
+        None if n_workers > 1 => format!("full-parallel({n_workers})"),
+        None => "full-scan".to_owned(),
     }
 }
 
@@ -62,12 +74,14 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
         version: PLAN_VERSION,
         export: spec.name.clone(),
         created_at_ms: facts.now_ms,
-        strategy: if n_workers > 1 { format!("full-parallel({n_workers})") } else { "full-scan".to_owned() },
+        strategy: strategy(facts.increment.as_ref(), n_workers),
         source: endpoint(&spec.source, &facts.server),
         format: endpoint(&spec.format, ""),
         destination: endpoint(&spec.destination, &spec.destination_identity),
         relation: spec.relation.clone(),
-        filter: Filter::default(),
+        filter: facts.filter,
+        increment: facts.increment,
+        meta_columns: spec.meta_columns,
         schema: facts.schema,
         types: spec.types,
         read: if fetch { ReadMode::Fetch } else { ReadMode::Stream },

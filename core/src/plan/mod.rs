@@ -1,14 +1,18 @@
 //! What a run will do, decided before it does anything: serialisable, without secrets, made by a pure function.
 //! It must not know sessions, stores or the clock.
 
+mod increment;
 mod make;
 pub mod sizing;
 
 use rivet_plugin_api::{Filter, ReadMode, Relation, Split, TableSchema, TypesMode};
 use serde::{Deserialize, Serialize};
 
+use crate::config::MetaColumns;
 use crate::retry::RetryPolicy;
+use crate::state::CursorUpdate;
 
+pub use increment::{Increment, Mark};
 pub use make::{Facts, make, wanted};
 
 /// Version of the plan's JSON form.
@@ -44,6 +48,12 @@ pub struct Plan {
     pub types: TypesMode,
     /// How statements deliver rows.
     pub read: ReadMode,
+    /// What an incremental run reads and remembers.
+    #[serde(default)]
+    pub increment: Option<Increment>,
+    /// Columns that are added.
+    #[serde(default)]
+    pub meta_columns: MetaColumns,
     /// Units of parallel reading; never empty.
     pub splits: Vec<PlannedSplit>,
     /// Workers that read at once.
@@ -103,6 +113,13 @@ impl Plan {
     /// Name of the manifest of this run.
     pub fn manifest_name(&self) -> String {
         format!("_manifest-{}-{}.json", self.export, self.run_id)
+    }
+
+    /// The cursor to store when the run is finished.
+    pub fn cursor_update(&self) -> Option<CursorUpdate> {
+        let increment = self.increment.as_ref()?;
+        let value = serde_json::to_value(increment.next.as_ref()?).ok()?;
+        Some(CursorUpdate { fingerprint: increment.fingerprint.clone(), value })
     }
 
     /// Whether every split can be read again in another snapshot without losing or doubling rows at its borders.

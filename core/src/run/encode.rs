@@ -12,6 +12,7 @@ use super::env;
 use super::pipeline::{Attempt, Shared, Stop};
 use super::upload::Item;
 use crate::error::RunError;
+use crate::project::written_schema;
 
 /// Small writes are gathered into pieces of this size before they cross to the upload.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -82,7 +83,7 @@ impl<'a> Encoder<'a> {
         self.upload.send(Item::Begin { name, index: self.next_index }, 0)?;
         self.next_index += 1;
         let pending = Arc::new(Pending { upload: self.upload.clone(), bytes: Mutex::default() });
-        let schema = plan.schema.arrow_schema(plan.types);
+        let schema = written_schema(&plan.schema, plan.types, plan.meta_columns);
         let sink = Box::new(PartSink(pending.clone()));
         let writer = self.shared.format.writer(&schema, &self.settings, sink).map_err(|e| self.failed(e))?;
         Ok(Part { writer, pending, rows: 0 })

@@ -10,6 +10,7 @@ use super::env::{Env, lock};
 use super::leader::Leader;
 use super::ledger::Ledger;
 use super::pipeline::{self, Attempt, Shared, Tally};
+use super::shape::Seen;
 use crate::error::RunError;
 use crate::memory::Shares;
 use crate::plan::{Plan, PlannedSplit};
@@ -36,6 +37,7 @@ pub fn extract(
     plan: &Plan,
     spec: &ExportSpec,
     leader: Leader,
+    seen: Seen,
     store: &dyn Store,
     env: &Env<'_>,
 ) -> Result<Extracted, RunError> {
@@ -45,6 +47,7 @@ pub fn extract(
         spec,
         env,
         store,
+        seen,
         format,
         shares: crate::memory::shares(spec.tuning.memory_bytes, plan.n_workers),
         ledger: Ledger::new(plan, env, store),
@@ -60,6 +63,7 @@ struct Extraction<'a> {
     spec: &'a ExportSpec,
     env: &'a Env<'a>,
     store: &'a dyn Store,
+    seen: Seen,
     format: rivet_plugin_api::wire::FormatHandle,
     shares: Shares,
     ledger: Ledger<'a>,
@@ -101,6 +105,7 @@ impl Extraction<'_> {
                 // Rows may have moved between physical pages: what was read before does not fit what comes now.
                 self.ledger.forget_all()?;
                 lock(&self.progress).tally = Tally::default();
+                self.seen.reset();
             }
             leader = Leader::open(self.spec, self.env)?;
         }
@@ -202,6 +207,7 @@ impl Extraction<'_> {
             Ok(tally) => {
                 let mut progress = lock(&self.progress);
                 progress.tally.rows += tally.rows;
+                progress.tally.rows_known += tally.rows_known;
                 progress.tally.longest_statement_ms =
                     progress.tally.longest_statement_ms.max(tally.longest_statement_ms);
                 progress.tally.policy_hits.extend(tally.policy_hits);
@@ -225,6 +231,7 @@ impl Extraction<'_> {
             format: &self.format,
             shares: self.shares,
             ledger: &self.ledger,
+            seen: &self.seen,
         }
     }
 

@@ -2,13 +2,17 @@
 //! It must not know retries or workers.
 
 use rivet_plugin_api::{
-    BatchStream, Cx, ErrorKind, Estimate, PluginError, RecordBatch, Relation, Result as PluginResult, Scan, SchemaRef,
-    Session, Snapshot, SnapshotInfo, Split, SplitRequest, TableSchema,
+    Aggregate, BatchStream, Cx, ErrorKind, Estimate, Filter, Measure, PluginError, RecordBatch, Relation,
+    Result as PluginResult, Scan, SchemaRef, Session, Snapshot, SnapshotInfo, Split, SplitRequest, TableSchema,
 };
 
 use super::env::Env;
+use super::increment;
+use super::shape::HashCounts;
+use crate::config::Mode;
 use crate::error::RunError;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Increment, Plan};
+use crate::project;
 use crate::resolve::ExportSpec;
 use crate::retry::{Decision, RetryPolicy, decide};
 
@@ -23,6 +27,11 @@ pub struct Description {
     pub schema: TableSchema,
     pub estimate: Estimate,
     pub splits: Vec<Split>,
+    pub filter: Filter,
+    pub increment: Option<Increment>,
+    /// Rows that were exported before.
+    pub seen: HashCounts,
+    pub warnings: Vec<String>,
 }
 
 impl Leader {
@@ -57,13 +66,10 @@ impl Leader {
         let cx = env.cancel.cx();
         let relation = &spec.relation;
         let schema = self.session.describe(relation, &cx).map_err(RunError::plugin("describe", relation.label()))?;
-        if schema.columns.is_empty() {
-            return Err(RunError::Impossible {
-                what: format!("{} has no columns to export", relation.label()),
-                hint: "grant SELECT on its columns, or export something else".to_owned(),
-            });
-        }
+        let schema = project::columns(schema, &spec.select, &spec.choices, spec.meta_columns, &relation.label())?;
         let estimate = self.session.estimate(relation, &cx).map_err(RunError::plugin("estimate", relation.label()))?;
+        let found = self.rows(spec, &schema, env)?;
+        let estimate = narrowed(estimate, found.estimated_rows);
         let n_splits = plan::wanted(spec, &estimate);
         let splits = if n_splits > 1 {
             let request = SplitRequest { relation: relation.clone(), within: None, n_splits };
@@ -71,8 +77,54 @@ impl Leader {
         } else {
             Vec::new()
         };
-        Ok(Description { schema, estimate, splits })
+        let Rows { filter, increment, seen, warnings, .. } = found;
+        Ok(Description { schema, estimate, splits, filter, increment, seen, warnings })
     }
+
+    /// Which rows of the relation are read.
+    fn rows(&mut self, spec: &ExportSpec, schema: &TableSchema, env: &Env<'_>) -> Result<Rows, RunError> {
+        if let Mode::Incremental(mode) = &spec.mode {
+            let session = &mut *self.session;
+            let found = increment::find(spec, mode, schema, &self.snapshot.server, session, env)?;
+            return Ok(Rows {
+                filter: found.filter,
+                increment: Some(found.increment),
+                seen: found.seen,
+                estimated_rows: found.estimated_rows,
+                warnings: found.warnings,
+            });
+        }
+        let filter = Filter { condition: spec.condition.clone(), range: None };
+        if filter.is_empty() {
+            return Ok(Rows::default());
+        }
+        let measures = vec![Measure::Estimate];
+        let aggregate = Aggregate { relation: spec.relation.clone(), filter: filter.clone(), measures };
+        let label = spec.relation.label();
+        let rows = self.session.aggregate(&aggregate, &env.cancel.cx()).map_err(RunError::plugin("estimate", label))?;
+        let estimated_rows = rows.into_iter().next().flatten().and_then(|rows| rows.text.parse().ok());
+        Ok(Rows { filter, estimated_rows, ..Default::default() })
+    }
+}
+
+/// Which rows are read.
+#[derive(Default)]
+struct Rows {
+    filter: Filter,
+    increment: Option<Increment>,
+    seen: HashCounts,
+    estimated_rows: Option<u64>,
+    warnings: Vec<String>,
+}
+
+/// The estimate of a relation, for so many of its rows.
+fn narrowed(all: Estimate, rows: Option<u64>) -> Estimate {
+    let Some(rows) = rows else { return all };
+    let share = |bytes: u64| match all.rows {
+        Some(of) if of > rows => u64::try_from(u128::from(bytes) * u128::from(rows) / u128::from(of)).unwrap_or(bytes),
+        _ => bytes,
+    };
+    Estimate { rows: Some(rows), bytes: all.bytes.map(share), ..all }
 }
 
 /// Calls until it works or the budget is spent. Each call starts from nothing: a new session.

@@ -8,11 +8,13 @@ mod env;
 mod extract;
 pub mod fault;
 mod finish;
+mod increment;
 mod leader;
 mod ledger;
 mod pipeline;
 pub mod progress;
 mod recover;
+mod shape;
 mod upload;
 
 use rivet_plugin_api::{Store, TableSchema};
@@ -20,6 +22,7 @@ use serde_json::json;
 
 pub use env::Env;
 
+use self::shape::Seen;
 use crate::clock::format_stamp;
 use crate::config::DriftPolicy;
 use crate::error::RunError;
@@ -67,13 +70,19 @@ fn steps(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary) 
             estimate: described.estimate,
             server: leader.snapshot.server.clone(),
             splits: described.splits,
+            filter: described.filter,
+            increment: described.increment,
         },
     );
     summary.strategy.clone_from(&plan.strategy);
+    for warning in &described.warnings {
+        env.progress.warn(&spec.name, warning);
+    }
+    summary.warnings.extend(described.warnings);
     env.state.begin_run(&new_run(&plan))?;
     env.progress.planned(&plan, rows);
     env.faults.pass("planned");
-    let extracted = extract::extract(&plan, spec, leader, &*store, env);
+    let extracted = extract::extract(&plan, spec, leader, Seen::new(described.seen), &*store, env);
     let judged = extracted.and_then(|e| judge(&plan, e, env, summary));
     let (manifest, tokens) = match judged {
         Ok(judged) => judged,
@@ -108,6 +117,7 @@ fn judge(
     let mut manifest = Manifest::new(plan, parts, consistency, extracted.snapshots);
     manifest.policy_hits = extracted.tally.policy_hits;
     summary.retries = extracted.retries;
+    summary.rows_known = extracted.tally.rows_known;
     summary.longest_statement_ms = extracted.tally.longest_statement_ms;
     if manifest.rows != extracted.tally.rows {
         return Err(RunError::Integrity {
@@ -155,7 +165,7 @@ fn finish(
     let schema = serde_json::to_value(&plan.schema).map_err(|e| RunError::Internal(e.to_string()))?;
     let told = serde_json::to_value(&*summary).map_err(|e| RunError::Internal(e.to_string()))?;
     let word = if status == Status::Success { "success" } else { "skipped" };
-    env.state.finish_run(&plan.run_id, word, &schema, &told)?;
+    env.state.finish_run_with_cursor(&plan.run_id, word, &schema, &told, plan.cursor_update().as_ref())?;
     env.faults.pass("finished");
     Ok(status)
 }
@@ -220,6 +230,7 @@ fn blank(spec: &ExportSpec, run_id: &str) -> Summary {
         strategy: String::new(),
         profile: word(&spec.tuning.profile),
         rows: 0,
+        rows_known: 0,
         files: 0,
         bytes: 0,
         duration_ms: 0,

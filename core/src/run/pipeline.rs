@@ -12,6 +12,7 @@ use super::channel::{Disconnected, Receiver, Sender, bounded};
 use super::encode::Encoder;
 use super::env::Env;
 use super::ledger::Ledger;
+use super::shape::{Seen, Shaper};
 use super::upload::{Item, Uploader};
 use super::{drift, env};
 use crate::error::RunError;
@@ -27,6 +28,8 @@ pub struct Shared<'a> {
     pub shares: Shares,
     /// Takes each part that is durable, before the attempt goes on.
     pub ledger: &'a Ledger<'a>,
+    /// Rows that were exported before.
+    pub seen: &'a Seen,
 }
 
 /// Which attempt it is.
@@ -45,6 +48,8 @@ pub struct Attempt<'a> {
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Tally {
     pub rows: u64,
+    /// Rows read and left out.
+    pub rows_known: u64,
     pub longest_statement_ms: u64,
     pub policy_hits: Vec<(String, String, u64)>,
 }
@@ -75,13 +80,18 @@ pub fn run(shared: &Shared<'_>, attempt: Attempt<'_>, session: &mut dyn Session)
     // Its own token: a failed upload must wake a reader that waits for the server.
     let token = CancelToken::new();
     let cancel_all = || token.cancel();
-    shared.env.cancel.cx().with_wake(&cancel_all, || overlap(shared, attempt, session, &token))
+    let mut shaper = Shaper::new(shared.plan, shared.seen);
+    let tally =
+        shared.env.cancel.cx().with_wake(&cancel_all, || overlap(shared, attempt, session, &mut shaper, &token))?;
+    shaper.keep();
+    Ok(tally)
 }
 
 fn overlap(
     shared: &Shared<'_>,
     attempt: Attempt<'_>,
     session: &mut dyn Session,
+    shaper: &mut Shaper<'_>,
     token: &CancelToken,
 ) -> Result<Tally, RunError> {
     let (batch_sender, batches) = bounded(shared.shares.read_ahead_bytes);
@@ -105,7 +115,7 @@ fn overlap(
         let encode = std::thread::Builder::new()
             .name("rivet-encode".to_owned())
             .spawn_scoped(scope, || encode(shared, attempt, token, batches, item_sender).map_err(note));
-        let tally = read(shared, attempt, session, token, batch_sender).map_err(note);
+        let tally = read(shared, attempt, session, shaper, token, batch_sender).map_err(note);
         let joined = [join(encode, "encoder"), join(upload, "uploader")];
         for failure in joined.into_iter().filter_map(Result::err) {
             note(Stop::Failed(failure));
@@ -155,14 +165,22 @@ fn read(
     shared: &Shared<'_>,
     attempt: Attempt<'_>,
     session: &mut dyn Session,
+    shaper: &mut Shaper<'_>,
     token: &CancelToken,
     batches: Sender<Batches>,
 ) -> Result<Tally, Stop> {
     let cx = token.cx();
     let mut tally = Tally::default();
     for piece in pieces(shared, attempt, session, &cx)? {
-        read_piece(shared, piece, session, &cx, &batches, &mut tally)?;
+        read_piece(
+            shared,
+            piece,
+            session,
+            &cx,
+            &mut Sink { shaper: &mut *shaper, batches: &batches, tally: &mut tally },
+        )?;
     }
+    tally.rows_known = shaper.n_left_out();
     batches.send(Batches::End { rows: tally.rows }, 0)?;
     Ok(tally)
 }
@@ -184,13 +202,19 @@ fn pieces(
     Ok(if smaller.len() > 1 { smaller.into_iter().map(Some).collect() } else { vec![whole] })
 }
 
+/// Where batches of a split go.
+struct Sink<'s, 'p> {
+    shaper: &'s mut Shaper<'p>,
+    batches: &'s Sender<Batches>,
+    tally: &'s mut Tally,
+}
+
 fn read_piece(
     shared: &Shared<'_>,
     piece: Option<Split>,
     session: &mut dyn Session,
     cx: &HostCx,
-    batches: &Sender<Batches>,
-    tally: &mut Tally,
+    sink: &mut Sink<'_, '_>,
 ) -> Result<(), Stop> {
     let plan = shared.plan;
     let scan = Scan {
@@ -216,13 +240,16 @@ fn read_piece(
     }
     while let Some(batch) = stream.next(cx).map_err(failed(shared, "read", &split))? {
         let (rows, bytes) = (batch.num_rows(), batch.get_array_memory_size());
-        batches.send(Batches::Batch(batch), bytes)?;
-        tally.rows += rows as u64;
+        if let Some(batch) = sink.shaper.shape(batch).map_err(Stop::Failed)? {
+            sink.tally.rows += batch.num_rows() as u64;
+            sink.batches.send(Batches::Batch(batch), bytes)?;
+        }
         shared.env.progress.read(&plan.export, rows as u64, bytes as u64);
         shared.env.faults.pass("batch_read");
         throttle(shared, rows, cx);
     }
     let facts = stream.facts();
+    let tally = &mut *sink.tally;
     tally.longest_statement_ms = tally.longest_statement_ms.max(facts.longest_statement_ms);
     tally.policy_hits.extend(facts.policy_hits);
     Ok(())

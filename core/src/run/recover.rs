@@ -45,7 +45,8 @@ fn complete(plan: &Plan, run: &RunRecord, store: &dyn Store, env: &Env<'_>) -> R
     finish::publish(&judged, store, env)?;
     finish::seal(&judged, store, env)?;
     let schema = serde_json::to_value(&plan.schema).map_err(|e| RunError::Internal(e.to_string()))?;
-    env.state.finish_run(&run.run_id, "success", &schema, &json!({ "recovered": true }))?;
+    let (told, cursor) = (json!({ "recovered": true }), plan.cursor_update());
+    env.state.finish_run_with_cursor(&run.run_id, "success", &schema, &told, cursor.as_ref())?;
     env.progress
         .warn(&plan.export, &format!("run {} was interrupted after its verdict and is now complete", run.run_id));
     Ok(())

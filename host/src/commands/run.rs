@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use rivet_core::clock::{Clock, SystemClock, format_rfc3339};
-use rivet_core::config::{self, Config};
+use rivet_core::config::{self, Config, Mode};
 use rivet_core::error::{FailureClass, RunError};
 use rivet_core::random::SystemRandom;
 use rivet_core::resolve::{ExportSpec, resolve};
@@ -53,7 +53,8 @@ fn exports(args: &RunArgs, global: &Global, faults: &Faults) -> Result<Vec<Summa
     let today = format_rfc3339(SystemClock::default().now_unix_ms());
     let today = today.get(..10).unwrap_or_default();
     let config = selected(config, &args.export).map_err(|e| report(&e))?;
-    let specs = resolve(&config, &found.connectors, &base, today).map_err(|e| unresolved(global, &e, &found))?;
+    let mut specs = resolve(&config, &found.connectors, &base, today).map_err(|e| unresolved(global, &e, &found))?;
+    once(args, &mut specs).map_err(|e| report(&e))?;
     let clock = SystemClock::default();
     let state = State::open(&config.state.path).map_err(|e| report(&e.into()))?;
     let cancel = CancelToken::new();
@@ -69,6 +70,22 @@ fn exports(args: &RunArgs, global: &Global, faults: &Faults) -> Result<Vec<Summa
         command: "rivet run",
     };
     Ok(in_turn(&specs, &env))
+}
+
+/// What the command line asks for in this run alone.
+fn once(args: &RunArgs, specs: &mut [ExportSpec]) -> Result<(), RunError> {
+    let backfill = (args.from.is_some() || args.to.is_some()).then(|| (args.from.clone(), args.to.clone()));
+    for spec in specs {
+        if backfill.is_some() && spec.mode == Mode::Full {
+            return Err(RunError::Impossible {
+                what: format!("--from and --to need a cursor, and export '{}' has none", spec.name),
+                hint: "name an incremental export with --export".to_owned(),
+            });
+        }
+        spec.full_refresh = args.full_refresh;
+        spec.backfill.clone_from(&backfill);
+    }
+    Ok(())
 }
 
 /// One export after the other; a cancelled one is the last.

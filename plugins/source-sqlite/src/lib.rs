@@ -6,6 +6,7 @@ mod actor;
 mod connect;
 mod decode;
 mod error;
+mod filter;
 mod location;
 mod options;
 mod scan;
@@ -31,7 +32,7 @@ impl Source for Sqlite {
     type Options = SqliteOptions;
 
     fn capabilities() -> SourceCapabilities {
-        SourceCapabilities::default()
+        SourceCapabilities { filter: true, ..Default::default() }
     }
 
     fn open_group(request: OpenGroup<SqliteOptions>, cx: &Cx) -> Result<SessionGroup> {

@@ -14,6 +14,7 @@ use rusqlite::{Connection, Row};
 use crate::actor::{Actor, guarded};
 use crate::decode::{ColumnBuilder, Place};
 use crate::error::{sql, sqlite};
+use crate::filter::{self, where_clause};
 use crate::schema::{self, Form, identifier};
 use crate::split::Range;
 
@@ -201,8 +202,15 @@ fn must_be_as_planned(scan: &Scan, now: &schema::Described) -> Result<()> {
 /// a quoted name that is no column as text, but never one with a table before it.
 fn select(scan: &Scan, form: &Form, has_room: bool) -> Result<(String, bool)> {
     let range = scan.split.as_ref().map(Range::of).transpose()?.unwrap_or_default();
+    let limit = scan.limit.map(|n| format!(" LIMIT {n}")).unwrap_or_default();
     let (table, rowid) = match form {
-        Form::Query { sql } if range == Range::default() => return Ok((sql.clone(), false)),
+        Form::Query { sql } if range == Range::default() => {
+            let (query, around) = filter::fill(sql, &scan.filter)?;
+            if around.is_empty() && limit.is_empty() {
+                return Ok((query, false));
+            }
+            return Ok((format!("SELECT * FROM ({query}\n){}{limit}", where_clause(&around)), false));
+        }
         Form::Rowid { table, rowid } => (table, Some(*rowid)),
         Form::Other { table } if range == Range::default() => (table, None),
         Form::Query { .. } | Form::Other { .. } => {
@@ -214,8 +222,10 @@ fn select(scan: &Scan, form: &Form, has_room: bool) -> Result<(String, bool)> {
     let mut list: Vec<String> = scan.columns.iter().map(|c| format!("t.{}", identifier(&c.name))).collect();
     let named = rowid.filter(|_| has_room);
     list.extend(named.map(|rowid| format!("t.{rowid}")));
-    let condition = rowid.map(|rowid| range.condition(rowid)).unwrap_or_default();
-    let sql = format!("SELECT {} FROM main.{} AS t{condition}", list.join(", "), identifier(table));
+    let mut conditions = rowid.map(|rowid| range.conditions(rowid)).unwrap_or_default();
+    conditions.extend(filter::conditions(&scan.filter)?);
+    let condition = where_clause(&conditions);
+    let sql = format!("SELECT {} FROM main.{} AS t{condition}{limit}", list.join(", "), identifier(table));
     Ok((sql, named.is_some()))
 }
 

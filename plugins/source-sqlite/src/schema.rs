@@ -1,7 +1,7 @@
 //! What the database declares about a relation.
 //! It must not know values.
 
-use rivet_plugin_api::{Column, ErrorKind, PluginError, Relation, Result};
+use rivet_plugin_api::{Column, ErrorKind, FILTER_PLACEHOLDER, PluginError, Relation, Result};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::error::{sql, sqlite};
@@ -54,7 +54,8 @@ pub fn describe(db: &Connection, relation: &Relation) -> Result<Described> {
     let described = match relation {
         Relation::Table { schema, name } => describe_table(db, schema.as_deref(), name)?,
         Relation::Query { sql } => {
-            Described { columns: query_columns(db, sql)?, form: Form::Query { sql: sql.clone() } }
+            let unfiltered = sql.replace(FILTER_PLACEHOLDER, "(TRUE)");
+            Described { columns: query_columns(db, &unfiltered)?, form: Form::Query { sql: sql.clone() } }
         }
     };
     let columns = &described.columns;

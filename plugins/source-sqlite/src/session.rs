@@ -2,15 +2,15 @@
 //! It must not know what is read in it.
 
 use rivet_plugin_api::{
-    BatchStream, Cx, ErrorKind, Estimate, Health, OpenGroup, PluginError, Relation, Result, Scan, Session,
-    SessionGroup, Snapshot, SnapshotInfo, Split, SplitRequest, TableSchema,
+    Aggregate, BatchStream, Cx, ErrorKind, Estimate, Health, KeyValue, OpenGroup, PluginError, Relation, Result, Scan,
+    Session, SessionGroup, Snapshot, SnapshotInfo, Split, SplitRequest, TableSchema,
 };
 
 use crate::actor::Actor;
 use crate::error::sqlite;
 use crate::location::Location;
 use crate::options::SqliteOptions;
-use crate::{connect, scan, schema, split};
+use crate::{connect, filter, scan, schema, split};
 
 struct SqliteSession {
     actor: Actor,
@@ -52,6 +52,10 @@ impl Session for SqliteSession {
     }
     fn scan<'s>(&'s mut self, scan: &Scan, cx: &Cx) -> Result<Box<dyn BatchStream + 's>> {
         scan::start(&self.actor, scan, self.max_value_bytes, cx)
+    }
+    fn aggregate(&mut self, aggregate: &Aggregate, cx: &Cx) -> Result<Vec<Option<KeyValue>>> {
+        let aggregate = aggregate.clone();
+        self.actor.call(cx, move |db| filter::aggregate(db, &aggregate))
     }
     fn health(&mut self, _cx: &Cx) -> Result<Health> {
         Ok(Health { server_version: format!("SQLite {}", rusqlite::version()), ..Default::default() })

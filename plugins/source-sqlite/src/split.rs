@@ -6,6 +6,7 @@ use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 
 use crate::error::sqlite;
+use crate::filter::where_clause;
 use crate::schema::{self, Form, identifier};
 
 /// Databases up to this size are walked for the bytes of a table: that reads every page of it.
@@ -30,12 +31,11 @@ impl Range {
             .map_err(|_| PluginError::new(ErrorKind::Internal, "sqlite.split", "the split was not made by this plugin"))
     }
 
-    /// A WHERE clause that holds for exactly these rows of `t`; empty for all.
-    pub fn condition(self, rowid: &str) -> String {
+    /// Conditions that together hold for exactly these rows of `t`; none for all.
+    pub fn conditions(self, rowid: &str) -> Vec<String> {
         let lower = self.first.map(|first| format!("t.{rowid} >= {first}"));
         let upper = self.end.map(|end| format!("t.{rowid} < {end}"));
-        let both: Vec<String> = lower.into_iter().chain(upper).collect();
-        if both.is_empty() { String::new() } else { format!(" WHERE {}", both.join(" AND ")) }
+        lower.into_iter().chain(upper).collect()
     }
 
     fn into_split(self, estimated_rows: Option<u64>) -> Result<Split> {
@@ -66,7 +66,7 @@ impl Range {
 /// Smallest and greatest rowid of a range: two walks down the tree.
 fn bounds(db: &Connection, table: &str, rowid: &str, range: Range) -> Result<Option<(i64, i64)>> {
     let end = |order: &str| {
-        let (table, condition) = (identifier(table), range.condition(rowid));
+        let (table, condition) = (identifier(table), where_clause(&range.conditions(rowid)));
         let sql = format!("SELECT t.{rowid} FROM main.{table} AS t{condition} ORDER BY t.{rowid} {order} LIMIT 1");
         db.query_row(&sql, [], |row| row.get(0)).optional().map_err(sqlite("look for the bounds of a table"))
     };

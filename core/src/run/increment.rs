@@ -1,0 +1,263 @@
+//! What an incremental run reads: from the stored cursor to the largest key in the snapshot that reads the rows.
+//! It must not know how keys compare (the server does), nor how rows travel.
+
+use std::collections::HashMap;
+
+use rivet_plugin_api::{
+    Aggregate, ErrorKind, Filter, KeyRange, KeyValue, Lower, Measure, Relation, Scan, Session, TableSchema,
+};
+
+use super::env::Env;
+use super::shape::HashCounts;
+use crate::config::{Incremental, NullCursor};
+use crate::error::RunError;
+use crate::manifest::digest;
+use crate::plan::{Increment, Mark};
+use crate::resolve::ExportSpec;
+use crate::row_hash;
+
+/// Rows at the end of the range that are remembered by their hash; beyond that they are read again.
+const MAX_MARKED_ROWS: u64 = 100_000;
+
+/// What was found out.
+pub struct Found {
+    pub filter: Filter,
+    pub increment: Increment,
+    /// Rows in the range that were exported before.
+    pub seen: HashCounts,
+    /// Rows in the range by statistics.
+    pub estimated_rows: Option<u64>,
+    pub warnings: Vec<String>,
+}
+
+/// Looks for what is new. The session's snapshot must be the one that is read.
+///
+/// # Errors
+/// `Impossible` when the stored cursor is of something else, when a key column is not selected, or for NULL keys that
+/// are not included; else the source's error.
+pub fn find(
+    spec: &ExportSpec,
+    mode: &Incremental,
+    schema: &TableSchema,
+    server: &str,
+    session: &mut dyn Session,
+    env: &Env<'_>,
+) -> Result<Found, RunError> {
+    must_hold_key(spec, mode, schema)?;
+    let fingerprint = fingerprint(spec, mode, server);
+    let asked = Asked { spec, mode, schema, env };
+    if let Some((from, to)) = &spec.backfill {
+        return asked.backfill(from.as_deref(), to.as_deref(), fingerprint, session);
+    }
+    let stored = stored_mark(spec, &fingerprint, env)?;
+    asked.nulls(session)?;
+    let from = stored.as_ref().map(|mark| Lower { value: mark.value.clone(), minus: None });
+    let upper = asked.largest(from, session)?;
+    let lower = stored.as_ref().map(|mark| Lower { value: mark.value.clone(), minus: mode.lookback });
+    // Where all rows from the cursor on are gone, it stays where it is.
+    let next = upper.clone().or_else(|| stored.as_ref().map(|mark| mark.value.clone()));
+    let filter = asked.filter(lower.clone(), next.clone());
+    let mut warnings = Vec::new();
+    let marks = match &next {
+        Some(value) => Some(Mark { value: value.clone(), rows: asked.marks(value, session, &mut warnings)? }),
+        None => None,
+    };
+    let estimated_rows = asked.estimate(&filter, session)?;
+    let increment = Increment {
+        key: mode.key.clone(),
+        lower: stored.as_ref().map(|mark| mark.value.clone()),
+        upper: next,
+        fingerprint,
+        next: marks,
+    };
+    let seen = stored.and_then(|mark| mark.rows).unwrap_or_default();
+    Ok(Found { filter, increment, seen: seen.into_iter().collect(), estimated_rows, warnings })
+}
+
+/// What the rows are looked for by.
+struct Asked<'a> {
+    spec: &'a ExportSpec,
+    mode: &'a Incremental,
+    schema: &'a TableSchema,
+    env: &'a Env<'a>,
+}
+
+impl Asked<'_> {
+    fn relation(&self) -> &Relation {
+        &self.spec.relation
+    }
+
+    fn filter(&self, lower: Option<Lower>, upper: Option<KeyValue>) -> Filter {
+        let nulls = self.mode.nulls == NullCursor::Include;
+        let range = KeyRange { key: self.mode.key.clone(), lower, upper, nulls };
+        Filter { condition: self.spec.condition.clone(), range: Some(range) }
+    }
+
+    fn ask(&self, filter: Filter, measure: Measure, session: &mut dyn Session) -> Result<Option<KeyValue>, RunError> {
+        let aggregate = Aggregate { relation: self.relation().clone(), filter, measures: vec![measure] };
+        let answers = session
+            .aggregate(&aggregate, &self.env.cancel.cx())
+            .map_err(RunError::plugin("ask for the cursor of", self.relation().label()))?;
+        Ok(answers.into_iter().next().flatten())
+    }
+
+    /// The largest key at or after the cursor.
+    fn largest(&self, from: Option<Lower>, session: &mut dyn Session) -> Result<Option<KeyValue>, RunError> {
+        let mut filter = self.filter(from, None);
+        if let Some(range) = &mut filter.range {
+            range.nulls = false;
+        }
+        self.ask(filter, Measure::Max { key: self.mode.key.clone() }, session)
+    }
+
+    fn estimate(&self, filter: &Filter, session: &mut dyn Session) -> Result<Option<u64>, RunError> {
+        let rows = self.ask(filter.clone(), Measure::Estimate, session)?;
+        Ok(rows.and_then(|rows| rows.text.parse().ok()))
+    }
+
+    /// Rows without a key are in no range: they would silently never be read.
+    fn nulls(&self, session: &mut dyn Session) -> Result<(), RunError> {
+        let proved = self.schema.columns.iter().any(|c| self.mode.key.contains(&c.name) && !c.nullable);
+        if proved || self.mode.nulls == NullCursor::Include {
+            return Ok(());
+        }
+        let filter = Filter { condition: self.spec.condition.clone(), range: None };
+        let found = self.ask(filter, Measure::CountNull { key: self.mode.key.clone() }, session)?;
+        match found.map(|n| n.text).unwrap_or_default().parse::<u64>() {
+            Ok(0) => Ok(()),
+            Ok(n) => Err(RunError::Integrity {
+                what: format!(
+                    "{n} row{} of {} ha{} NULL in the cursor column '{}'",
+                    if n == 1 { "" } else { "s" },
+                    self.relation().label(),
+                    if n == 1 { "s" } else { "ve" },
+                    self.mode.key.join("', '"),
+                ),
+                hint:
+                    "name a `cursor_fallback_column`, say `null_cursor: include` to read them in every run, or leave \
+                       them out with `where`"
+                        .to_owned(),
+            }),
+            Err(_) => Err(RunError::Internal("the source counted no number".to_owned())),
+        }
+    }
+
+    /// Hashes of the rows that the next run will read again: those at the cursor, and in `lookback` below it.
+    fn marks(
+        &self,
+        value: &KeyValue,
+        session: &mut dyn Session,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<Vec<(u128, u32)>>, RunError> {
+        let label = self.relation().label();
+        let lower = Lower { value: value.clone(), minus: self.mode.lookback };
+        let scan = Scan {
+            filter: self.filter(Some(lower), Some(value.clone())),
+            limit: Some(MAX_MARKED_ROWS + 1),
+            types: self.spec.types,
+            ..Scan::new(self.relation().clone(), self.schema.columns.clone())
+        };
+        let cx = self.env.cancel.cx();
+        let failed = || RunError::plugin("read the rows at the cursor of", label.clone());
+        let mut stream = session.scan(&scan, &cx).map_err(failed())?;
+        let mut counts: HashMap<u128, u32> = HashMap::new();
+        let mut n_rows = 0_u64;
+        while let Some(batch) = stream.next(&cx).map_err(failed())? {
+            n_rows += batch.num_rows() as u64;
+            let Ok(hashes) = row_hash::hashes(&batch) else {
+                warnings
+                    .push("rows at the cursor cannot be recognised by a hash: the next run reads them again".into());
+                return Ok(None);
+            };
+            hashes.into_iter().for_each(|hash| *counts.entry(hash).or_default() += 1);
+            if n_rows > MAX_MARKED_ROWS {
+                let text = format!("more than {MAX_MARKED_ROWS} rows are at the cursor: the next run reads them again");
+                warnings.push(text);
+                return Ok(None);
+            }
+        }
+        let mut counts: Vec<(u128, u32)> = counts.into_iter().collect();
+        counts.sort_unstable();
+        Ok(Some(counts))
+    }
+
+    /// A range that the user named; the cursor stays.
+    fn backfill(
+        &self,
+        from: Option<&str>,
+        to: Option<&str>,
+        fingerprint: String,
+        session: &mut dyn Session,
+    ) -> Result<Found, RunError> {
+        let key = &self.mode.key[0];
+        let native = self.schema.columns.iter().find(|c| c.name == *key).map(|c| c.native_type.clone());
+        let native_type = native.unwrap_or_default();
+        let value = |text: &str| KeyValue { native_type: native_type.clone(), text: text.to_owned() };
+        let (lower, upper) = (from.map(value), to.map(value));
+        let mut filter = self.filter(lower.clone().map(|value| Lower { value, minus: None }), upper.clone());
+        if let Some(range) = &mut filter.range {
+            range.nulls = false;
+        }
+        let estimated_rows = self.estimate(&filter, session).map_err(|error| match error {
+            RunError::Plugin { source, .. } if source.kind() == ErrorKind::Data => RunError::Impossible {
+                what: format!("--from or --to is no value of the cursor column '{key}': {source}"),
+                hint: format!("write it as the source does: the column is {native_type}"),
+            },
+            error => error,
+        })?;
+        let increment = Increment { key: self.mode.key.clone(), lower, upper, fingerprint, next: None };
+        Ok(Found { filter, increment, seen: HashMap::new(), estimated_rows, warnings: Vec::new() })
+    }
+}
+
+/// A row is recognised by its hash: without its key an old row and a new one could look alike.
+fn must_hold_key(spec: &ExportSpec, mode: &Incremental, schema: &TableSchema) -> Result<(), RunError> {
+    for key in &mode.key {
+        let impossible = |what: String, hint: &str| Err(RunError::Impossible { what, hint: hint.to_owned() });
+        if !schema.columns.iter().any(|c| c.name == *key) {
+            let what = format!("the cursor column '{key}' is not among the columns that are read");
+            return impossible(what, "check its spelling, and add it to `select` or the query");
+        }
+        if spec.choices.columns.get(key).is_some_and(|choice| choice.lossy) {
+            let what = format!("the cursor column '{key}' is read with `lossy: true`");
+            return impossible(what, "a cursor needs all its digits: read it as it is");
+        }
+    }
+    Ok(())
+}
+
+fn stored_mark(spec: &ExportSpec, fingerprint: &str, env: &Env<'_>) -> Result<Option<Mark>, RunError> {
+    if spec.full_refresh {
+        return Ok(None);
+    }
+    let Some(stored) = env.state.cursor(&spec.name)? else { return Ok(None) };
+    if stored.fingerprint != fingerprint {
+        return Err(RunError::Impossible {
+            what: format!(
+                "the stored cursor of '{}' belongs to another database, relation, cursor column or destination",
+                spec.name
+            ),
+            hint: format!(
+                "undo the change, forget the cursor with `rivet state reset -e {0}`, or read everything once with \
+                 `rivet run -e {0} --full-refresh`",
+                spec.name
+            ),
+        });
+    }
+    serde_json::from_value(stored.value)
+        .map(Some)
+        .map_err(|_| RunError::Internal(format!("the stored cursor of '{}' cannot be read", spec.name)))
+}
+
+/// What a cursor belongs to.
+fn fingerprint(spec: &ExportSpec, mode: &Incremental, server: &str) -> String {
+    let parts = serde_json::json!([
+        spec.source.info().name,
+        server,
+        spec.relation,
+        spec.condition,
+        mode.key,
+        spec.destination_template,
+    ]);
+    digest(parts.to_string().as_bytes())
+}
