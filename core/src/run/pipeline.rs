@@ -177,7 +177,7 @@ fn read(
             piece,
             session,
             &cx,
-            &mut Sink { shaper: &mut *shaper, batches: &batches, tally: &mut tally },
+            &mut Onward { shaper: &mut *shaper, batches: &batches, tally: &mut tally },
         )?;
     }
     tally.rows_known = shaper.n_left_out();
@@ -203,7 +203,7 @@ fn pieces(
 }
 
 /// Where batches of a split go.
-struct Sink<'s, 'p> {
+struct Onward<'s, 'p> {
     shaper: &'s mut Shaper<'p>,
     batches: &'s Sender<Batches>,
     tally: &'s mut Tally,
@@ -214,7 +214,7 @@ fn read_piece(
     piece: Option<Split>,
     session: &mut dyn Session,
     cx: &HostCx,
-    sink: &mut Sink<'_, '_>,
+    onward: &mut Onward<'_, '_>,
 ) -> Result<(), Stop> {
     let plan = shared.plan;
     let scan = Scan {
@@ -240,16 +240,16 @@ fn read_piece(
     }
     while let Some(batch) = stream.next(cx).map_err(failed(shared, "read", &split))? {
         let (rows, bytes) = (batch.num_rows(), batch.get_array_memory_size());
-        if let Some(batch) = sink.shaper.shape(batch).map_err(Stop::Failed)? {
-            sink.tally.rows += batch.num_rows() as u64;
-            sink.batches.send(Batches::Batch(batch), bytes)?;
+        if let Some(batch) = onward.shaper.shape(batch).map_err(Stop::Failed)? {
+            onward.tally.rows += batch.num_rows() as u64;
+            onward.batches.send(Batches::Batch(batch), bytes)?;
         }
         shared.env.progress.read(&plan.export, rows as u64, bytes as u64);
         shared.env.faults.pass("batch_read");
         throttle(shared, rows, cx);
     }
     let facts = stream.facts();
-    let tally = &mut *sink.tally;
+    let tally = &mut *onward.tally;
     tally.longest_statement_ms = tally.longest_statement_ms.max(facts.longest_statement_ms);
     tally.policy_hits.extend(facts.policy_hits);
     Ok(())

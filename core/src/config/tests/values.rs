@@ -96,10 +96,10 @@ fn the_source_of_a_config_with_every_block() {
 }
 
 #[test]
-fn the_exports_of_a_config_with_every_block() {
+fn a_table_of_a_config_with_every_block() {
     let config = read(EVERY_BLOCK).expect("it is right");
     expect![[r#"
-        [ExportConfig { name: "orders"
+        ExportConfig { name: "orders"
         relation: Table { schema: Some("we.ird")
         name: "Orders" }
         mode: Full
@@ -137,7 +137,15 @@ fn the_exports_of_a_config_with_every_block() {
         retry_backoff_ms: 5000
         max_value_bytes: 67108864
         memory_bytes: 268435456
-        max_connections: Some(8) } }
+        max_connections: Some(8) } }"#]]
+    .assert_eq(&fields(&config.exports[0]));
+}
+
+#[test]
+fn a_query_of_a_config_with_every_block() {
+    let config = read(EVERY_BLOCK).expect("it is right");
+    assert_eq!(config.exports.len(), 2);
+    expect![[r#"
         ExportConfig { name: "top.customers-1"
         relation: Query { sql: "select $$x$$
         'word' from customers" }
@@ -174,8 +182,8 @@ fn the_exports_of_a_config_with_every_block() {
         retry_backoff_ms: 5000
         max_value_bytes: 67108864
         memory_bytes: 268435456
-        max_connections: None } }]"#]]
-    .assert_eq(&fields(&config.exports));
+        max_connections: None } }"#]]
+    .assert_eq(&fields(&config.exports[1]));
 }
 
 #[test]
@@ -303,4 +311,52 @@ fn state_is_beside_the_config() {
         let config = read(&format!("{SOURCE}{EXPORTS}{block}")).expect(block);
         assert_eq!(config.state.path, PathBuf::from(path), "{block}");
     }
+}
+
+#[test]
+fn rows_and_columns_of_an_incremental_export() {
+    let export = export(
+        "table: t, mode: incremental, cursor_column: at, cursor_fallback_column: made, lookback: 90s, null_cursor: include, \
+         exclude: [secret], where: 'a = 1;', meta_columns: [row_hash], policies: {nan: null}, \
+         columns: {amount: 'decimal(18,2)', id: {type: text, lossy: true, out_of_range: clamp}}",
+    );
+    expect![[r#"
+        (Incremental(Incremental { key: ["at"
+        "made"]
+        lookback: Some(Ms(90000))
+        nulls: Include })
+        Except(["secret"])
+        Some("a = 1")
+        Choices { policies: Policies { numeric_unbounded: None
+        sub_microsecond: None
+        invalid_text: None
+        out_of_range: None
+        nan: Some(Null)
+        infinity_timestamp: None
+        zero_date: None
+        tinyint1: None }
+        columns: {"amount": ColumnChoice { logical: Some(Decimal { precision: 18
+        scale: 2 })
+        lossy: false
+        policies: Policies { numeric_unbounded: None
+        sub_microsecond: None
+        invalid_text: None
+        out_of_range: None
+        nan: None
+        infinity_timestamp: None
+        zero_date: None
+        tinyint1: None } }
+        "id": ColumnChoice { logical: Some(Text)
+        lossy: true
+        policies: Policies { numeric_unbounded: None
+        sub_microsecond: None
+        invalid_text: None
+        out_of_range: Some(Clamp)
+        nan: None
+        infinity_timestamp: None
+        zero_date: None
+        tinyint1: None } }} }
+        MetaColumns { exported_at: false
+        row_hash: true })"#]]
+    .assert_eq(&fields(&(export.mode, export.select, export.condition, export.choices, export.meta_columns)));
 }
