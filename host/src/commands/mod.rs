@@ -2,5 +2,9 @@
 //! It must not know how an export is run.
 
 pub mod demo;
+mod history;
+pub mod journal;
+pub mod metrics;
 pub mod plugin;
 pub mod run;
+pub mod state;
