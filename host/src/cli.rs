@@ -87,7 +87,7 @@ pub enum Command {
 }
 
 /// Arguments of `run`.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct RunArgs {
     /// The configuration.
     #[arg(long, short, default_value = "rivet.yaml", value_name = "FILE")]
@@ -101,6 +101,13 @@ pub struct RunArgs {
     /// Ignore the stored cursors once: incremental exports read everything, then move their cursors.
     #[arg(long)]
     pub full_refresh: bool,
+    /// Run several exports at once, as many as there are processors.
+    #[arg(long)]
+    pub parallel_exports: bool,
+    /// Only show what would be done: read the catalogue, plan, prove that the destination can be written. Writes
+    /// nothing.
+    #[arg(long)]
+    pub dry_run: bool,
     /// Die at a named point of the run path (tests only).
     #[cfg(feature = "fault")]
     #[arg(long, hide = true)]

@@ -6,6 +6,7 @@ mod builtin;
 mod cli;
 mod commands;
 mod documents;
+mod events;
 mod exit;
 mod logging;
 mod plugins;

@@ -10,6 +10,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::{Global, Output};
+use crate::documents::events::Event;
+use crate::documents::{ProblemRow, SummaryDocument, VERSION};
+use crate::events;
 use crate::exit::Exit;
 use crate::plugins::PluginsError;
 
@@ -52,11 +55,12 @@ pub fn warning(global: &Global, text: &str) {
     }
 }
 
-fn problem(global: &Global, code: &str, message: &str, hint: Option<&str>) {
-    let error = || json!({ "code": code, "message": message, "hint": hint });
+/// Reports one failure.
+pub fn problem(global: &Global, code: &str, message: &str, hint: Option<&str>) {
+    let error = || ProblemRow { code: code.to_owned(), message: message.to_owned(), hint: hint.map(str::to_owned) };
     match global.output {
-        Output::Json => to_stdout(&format!("{}\n", json!({ "error": error() }))),
-        Output::Ndjson => to_stdout(&format!("{}\n", json!({ "v": 1, "event": "error", "error": error() }))),
+        Output::Json => to_stdout(&line(&json!({ "error": error() }))),
+        Output::Ndjson => to_stdout(&events::line(Event::Error { error: error() })),
         Output::Text => to_stderr(&problem_text(message, hint)),
     }
 }
@@ -85,11 +89,15 @@ fn problem_text(message: &str, hint: Option<&str>) -> String {
 
 /// Reports how all exports ended.
 pub fn summaries(global: &Global, all: &[Summary]) {
-    if global.output == Output::Json {
-        let document = json!({ "version": 1, "exports": all });
-        // stdout may be the destination: then the data has it.
-        let text = format!("{document}\n");
-        return if all.iter().any(is_piped) { to_stderr(&text) } else { to_stdout(&text) };
+    match global.output {
+        // Each was told when it ended.
+        Output::Ndjson => return,
+        Output::Json => {
+            let text = line(&SummaryDocument { version: VERSION, exports: all.to_vec() });
+            // stdout may be the destination: then the data has it.
+            return if all.iter().any(is_piped) { to_stderr(&text) } else { to_stdout(&text) };
+        }
+        Output::Text => {}
     }
     for summary in all {
         if let Some(error) = &summary.error {

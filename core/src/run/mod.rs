@@ -14,9 +14,10 @@ mod ledger;
 mod pipeline;
 pub mod progress;
 mod recover;
+pub mod rehearse;
 mod upload;
 
-use rivet_plugin_api::{Store, TableSchema};
+use rivet_plugin_api::{Estimate, Store, TableSchema};
 use serde_json::Value;
 
 pub use env::Env;
@@ -86,23 +87,10 @@ fn steps(
     env.faults.pass("locked");
     let store = spec.open_store(run_id, &env.cancel.cx())?;
     recover::settle(spec, &*store, env)?;
-    let (leader, described) = leader::Leader::open_and_describe(spec, env)?;
-    check_drift(spec, &described.schema, env, summary)?;
-    let rows = described.estimate.rows;
-    let plan = plan::make(
-        spec,
-        Facts {
-            run_id: run_id.to_owned(),
-            now_ms: env.clock.now_unix_ms(),
-            schema: described.schema,
-            estimate: described.estimate,
-            server: leader.snapshot.server.clone(),
-            splits: described.splits,
-        },
-    );
+    let (leader, plan, estimate) = planned(spec, run_id, env, summary)?;
     summary.strategy.clone_from(&plan.strategy);
     env.state.begin_run(&new_run(&plan))?;
-    env.progress.planned(&plan, rows);
+    env.progress.planned(&plan, estimate.rows);
     env.faults.pass("planned");
     let extracted = extract::extract(&plan, spec, leader, &*store, env);
     let judged = extracted.and_then(|e| judge(&plan, e, env, summary));
@@ -116,6 +104,30 @@ fn steps(
         }
     };
     finish(spec, &plan, (&manifest, &tokens), &*store, env, started, summary)
+}
+
+/// The plan of a run, made under the snapshot that the leader holds.
+fn planned(
+    spec: &ExportSpec,
+    run_id: &str,
+    env: &Env<'_>,
+    summary: &mut Summary,
+) -> Result<(leader::Leader, Plan, Estimate), RunError> {
+    let (leader, described) = leader::Leader::open_and_describe(spec, env)?;
+    check_drift(spec, &described.schema, env, summary)?;
+    let estimate = described.estimate.clone();
+    let plan = plan::make(
+        spec,
+        Facts {
+            run_id: run_id.to_owned(),
+            now_ms: env.clock.now_unix_ms(),
+            schema: described.schema,
+            estimate: described.estimate,
+            server: leader.snapshot.server.clone(),
+            splits: described.splits,
+        },
+    );
+    Ok((leader, plan, estimate))
 }
 
 /// The verdict: from here on the run will be published, if need be by another process.

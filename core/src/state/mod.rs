@@ -84,7 +84,18 @@ impl State {
         }
     }
 
-    /// Absolute path of the file.
+    /// A state that is nowhere but in memory, for those who only look and find no file.
+    ///
+    /// # Errors
+    /// `Open` when there is no memory for it.
+    pub fn in_memory() -> Result<Self, StateError> {
+        let path = PathBuf::new();
+        let mut db = Connection::open_in_memory().map_err(|source| StateError::Open { path: path.clone(), source })?;
+        migrate::migrate(&mut db, &path, migrate::STEPS)?;
+        Ok(Self { path, clock: Arc::new(SystemClock::default()), db: Mutex::new(db) })
+    }
+
+    /// Absolute path of the file; empty when it is in memory alone.
     pub fn path(&self) -> &Path {
         &self.path
     }

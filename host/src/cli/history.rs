@@ -11,6 +11,9 @@ pub struct StateFile {
     /// The configuration that says where the state is.
     #[arg(long, short, default_value = "rivet.yaml", value_name = "FILE")]
     pub config: PathBuf,
+    /// Value for `${KEY}` in the configuration's queries; may be given several times.
+    #[arg(long, short, value_name = "KEY=VALUE", value_parser = super::param, conflicts_with = "state")]
+    pub param: Vec<(String, String)>,
     /// Look into this state file; no configuration is read then.
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     pub state: Option<PathBuf>,

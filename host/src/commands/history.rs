@@ -27,7 +27,9 @@ pub fn open(file: &StateFile, global: &Global) -> Result<Opened, Exit> {
     let (path, configured) = match &file.state {
         Some(path) => (path.clone(), None),
         None => {
-            let config = config::load(&file.config).map_err(|e| render::failure(global, &RunError::Config(e)))?;
+            let params = file.param.iter().cloned().collect();
+            let config =
+                config::load(&file.config, &params).map_err(|e| render::failure(global, &RunError::Config(e)))?;
             let names = config.exports.iter().map(|e| e.name.clone()).collect();
             (config.state.path, Some(names))
         }

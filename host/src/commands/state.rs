@@ -9,8 +9,9 @@ use rivet_core::state::{Holder, State, StoredCursor, with_mark};
 use super::history::{Opened, open};
 use crate::cli::Global;
 use crate::cli::history::{StateCommand, StateFile};
-use crate::documents::{
-    CursorDocument, CursorRow, ExportRow, FileRow, FilesDocument, LockRow, RunRow, StateDocument, VERSION,
+use crate::documents::VERSION;
+use crate::documents::history::{
+    CursorDocument, CursorRow, ExportRow, FileRow, FilesDocument, LockRow, RunRow, StateDocument,
 };
 use crate::exit::Exit;
 use crate::render::{self, grouped, moment, size};

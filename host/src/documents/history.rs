@@ -1,5 +1,5 @@
 //! What commands about the state print as JSON, and how a stored run becomes a row.
-//! It must not know terminals. Keys are stable: a new one may come, none goes or changes within a version.
+//! It must not know terminals.
 
 use rivet_core::clock::format_rfc3339;
 use rivet_core::plan::Plan;
@@ -7,9 +7,6 @@ use rivet_core::state::{Held, Phase, RunEntry, State, StateError, StoredCursor, 
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
-
-/// Version of all documents of this file.
-pub const VERSION: u32 = 1;
 
 /// `rivet metrics`.
 #[derive(Debug, Serialize, JsonSchema)]
