@@ -1,12 +1,13 @@
 //! What is said about an export when it is over, for people and for machines.
 //! It must not know how it is shown.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::FailureClass;
 
 /// How an export ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Everything was written and verified.
@@ -18,7 +19,7 @@ pub enum Status {
 }
 
 /// One export's end.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Summary {
     /// Export.
     pub export: String,
@@ -61,7 +62,7 @@ pub struct Summary {
 }
 
 /// Why an export failed.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Failure {
     /// Stable dotted code.
     pub code: String,

@@ -1,6 +1,8 @@
 //! The command line: every flag, with the text that help shows.
 //! It must not know what a command does.
 
+pub mod history;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -22,7 +24,7 @@ pub struct Cli {
 /// Flags of all commands.
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// What is printed to stdout: text for people, json for machines.
+    /// What is printed to stdout: text for people, json for machines, ndjson for machines that do not wait.
     #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
     pub output: Output,
     /// Print nothing but errors.
@@ -46,6 +48,8 @@ pub enum Output {
     Text,
     /// One JSON document.
     Json,
+    /// One JSON object a line: events while a run goes on, the items of a list one by one.
+    Ndjson,
 }
 
 /// How log lines look.
@@ -62,6 +66,16 @@ pub enum LogFormat {
 pub enum Command {
     /// Run exports.
     Run(RunArgs),
+    /// Show and change what is remembered from run to run: cursors, written files, locks.
+    State {
+        /// What to show or change.
+        #[command(subcommand)]
+        command: history::StateCommand,
+    },
+    /// Show the last runs: when, how long, how much, how they ended.
+    Metrics(history::MetricsArgs),
+    /// Show what happened in one run, event by event.
+    Journal(history::JournalArgs),
     /// Show which plugins there are.
     Plugin {
         /// What to show.
@@ -93,6 +107,13 @@ pub struct RunArgs {
     /// Read incremental exports up to and with this cursor value, once; the stored cursor stays.
     #[arg(long, value_name = "VALUE", conflicts_with = "full_refresh")]
     pub to: Option<String>,
+    /// Run several exports at once, as many as there are processors.
+    #[arg(long)]
+    pub parallel_exports: bool,
+    /// Only show what would be done: read the catalogue, plan, prove that the destination can be written. Writes
+    /// nothing.
+    #[arg(long)]
+    pub dry_run: bool,
     /// Die at a named point of the run path (tests only).
     #[cfg(feature = "fault")]
     #[arg(long, hide = true)]

@@ -5,11 +5,14 @@
 mod builtin;
 mod cli;
 mod commands;
+mod documents;
+mod events;
 mod exit;
 mod logging;
 mod plugins;
 mod progress;
 mod render;
+mod table;
 
 use std::process::ExitCode;
 
@@ -29,6 +32,9 @@ fn main() -> ExitCode {
     logging::init(&cli.global);
     let exit = match cli.command {
         cli::Command::Run(args) => commands::run::run(&args, &cli.global),
+        cli::Command::State { command } => commands::state::run(&command, &cli.global),
+        cli::Command::Metrics(args) => commands::metrics::run(&args, &cli.global),
+        cli::Command::Journal(args) => commands::journal::run(&args, &cli.global),
         cli::Command::Plugin { command } => commands::plugin::run(&command, &cli.global),
         cli::Command::Demo(args) => commands::demo::run(&args, &cli.global),
     };

@@ -6,22 +6,30 @@ use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use rivet_core::plan::Plan;
 use rivet_core::run::progress::Progress;
 
 use crate::cli::{Global, Output};
+use crate::events::Events;
 use crate::render;
 
-/// The listener for this process: bars when people watch, warnings alone otherwise.
-pub fn listener(global: &Global) -> Box<dyn Progress> {
+/// The listener for this process: events when they were asked for, bars when people watch, warnings alone otherwise.
+/// `piped` says that stdout carries the data.
+pub fn listener(global: &Global, piped: bool) -> Box<dyn Progress> {
+    if global.output == Output::Ndjson {
+        return Box::new(Events::new(piped));
+    }
     let watched = std::io::stderr().is_terminal() && !global.quiet && global.output == Output::Text;
-    Box::new(Shown { global: global.clone(), watched, bars: Mutex::default() })
+    let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+    Box::new(Shown { global: global.clone(), watched, all, bars: Mutex::default() })
 }
 
 struct Shown {
     global: Global,
     watched: bool,
+    /// The lines of all bars: several exports may run at once.
+    all: MultiProgress,
     bars: Mutex<HashMap<String, ProgressBar>>,
 }
 
@@ -34,11 +42,7 @@ impl Shown {
 
     fn say(&self, export: &str, text: &str) {
         let warn = || render::warning(&self.global, &format!("export '{export}': {text}"));
-        let bar = self.bars.lock().unwrap_or_else(PoisonError::into_inner).get(export).cloned();
-        match bar {
-            Some(bar) => bar.suspend(warn),
-            None => warn(),
-        }
+        if self.watched { self.all.suspend(warn) } else { warn() }
     }
 }
 
@@ -55,7 +59,7 @@ impl Progress for Shown {
                 ProgressBar::new_spinner().with_style(style("{prefix} {spinner} {human_pos} rows, {per_sec} {msg}"))
             }
         };
-        bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        let bar = self.all.add(bar);
         bar.set_prefix(plan.export.clone());
         bar.enable_steady_tick(Duration::from_millis(200));
         self.bars.lock().unwrap_or_else(PoisonError::into_inner).insert(plan.export.clone(), bar);

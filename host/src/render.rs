@@ -6,9 +6,13 @@ use std::io::{IsTerminal, Write};
 
 use rivet_core::error::RunError;
 use rivet_core::summary::{Status, Summary};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::{Global, Output};
+use crate::documents::events::Event;
+use crate::documents::{ProblemRow, SummaryDocument, VERSION};
+use crate::events;
 use crate::exit::Exit;
 use crate::plugins::PluginsError;
 
@@ -47,34 +51,53 @@ pub fn note(text: &str) {
 /// Something the user should know.
 pub fn warning(global: &Global, text: &str) {
     if !global.quiet {
-        to_stderr(&format!("{} {text}\n", paint("warning:", YELLOW)));
+        to_stderr(&format!("{} {text}\n", paint("warning:", Colour::Yellow)));
     }
 }
 
-fn problem(global: &Global, code: &str, message: &str, hint: Option<&str>) {
+/// Reports one failure.
+pub fn problem(global: &Global, code: &str, message: &str, hint: Option<&str>) {
+    let error = || ProblemRow { code: code.to_owned(), message: message.to_owned(), hint: hint.map(str::to_owned) };
     match global.output {
-        Output::Json => {
-            to_stdout(&format!("{}\n", json!({ "error": { "code": code, "message": message, "hint": hint } })))
-        }
+        Output::Json => to_stdout(&line(&json!({ "error": error() }))),
+        Output::Ndjson => to_stdout(&events::line(Event::Error { error: error() })),
         Output::Text => to_stderr(&problem_text(message, hint)),
     }
 }
 
+/// Data on stdout, in the form that was asked for: the whole document, its items one a line, or text.
+pub fn document<I: Serialize>(global: &Global, whole: &impl Serialize, items: &[I], text: impl FnOnce() -> String) {
+    match global.output {
+        Output::Json => to_stdout(&line(whole)),
+        Output::Ndjson => to_stdout(&items.iter().map(line).collect::<String>()),
+        Output::Text => to_stdout(&text()),
+    }
+}
+
+/// JSON on a line of its own, keys in the order of the type.
+pub fn line(value: &impl Serialize) -> String {
+    serde_json::to_string(value).map(|text| text + "\n").unwrap_or_default()
+}
+
 fn problem_text(message: &str, hint: Option<&str>) -> String {
-    let mut text = format!("{} {message}\n", paint("error:", RED));
+    let mut text = format!("{} {message}\n", paint("error:", Colour::Red));
     if let Some(hint) = hint {
-        let _ = writeln!(text, "  {} {hint}", paint("hint:", BOLD));
+        let _ = writeln!(text, "  {} {hint}", paint("hint:", Colour::Bold));
     }
     text
 }
 
 /// Reports how all exports ended.
 pub fn summaries(global: &Global, all: &[Summary]) {
-    if global.output == Output::Json {
-        let document = json!({ "version": 1, "exports": all });
-        // stdout may be the destination: then the data has it.
-        let text = format!("{document}\n");
-        return if all.iter().any(is_piped) { to_stderr(&text) } else { to_stdout(&text) };
+    match global.output {
+        // Each was told when it ended.
+        Output::Ndjson => return,
+        Output::Json => {
+            let text = line(&SummaryDocument { version: VERSION, exports: all.to_vec() });
+            // stdout may be the destination: then the data has it.
+            return if all.iter().any(is_piped) { to_stderr(&text) } else { to_stdout(&text) };
+        }
+        Output::Text => {}
     }
     for summary in all {
         if let Some(error) = &summary.error {
@@ -97,9 +120,9 @@ fn is_piped(summary: &Summary) -> bool {
 
 fn summary_text(s: &Summary) -> String {
     let status = match s.status {
-        Status::Success => paint("success", GREEN),
-        Status::Skipped => paint("skipped", YELLOW),
-        Status::Failed => paint("failed", RED),
+        Status::Success => paint("success", Colour::Green),
+        Status::Skipped => paint("skipped", Colour::Yellow),
+        Status::Failed => paint("failed", Colour::Red),
     };
     let mut text = format!(
         "{}: {status}, {} rows in {} file{}, {}, {} ({} rows/s), peak memory {}\n",
@@ -134,7 +157,7 @@ fn summary_text(s: &Summary) -> String {
 }
 
 /// `1234567` as `1 234 567`.
-fn grouped(n: u64) -> String {
+pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -158,7 +181,13 @@ pub fn size(bytes: u64) -> String {
     format!("{value:.1} TiB")
 }
 
-fn duration(ms: u64) -> String {
+/// `2026-11-21T04:55:12.345Z` as `2026-11-21 04:55:12`.
+pub fn moment(rfc3339: &str) -> String {
+    rfc3339.get(..19).unwrap_or(rfc3339).replace('T', " ")
+}
+
+/// Seconds, or minutes and seconds.
+pub fn duration(ms: u64) -> String {
     if ms < 60_000 {
         format!("{:.1} s", ms as f64 / 1000.0)
     } else {
@@ -166,15 +195,51 @@ fn duration(ms: u64) -> String {
     }
 }
 
-const RED: &str = "31";
-const GREEN: &str = "32";
-const YELLOW: &str = "33";
-const BOLD: &str = "1";
+/// A colour of text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colour {
+    /// What failed.
+    Red,
+    /// What went well.
+    Green,
+    /// What deserves a look.
+    Yellow,
+    /// What leads on.
+    Bold,
+}
+
+/// The colour of a status.
+pub fn status_colour(status: &str) -> Option<Colour> {
+    match status {
+        "success" => Some(Colour::Green),
+        "failed" | "rejected" => Some(Colour::Red),
+        "running" => Some(Colour::Bold),
+        _ => Some(Colour::Yellow),
+    }
+}
+
+/// For stderr.
+fn paint(text: &str, colour: Colour) -> String {
+    painted(text, colour, std::io::stderr().is_terminal())
+}
+
+/// For stdout.
+pub fn paint_out(text: &str, colour: Colour) -> String {
+    painted(text, colour, std::io::stdout().is_terminal())
+}
 
 /// Colour on a terminal, unless `NO_COLOR` is set (no-color.org).
-fn paint(text: &str, code: &str) -> String {
-    let plain = !std::io::stderr().is_terminal() || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
-    if plain { text.to_owned() } else { format!("\x1b[{code}m{text}\x1b[0m") }
+fn painted(text: &str, colour: Colour, is_terminal: bool) -> String {
+    if !is_terminal || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()) {
+        return text.to_owned();
+    }
+    let code = match colour {
+        Colour::Red => 31,
+        Colour::Green => 32,
+        Colour::Yellow => 33,
+        Colour::Bold => 1,
+    };
+    format!("\x1b[{code}m{text}\x1b[0m")
 }
 
 /// A reader that has gone away is no failure of ours.

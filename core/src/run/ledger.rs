@@ -99,8 +99,9 @@ impl<'a> Ledger<'a> {
             digest: part.digest,
             facts_json: "{}".to_owned(),
         };
-        self.env.state.record_parts(&self.plan.run_id, split, attempt, epoch, &[part], false)?;
+        self.env.state.record_parts(&self.plan.run_id, split, attempt, epoch, std::slice::from_ref(&part), false)?;
         lock(&self.inner).n_parts += 1;
+        self.env.progress.part_written(&self.plan.export, &part.name, part.rows, part.bytes);
         Ok(())
     }
 

@@ -9,20 +9,22 @@ mod extract;
 pub mod fault;
 mod finish;
 mod increment;
+mod journal;
 mod leader;
 mod ledger;
 mod pipeline;
 pub mod progress;
 mod recover;
+pub mod rehearse;
 mod shape;
 mod upload;
 
-use rivet_plugin_api::{Store, TableSchema};
-use serde_json::json;
+use rivet_plugin_api::{Estimate, Store, TableSchema};
+use serde_json::Value;
 
 pub use env::Env;
 
-use self::shape::Seen;
+use self::shape::{HashCounts, Seen};
 use crate::clock::format_stamp;
 use crate::config::DriftPolicy;
 use crate::error::RunError;
@@ -35,32 +37,96 @@ use crate::summary::{Failure, Status, Summary};
 
 /// Runs one export to its end, whatever that is.
 pub fn run(spec: &ExportSpec, env: &Env<'_>) -> Summary {
-    let started = env.clock.monotonic_ms();
     let run_id = new_run_id(env);
+    let journal = journal::Journal::new(&run_id, &spec.name, env);
+    let env = &Env { progress: &journal, ..*env };
+    let started = Started { monotonic_ms: env.clock.monotonic_ms(), unix_ms: env.clock.now_unix_ms() };
     let mut summary = blank(spec, &run_id);
-    match steps(spec, &run_id, env, &mut summary) {
+    env.progress.started(&run_id, &spec.name);
+    let ended = steps(spec, &run_id, env, &started, &mut summary);
+    measure(&mut summary, &started, env);
+    match ended {
         Ok(status) => summary.status = status,
         Err(error) => {
-            let (code, message, hint, class) = (error.code(), error.to_string(), error.hint(), error.class());
-            summary.error = Some(Failure { code, message, hint, class });
+            summary.status = Status::Failed;
+            summary.error = Some(failure(&error));
+            summary.retries = journal.n_retries();
+            if !matches!(error, RunError::State(_)) {
+                record_failed_start(spec, &started, &summary, env);
+            }
         }
     }
-    summary.duration_ms = env.clock.monotonic_ms().saturating_sub(started);
-    summary.rows_per_second = summary.rows * 1000 / summary.duration_ms.max(1);
-    summary.peak_rss_bytes = peak_rss_bytes();
+    env.progress.finished(&summary);
     env.progress.ended(&spec.name);
     summary
 }
 
-fn steps(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary) -> Result<Status, RunError> {
+/// When a run began.
+struct Started {
+    monotonic_ms: u64,
+    unix_ms: i64,
+}
+
+/// Time and memory up to now.
+fn measure(summary: &mut Summary, started: &Started, env: &Env<'_>) {
+    summary.duration_ms = env.clock.monotonic_ms().saturating_sub(started.monotonic_ms);
+    summary.rows_per_second = summary.rows * 1000 / summary.duration_ms.max(1);
+    summary.peak_rss_bytes = peak_rss_bytes();
+}
+
+fn failure(error: &RunError) -> Failure {
+    Failure { code: error.code(), message: error.to_string(), hint: error.hint(), class: error.class() }
+}
+
+fn steps(
+    spec: &ExportSpec,
+    run_id: &str,
+    env: &Env<'_>,
+    started: &Started,
+    summary: &mut Summary,
+) -> Result<Status, RunError> {
     let holder = Holder::this_process(run_id, env.command);
     let _lock = env.state.lock_export(&spec.name, &holder)?;
     env.faults.pass("locked");
     let store = spec.open_store(run_id, &env.cancel.cx())?;
     recover::settle(spec, &*store, env)?;
+    let Planned { leader, plan, estimate, seen } = planned(spec, run_id, env, summary)?;
+    summary.strategy.clone_from(&plan.strategy);
+    env.state.begin_run(&new_run(&plan))?;
+    env.progress.planned(&plan, estimate.rows);
+    env.faults.pass("planned");
+    let extracted = extract::extract(&plan, spec, leader, Seen::new(seen), &*store, env);
+    let judged = extracted.and_then(|e| judge(&plan, e, env, summary));
+    let (manifest, tokens) = match judged {
+        Ok(judged) => judged,
+        Err(error) => {
+            measure(summary, started, env);
+            let told = Summary { error: Some(failure(&error)), ..summary.clone() };
+            give_up(&plan, &told, &*store, env);
+            return Err(error);
+        }
+    };
+    finish(spec, &plan, (&manifest, &tokens), &*store, env, started, summary)
+}
+
+/// A plan, and what it was made from.
+struct Planned {
+    leader: leader::Leader,
+    plan: Plan,
+    estimate: Estimate,
+    /// Rows that were exported before.
+    seen: HashCounts,
+}
+
+/// The plan of a run, made under the snapshot that the leader holds.
+fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary) -> Result<Planned, RunError> {
     let (leader, described) = leader::Leader::open_and_describe(spec, env)?;
     check_drift(spec, &described.schema, env, summary)?;
-    let rows = described.estimate.rows;
+    for warning in &described.warnings {
+        env.progress.warn(&spec.name, warning);
+    }
+    summary.warnings.extend(described.warnings);
+    let estimate = described.estimate.clone();
     let plan = plan::make(
         spec,
         Facts {
@@ -74,24 +140,7 @@ fn steps(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary) 
             increment: described.increment,
         },
     );
-    summary.strategy.clone_from(&plan.strategy);
-    for warning in &described.warnings {
-        env.progress.warn(&spec.name, warning);
-    }
-    summary.warnings.extend(described.warnings);
-    env.state.begin_run(&new_run(&plan))?;
-    env.progress.planned(&plan, rows);
-    env.faults.pass("planned");
-    let extracted = extract::extract(&plan, spec, leader, Seen::new(described.seen), &*store, env);
-    let judged = extracted.and_then(|e| judge(&plan, e, env, summary));
-    let (manifest, tokens) = match judged {
-        Ok(judged) => judged,
-        Err(error) => {
-            give_up(&plan, &error, &*store, env);
-            return Err(error);
-        }
-    };
-    finish(spec, &plan, &manifest, &tokens, &*store, env, summary)
+    Ok(Planned { leader, plan, estimate, seen: described.seen })
 }
 
 /// The verdict: from here on the run will be published, if need be by another process.
@@ -143,10 +192,10 @@ fn consistency(parts: &[Part], snapshots: &[Option<String>], n_splits: usize) ->
 fn finish(
     spec: &ExportSpec,
     plan: &Plan,
-    manifest: &Manifest,
-    tokens: &[String],
+    (manifest, tokens): (&Manifest, &[String]),
     store: &dyn Store,
     env: &Env<'_>,
+    started: &Started,
     summary: &mut Summary,
 ) -> Result<Status, RunError> {
     let manifest_name = plan.manifest_name();
@@ -163,6 +212,8 @@ fn finish(
     summary.consistency = word(&manifest.consistency);
     summary.locations = published.into_iter().map(|facts| facts.location).collect();
     let schema = serde_json::to_value(&plan.schema).map_err(|e| RunError::Internal(e.to_string()))?;
+    summary.status = status;
+    measure(summary, started, env);
     let told = serde_json::to_value(&*summary).map_err(|e| RunError::Internal(e.to_string()))?;
     let word = if status == Status::Success { "success" } else { "skipped" };
     env.state.finish_run_with_cursor(&plan.run_id, word, &schema, &told, plan.cursor_update().as_ref())?;
@@ -171,14 +222,30 @@ fn finish(
 }
 
 /// Nothing of a failed run stays: its parts are discarded, the state says why.
-fn give_up(plan: &Plan, error: &RunError, store: &dyn Store, env: &Env<'_>) {
-    let told = json!({ "error": error.to_string(), "code": error.code() });
+fn give_up(plan: &Plan, told: &Summary, store: &dyn Store, env: &Env<'_>) {
+    let told = serde_json::to_value(told).unwrap_or_default();
     let settled = env.state.parts_of(&plan.run_id).and_then(|parts| {
         ledger::discard(store, env, &plan.export, parts.iter().map(|p| p.part.token.as_str()));
         env.state.end_run(&plan.run_id, Phase::Failed, &told)
     });
     if let Err(e) = settled {
         env.progress.warn(&plan.export, &format!("failed to record the failure: {e}"));
+    }
+}
+
+/// History has the runs too that failed before they had a plan.
+fn record_failed_start(spec: &ExportSpec, started: &Started, summary: &Summary, env: &Env<'_>) {
+    let run = NewRun {
+        run_id: summary.run_id.clone(),
+        export: spec.name.clone(),
+        plan_json: Value::Null,
+        source: spec.source.info().name.clone(),
+        destination: spec.destination_identity.clone(),
+        started_at_ms: started.unix_ms,
+    };
+    let told = serde_json::to_value(summary).unwrap_or_default();
+    if let Err(e) = env.state.record_failed_start(&run, &told) {
+        env.progress.warn(&spec.name, &format!("failed to record the failure: {e}"));
     }
 }
 

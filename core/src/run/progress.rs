@@ -2,19 +2,26 @@
 //! It must not know who listens, nor terminals.
 
 use crate::plan::Plan;
+use crate::summary::Summary;
 
 /// Listens to a run; called from several threads, must be quick.
 pub trait Progress: Send + Sync {
+    /// A run begins.
+    fn started(&self, _run_id: &str, _export: &str) {}
     /// The plan is made; `rows` is the source's estimate.
     fn planned(&self, plan: &Plan, rows: Option<u64>);
     /// More rows were read: rows and their Arrow bytes.
     fn read(&self, export: &str, rows: u64, bytes: u64);
+    /// A part is durable and recorded, not yet visible: its name below the destination, rows and bytes.
+    fn part_written(&self, _export: &str, _name: &str, _rows: u64, _bytes: u64) {}
     /// A split is complete.
     fn split_done(&self, export: &str, done: usize, of: usize);
     /// An attempt failed and is tried again after a pause, ms.
     fn retrying(&self, export: &str, split: &str, cause: &str, after_ms: u64);
     /// Something the user should know that does not fail the run.
     fn warn(&self, export: &str, message: &str);
+    /// The export is over, and this is its end; [`ended`](Self::ended) follows.
+    fn finished(&self, _summary: &Summary) {}
     /// The export is over, whatever its end.
     fn ended(&self, export: &str);
 }

@@ -37,6 +37,15 @@ impl Holder {
     }
 }
 
+/// A lock that is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Who holds it, when that can be read.
+    pub holder: Option<Holder>,
+    /// Since when, ms since 1970 UTC, when that can be read.
+    pub since_unix_ms: Option<i64>,
+}
+
 /// What a lock file says, for the message of whoever finds it held.
 #[derive(Serialize, Deserialize)]
 struct Note {
@@ -66,6 +75,8 @@ const MAX_NAME_BYTES: usize = 120;
 /// How often and how long the note of a lock that was taken a moment ago is waited for.
 const NOTE_READS: u32 = 10;
 const NOTE_WAIT: Duration = Duration::from_millis(10);
+/// How often a lock that is taken is tried again.
+const LOCK_TRIES: u32 = 4;
 
 impl State {
     /// Locks an export. The lock is on a file beside the state and ends with the process, however that ends.
@@ -82,7 +93,16 @@ impl State {
         options.read(true).write(true).create(true).truncate(false);
         owner_only(&mut options);
         let file = options.open(&path).map_err(failed)?;
-        match file.try_lock() {
+        let mut locked = file.try_lock();
+        // Whoever looks whether a note that was left behind still counts holds the lock for a moment.
+        for _ in 0..LOCK_TRIES {
+            if !matches!(locked, Err(TryLockError::WouldBlock)) {
+                break;
+            }
+            std::thread::sleep(NOTE_WAIT);
+            locked = file.try_lock();
+        }
+        match locked {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let (holder, since_unix_ms) = read_note(file).map(|n| (n.holder, n.since_unix_ms)).unzip();
@@ -95,6 +115,38 @@ impl State {
         let text = serde_json::to_vec(&note).map_err(|e| failed(e.into()))?;
         lock.file.set_len(0).and_then(|()| lock.file.write_all(&text)).map_err(failed)?;
         Ok(lock)
+    }
+
+    /// Who holds the lock of an export; none when it is free. Nothing is made or written.
+    ///
+    /// # Errors
+    /// `Lock` when the lock file cannot be read.
+    pub fn lock_holder(&self, export: &str) -> Result<Option<Held>, StateError> {
+        let path = self.lock_path(export);
+        let failed = |source| StateError::Lock { export: export.to_owned(), path: path.clone(), source };
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(failed(e)),
+        };
+        let mut note = Vec::new();
+        file.read_to_end(&mut note).map_err(failed)?;
+        // A holder writes a note and empties it at its end; one that was killed leaves it. Only then the lock itself
+        // is tried, so that a run that begins now is not in its way.
+        if note.is_empty() {
+            return Ok(None);
+        }
+        match file.try_lock_shared() {
+            Ok(()) => {
+                let _ = file.unlock();
+                Ok(None)
+            }
+            Err(TryLockError::WouldBlock) => {
+                let (holder, since_unix_ms) = read_note(file).map(|n| (n.holder, n.since_unix_ms)).unzip();
+                Ok(Some(Held { holder, since_unix_ms }))
+            }
+            Err(TryLockError::Error(e)) => Err(failed(e)),
+        }
     }
 
     fn lock_path(&self, export: &str) -> PathBuf {

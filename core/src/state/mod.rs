@@ -2,7 +2,9 @@
 //! It must not hold secrets (whoever stores a plan or a summary leaves them out), nor know what a plan means.
 
 mod cursors;
+mod edit;
 mod error;
+mod history;
 mod journal;
 mod lock;
 mod migrate;
@@ -18,9 +20,10 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use serde_json::Value;
 
 pub use cursors::{CursorUpdate, StoredCursor};
+pub use edit::{BY_HAND, mark_of, with_mark};
 pub use error::StateError;
 pub use journal::Event;
-pub use lock::{ExportLock, Holder};
+pub use lock::{ExportLock, Held, Holder};
 pub use parts::{DoneSplit, PreparedPart, RecordedPart};
 pub use runs::{NewRun, Phase, RunEntry, RunRecord};
 
@@ -68,6 +71,33 @@ impl State {
         db.pragma_update(None, "foreign_keys", true).map_err(failed)?;
         migrate::migrate(&mut db, path, migrate::STEPS)?;
         Ok(Self { path: file, clock, db: Mutex::new(db) })
+    }
+
+    /// Opens the file only when it is there: for those who look and leave nothing behind.
+    ///
+    /// # Errors
+    /// As [`open_with`](Self::open_with).
+    pub fn open_existing(path: &Path) -> Result<Option<Self>, StateError> {
+        match std::fs::metadata(path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            _ => Self::open(path).map(Some),
+        }
+    }
+
+    /// A state that is nowhere but in memory, for those who only look and find no file.
+    ///
+    /// # Errors
+    /// `Open` when there is no memory for it.
+    pub fn in_memory() -> Result<Self, StateError> {
+        let path = PathBuf::new();
+        let mut db = Connection::open_in_memory().map_err(|source| StateError::Open { path: path.clone(), source })?;
+        migrate::migrate(&mut db, &path, migrate::STEPS)?;
+        Ok(Self { path, clock: Arc::new(SystemClock::default()), db: Mutex::new(db) })
+    }
+
+    /// Absolute path of the file; empty when it is in memory alone.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     fn db(&self) -> MutexGuard<'_, Connection> {

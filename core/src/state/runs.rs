@@ -293,7 +293,11 @@ fn end(
     db.execute(sql, params![run_id, phase.name(), status, summary.to_string(), now_ms]).map(drop)
 }
 
-fn entries(db: &Connection, filter: &str, values: &[&dyn rusqlite::ToSql]) -> Result<Vec<RunEntry>, Failure> {
+pub(super) fn entries(
+    db: &Connection,
+    filter: &str,
+    values: &[&dyn rusqlite::ToSql],
+) -> Result<Vec<RunEntry>, Failure> {
     let sql = format!(
         "SELECT run_id, export, source, destination, status, config_digest, started_at_ms, ended_at_ms, phase, \
          summary_json FROM runs {filter}"

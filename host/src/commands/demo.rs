@@ -15,7 +15,7 @@ pub fn run(args: &DemoArgs, global: &Global) -> Exit {
     if let Err(text) = prepare(&args.dir, args.rows) {
         return render::usage(global, &text);
     }
-    let run_args = RunArgs { config: args.dir.join("rivet.yaml"), ..Default::default() };
+    let run_args = RunArgs { config: args.dir.join("rivet.yaml"), ..RunArgs::default() };
     let exit = run::run(&run_args, global);
     if exit == Exit::Ok && !global.quiet {
         let dir = args.dir.display();

@@ -2,5 +2,11 @@
 //! It must not know how an export is run.
 
 pub mod demo;
+mod dry_run;
+mod history;
+pub mod journal;
+pub mod metrics;
+mod parallel;
 pub mod plugin;
 pub mod run;
+pub mod state;

@@ -8,7 +8,7 @@ use rivet_plugin_api::wire::Connector;
 use serde_json::{Value, json};
 
 use super::run::load_plugins;
-use crate::cli::{Global, Output, PluginCommand};
+use crate::cli::{Global, PluginCommand};
 use crate::exit::Exit;
 use crate::render;
 
@@ -30,16 +30,17 @@ pub fn run(command: &PluginCommand, global: &Global) -> Exit {
 }
 
 fn list(global: &Global, all: &[&Connector]) {
-    if global.output == Output::Json {
-        let plugins: Vec<Value> = all.iter().map(|c| described(c)).collect();
-        return render::to_stdout(&format!("{}\n", json!({ "version": 1, "plugins": plugins })));
-    }
+    let plugins: Vec<Value> = all.iter().map(|c| described(c)).collect();
+    render::document(global, &json!({ "version": 1, "plugins": plugins }), &plugins, || listed(all));
+}
+
+fn listed(all: &[&Connector]) -> String {
     let mut text = format!("{:<12} {:<12} {:<10} {:<6} {}\n", "KIND", "NAME", "VERSION", "ABI", "ORIGIN");
     for c in all {
         let ConnectorInfo { name, kind, version, abi_version, .. } = c.info();
         let _ = writeln!(text, "{:<12} {name:<12} {version:<10} {abi_version:<6} {}", kind.name(), c.origin());
     }
-    render::to_stdout(&text);
+    text
 }
 
 fn described(c: &Connector) -> Value {
@@ -55,11 +56,8 @@ fn info(global: &Global, all: &[&Connector], name: &str) -> Exit {
         return render::usage(global, &format!("no plugin is called '{name}'; there is {}", known.join(", ")));
     }
     for c in named {
-        if global.output == Output::Json {
-            render::to_stdout(&format!("{}\n", described(c)));
-        } else {
-            render::to_stdout(&info_text(c));
-        }
+        let described = described(c);
+        render::document(global, &described, std::slice::from_ref(&described), || info_text(c));
     }
     Exit::Ok
 }

@@ -8,12 +8,12 @@ use rivet_core::config::{self, Config, Mode};
 use rivet_core::error::{FailureClass, RunError};
 use rivet_core::random::SystemRandom;
 use rivet_core::resolve::{ExportSpec, resolve};
+use rivet_core::run::Env;
 use rivet_core::run::fault::Faults;
-use rivet_core::run::{self, Env};
 use rivet_core::state::State;
-use rivet_core::summary::Summary;
 use rivet_plugin_api::CancelToken;
 
+use super::{dry_run, parallel};
 use crate::cli::{Global, RunArgs};
 use crate::exit::Exit;
 use crate::plugins::{self, Plugins};
@@ -25,13 +25,8 @@ pub fn run(args: &RunArgs, global: &Global) -> Exit {
         Ok(faults) => faults,
         Err(text) => return render::usage(global, &text),
     };
-    match exports(args, global, &faults) {
-        Ok(summaries) => {
-            render::summaries(global, &summaries);
-            let failures: Vec<_> = summaries.iter().filter_map(|s| Some(s.error.as_ref()?.class)).collect();
-            Exit::of(&failures)
-        }
-        Err(exit) => exit,
+    match resolved(args, global).and_then(|ready| ready.go(args, global, &faults)) {
+        Ok(exit) | Err(exit) => exit,
     }
 }
 
@@ -44,8 +39,14 @@ fn faults(_: &RunArgs) -> Result<Faults, String> {
     Ok(Faults::default())
 }
 
-/// Everything up to the summaries; what fails before the first export is reported here.
-fn exports(args: &RunArgs, global: &Global, faults: &Faults) -> Result<Vec<Summary>, Exit> {
+/// Exports that can run, and where their state is.
+struct Ready {
+    specs: Vec<ExportSpec>,
+    state: PathBuf,
+}
+
+/// Loads and resolves; what fails before the first export is reported here.
+fn resolved(args: &RunArgs, global: &Global) -> Result<Ready, Exit> {
     let report = |error: &RunError| render::failure(global, error);
     let config = config::load(&args.config, &args.params()).map_err(|e| report(&e.into()))?;
     let found = load_plugins(global, &config.plugins.dirs)?;
@@ -55,21 +56,40 @@ fn exports(args: &RunArgs, global: &Global, faults: &Faults) -> Result<Vec<Summa
     let config = selected(config, &args.export).map_err(|e| report(&e))?;
     let mut specs = resolve(&config, &found.connectors, &base, today).map_err(|e| unresolved(global, &e, &found))?;
     once(args, &mut specs).map_err(|e| report(&e))?;
-    let clock = SystemClock::default();
-    let state = State::open(&config.state.path).map_err(|e| report(&e.into()))?;
-    let cancel = CancelToken::new();
-    interrupt(&cancel);
-    let shown = progress::listener(global);
-    let env = Env {
-        state: &state,
-        clock: &clock,
-        random: &SystemRandom,
-        cancel: &cancel,
-        progress: &*shown,
-        faults,
-        command: "rivet run",
-    };
-    Ok(in_turn(&specs, &env))
+    Ok(Ready { specs, state: config.state.path })
+}
+
+impl Ready {
+    fn go(mut self, args: &RunArgs, global: &Global, faults: &Faults) -> Result<Exit, Exit> {
+        let state = if args.dry_run {
+            State::open_existing(&self.state).and_then(|found| found.map_or_else(State::in_memory, Ok))
+        } else {
+            State::open(&self.state)
+        };
+        let state = state.map_err(|e| render::failure(global, &e.into()))?;
+        let clock = SystemClock::default();
+        let cancel = CancelToken::new();
+        interrupt(&cancel);
+        let piped = self.specs.iter().any(|spec| !spec.store_capabilities().objects);
+        let shown = progress::listener(global, piped);
+        let env = Env {
+            state: &state,
+            clock: &clock,
+            random: &SystemRandom,
+            cancel: &cancel,
+            progress: &*shown,
+            faults,
+            command: "rivet run",
+        };
+        if args.dry_run {
+            return Ok(dry_run::run(&self.specs, &env, global));
+        }
+        let n_at_once = if args.parallel_exports { parallel::share(&mut self.specs) } else { 1 };
+        let summaries = parallel::run(&self.specs, &env, n_at_once);
+        render::summaries(global, &summaries);
+        let failures: Vec<_> = summaries.iter().filter_map(|s| Some(s.error.as_ref()?.class)).collect();
+        Ok(Exit::of(&failures))
+    }
 }
 
 /// What the command line asks for in this run alone.
@@ -86,18 +106,6 @@ fn once(args: &RunArgs, specs: &mut [ExportSpec]) -> Result<(), RunError> {
         spec.backfill.clone_from(&backfill);
     }
     Ok(())
-}
-
-/// One export after the other; a cancelled one is the last.
-fn in_turn(specs: &[ExportSpec], env: &Env<'_>) -> Vec<Summary> {
-    let mut summaries = Vec::with_capacity(specs.len());
-    for spec in specs {
-        summaries.push(run::run(spec, env));
-        if env.cancel.is_cancelled() {
-            break;
-        }
-    }
-    summaries
 }
 
 /// Loads the plugins by the discovery rules; refused libraries are warned about.

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rivet_plugin_api::{Cx, ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Result, Store, Upload};
 use rustix::io::Errno;
@@ -21,6 +21,20 @@ pub struct LocalStore {
     root: Folder,
     /// Numbers temporary files, so that two threads never share one.
     n_temporary: AtomicU64,
+    /// Folders that opening has made, the deepest first.
+    made: Vec<PathBuf>,
+    /// Whether it was asked if this place can be written.
+    probed: AtomicBool,
+}
+
+/// A probe leaves nothing behind, so folders made for it go, as far as nobody has put anything into them.
+impl Drop for LocalStore {
+    fn drop(&mut self) {
+        if self.probed.load(Ordering::Relaxed) {
+            // A folder that is not empty stays, and with it those above.
+            let _ = self.made.iter().try_for_each(std::fs::remove_dir);
+        }
+    }
 }
 
 impl LocalStore {
@@ -32,7 +46,11 @@ impl LocalStore {
         if options.path.is_empty() {
             return Err(PluginError::new(ErrorKind::Config, "local.path", "`path` is empty").hint("name a folder"));
         }
-        Ok(Self { root: Folder::root(Path::new(&options.path))?, n_temporary: AtomicU64::new(0) })
+        let path = Path::new(&options.path);
+        let made = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists());
+        let made = made.map(Path::to_owned).collect();
+        let root = Folder::root(path)?;
+        Ok(Self { root, n_temporary: AtomicU64::new(0), made, probed: AtomicBool::new(false) })
     }
 
     /// The folder of a place, made where need be.
@@ -226,6 +244,7 @@ impl Store for LocalStore {
 
     fn probe(&self, cx: &Cx) -> Result<()> {
         cx.check()?;
+        self.probed.store(true, Ordering::Relaxed);
         // Invisible throughout, also when the process dies in between.
         let written = self.write_temporary(&self.root, "_rivet_probe", b"probe")?;
         let renamed = format!("{written}{TEMPORARY}");

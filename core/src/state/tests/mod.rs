@@ -3,6 +3,7 @@
 
 mod concurrency;
 mod files;
+mod history;
 mod locks;
 mod migrations;
 mod parts;

@@ -340,3 +340,25 @@ fn paths_that_are_no_folder_are_named() -> Result<()> {
     assert_eq!(empty.err().context("refused")?.kind(), ErrorKind::Config);
     Ok(())
 }
+
+#[test]
+fn a_probe_leaves_no_folder_but_those_that_were_there_or_are_in_use() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    std::fs::create_dir(dir.path().join("there"))?;
+    let token = CancelToken::new();
+    let probed = |path: &str| -> Result<Box<dyn Store>> {
+        let store = open(dir.path().join(path), &token)?;
+        store.probe(&token.cx())?;
+        Ok(store)
+    };
+    drop(probed("there/a/b")?);
+    assert!(!dir.path().join("there/a").exists());
+    assert!(dir.path().join("there").exists());
+    let used = probed("there/c/d")?;
+    used.put("x", b"1", PutMode::Replace, &token.cx())?;
+    drop(used);
+    assert!(dir.path().join("there/c/d/x").exists());
+    drop(open(dir.path().join("there/e"), &token)?);
+    assert!(dir.path().join("there/e").exists(), "opened to be written to");
+    Ok(())
+}

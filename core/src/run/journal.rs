@@ -1,0 +1,103 @@
+//! Writes what a run tells into the state's journal on its way to the listener.
+//! It must not know who listens. A journal that cannot be written never fails a run.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use serde_json::{Value, json};
+
+use super::env::Env;
+use super::progress::Progress;
+use crate::plan::Plan;
+use crate::summary::Summary;
+
+/// Between a run and its listener.
+pub struct Journal<'a> {
+    run_id: &'a str,
+    export: &'a str,
+    env: &'a Env<'a>,
+    n_retries: AtomicU32,
+    /// Whether it was said that the journal cannot be written.
+    complained: AtomicBool,
+}
+
+impl<'a> Journal<'a> {
+    pub fn new(run_id: &'a str, export: &'a str, env: &'a Env<'a>) -> Self {
+        Self { run_id, export, env, n_retries: AtomicU32::new(0), complained: AtomicBool::new(false) }
+    }
+
+    /// Attempts that failed and were tried again so far, those to connect included.
+    pub fn n_retries(&self) -> u32 {
+        self.n_retries.load(Ordering::Relaxed)
+    }
+
+    fn write(&self, kind: &str, details: &Value) {
+        let written = self.env.state.journal(self.run_id, self.env.clock.now_unix_ms(), kind, details);
+        if let Err(e) = written
+            && !self.complained.swap(true, Ordering::Relaxed)
+        {
+            self.env.progress.warn(self.export, &format!("failed to write the journal: {e}"));
+        }
+    }
+}
+
+impl Progress for Journal<'_> {
+    fn started(&self, run_id: &str, export: &str) {
+        self.write("run_started", &json!({ "export": export, "command": self.env.command }));
+        self.env.progress.started(run_id, export);
+    }
+
+    fn planned(&self, plan: &Plan, rows: Option<u64>) {
+        let told = json!({
+            "strategy": plan.strategy,
+            "splits": plan.splits.len(),
+            "workers": plan.n_workers,
+            "estimated_rows": rows,
+            "columns": plan.schema.columns.len(),
+        });
+        self.write("planned", &told);
+        self.env.progress.planned(plan, rows);
+    }
+
+    fn read(&self, export: &str, rows: u64, bytes: u64) {
+        self.env.progress.read(export, rows, bytes);
+    }
+
+    fn part_written(&self, export: &str, name: &str, rows: u64, bytes: u64) {
+        // Parts are in the state themselves.
+        self.env.progress.part_written(export, name, rows, bytes);
+    }
+
+    fn split_done(&self, export: &str, done: usize, of: usize) {
+        self.write("split_done", &json!({ "done": done, "of": of }));
+        self.env.progress.split_done(export, done, of);
+    }
+
+    fn retrying(&self, export: &str, split: &str, cause: &str, after_ms: u64) {
+        self.n_retries.fetch_add(1, Ordering::Relaxed);
+        self.write("retrying", &json!({ "split": split, "cause": cause, "after_ms": after_ms }));
+        self.env.progress.retrying(export, split, cause, after_ms);
+    }
+
+    fn warn(&self, export: &str, message: &str) {
+        self.write("warning", &json!({ "message": message }));
+        self.env.progress.warn(export, message);
+    }
+
+    fn finished(&self, summary: &Summary) {
+        let error = summary.error.as_ref().map(|e| json!({ "code": e.code, "message": e.message }));
+        let told = json!({
+            "status": summary.status,
+            "rows": summary.rows,
+            "files": summary.files,
+            "bytes": summary.bytes,
+            "duration_ms": summary.duration_ms,
+            "error": error,
+        });
+        self.write("export_finished", &told);
+        self.env.progress.finished(summary);
+    }
+
+    fn ended(&self, export: &str) {
+        self.env.progress.ended(export);
+    }
+}

@@ -1,0 +1,55 @@
+//! A run without its effects: everything up to the plan, and a probe of the destination.
+//! It must not write: no lock, no row of the state, no part.
+
+use rivet_plugin_api::Estimate;
+
+use super::env::Env;
+use super::{Planned, blank, new_run_id, planned};
+use crate::error::RunError;
+use crate::plan::Plan;
+use crate::resolve::ExportSpec;
+use crate::state::StateError;
+
+/// What a run would do.
+#[derive(Debug)]
+pub struct Rehearsal {
+    /// The plan that it would follow.
+    pub plan: Plan,
+    /// What the source's statistics say.
+    pub estimate: Estimate,
+    /// What the user should know.
+    pub warnings: Vec<String>,
+}
+
+/// Plans an export and proves that its destination can be written.
+///
+/// # Errors
+/// What a run would meet up to its first part.
+pub fn rehearse(spec: &ExportSpec, env: &Env<'_>) -> Result<Rehearsal, RunError> {
+    let run_id = new_run_id(env);
+    let mut summary = blank(spec, &run_id);
+    let Planned { mut leader, plan, estimate, .. } = planned(spec, &run_id, env, &mut summary)?;
+    let cx = env.cancel.cx();
+    // What was asked is answered; how the session ends changes nothing.
+    let _ = leader.session.end(&cx);
+    let store = spec.open_store(&run_id, &cx)?;
+    store.probe(&cx).map_err(RunError::plugin("write to the destination", spec.destination_identity.clone()))?;
+    let mut warnings = summary.warnings;
+    warnings.extend(in_the_way(spec, env)?);
+    Ok(Rehearsal { plan, estimate, warnings })
+}
+
+/// Other runs of the export that the next one would meet.
+fn in_the_way(spec: &ExportSpec, env: &Env<'_>) -> Result<Vec<String>, RunError> {
+    let mut found = Vec::new();
+    if env.state.path().as_os_str().is_empty() {
+        return Ok(found);
+    }
+    if let Some(held) = env.state.lock_holder(&spec.name)? {
+        let (holder, since_unix_ms) = (held.holder, held.since_unix_ms);
+        found.push(StateError::Locked { export: spec.name.clone(), holder, since_unix_ms }.to_string());
+    } else if let Some(run) = env.state.unfinished_run(&spec.name)? {
+        found.push(format!("run {} did not end: the next run settles it first", run.run_id));
+    }
+    Ok(found)
+}

@@ -1,0 +1,89 @@
+//! Questions about what happened: runs by export or id, exports that are known, and runs that failed before a plan.
+//! It must not know what a plan or a summary says, nor how any of it is shown.
+
+use rusqlite::{OptionalExtension, params};
+use serde_json::Value;
+
+use super::runs::entries;
+use super::{NewRun, Phase, RunEntry, State, StateError, json};
+
+impl State {
+    /// The newest runs, newest first, at most `limit`; of some exports alone, unless `exports` is empty.
+    ///
+    /// # Errors
+    /// `Unreadable`, `Access`.
+    pub fn runs_of(&self, exports: &[String], limit: usize) -> Result<Vec<RunEntry>, StateError> {
+        if exports.is_empty() {
+            return self.recent_runs(limit);
+        }
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let names = Value::from(exports).to_string();
+        let filter = "WHERE export IN (SELECT value FROM json_each(?1)) \
+                      ORDER BY started_at_ms DESC, run_id DESC LIMIT ?2";
+        self.read("read the last runs", |db| entries(db, filter, params![names, limit]))
+    }
+
+    /// The newest runs of an export that published what they wrote, newest first, at most `limit`.
+    ///
+    /// # Errors
+    /// `Unreadable`, `Access`.
+    pub fn good_runs(&self, export: &str, limit: usize) -> Result<Vec<RunEntry>, StateError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let filter = "WHERE export = ?1 AND phase = 'finished' ORDER BY started_at_ms DESC, run_id DESC LIMIT ?2";
+        self.read("read the last good runs", |db| entries(db, filter, params![export, limit]))
+    }
+
+    /// One run; none when no run has that id.
+    ///
+    /// # Errors
+    /// `Unreadable`, `Access`.
+    pub fn run(&self, run_id: &str) -> Result<Option<RunEntry>, StateError> {
+        let found = self.read("read a run", |db| entries(db, "WHERE run_id = ?1", params![run_id]))?;
+        Ok(found.into_iter().next())
+    }
+
+    /// The plan of a run as it was stored; null when it failed before it had one, none when no run has that id.
+    ///
+    /// # Errors
+    /// `Unreadable`, `Access`.
+    pub fn plan_of(&self, run_id: &str) -> Result<Option<Value>, StateError> {
+        self.read("read a plan", |db| {
+            let sql = "SELECT plan_json FROM runs WHERE run_id = ?1";
+            let text: Option<String> = db.query_row(sql, [run_id], |row| row.get(0)).optional()?;
+            text.map(|text| json(&text, "plan")).transpose()
+        })
+    }
+
+    /// Every export that has a run, a cursor or a schema here, sorted.
+    ///
+    /// # Errors
+    /// `Access`.
+    pub fn known_exports(&self) -> Result<Vec<String>, StateError> {
+        self.read("list exports", |db| {
+            let sql = "SELECT export FROM runs UNION SELECT export FROM cursors UNION SELECT export FROM schemas \
+                       ORDER BY 1";
+            let names: rusqlite::Result<Vec<String>> = db.prepare(sql)?.query_map([], |row| row.get(0))?.collect();
+            Ok(names?)
+        })
+    }
+
+    /// Records a run that failed before it was begun, with its end, in one transaction. A run that was begun is left
+    /// as it is.
+    ///
+    /// # Errors
+    /// `Access`.
+    pub fn record_failed_start(&self, run: &NewRun, summary: &Value) -> Result<(), StateError> {
+        let now_ms = self.clock.now_unix_ms();
+        self.write("record a failed run", |db| {
+            let sql = "INSERT INTO runs (run_id, export, phase, status, source, destination, started_at_ms, \
+                       ended_at_ms, plan_json, summary_json) VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+                       ON CONFLICT DO NOTHING";
+            let NewRun { run_id, export, plan_json, source, destination, started_at_ms } = run;
+            let (phase, plan) = (Phase::Failed.name(), plan_json.to_string());
+            let summary = summary.to_string();
+            let values = params![run_id, export, phase, source, destination, started_at_ms, now_ms, plan, summary];
+            db.execute(sql, values)?;
+            Ok(())
+        })
+    }
+}

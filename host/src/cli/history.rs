@@ -1,0 +1,92 @@
+//! Arguments of the commands that look at the state: `state`, `metrics` and `journal`.
+//! It must not know what the state holds.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// Where the state is.
+#[derive(Debug, Clone, Args)]
+pub struct StateFile {
+    /// The configuration that says where the state is.
+    #[arg(long, short, default_value = "rivet.yaml", value_name = "FILE")]
+    pub config: PathBuf,
+    /// Value for `${KEY}` in the configuration's queries; may be given several times.
+    #[arg(long, short, value_name = "KEY=VALUE", value_parser = super::param, conflicts_with = "state")]
+    pub param: Vec<(String, String)>,
+    /// Look into this state file; no configuration is read then.
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    pub state: Option<PathBuf>,
+}
+
+/// Commands of `state`.
+#[derive(Debug, Subcommand)]
+pub enum StateCommand {
+    /// Show, for each export: its cursor, its last run, and who is running it.
+    Show {
+        /// Show only this export; may be given several times.
+        #[arg(long, short, value_name = "NAME")]
+        export: Vec<String>,
+        #[command(flatten)]
+        file: StateFile,
+    },
+    /// List the files that the last good runs of an export have written.
+    Files {
+        /// The export.
+        #[arg(long, short, value_name = "NAME")]
+        export: String,
+        /// Of how many runs.
+        #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        last: u32,
+        #[command(flatten)]
+        file: StateFile,
+    },
+    /// Move the cursor of an export: the next run reads from there on.
+    Set {
+        /// The export.
+        #[arg(long, short, value_name = "NAME")]
+        export: String,
+        /// The new value, written as `state show` prints the old one.
+        #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+        cursor: String,
+        #[command(flatten)]
+        file: StateFile,
+    },
+    /// Forget the cursor of an export: the next run reads everything.
+    Reset {
+        /// The export.
+        #[arg(long, short, value_name = "NAME")]
+        export: String,
+        #[command(flatten)]
+        file: StateFile,
+    },
+}
+
+/// Arguments of `metrics`.
+#[derive(Debug, Clone, Args)]
+pub struct MetricsArgs {
+    /// How many runs to show, the newest first.
+    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub last: u32,
+    /// Only runs of this export; may be given several times.
+    #[arg(long, short, value_name = "NAME")]
+    pub export: Vec<String>,
+    #[command(flatten)]
+    pub file: StateFile,
+}
+
+/// Arguments of `journal`.
+#[derive(Debug, Clone, Args)]
+pub struct JournalArgs {
+    /// The run, as `rivet metrics` lists it.
+    #[arg(required_unless_present = "last", conflicts_with = "last", value_name = "RUN_ID")]
+    pub run_id: Option<String>,
+    /// The newest run.
+    #[arg(long)]
+    pub last: bool,
+    /// With --last: the newest run of this export.
+    #[arg(long, short, value_name = "NAME", requires = "last")]
+    pub export: Option<String>,
+    #[command(flatten)]
+    pub file: StateFile,
+}

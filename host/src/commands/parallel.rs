@@ -1,0 +1,63 @@
+//! Several exports of a config at once, on threads of this process.
+//! It must not know the steps of a run.
+
+use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rivet_core::resolve::ExportSpec;
+use rivet_core::run::{self, Env};
+use rivet_core::summary::Summary;
+
+/// How many of the exports run at once: as many as there are processors and as the source takes connections. What is
+/// the whole process's, memory and connections, is shared out among them.
+pub fn share(specs: &mut [ExportSpec]) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let connections = specs.iter().filter_map(|spec| spec.tuning.max_connections).min();
+    let n_at_once = specs.len().min(processors).min(connections.unwrap_or(usize::MAX)).max(1);
+    for spec in specs {
+        spec.tuning.memory_bytes = spec.tuning.memory_bytes.div_ceil(n_at_once as u64);
+        if let Some(connections) = spec.tuning.max_connections {
+            spec.n_workers = spec.n_workers.min(workers(connections / n_at_once));
+        }
+    }
+    n_at_once
+}
+
+/// Workers of an export that may have so many connections: with several, one more holds the snapshot they share.
+fn workers(connections: usize) -> usize {
+    connections.saturating_sub(1).max(1)
+}
+
+/// Runs all exports, at most `n_at_once` of them at a time; summaries are in the order of `specs`. After an interrupt
+/// none begins any more.
+pub fn run(specs: &[ExportSpec], env: &Env<'_>, n_at_once: usize) -> Vec<Summary> {
+    let next = AtomicUsize::new(0);
+    let done: Mutex<Vec<(usize, Summary)>> = Mutex::default();
+    let work = || {
+        while let Some((i, spec)) = take(specs, &next) {
+            let summary = run::run(spec, env);
+            done.lock().unwrap_or_else(PoisonError::into_inner).push((i, summary));
+            if env.cancel.is_cancelled() {
+                break;
+            }
+        }
+    };
+    if n_at_once <= 1 {
+        work();
+    } else {
+        std::thread::scope(|scope| {
+            for _ in 0..n_at_once {
+                scope.spawn(work);
+            }
+        });
+    }
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(i, _)| *i);
+    done.into_iter().map(|(_, summary)| summary).collect()
+}
+
+fn take<'s>(specs: &'s [ExportSpec], next: &AtomicUsize) -> Option<(usize, &'s ExportSpec)> {
+    let i = next.fetch_add(1, Ordering::Relaxed);
+    specs.get(i).map(|spec| (i, spec))
+}

@@ -1,0 +1,222 @@
+//! `rivet state`: what is remembered from run to run, shown and changed.
+//! It must not know how values of a cursor compare.
+
+use std::fmt::Write as _;
+
+use rivet_core::error::RunError;
+use rivet_core::state::{Holder, State, StoredCursor, with_mark};
+
+use super::history::{Opened, open};
+use crate::cli::Global;
+use crate::cli::history::{StateCommand, StateFile};
+use crate::documents::VERSION;
+use crate::documents::history::{
+    CursorDocument, CursorRow, ExportRow, FileRow, FilesDocument, LockRow, RunRow, StateDocument,
+};
+use crate::exit::Exit;
+use crate::render::{self, grouped, moment, size};
+use crate::table::{Side, Table};
+
+/// Runs the command.
+pub fn run(command: &StateCommand, global: &Global) -> Exit {
+    let (StateCommand::Show { file, .. }
+    | StateCommand::Files { file, .. }
+    | StateCommand::Set { file, .. }
+    | StateCommand::Reset { file, .. }) = command;
+    match open(file, global) {
+        Ok(opened) => dispatch(command, &opened, global).unwrap_or_else(|error| render::failure(global, &error)),
+        Err(exit) => exit,
+    }
+}
+
+fn dispatch(command: &StateCommand, opened: &Opened, global: &Global) -> Result<Exit, RunError> {
+    match command {
+        StateCommand::Show { export, .. } => {
+            let document = show(export, opened)?;
+            render::document(global, &document, &document.exports, || shown(&document));
+        }
+        StateCommand::Files { export, last, .. } => {
+            let document = files(export, *last, opened)?;
+            render::document(global, &document, &document.files, || listed(&document));
+        }
+        StateCommand::Set { export, cursor, file } => {
+            let document =
+                change(export, opened, "rivet state set", |state, old| set(export, state, old, cursor, file))?;
+            render::document(global, &document, std::slice::from_ref(&document), || changed(&document));
+        }
+        StateCommand::Reset { export, .. } => {
+            let document =
+                change(export, opened, "rivet state reset", |state, _| Ok(state.reset_cursor(export).map(drop)?))?;
+            render::document(global, &document, std::slice::from_ref(&document), || changed(&document));
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn show(names: &[String], opened: &Opened) -> Result<StateDocument, RunError> {
+    opened.check(names)?;
+    let names = match (names, &opened.configured) {
+        ([], Some(configured)) => configured.clone(),
+        ([], None) => opened.known()?,
+        (names, _) => names.to_vec(),
+    };
+    let exports = names.iter().map(|name| export_row(name, opened.state.as_ref())).collect::<Result<_, _>>()?;
+    Ok(StateDocument { version: VERSION, state: opened.path.display().to_string(), exports })
+}
+
+fn export_row(name: &str, state: Option<&State>) -> Result<ExportRow, RunError> {
+    let mut row = ExportRow { export: name.to_owned(), cursor: None, last_run: None, lock: None };
+    if let Some(state) = state {
+        row.cursor = state.cursor(name)?.map(|c| CursorRow::of(name, &c, state)).transpose()?;
+        let last = state.runs_of(&[name.to_owned()], 1)?;
+        row.last_run = last.first().map(|run| RunRow::of(run, state)).transpose()?;
+        row.lock = state.lock_holder(name)?.map(LockRow::from);
+    }
+    Ok(row)
+}
+
+fn shown(document: &StateDocument) -> String {
+    let mut text = format!("state {}\n", document.state);
+    for export in &document.exports {
+        let _ = writeln!(text, "\n{}", export.export);
+        match &export.cursor {
+            None => text.push_str("  cursor    none\n"),
+            Some(cursor) => {
+                let by = if cursor.run_id == rivet_core::state::BY_HAND { "" } else { "by run " };
+                let _ = writeln!(text, "  cursor    {}", cursor.shown());
+                let _ = writeln!(text, "            moved {} UTC {by}{}", moment(&cursor.updated_at), cursor.run_id);
+                let _ = writeln!(text, "            fingerprint {}", cursor.fingerprint);
+                let parts = [("source", &cursor.source), ("relation", &cursor.relation), ("to", &cursor.destination)];
+                for (word, part) in parts {
+                    if let Some(part) = part {
+                        let _ = writeln!(text, "            {word} {part}");
+                    }
+                }
+            }
+        }
+        match &export.last_run {
+            None => text.push_str("  last run  none\n"),
+            Some(run) => {
+                let _ = writeln!(text, "  last run  {} {}", run.run_id, ended(run));
+            }
+        }
+        if let Some(lock) = &export.lock {
+            let _ = writeln!(text, "  running   {}", holder(lock));
+        }
+    }
+    text
+}
+
+fn ended(run: &RunRow) -> String {
+    let status = render::status_colour(&run.status)
+        .map_or_else(|| run.status.clone(), |colour| render::paint_out(&run.status, colour));
+    let rows = run.rows.map_or_else(String::new, |n| format!(", {} rows", grouped(n)));
+    let error = run.error.as_ref().map_or_else(String::new, |e| format!(" ({})", e.code));
+    let time = match &run.ended_at {
+        Some(end) => format!(", finished {} UTC", moment(end)),
+        None => format!(", started {} UTC", moment(&run.started_at)),
+    };
+    format!("{status}{error}{rows}{time}")
+}
+
+fn holder(lock: &LockRow) -> String {
+    let mut text = match lock.pid {
+        Some(pid) => format!("process {pid}"),
+        None => "by an unknown process".to_owned(),
+    };
+    if let Some(host) = &lock.host {
+        let _ = write!(text, " on {host}");
+    }
+    if let Some(since) = &lock.since {
+        let _ = write!(text, " since {} UTC", moment(since));
+    }
+    if let (Some(command), Some(run_id)) = (&lock.command, &lock.run_id) {
+        let _ = write!(text, " ({command}, run {run_id})");
+    }
+    text
+}
+
+fn files(export: &String, last: u32, opened: &Opened) -> Result<FilesDocument, RunError> {
+    opened.check([export])?;
+    let mut files = Vec::new();
+    if let Some(state) = &opened.state {
+        for run in state.good_runs(export, usize::try_from(last).unwrap_or(usize::MAX))? {
+            let parts = state.parts_of(&run.run_id)?;
+            let locations = run.summary["locations"].as_array().filter(|l| l.len() == parts.len());
+            for (i, part) in parts.into_iter().enumerate() {
+                let location = locations.and_then(|l| l[i].as_str()).unwrap_or(&part.part.name).to_owned();
+                files.push(FileRow {
+                    run_id: run.run_id.clone(),
+                    name: part.part.name,
+                    path: location,
+                    split: part.split_id,
+                    rows: part.part.rows,
+                    bytes: part.part.bytes,
+                    digest: part.part.digest,
+                });
+            }
+        }
+    }
+    Ok(FilesDocument { version: VERSION, files })
+}
+
+fn listed(document: &FilesDocument) -> String {
+    if document.files.is_empty() {
+        return "no files: no run has written any yet\n".to_owned();
+    }
+    let mut table =
+        Table::new(&[("RUN ID", Side::Left), ("ROWS", Side::Right), ("BYTES", Side::Right), ("PATH", Side::Left)]);
+    for file in &document.files {
+        let (run_id, path) = (file.run_id.as_str(), file.path.as_str());
+        table.row(vec![run_id.into(), grouped(file.rows).into(), size(file.bytes).into(), path.into()]);
+    }
+    table.to_text()
+}
+
+/// Changes the cursor while nobody runs the export.
+fn change(
+    export: &String,
+    opened: &Opened,
+    command: &str,
+    work: impl FnOnce(&State, &StoredCursor) -> Result<(), RunError>,
+) -> Result<CursorDocument, RunError> {
+    opened.check([export])?;
+    let nothing = || RunError::Impossible {
+        what: format!("export '{export}' has no cursor"),
+        hint: "the first run of an incremental export stores one; exports of other modes have none".to_owned(),
+    };
+    let state = opened.state.as_ref().ok_or_else(nothing)?;
+    let _lock = state.lock_export(export, &Holder::this_process("none", command))?;
+    let old = state.cursor(export)?.ok_or_else(nothing)?;
+    let before = CursorRow::of(export, &old, state)?;
+    work(state, &old)?;
+    let new = state.cursor(export)?.map(|c| CursorRow::of(export, &c, state)).transpose()?;
+    Ok(CursorDocument { version: VERSION, export: export.clone(), old: Some(before), new })
+}
+
+fn set(export: &str, state: &State, old: &StoredCursor, text: &str, file: &StateFile) -> Result<(), RunError> {
+    if text.is_empty() {
+        return Err(RunError::Impossible {
+            what: "the new value of the cursor is empty".to_owned(),
+            hint: format!("to read everything, use `rivet state reset -e {export}{}`", where_from(file)),
+        });
+    }
+    let value = with_mark(&old.value, text).ok_or_else(|| RunError::Impossible {
+        what: format!("'{text}' cannot take the place of the stored value"),
+        hint: format!("write it as `rivet state show -e {export}{}` prints the old one", where_from(file)),
+    })?;
+    Ok(state.set_cursor(export, old, &value)?)
+}
+
+/// The words that lead a further command to the same state.
+fn where_from(file: &StateFile) -> String {
+    match &file.state {
+        Some(path) => format!(" --state {}", path.display()),
+        None => format!(" -c {}", file.config.display()),
+    }
+}
+
+fn changed(document: &CursorDocument) -> String {
+    let shown = |row: &Option<CursorRow>| row.as_ref().map_or_else(|| "none".to_owned(), CursorRow::shown);
+    format!("{}\n  old cursor  {}\n  new cursor  {}\n", document.export, shown(&document.old), shown(&document.new))
+}

@@ -1,0 +1,33 @@
+//! What the binary prints as JSON, as types from which the schemas come too.
+//! It must not know terminals. Keys are stable: a new one may come, none goes or changes within a version.
+
+pub mod events;
+pub mod history;
+pub mod plans;
+
+use rivet_core::summary::Summary;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// Version of all documents.
+pub const VERSION: u32 = 1;
+
+/// `rivet run --output json`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SummaryDocument {
+    /// Version of this document: 1.
+    pub version: u32,
+    /// How each export ended, in the order of the config.
+    pub exports: Vec<Summary>,
+}
+
+/// Why something failed, and what to do.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ProblemRow {
+    /// Stable dotted code.
+    pub code: String,
+    /// One sentence.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
