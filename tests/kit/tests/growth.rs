@@ -16,6 +16,8 @@ const OBJECT: &str = "plugin-api/abi/src/object.rs";
 const PLUGIN: &str = "plugin-api/abi/src/plugin.rs";
 const SOURCE: &str = "plugin-api/src/wire/export_source.rs";
 const FOREIGN: &str = "plugin-api/src/wire/foreign_source.rs";
+const FORMAT: &str = "plugin-api/src/wire/export_format.rs";
+const FOREIGN_FORMAT: &str = "plugin-api/src/wire/foreign_format.rs";
 const STORE: &str = "plugin-api/src/wire/export_store.rs";
 const REGISTER: &str = "plugin-api/src/wire/register.rs";
 
@@ -31,6 +33,14 @@ const OLDER: &[Edit] = &[
     edit(OBJECT, "pub end: unsafe extern \"C\" fn(*mut c_void, &AbiCx) -> AbiResult<()>,", ""),
     edit(OBJECT, "/// -> `StreamFacts`, for everything returned so far.", ""),
     edit(OBJECT, "pub facts: unsafe extern \"C\" fn(*mut c_void) -> AbiResult<RString>,", ""),
+    edit(OBJECT, "/// -> file name extension of parts with these options, without the dot.", ""),
+    edit(OBJECT, "pub extension: unsafe extern \"C\" fn(*mut c_void) -> AbiResult<RString>,", ""),
+    edit(FORMAT, "extension: format_extension,", ""),
+    edit(
+        FOREIGN_FORMAT,
+        "self.raw.vtable.extension()",
+        "None::<unsafe extern \"C\" fn(*mut std::ffi::c_void) -> rivet_plugin_abi::AbiResult<rivet_plugin_abi::abi_stable::std_types::RString>>",
+    ),
     edit(PLUGIN, "/// Called after the host changed its log level.", ""),
     edit(PLUGIN, "pub log_level_changed: extern \"C\" fn(),", ""),
     edit(REGISTER, ", log_level_changed: telemetry::level_changed", ""),
@@ -72,6 +82,13 @@ const NEWER: &[Edit] = &[
     ),
     edit(
         OBJECT,
+        "pub extension: unsafe extern \"C\" fn(*mut c_void) -> AbiResult<RString>,",
+        "pub extension: unsafe extern \"C\" fn(*mut c_void) -> AbiResult<RString>,
+    /// Of a later day.
+    pub media_type: unsafe extern \"C\" fn(*mut c_void) -> AbiResult<RString>,",
+    ),
+    edit(
+        OBJECT,
         "pub probe: unsafe extern \"C\" fn(*mut c_void, &AbiCx) -> AbiResult<()>,",
         "pub probe: unsafe extern \"C\" fn(*mut c_void, &AbiCx) -> AbiResult<()>,
     /// Of a later day.
@@ -95,6 +112,13 @@ const NEWER: &[Edit] = &[
         "end: session_end,",
         "end: session_end,
         pause: { unsafe extern \"C\" fn f(_: *mut c_void) -> AbiResult<RString> { not_this_kind(\"\") } f },",
+    ),
+    edit(
+        FORMAT,
+        "extension: format_extension,",
+        "extension: format_extension,
+        media_type: { unsafe extern \"C\" fn f(_: *mut c_void) -> AbiResult<RString> {
+            super::export_source::not_this_kind(\"\") } f },",
     ),
     edit(
         STORE,
