@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use arrow_ipc::reader::{FileReader, StreamReader};
-use arrow_schema::{ArrowError, DataType, Field, Schema};
+use arrow_schema::{DataType, Field, Schema};
 use rivet_plugin_api::{
     BatchStream, Cx, ErrorKind, FieldMapping, PluginError, ReadAt, RecordBatch, Result, SchemaRef,
 };
