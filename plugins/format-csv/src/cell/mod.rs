@@ -102,7 +102,8 @@ impl<'a> Column<'a> {
             values => {
                 let start = out.len();
                 values.plain(row, dialect, out);
-                if dialect.quote_all || out[start..] == *dialect.null {
+                // No bytes at all look like NULL, whatever that is written as.
+                if dialect.quote_all || out.len() == start || out[start..] == *dialect.null {
                     text::enclose(out, start);
                 }
             }
