@@ -143,7 +143,8 @@ fn main() {
     measure("char(1)", &LINEITEM[8..10], 0, plain());
     measure("dates", &LINEITEM[10..13], 0, plain());
     measure("texts", &LINEITEM[13..], 0, plain());
-    let moments = column!("t", TimestampMicrosecondArray, |r| r.below(1 << 31) as i64 * 1_000_003);
+    let moments: Column = column!("t", TimestampMicrosecondArray, |r| r.below(1 << 31) as i64 * 1_000_003);
     measure("timestamps", &[moments], 0, plain());
-    measure("floats", &[column!("f", Float64Array, |r| r.below(1 << 31) as f64 / 977.0)], 0, plain());
+    let floats: Column = column!("f", Float64Array, |r| r.below(1 << 31) as f64 / 977.0);
+    measure("floats", &[floats], 0, plain());
 }
