@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_schema::{DataType, Field, Schema};
-use rivet_plugin_api::{
-    BatchStream, Cx, ErrorKind, FieldMapping, PluginError, ReadAt, RecordBatch, Result, SchemaRef,
-};
+use rivet_plugin_api::{BatchStream, Cx, ErrorKind, FieldMapping, PluginError, ReadAt, RecordBatch, Result, SchemaRef};
 
 use crate::options::Container;
 

@@ -212,13 +212,22 @@ mod tests {
 
     #[test]
     fn a_delimiter_is_a_byte_that_no_plain_value_has() {
-        for (delimiter, expected) in
-            [(",", b','), (";", b';'), ("|", b'|'), ("\t", b'\t'), ("\\t", b'\t'), ("\x01", 1), (" ", b' '), ("'", b'\'')]
-        {
+        for (delimiter, expected) in [
+            (",", b','),
+            (";", b';'),
+            ("|", b'|'),
+            ("\t", b'\t'),
+            ("\\t", b'\t'),
+            ("\x01", 1),
+            (" ", b' '),
+            ("'", b'\''),
+        ] {
             let options = CsvOptions { delimiter: delimiter.to_owned(), ..Default::default() };
             assert_eq!(options.dialect().expect("it separates").delimiter, expected, "{delimiter:?}");
         }
-        for delimiter in ["", ",,", "\"", "\n", "\r", "\0", "a", "Z", "0", "-", "+", ".", ":", "/", "=", "\\", "é", "\u{80}"] {
+        for delimiter in
+            ["", ",,", "\"", "\n", "\r", "\0", "a", "Z", "0", "-", "+", ".", ":", "/", "=", "\\", "é", "\u{80}"]
+        {
             let options = CsvOptions { delimiter: delimiter.to_owned(), ..Default::default() };
             let refused = options.dialect().expect_err("it separates nothing");
             assert_eq!((refused.kind(), refused.code()), (ErrorKind::Config, "csv.delimiter"), "{delimiter:?}");
@@ -227,11 +236,15 @@ mod tests {
 
     #[test]
     fn a_null_text_needs_no_quotes() {
-        for (delimiter, null, fits) in
-            [(",", "\\N", true), (",", "", true), (",", "a;b", true), (";", "a;b", false), (",", "\"", false), (",", "\n", false)]
-        {
-            let options =
-                CsvOptions { delimiter: delimiter.to_owned(), null: null.to_owned(), ..Default::default() };
+        for (delimiter, null, fits) in [
+            (",", "\\N", true),
+            (",", "", true),
+            (",", "a;b", true),
+            (";", "a;b", false),
+            (",", "\"", false),
+            (",", "\n", false),
+        ] {
+            let options = CsvOptions { delimiter: delimiter.to_owned(), null: null.to_owned(), ..Default::default() };
             assert_eq!(options.dialect().is_ok(), fits, "{delimiter:?} {null:?}");
         }
     }

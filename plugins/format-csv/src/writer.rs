@@ -101,7 +101,8 @@ impl BatchWriter for Writer {
         let fields = self.schema.fields().iter();
         let columns: Option<Vec<Column<'_>>> =
             fields.zip(batch.columns()).map(|(field, array)| Column::new(field, array)).collect();
-        let mismatch = || PluginError::new(ErrorKind::Internal, "csv.schema", "the batch is not of the writer's schema");
+        let mismatch =
+            || PluginError::new(ErrorKind::Internal, "csv.schema", "the batch is not of the writer's schema");
         let columns = columns.filter(|c| c.len() == self.schema.fields().len()).ok_or_else(mismatch)?;
         for row in 0..batch.num_rows() {
             if row % ROWS_PER_LOOK == 0 {

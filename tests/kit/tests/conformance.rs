@@ -107,9 +107,11 @@ fn csv_is_a_format_for_every_logical_type() -> Result<()> {
     let [linked, loaded] = linked_and_loaded("rivet-format-csv", "csv")?;
     for types in [TypesMode::Portable, TypesMode::Native] {
         let batches = [every_type(types, 0)?, every_type(types, 1)?];
-        for (compression, start, extension) in
-            [("none", &b"0 required,"[..], "csv"), ("gzip", b"\x1f\x8b", "csv.gz"), ("zstd", b"\x28\xb5\x2f\xfd", "csv.zst")]
-        {
+        for (compression, start, extension) in [
+            ("none", &b"0 required,"[..], "csv"),
+            ("gzip", b"\x1f\x8b", "csv.gz"),
+            ("zstd", b"\x28\xb5\x2f\xfd", "csv.zst"),
+        ] {
             let options = json!({ "compression": compression });
             let part = conformance::format(&linked, &options, &batches).with_context(|| compression.to_owned())?;
             assert_eq!(&part[..start.len()], start);
