@@ -29,6 +29,8 @@ pub struct ExportSpec {
     pub format: Connector,
     /// Options of the format.
     pub format_options: Value,
+    /// What the format says its parts are called with these options.
+    extension: String,
     /// Destination plugin.
     pub destination: Connector,
     /// Options of the destination, placeholders filled in except `{run_id}`.
@@ -85,10 +87,7 @@ impl ExportSpec {
 
     /// File name extension of parts, without the dot.
     pub fn extension(&self) -> String {
-        match &self.format.info().kind {
-            ConnectorKind::Format(capabilities) => capabilities.extension.clone(),
-            _ => String::new(),
-        }
+        self.extension.clone()
     }
 
     /// Attempts after the first. What a pipe has passed on cannot be taken back, so there are none.
@@ -171,7 +170,8 @@ pub fn resolve(
     if !errors.is_empty() {
         return Err(RunError::Config(ConfigErrors(errors)));
     }
-    for spec in &specs {
+    for spec in &mut specs {
+        spec.extension = extension(spec)?;
         possible(spec)?;
     }
     apart(&specs)?;
@@ -234,6 +234,7 @@ fn spec(
         source: source.connector,
         format: format.connector,
         format_options: Value::Object(format.options),
+        extension: String::new(),
         destination: destination.connector,
         destination_options,
         n_workers: export.parallel.min(most_workers),
@@ -282,6 +283,12 @@ fn identity(destination: &Connector, options: &Map<String, Value>) -> String {
         .map(|(key, value)| format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
         .collect();
     format!("{}({})", destination.info().name, text.join(","))
+}
+
+/// Asks the format, which refuses here what its schema could not say about its options.
+fn extension(spec: &ExportSpec) -> Result<String, RunError> {
+    let format = spec.format.open_format(&spec.format_options);
+    format.and_then(|f| f.extension()).map_err(RunError::plugin("open format", &spec.format.info().name))
 }
 
 /// What the config asks of plugins that cannot do it. A pipe takes one export in one part.

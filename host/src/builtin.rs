@@ -5,6 +5,10 @@
 use rivet_dest_local as _;
 #[cfg(feature = "stdout")]
 use rivet_dest_stdout as _;
+#[cfg(feature = "arrow")]
+use rivet_format_arrow as _;
+#[cfg(feature = "csv")]
+use rivet_format_csv as _;
 #[cfg(feature = "parquet")]
 use rivet_format_parquet as _;
 #[cfg(feature = "postgres")]
@@ -18,6 +22,8 @@ pub fn expected() -> usize {
         cfg!(feature = "local"),
         cfg!(feature = "stdout"),
         cfg!(feature = "parquet"),
+        cfg!(feature = "csv"),
+        cfg!(feature = "arrow"),
         cfg!(feature = "postgres"),
         cfg!(feature = "sqlite"),
     ]

@@ -24,6 +24,11 @@ pub trait Format: Sized + Send + Sync + 'static {
     /// `Config`.
     fn open(options: Self::Options) -> Result<Self>;
 
+    /// File name extension of parts with these options, without the dot; it may have dots inside, as `csv.gz` has.
+    fn extension(&self) -> String {
+        Self::capabilities().extension
+    }
+
     /// Says of each field whether this format can hold it.
     ///
     /// # Errors
@@ -52,7 +57,7 @@ pub trait Format: Sized + Send + Sync + 'static {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FormatCapabilities {
-    /// File name extension, without the dot.
+    /// File name extension, without the dot; that of the default options where options change it.
     pub extension: String,
     /// Parts can be read back.
     pub readable: bool,

@@ -134,6 +134,8 @@ pub struct FormatVtable {
     /// A written part -> its batches.
     #[sabi(last_prefix_field)]
     pub open: unsafe extern "C" fn(*mut c_void, AbiReadAt) -> AbiResult<AbiStream>,
+    /// -> file name extension of parts with these options, without the dot.
+    pub extension: unsafe extern "C" fn(*mut c_void) -> AbiResult<RString>,
 }
 
 /// Functions on a writer.

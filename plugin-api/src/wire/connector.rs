@@ -84,7 +84,11 @@ impl Connector {
     pub fn open_format(&self, options: &Value) -> Result<FormatHandle> {
         self.must_be("format")?;
         let raw = lift(self.raw.open_format()(RStr::from_str(&options.to_string())))?;
-        Ok(FormatHandle { raw, trust: self.trust })
+        let usual_extension = match &self.info.kind {
+            ConnectorKind::Format(capabilities) => capabilities.extension.clone(),
+            _ => String::new(),
+        };
+        Ok(FormatHandle { raw, trust: self.trust, usual_extension })
     }
 
     /// Opens a destination with its options.

@@ -19,6 +19,7 @@ use crate::{BatchStream, BatchWriter, ByteSink, Cx, FieldMapping, Format, ReadAt
 
 /// `Format` without its associated items, so that one function table serves all.
 trait DynFormat: Send + Sync {
+    fn extension(&self) -> String;
     fn map(&self, schema: &SchemaRef) -> Result<Vec<FieldMapping>>;
     fn writer(
         &self,
@@ -29,6 +30,9 @@ trait DynFormat: Send + Sync {
     fn reader(&self, part: Box<dyn ReadAt>) -> Result<Box<dyn BatchStream>>;
 }
 impl<F: Format> DynFormat for F {
+    fn extension(&self) -> String {
+        Format::extension(self)
+    }
     fn map(&self, schema: &SchemaRef) -> Result<Vec<FieldMapping>> {
         Format::map(self, schema)
     }
@@ -91,6 +95,10 @@ unsafe extern "C" fn format_open(this: *mut c_void, part: AbiReadAt) -> AbiResul
     // SAFETY: made by `open_format`.
     unsafe { FormatSlot::shared(this, |format| Ok(export_stream(format.reader(Box::new(ForeignReadAt(part)))?))) }
 }
+unsafe extern "C" fn format_extension(this: *mut c_void) -> AbiResult<RString> {
+    // SAFETY: made by `open_format`.
+    unsafe { FormatSlot::shared(this, |format| Ok(format.extension().into())) }
+}
 
 unsafe extern "C" fn writer_drop(this: *mut c_void) {
     // SAFETY: made by `format_writer`, dropped once.
@@ -124,6 +132,7 @@ const FORMAT: FormatVtableRef = FormatVtableRef({
         map: format_map,
         writer: format_writer,
         open: format_open,
+        extension: format_extension,
     });
     StaticRef::new(&VTABLE).as_prefix()
 });

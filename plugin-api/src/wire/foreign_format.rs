@@ -8,14 +8,16 @@ use super::arrow_ffi::{export_batch, export_schema};
 use super::foreign_source::ForeignStream;
 use super::{Trust, from_json, io, lift, to_json};
 use crate::{
-    BatchStream, BatchWriter, ByteSink, Cx, FieldMapping, PartFacts, ReadAt, RecordBatch, Result, SchemaRef,
-    WriterSettings,
+    BatchStream, BatchWriter, ByteSink, Cx, ErrorKind, FieldMapping, PartFacts, PluginError, ReadAt, RecordBatch,
+    Result, SchemaRef, WriterSettings,
 };
 
 /// An open format: what [`Format`](crate::Format) offers, through the boundary.
 pub struct FormatHandle {
     pub(super) raw: AbiFormat,
     pub(super) trust: Trust,
+    /// What the capabilities say: the answer of a plugin that is older than the question.
+    pub(super) usual_extension: String,
 }
 
 impl FormatHandle {
@@ -28,6 +30,23 @@ impl FormatHandle {
         export_schema(schema, &mut raw)?;
         // SAFETY: the object lives as long as `self` and is thread-safe by contract.
         from_json(lift(unsafe { self.raw.vtable.map()(self.raw.this, &mut raw) })?.as_str())
+    }
+
+    /// File name extension of parts with the options it was opened with, without the dot.
+    ///
+    /// # Errors
+    /// `Internal` when it is no extension, `Panicked`.
+    pub fn extension(&self) -> Result<String> {
+        let Some(extension) = self.raw.vtable.extension() else { return Ok(self.usual_extension.clone()) };
+        // SAFETY: as in `map`.
+        let extension = lift(unsafe { extension(self.raw.this) })?.into_string();
+        // It becomes a part of object names: no separators, nothing hidden.
+        let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-');
+        if extension.split('.').all(|word| !word.is_empty() && word.bytes().all(plain)) {
+            return Ok(extension);
+        }
+        let what = format!("the format says that {extension:?} is its file name extension");
+        Err(PluginError::new(ErrorKind::Internal, "wire.extension", what))
     }
 
     /// Starts a part.

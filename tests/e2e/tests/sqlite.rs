@@ -86,11 +86,13 @@ fn plugins_are_listed_and_described() -> Result<()> {
     let text = workspace.rivet(&["plugin", "list"])?.expect(0)?;
     let json = workspace.rivet(&["plugin", "list", "--output", "json"])?.expect(0)?.json()?;
     let listed = json["plugins"].as_array().context("a list")?;
-    assert_eq!(listed.len(), 5);
+    assert_eq!(listed.len(), 7);
     for (kind, name) in [
         ("source", "sqlite"),
         ("source", "postgres"),
         ("format", "parquet"),
+        ("format", "csv"),
+        ("format", "arrow"),
         ("destination", "local"),
         ("destination", "stdout"),
     ] {

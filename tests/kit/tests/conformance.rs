@@ -15,6 +15,8 @@ use arrow_array::{
 };
 use arrow_schema::{DataType, Schema, TimeUnit};
 use rivet_dest_local as _;
+use rivet_format_arrow as _;
+use rivet_format_csv as _;
 use rivet_format_parquet as _;
 use rivet_plugin_api::{Column, Fidelity, LogicalType, Relation, TypesMode};
 use rivet_source_sqlite as _;
@@ -95,6 +97,50 @@ fn parquet_is_a_format_for_every_logical_type() -> Result<()> {
             let part = conformance::format(&linked, &options, &batches).with_context(|| compression.to_owned())?;
             assert_eq!(&part[..4], b"PAR1");
             assert!(part == conformance::format(&loaded, &options, &batches)?, "{compression}: loaded differs");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn csv_is_a_format_for_every_logical_type() -> Result<()> {
+    let [linked, loaded] = linked_and_loaded("rivet-format-csv", "csv")?;
+    for types in [TypesMode::Portable, TypesMode::Native] {
+        let batches = [every_type(types, 0)?, every_type(types, 1)?];
+        for (compression, start, extension) in [
+            ("none", &b"0 required,"[..], "csv"),
+            ("gzip", b"\x1f\x8b", "csv.gz"),
+            ("zstd", b"\x28\xb5\x2f\xfd", "csv.zst"),
+        ] {
+            let options = json!({ "compression": compression });
+            let part = conformance::format(&linked, &options, &batches).with_context(|| compression.to_owned())?;
+            assert_eq!(&part[..start.len()], start);
+            assert!(part == conformance::format(&loaded, &options, &batches)?, "{compression}: loaded differs");
+            for connector in [&linked, &loaded] {
+                assert_eq!(connector.open_format(&options)?.extension()?, extension);
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn arrow_is_a_format_for_every_logical_type() -> Result<()> {
+    let [linked, loaded] = linked_and_loaded("rivet-format-arrow", "arrow")?;
+    for types in [TypesMode::Portable, TypesMode::Native] {
+        let batches = [every_type(types, 0)?, every_type(types, 1)?];
+        for (container, start, extension) in
+            [("file", &b"ARROW1\0\0"[..], "arrow"), ("stream", b"\xff\xff\xff\xff", "arrows")]
+        {
+            for compression in ["none", "lz4", "zstd"] {
+                let options = json!({ "container": container, "compression": compression });
+                let part = conformance::format(&linked, &options, &batches).with_context(|| options.to_string())?;
+                assert_eq!(&part[..start.len()], start);
+                assert!(part == conformance::format(&loaded, &options, &batches)?, "{options}: loaded differs");
+                for connector in [&linked, &loaded] {
+                    assert_eq!(connector.open_format(&options)?.extension()?, extension);
+                }
+            }
         }
     }
     Ok(())

@@ -16,6 +16,8 @@ const OBJECT: &str = "plugin-api/abi/src/object.rs";
 const PLUGIN: &str = "plugin-api/abi/src/plugin.rs";
 const SOURCE: &str = "plugin-api/src/wire/export_source.rs";
 const FOREIGN: &str = "plugin-api/src/wire/foreign_source.rs";
+const FORMAT: &str = "plugin-api/src/wire/export_format.rs";
+const FOREIGN_FORMAT: &str = "plugin-api/src/wire/foreign_format.rs";
 const STORE: &str = "plugin-api/src/wire/export_store.rs";
 const REGISTER: &str = "plugin-api/src/wire/register.rs";
 
@@ -29,8 +31,24 @@ const OLDER: &[Edit] = &[
     edit(OBJECT, "/// -> `Health`.", ""),
     edit(OBJECT, "/// Ends the transaction and the connection politely.", ""),
     edit(OBJECT, "pub end: unsafe extern \"C\" fn(*mut c_void, &AbiCx) -> AbiResult<()>,", ""),
+    edit(OBJECT, "/// `Aggregate` -> list of `KeyValue` or null, one for each measure.", ""),
+    edit(OBJECT, "pub aggregate: unsafe extern \"C\" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>,", ""),
+    edit(SOURCE, "aggregate: session_aggregate,", ""),
+    edit(
+        FOREIGN,
+        "self.raw.vtable.aggregate()",
+        "None::<unsafe extern \"C\" fn(*mut std::ffi::c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>>",
+    ),
     edit(OBJECT, "/// -> `StreamFacts`, for everything returned so far.", ""),
     edit(OBJECT, "pub facts: unsafe extern \"C\" fn(*mut c_void) -> AbiResult<RString>,", ""),
+    edit(OBJECT, "/// -> file name extension of parts with these options, without the dot.", ""),
+    edit(OBJECT, "pub extension: unsafe extern \"C\" fn(*mut c_void) -> AbiResult<RString>,", ""),
+    edit(FORMAT, "extension: format_extension,", ""),
+    edit(
+        FOREIGN_FORMAT,
+        "self.raw.vtable.extension()",
+        "None::<unsafe extern \"C\" fn(*mut std::ffi::c_void) -> rivet_plugin_abi::AbiResult<rivet_plugin_abi::abi_stable::std_types::RString>>",
+    ),
     edit(PLUGIN, "/// Called after the host changed its log level.", ""),
     edit(PLUGIN, "pub log_level_changed: extern \"C\" fn(),", ""),
     edit(REGISTER, ", log_level_changed: telemetry::level_changed", ""),
@@ -65,10 +83,17 @@ const NEWER: &[Edit] = &[
     ),
     edit(
         OBJECT,
-        "pub end: unsafe extern \"C\" fn(*mut c_void, &AbiCx) -> AbiResult<()>,",
-        "pub end: unsafe extern \"C\" fn(*mut c_void, &AbiCx) -> AbiResult<()>,
+        "pub aggregate: unsafe extern \"C\" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>,",
+        "pub aggregate: unsafe extern \"C\" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>,
     /// Of a later day.
     pub pause: unsafe extern \"C\" fn(*mut c_void) -> AbiResult<RString>,",
+    ),
+    edit(
+        OBJECT,
+        "pub extension: unsafe extern \"C\" fn(*mut c_void) -> AbiResult<RString>,",
+        "pub extension: unsafe extern \"C\" fn(*mut c_void) -> AbiResult<RString>,
+    /// Of a later day.
+    pub media_type: unsafe extern \"C\" fn(*mut c_void) -> AbiResult<RString>,",
     ),
     edit(
         OBJECT,
@@ -92,9 +117,16 @@ const NEWER: &[Edit] = &[
     ),
     edit(
         SOURCE,
-        "end: session_end,",
-        "end: session_end,
+        "aggregate: session_aggregate,",
+        "aggregate: session_aggregate,
         pause: { unsafe extern \"C\" fn f(_: *mut c_void) -> AbiResult<RString> { not_this_kind(\"\") } f },",
+    ),
+    edit(
+        FORMAT,
+        "extension: format_extension,",
+        "extension: format_extension,
+        media_type: { unsafe extern \"C\" fn f(_: *mut c_void) -> AbiResult<RString> {
+            super::export_source::not_this_kind(\"\") } f },",
     ),
     edit(
         STORE,
@@ -148,10 +180,10 @@ fn read(connector: &Connector) -> Result<Read> {
     Ok(Read { batches, health, facts })
 }
 
-fn open(path: &Path) -> Result<Connector> {
+fn open(path: &Path, kind: &str) -> Result<Connector> {
     let library = load::open(path, Trust::Full).map_err(|e| anyhow::anyhow!("{e}; hint: {}", e.hint()))?;
     library.log_level_changed();
-    library.connectors.into_iter().next().context("one connector")
+    library.connectors.into_iter().find(|c| c.info().kind.name() == kind).context("one of this kind")
 }
 
 fn refusal(path: &Path) -> Result<LoadError> {
@@ -180,7 +212,7 @@ fn older_newer_and_current_plugins_deliver_the_same_in_every_order() -> Result<(
         ("arrow", build_fixture("arrow-other-major")?),
         ("current", library_dir()?.join("librivet_test_hostile.so")),
     ];
-    let expected = read(&open(&plugins[3].1)?)?.batches;
+    let expected = read(&open(&plugins[3].1, "source")?)?.batches;
     assert_eq!(expected.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [100, 100, 100]);
     for (n, order) in orders(&plugins).into_iter().enumerate() {
         let dir = tempfile::tempdir()?;
@@ -189,7 +221,7 @@ fn older_newer_and_current_plugins_deliver_the_same_in_every_order() -> Result<(
             .map(|(name, library)| {
                 let copy = dir.path().join(format!("{name}-{n}.so"));
                 std::fs::copy(library, &copy)?;
-                Ok((*name, open(&copy).with_context(|| (*name).to_owned())?))
+                Ok((*name, open(&copy, "source").with_context(|| (*name).to_owned())?))
             })
             .collect::<Result<_>>()?;
         for (name, connector) in opened {
@@ -202,6 +234,17 @@ fn older_newer_and_current_plugins_deliver_the_same_in_every_order() -> Result<(
             };
             assert_eq!((read.health.server_version.as_str(), read.facts.longest_statement_ms), (health, statement_ms));
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_format_from_before_it_could_say_its_extension_has_that_of_its_capabilities() -> Result<()> {
+    for (name, version, edits, extension) in
+        [("older", "0.1.0", OLDER, "usual"), ("newer", "0.1.9", NEWER, "by.options")]
+    {
+        let format = open(&build_revision(name, version, edits)?, "format")?.open_format(&json!({}))?;
+        assert_eq!(format.extension()?, extension, "{name}");
     }
     Ok(())
 }
