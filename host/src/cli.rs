@@ -1,6 +1,7 @@
 //! The command line: every flag, with the text that help shows.
 //! It must not know what a command does.
 
+pub mod check;
 pub mod history;
 
 use std::path::PathBuf;
@@ -66,6 +67,8 @@ pub enum LogFormat {
 pub enum Command {
     /// Run exports.
     Run(RunArgs),
+    /// Judge exports before they run: strategy, size, how rows are found, what suits, types. Reads the catalogue only.
+    Check(check::CheckArgs),
     /// Show and change what is remembered from run to run: cursors, written files, locks.
     State {
         /// What to show or change.

@@ -74,6 +74,30 @@ pub struct KeyValue {
     pub text: String,
 }
 
+/// Rows to ask the planner about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explain {
+    /// Of what.
+    pub relation: Relation,
+    /// Which rows.
+    #[serde(default)]
+    pub filter: Filter,
+}
+
+/// How the server would find rows, by its planner and its statistics.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Explained {
+    /// Rows expected.
+    pub rows: Option<u64>,
+    /// How they are found, in the engine's own words, such as `Seq Scan` or `Index Scan using t_at on t`.
+    pub scan: Option<String>,
+    /// Whether an index finds them; none when the engine does not say.
+    pub by_index: Option<bool>,
+    /// The index covers only some of the rows.
+    pub partial_index: bool,
+}
+
 /// Questions about the rows of a relation that the server answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Aggregate {
@@ -92,8 +116,6 @@ pub struct Aggregate {
 pub enum Measure {
     /// Number of rows.
     Count,
-    /// Number of rows by statistics, without reading them; none where there are no statistics.
-    Estimate,
     /// Number of rows whose key is NULL.
     CountNull {
         /// The key, as in [`KeyRange::key`].

@@ -29,7 +29,9 @@ pub use choices::{
 pub use connection::{Connection, Tls, TlsMode, is_local};
 pub use destination::{Destination, ObjectFacts, PutMode, Store, StoreCapabilities, Upload};
 pub use error::{ErrorKind, PluginError, Result, Retry};
-pub use filter::{Aggregate, Distance, FILTER_PLACEHOLDER, Filter, KeyRange, KeyValue, Lower, Measure};
+pub use filter::{
+    Aggregate, Distance, Explain, Explained, FILTER_PLACEHOLDER, Filter, KeyRange, KeyValue, Lower, Measure,
+};
 pub use format::{BatchWriter, ByteSink, FieldMapping, Format, FormatCapabilities, PartFacts, ReadAt, WriterSettings};
 pub use info::{ConnectorInfo, ConnectorKind};
 pub use logical::{Column, EXTENSION_KEY, FIDELITY_KEY, Fidelity, LogicalType, NATIVE_TYPE_KEY, TypesMode};

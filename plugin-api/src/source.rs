@@ -6,7 +6,10 @@ use arrow_schema::{Schema, SchemaRef};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Aggregate, Choices, Column, Connection, Cx, ErrorKind, Filter, KeyValue, PluginError, Result, TypesMode};
+use crate::{
+    Aggregate, Choices, Column, Connection, Cx, ErrorKind, Explain, Explained, Filter, KeyValue, PluginError, Result,
+    TypesMode,
+};
 
 /// A source plugin. Register it with [`plugin!`](crate::plugin).
 pub trait Source: 'static {
@@ -148,6 +151,14 @@ pub trait Session: Send {
     /// [`SourceCapabilities::filter`](crate::SourceCapabilities::filter).
     fn aggregate(&mut self, _aggregate: &Aggregate, _cx: &Cx) -> Result<Vec<Option<KeyValue>>> {
         Err(PluginError::new(ErrorKind::Unsupported, "source.aggregate", "this source cannot aggregate"))
+    }
+
+    /// How the server would find rows: from its planner, without reading them.
+    ///
+    /// # Errors
+    /// As [`describe`](Self::describe).
+    fn explain(&mut self, _explain: &Explain, _cx: &Cx) -> Result<Explained> {
+        Ok(Explained::default())
     }
 
     /// Facts about the server that preflight shows.

@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 
 use rivet_plugin_api::{
-    Aggregate, ErrorKind, Filter, KeyRange, KeyValue, Lower, Measure, Relation, Scan, Session, TableSchema,
+    Aggregate, ErrorKind, Explain, Explained, Filter, KeyRange, KeyValue, Lower, Measure, Relation, Scan, Session,
+    TableSchema,
 };
 
 use super::env::Env;
@@ -25,8 +26,8 @@ pub struct Found {
     pub increment: Increment,
     /// Rows in the range that were exported before.
     pub seen: HashCounts,
-    /// Rows in the range by statistics.
-    pub estimated_rows: Option<u64>,
+    /// How the rows of the range are found.
+    pub explained: Explained,
     pub warnings: Vec<String>,
 }
 
@@ -62,7 +63,7 @@ pub fn find(
         Some(value) => Some(Mark { value: value.clone(), rows: asked.marks(value, session, &mut warnings)? }),
         None => None,
     };
-    let estimated_rows = asked.estimate(&filter, session)?;
+    let explained = asked.explain(&filter, session)?;
     let increment = Increment {
         key: mode.key.clone(),
         lower: stored.as_ref().map(|mark| mark.value.clone()),
@@ -71,7 +72,7 @@ pub fn find(
         next: marks,
     };
     let seen = stored.and_then(|mark| mark.rows).unwrap_or_default();
-    Ok(Found { filter, increment, seen: seen.into_iter().collect(), estimated_rows, warnings })
+    Ok(Found { filter, increment, seen: seen.into_iter().collect(), explained, warnings })
 }
 
 /// What the rows are looked for by.
@@ -110,9 +111,11 @@ impl Asked<'_> {
         self.ask(filter, Measure::Max { key: self.mode.key.clone() }, session)
     }
 
-    fn estimate(&self, filter: &Filter, session: &mut dyn Session) -> Result<Option<u64>, RunError> {
-        let rows = self.ask(filter.clone(), Measure::Estimate, session)?;
-        Ok(rows.and_then(|rows| rows.text.parse().ok()))
+    fn explain(&self, filter: &Filter, session: &mut dyn Session) -> Result<Explained, RunError> {
+        let explain = Explain { relation: self.relation().clone(), filter: filter.clone() };
+        session
+            .explain(&explain, &self.env.cancel.cx())
+            .map_err(RunError::plugin("ask for the plan of", self.relation().label()))
     }
 
     /// Rows without a key are in no range: they would silently never be read.
@@ -198,7 +201,7 @@ impl Asked<'_> {
         if let Some(range) = &mut filter.range {
             range.nulls = false;
         }
-        let estimated_rows = self.estimate(&filter, session).map_err(|error| match error {
+        let explained = self.explain(&filter, session).map_err(|error| match error {
             RunError::Plugin { source, .. } if source.kind() == ErrorKind::Data => RunError::Impossible {
                 what: format!("--from or --to is no value of the cursor column '{key}': {source}"),
                 hint: format!("write it as the source does: the column is {native_type}"),
@@ -206,7 +209,7 @@ impl Asked<'_> {
             error => error,
         })?;
         let increment = Increment { key: self.mode.key.clone(), lower, upper, fingerprint, next: None };
-        Ok(Found { filter, increment, seen: HashMap::new(), estimated_rows, warnings: Vec::new() })
+        Ok(Found { filter, increment, seen: HashMap::new(), explained, warnings: Vec::new() })
     }
 }
 

@@ -2,7 +2,7 @@
 //! It must not know retries or workers.
 
 use rivet_plugin_api::{
-    Aggregate, BatchStream, Cx, ErrorKind, Estimate, Filter, Measure, PluginError, RecordBatch, Relation,
+    BatchStream, Cx, ErrorKind, Estimate, Explain, Explained, Filter, PluginError, RecordBatch, Relation,
     Result as PluginResult, Scan, SchemaRef, Session, Snapshot, SnapshotInfo, Split, SplitRequest, TableSchema,
 };
 
@@ -29,6 +29,8 @@ pub struct Description {
     pub splits: Vec<Split>,
     pub filter: Filter,
     pub increment: Option<Increment>,
+    /// How rows are found.
+    pub explained: Explained,
     /// Rows that were exported before.
     pub seen: HashCounts,
     pub warnings: Vec<String>,
@@ -69,7 +71,7 @@ impl Leader {
         let schema = project::columns(schema, &spec.select, &spec.choices, spec.meta_columns, &relation.label())?;
         let estimate = self.session.estimate(relation, &cx).map_err(RunError::plugin("estimate", relation.label()))?;
         let found = self.rows(spec, &schema, env)?;
-        let estimate = narrowed(estimate, found.estimated_rows);
+        let estimate = narrowed(estimate, found.explained.rows);
         let n_splits = plan::wanted(spec, &estimate);
         let splits = if n_splits > 1 {
             let request = SplitRequest { relation: relation.clone(), within: None, n_splits };
@@ -77,8 +79,8 @@ impl Leader {
         } else {
             Vec::new()
         };
-        let Rows { filter, increment, seen, warnings, .. } = found;
-        Ok(Description { schema, estimate, splits, filter, increment, seen, warnings })
+        let Rows { filter, increment, seen, explained, warnings } = found;
+        Ok(Description { schema, estimate, splits, filter, increment, seen, explained, warnings })
     }
 
     /// Which rows of the relation are read.
@@ -90,20 +92,16 @@ impl Leader {
                 filter: found.filter,
                 increment: Some(found.increment),
                 seen: found.seen,
-                estimated_rows: found.estimated_rows,
+                explained: found.explained,
                 warnings: found.warnings,
             });
         }
         let filter = Filter { condition: spec.condition.clone(), range: None };
-        if filter.is_empty() {
-            return Ok(Rows::default());
-        }
-        let measures = vec![Measure::Estimate];
-        let aggregate = Aggregate { relation: spec.relation.clone(), filter: filter.clone(), measures };
+        let explain = Explain { relation: spec.relation.clone(), filter: filter.clone() };
         let label = spec.relation.label();
-        let rows = self.session.aggregate(&aggregate, &env.cancel.cx()).map_err(RunError::plugin("estimate", label))?;
-        let estimated_rows = rows.into_iter().next().flatten().and_then(|rows| rows.text.parse().ok());
-        Ok(Rows { filter, estimated_rows, ..Default::default() })
+        let explained = self.session.explain(&explain, &env.cancel.cx());
+        let explained = explained.map_err(RunError::plugin("ask for the plan of", label))?;
+        Ok(Rows { filter, explained, ..Default::default() })
     }
 }
 
@@ -113,7 +111,7 @@ struct Rows {
     filter: Filter,
     increment: Option<Increment>,
     seen: HashCounts,
-    estimated_rows: Option<u64>,
+    explained: Explained,
     warnings: Vec<String>,
 }
 

@@ -19,7 +19,7 @@ pub mod rehearse;
 mod shape;
 mod upload;
 
-use rivet_plugin_api::{Estimate, Store, TableSchema};
+use rivet_plugin_api::{Estimate, Explained, Store, TableSchema};
 use serde_json::Value;
 
 pub use env::Env;
@@ -90,7 +90,7 @@ fn steps(
     env.faults.pass("locked");
     let store = spec.open_store(run_id, &env.cancel.cx())?;
     recover::settle(spec, &*store, env)?;
-    let Planned { leader, plan, estimate, seen } = planned(spec, run_id, env, summary)?;
+    let Planned { leader, plan, estimate, seen, .. } = planned(spec, run_id, env, summary)?;
     summary.strategy.clone_from(&plan.strategy);
     env.state.begin_run(&new_run(&plan))?;
     env.progress.planned(&plan, estimate.rows);
@@ -114,6 +114,7 @@ struct Planned {
     leader: leader::Leader,
     plan: Plan,
     estimate: Estimate,
+    explained: Explained,
     /// Rows that were exported before.
     seen: HashCounts,
 }
@@ -140,7 +141,7 @@ fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary
             increment: described.increment,
         },
     );
-    Ok(Planned { leader, plan, estimate, seen: described.seen })
+    Ok(Planned { leader, plan, estimate, explained: described.explained, seen: described.seen })
 }
 
 /// The verdict: from here on the run will be published, if need be by another process.

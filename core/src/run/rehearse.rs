@@ -1,7 +1,7 @@
 //! A run without its effects: everything up to the plan, and a probe of the destination.
 //! It must not write: no lock, no row of the state, no part.
 
-use rivet_plugin_api::Estimate;
+use rivet_plugin_api::{Estimate, Explained, Health};
 
 use super::env::Env;
 use super::{Planned, blank, new_run_id, planned};
@@ -17,26 +17,41 @@ pub struct Rehearsal {
     pub plan: Plan,
     /// What the source's statistics say.
     pub estimate: Estimate,
+    /// How the source would find the rows.
+    pub explained: Explained,
+    /// The server.
+    pub health: Health,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
 
-/// Plans an export and proves that its destination can be written.
+/// Plans an export, and touches nothing but the source.
+///
+/// # Errors
+/// What a run would meet up to its plan.
+pub fn plan(spec: &ExportSpec, env: &Env<'_>) -> Result<Rehearsal, RunError> {
+    let run_id = new_run_id(env);
+    let mut summary = blank(spec, &run_id);
+    let Planned { mut leader, plan, estimate, explained, .. } = planned(spec, &run_id, env, &mut summary)?;
+    let cx = env.cancel.cx();
+    let health = leader.session.health(&cx).map_err(RunError::plugin("ask for the state of", "the server"))?;
+    // What was asked is answered; how the session ends changes nothing.
+    let _ = leader.session.end(&cx);
+    let mut warnings = summary.warnings;
+    warnings.extend(in_the_way(spec, env)?);
+    Ok(Rehearsal { plan, estimate, explained, health, warnings })
+}
+
+/// As [`plan`], and proves that the destination can be written.
 ///
 /// # Errors
 /// What a run would meet up to its first part.
 pub fn rehearse(spec: &ExportSpec, env: &Env<'_>) -> Result<Rehearsal, RunError> {
-    let run_id = new_run_id(env);
-    let mut summary = blank(spec, &run_id);
-    let Planned { mut leader, plan, estimate, .. } = planned(spec, &run_id, env, &mut summary)?;
+    let rehearsal = plan(spec, env)?;
     let cx = env.cancel.cx();
-    // What was asked is answered; how the session ends changes nothing.
-    let _ = leader.session.end(&cx);
-    let store = spec.open_store(&run_id, &cx)?;
+    let store = spec.open_store(&rehearsal.plan.run_id, &cx)?;
     store.probe(&cx).map_err(RunError::plugin("write to the destination", spec.destination_identity.clone()))?;
-    let mut warnings = summary.warnings;
-    warnings.extend(in_the_way(spec, env)?);
-    Ok(Rehearsal { plan, estimate, warnings })
+    Ok(rehearsal)
 }
 
 /// Other runs of the export that the next one would meet.

@@ -64,7 +64,7 @@ fn row(spec: &ExportSpec, rehearsed: Result<Rehearsal, RunError>) -> PlanRow {
     };
     match rehearsed {
         Err(error) => row.error = Some(named(&spec.name, &error)),
-        Ok(Rehearsal { plan, estimate, warnings }) => {
+        Ok(Rehearsal { plan, estimate, warnings, .. }) => {
             row.columns = plan.schema.columns.iter().map(|c| ColumnRow::of(c, plan.types)).collect();
             row.splits = plan.splits.iter().map(SplitRow::of).collect();
             row.strategy = Some(plan.strategy);

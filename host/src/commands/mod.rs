@@ -1,6 +1,7 @@
 //! One file per command.
 //! It must not know how an export is run.
 
+pub mod check;
 pub mod demo;
 mod dry_run;
 mod history;

@@ -25,9 +25,23 @@ pub fn run(args: &RunArgs, global: &Global) -> Exit {
         Ok(faults) => faults,
         Err(text) => return render::usage(global, &text),
     };
+    if args.dry_run {
+        return without_effects(args, global, |specs, env| dry_run::run(specs, env, global));
+    }
     match resolved(args, global).and_then(|ready| ready.go(args, global, &faults)) {
         Ok(exit) | Err(exit) => exit,
     }
+}
+
+/// Does something with the exports that leaves no trace: the state is only read, if there is one.
+pub fn without_effects(args: &RunArgs, global: &Global, act: impl FnOnce(&[ExportSpec], &Env<'_>) -> Exit) -> Exit {
+    let go = || {
+        let ready = resolved(args, global)?;
+        let state = State::open_existing(&ready.state).and_then(|found| found.map_or_else(State::in_memory, Ok));
+        let state = state.map_err(|e| render::failure(global, &e.into()))?;
+        Ok(ready.within(&state, &Faults::default(), global, act))
+    };
+    go().unwrap_or_else(|exit: Exit| exit)
 }
 
 #[cfg(feature = "fault")]
@@ -61,19 +75,31 @@ fn resolved(args: &RunArgs, global: &Global) -> Result<Ready, Exit> {
 
 impl Ready {
     fn go(mut self, args: &RunArgs, global: &Global, faults: &Faults) -> Result<Exit, Exit> {
-        let state = if args.dry_run {
-            State::open_existing(&self.state).and_then(|found| found.map_or_else(State::in_memory, Ok))
-        } else {
-            State::open(&self.state)
-        };
-        let state = state.map_err(|e| render::failure(global, &e.into()))?;
+        let state = State::open(&self.state).map_err(|e| render::failure(global, &e.into()))?;
+        let n_at_once = if args.parallel_exports { parallel::share(&mut self.specs) } else { 1 };
+        Ok(self.within(&state, faults, global, |specs, env| {
+            let summaries = parallel::run(specs, env, n_at_once);
+            render::summaries(global, &summaries);
+            let failures: Vec<_> = summaries.iter().filter_map(|s| Some(s.error.as_ref()?.class)).collect();
+            Exit::of(&failures)
+        }))
+    }
+
+    /// Acts in the real world: its clock, its interrupts, a terminal that listens.
+    fn within(
+        &self,
+        state: &State,
+        faults: &Faults,
+        global: &Global,
+        act: impl FnOnce(&[ExportSpec], &Env<'_>) -> Exit,
+    ) -> Exit {
         let clock = SystemClock::default();
         let cancel = CancelToken::new();
         interrupt(&cancel);
         let piped = self.specs.iter().any(|spec| !spec.store_capabilities().objects);
         let shown = progress::listener(global, piped);
         let env = Env {
-            state: &state,
+            state,
             clock: &clock,
             random: &SystemRandom,
             cancel: &cancel,
@@ -81,14 +107,7 @@ impl Ready {
             faults,
             command: "rivet run",
         };
-        if args.dry_run {
-            return Ok(dry_run::run(&self.specs, &env, global));
-        }
-        let n_at_once = if args.parallel_exports { parallel::share(&mut self.specs) } else { 1 };
-        let summaries = parallel::run(&self.specs, &env, n_at_once);
-        render::summaries(global, &summaries);
-        let failures: Vec<_> = summaries.iter().filter_map(|s| Some(s.error.as_ref()?.class)).collect();
-        Ok(Exit::of(&failures))
+        act(&self.specs, &env)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the binary prints as JSON, as types from which the schemas come too.
 //! It must not know terminals. Keys are stable: a new one may come, none goes or changes within a version.
 
+pub mod checks;
 pub mod events;
 pub mod history;
 pub mod plans;

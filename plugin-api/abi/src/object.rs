@@ -100,6 +100,8 @@ pub struct SessionVtable {
     pub end: unsafe extern "C" fn(*mut c_void, &AbiCx) -> AbiResult<()>,
     /// `Aggregate` -> list of `KeyValue` or null, one for each measure.
     pub aggregate: unsafe extern "C" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>,
+    /// `Explain` -> `Explained`.
+    pub explain: unsafe extern "C" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>,
 }
 
 /// Functions on a stream of batches.

@@ -102,6 +102,10 @@ unsafe extern "C" fn session_aggregate(this: *mut c_void, cx: &AbiCx, aggregate:
     json_call(this, cx, aggregate, |s, aggregate, cx| s.aggregate(aggregate, cx))
 }
 
+unsafe extern "C" fn session_explain(this: *mut c_void, cx: &AbiCx, explain: RStr<'_>) -> AbiResult<RString> {
+    json_call(this, cx, explain, |s, explain, cx| s.explain(explain, cx))
+}
+
 unsafe extern "C" fn stream_drop(this: *mut c_void) {
     // SAFETY: made by `export_stream`, dropped once.
     unsafe { StreamSlot::free(this) }
@@ -135,6 +139,7 @@ const SESSION: SessionVtableRef = SessionVtableRef({
         health: session_health,
         end: session_end,
         aggregate: session_aggregate,
+        explain: session_explain,
     });
     StaticRef::new(&VTABLE).as_prefix()
 });

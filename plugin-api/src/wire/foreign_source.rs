@@ -10,8 +10,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::arrow_ffi::{Importer, import_schema};
 use super::{Trust, from_json, lift, to_json};
 use crate::{
-    Aggregate, BatchStream, Cx, ErrorKind, Estimate, Health, KeyValue, PluginError, RecordBatch, Relation, Result,
-    Scan, SchemaRef, Session, SessionGroup, Split, SplitRequest, StreamFacts, TableSchema,
+    Aggregate, BatchStream, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, PluginError, RecordBatch,
+    Relation, Result, Scan, SchemaRef, Session, SessionGroup, Split, SplitRequest, StreamFacts, TableSchema,
 };
 
 pub fn import_group(raw: AbiSessionGroup, trust: Trust) -> Result<SessionGroup> {
@@ -70,6 +70,10 @@ impl Session for ForeignSession {
             ));
         };
         self.json_call(call, aggregate, cx)
+    }
+    fn explain(&mut self, explain: &Explain, cx: &Cx) -> Result<Explained> {
+        let Some(call) = self.raw.vtable.explain() else { return Ok(Explained::default()) };
+        self.json_call(call, explain, cx)
     }
     fn end(&mut self, cx: &Cx) -> Result<()> {
         let Some(end) = self.raw.vtable.end() else { return Ok(()) };

@@ -4,9 +4,11 @@
 use std::fmt;
 
 use rivet_plugin_api::{
-    Aggregate, Cx, Distance, ErrorKind, FILTER_PLACEHOLDER, Filter, KeyRange, KeyValue, Lower, Measure, PluginError,
-    Relation, Result,
+    Aggregate, Cx, Distance, ErrorKind, Explain, Explained, FILTER_PLACEHOLDER, Filter, KeyRange, KeyValue, Lower,
+    Measure, PluginError, Relation, Result,
 };
+
+use serde_json::Value;
 
 use crate::session::PgSession;
 use crate::split::explained;
@@ -113,10 +115,6 @@ fn one(
             rows.conditions.push(format!("{} IS NULL", key_sql(key)?));
             Ok(count(session.one_text(&format!("SELECT count(*) FROM {rows}"), cx)?))
         }
-        Measure::Estimate => {
-            let plan = explained(session, &format!("SELECT * FROM {rows}"), cx)?;
-            Ok(plan["Plan Rows"].as_f64().and_then(|n| count(format!("{n:.0}"))))
-        }
         Measure::Min { key } => outermost(session, rows, key, "ASC", cx),
         Measure::Max { key } => {
             let found = outermost(session, rows, key, "DESC", cx)?;
@@ -126,6 +124,53 @@ fn one(
             }
         }
     }
+}
+
+/// What the planner says about the rows of a filter.
+///
+/// # Errors
+/// The server's.
+pub fn explain(session: &mut PgSession, explain: &Explain, cx: &Cx) -> Result<Explained> {
+    let rows = Rows::of(&explain.relation, &explain.filter)?;
+    let plan = explained(session, &format!("SELECT * FROM {rows}"), cx)?;
+    let scan = first_scan(&plan);
+    let index = scan.and_then(|node| index_of(node));
+    let partial_index = match index {
+        Some(name) => {
+            let sql = format!(
+                "SELECT count(*) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
+                 WHERE c.relname = {} AND i.indpred IS NOT NULL",
+                literal(name)
+            );
+            session.one_text(&sql, cx)? != "0"
+        }
+        None => false,
+    };
+    let words = |node: &Value| {
+        let of = |key: &str| node[key].as_str();
+        let using = index.map(|name| format!(" using {name}")).unwrap_or_default();
+        let on = of("Relation Name").map(|name| format!(" on {name}")).unwrap_or_default();
+        format!("{}{using}{on}", of("Node Type").unwrap_or("Scan"))
+    };
+    Ok(Explained {
+        rows: plan["Plan Rows"].as_f64().map(|rows| rows as u64),
+        scan: scan.map(words),
+        by_index: scan.map(|_| index.is_some()),
+        partial_index,
+    })
+}
+
+/// The first node of a plan that reads a relation.
+fn first_scan(node: &Value) -> Option<&Value> {
+    if node["Node Type"].as_str().is_some_and(|kind| kind.ends_with("Scan") && kind != "Bitmap Index Scan") {
+        return Some(node);
+    }
+    node["Plans"].as_array()?.iter().find_map(first_scan)
+}
+
+/// The index that a scan goes by; that of a bitmap is below it.
+fn index_of(scan: &Value) -> Option<&str> {
+    scan["Index Name"].as_str().or_else(|| scan["Plans"].as_array()?.iter().find_map(index_of))
 }
 
 /// The first key in an order. Unlike `max()`, ORDER BY works for every type that can be compared.

@@ -4,8 +4,9 @@
 use std::collections::HashMap;
 
 use rivet_plugin_api::{
-    Aggregate, BatchStream, Cx, ErrorKind, Estimate, Health, KeyValue, OpenGroup, PluginError, Relation, Result, Scan,
-    Session, SessionGroup, SessionLimits, Snapshot, SnapshotInfo, Split, SplitRequest, TableSchema,
+    Aggregate, BatchStream, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, OpenGroup, PluginError,
+    Relation, Result, Scan, Session, SessionGroup, SessionLimits, Snapshot, SnapshotInfo, Split, SplitRequest,
+    TableSchema,
 };
 
 use crate::connect::{Client, Settings};
@@ -114,6 +115,9 @@ impl Session for PgSession {
     }
     fn aggregate(&mut self, aggregate: &Aggregate, cx: &Cx) -> Result<Vec<Option<KeyValue>>> {
         filter::aggregate(self, aggregate, cx)
+    }
+    fn explain(&mut self, explain: &Explain, cx: &Cx) -> Result<Explained> {
+        filter::explain(self, explain, cx)
     }
     fn health(&mut self, cx: &Cx) -> Result<Health> {
         let standby = self.one_text("SELECT pg_catalog.pg_is_in_recovery()::text", cx)? == "true";

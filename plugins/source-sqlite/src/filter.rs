@@ -2,8 +2,8 @@
 //! It must not know ranges of rowids, nor how a row is read.
 
 use rivet_plugin_api::{
-    Aggregate, Distance, ErrorKind, FILTER_PLACEHOLDER, Filter, KeyRange, KeyValue, Lower, Measure, PluginError,
-    Relation, Result,
+    Aggregate, Distance, ErrorKind, Explain, Explained, FILTER_PLACEHOLDER, Filter, KeyRange, KeyValue, Lower, Measure,
+    PluginError, Relation, Result,
 };
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
@@ -100,6 +100,33 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
+/// What follows FROM, and the conditions around it.
+fn rows(db: &Connection, relation: &Relation, filter: &Filter) -> Result<(String, Vec<String>)> {
+    match schema::describe(db, relation)?.form {
+        Form::Query { sql } => {
+            let (query, around) = fill(&sql, filter)?;
+            Ok((format!("({query}\n)"), around))
+        }
+        Form::Rowid { table, .. } | Form::Other { table } => {
+            Ok((format!("main.{}", identifier(&table)), conditions(filter)?))
+        }
+    }
+}
+
+/// What SQLite's planner says. It does not tell how many rows it expects.
+///
+/// # Errors
+/// As [`schema::describe`].
+pub fn explain(db: &Connection, explain: &Explain) -> Result<Explained> {
+    let (from, conditions) = rows(db, &explain.relation, &explain.filter)?;
+    let text = format!("EXPLAIN QUERY PLAN SELECT * FROM {from}{}", where_clause(&conditions));
+    let mut statement = db.prepare(&text).map_err(sql("compile the query"))?;
+    let details = statement.query_map([], |row| row.get::<_, String>(3)).map_err(sql("explain the query"))?;
+    let details = details.collect::<rusqlite::Result<Vec<_>>>().map_err(sql("explain the query"))?;
+    let scan = details.into_iter().find(|d| d.starts_with("SCAN ") || d.starts_with("SEARCH "));
+    Ok(Explained { by_index: scan.as_ref().map(|d| d.starts_with("SEARCH ")), scan, rows: None, partial_index: false })
+}
+
 /// Answers each question by a statement of its own; the transaction makes them one state.
 ///
 /// # Errors
@@ -110,22 +137,13 @@ pub fn aggregate(db: &Connection, aggregate: &Aggregate) -> Result<Vec<Option<Ke
 }
 
 fn one(db: &Connection, relation: &Relation, filter: &Filter, measure: &Measure) -> Result<Option<KeyValue>> {
-    let (from, mut conditions) = match schema::describe(db, relation)?.form {
-        Form::Query { sql } => {
-            let (query, around) = fill(&sql, filter)?;
-            (format!("({query}\n)"), around)
-        }
-        Form::Rowid { table, .. } | Form::Other { table } => {
-            (format!("main.{}", identifier(&table)), self::conditions(filter)?)
-        }
-    };
+    let (from, mut conditions) = rows(db, relation, filter)?;
     let ordered = |key: &[String], order: &str, mut conditions: Vec<String>| -> Result<String> {
         let key = key_sql(key)?;
         conditions.push(format!("{key} IS NOT NULL"));
         Ok(format!("SELECT {key} FROM {from}{} ORDER BY {key} {order} LIMIT 1", where_clause(&conditions)))
     };
     let text = match measure {
-        Measure::Estimate => return Ok(None),
         Measure::Count => format!("SELECT count(*) FROM {from}{}", where_clause(&conditions)),
         Measure::CountNull { key } => {
             conditions.push(format!("{} IS NULL", key_sql(key)?));

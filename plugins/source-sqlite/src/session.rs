@@ -2,8 +2,8 @@
 //! It must not know what is read in it.
 
 use rivet_plugin_api::{
-    Aggregate, BatchStream, Cx, ErrorKind, Estimate, Health, KeyValue, OpenGroup, PluginError, Relation, Result, Scan,
-    Session, SessionGroup, Snapshot, SnapshotInfo, Split, SplitRequest, TableSchema,
+    Aggregate, BatchStream, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, OpenGroup, PluginError,
+    Relation, Result, Scan, Session, SessionGroup, Snapshot, SnapshotInfo, Split, SplitRequest, TableSchema,
 };
 
 use crate::actor::Actor;
@@ -56,6 +56,10 @@ impl Session for SqliteSession {
     fn aggregate(&mut self, aggregate: &Aggregate, cx: &Cx) -> Result<Vec<Option<KeyValue>>> {
         let aggregate = aggregate.clone();
         self.actor.call(cx, move |db| filter::aggregate(db, &aggregate))
+    }
+    fn explain(&mut self, explain: &Explain, cx: &Cx) -> Result<Explained> {
+        let explain = explain.clone();
+        self.actor.call(cx, move |db| filter::explain(db, &explain))
     }
     fn health(&mut self, _cx: &Cx) -> Result<Health> {
         Ok(Health { server_version: format!("SQLite {}", rusqlite::version()), ..Default::default() })

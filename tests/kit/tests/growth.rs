@@ -39,6 +39,14 @@ const OLDER: &[Edit] = &[
         "self.raw.vtable.aggregate()",
         "None::<unsafe extern \"C\" fn(*mut std::ffi::c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>>",
     ),
+    edit(OBJECT, "/// `Explain` -> `Explained`.", ""),
+    edit(OBJECT, "pub explain: unsafe extern \"C\" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>,", ""),
+    edit(SOURCE, "explain: session_explain,", ""),
+    edit(
+        FOREIGN,
+        "self.raw.vtable.explain()",
+        "None::<unsafe extern \"C\" fn(*mut std::ffi::c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>>",
+    ),
     edit(OBJECT, "/// -> `StreamFacts`, for everything returned so far.", ""),
     edit(OBJECT, "pub facts: unsafe extern \"C\" fn(*mut c_void) -> AbiResult<RString>,", ""),
     edit(OBJECT, "/// -> file name extension of parts with these options, without the dot.", ""),
@@ -83,8 +91,8 @@ const NEWER: &[Edit] = &[
     ),
     edit(
         OBJECT,
-        "pub aggregate: unsafe extern \"C\" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>,",
-        "pub aggregate: unsafe extern \"C\" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>,
+        "pub explain: unsafe extern \"C\" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>,",
+        "pub explain: unsafe extern \"C\" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>,
     /// Of a later day.
     pub pause: unsafe extern \"C\" fn(*mut c_void) -> AbiResult<RString>,",
     ),
@@ -117,8 +125,8 @@ const NEWER: &[Edit] = &[
     ),
     edit(
         SOURCE,
-        "aggregate: session_aggregate,",
-        "aggregate: session_aggregate,
+        "explain: session_explain,",
+        "explain: session_explain,
         pause: { unsafe extern \"C\" fn f(_: *mut c_void) -> AbiResult<RString> { not_this_kind(\"\") } f },",
     ),
     edit(
