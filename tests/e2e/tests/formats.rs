@@ -132,7 +132,7 @@ fn options_that_do_not_fit_are_refused_before_anything_is_read() -> Result<()> {
         ("format: {type: csv, null: ','}", &["`null`", "\",\""]),
         ("format: {type: csv, nul: x}", &["nul", "did you mean", "null"]),
         ("format: arrow, compression: lz4, compression_level: 3", &["arrow", "`compression_level`"]),
-        ("format: {type: arrow, container: box}", &["container", "box", "stream"]),
+        ("format: {type: arrow, container: box}", &["exports.t.format.container", "stream"]),
     ] {
         // There is no database: who came so far as to open it would say that.
         let workspace = Workspace::new(&config(&[("t", export)]))?;
