@@ -282,6 +282,8 @@ impl<'de> Visitor<'de> for Any<'_> {
                 Value::Text(text) => text,
                 Value::Whole(n) => n.to_string(),
                 Value::Bool(b) => b.to_string(),
+                // A format has an option of that name, which nobody would think to put in quotes.
+                Value::Null => "null".to_owned(),
                 _ => return Err(self.builder.fail(Problem::Key)),
             };
             let first = seen.get(&text).copied();

@@ -11,9 +11,9 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ArrowOptions {
-    /// What the batches are wrapped in: `file` ends in `.arrow`, `stream` in `.arrows`.
+    /// What the batches are wrapped in: `file` (default), which ends in `.arrow`, or `stream`, which ends in `.arrows`.
     pub container: Container,
-    /// Codec of the buffers.
+    /// Codec of the buffers: `none` (default), `lz4` or `zstd`.
     pub compression: Compression,
     /// Level of the codec: zstd 1 to 22 (default 3); the other codecs have none.
     pub compression_level: Option<i32>,

@@ -187,7 +187,8 @@ fn pyarrow_reads_what_went_in() -> Result<()> {
     for (container, name) in [(Container::File, "file"), (Container::Stream, "stream")] {
         for compression in [Compression::None, Compression::Lz4, Compression::Zstd] {
             for max_buffered_bytes in [1, 1 << 20] {
-                let (bytes, _) = write(options(container, compression), max_buffered_bytes, &[batch.clone()])?;
+                let (bytes, _) =
+                    write(options(container, compression), max_buffered_bytes, std::slice::from_ref(&batch))?;
                 let path = dir.path().join("part");
                 fs::write(&path, bytes)?;
                 let printed = oracle::run(PYARROW, &[path.to_str().context("utf-8")?, name])?;
@@ -236,7 +237,7 @@ fn what_would_need_a_dictionary_below_another_type_is_refused() -> Result<()> {
 #[test]
 fn large_batches_go_out_in_messages_that_fit_into_memory() -> Result<()> {
     let batch = batch(vec![("i", Arc::new(Int64Array::from_iter_values(0..100_000)))])?;
-    let (bytes, messages) = write(options(Container::File, Compression::Zstd), 100_000, &[batch.clone()])?;
+    let (bytes, messages) = write(options(Container::File, Compression::Zstd), 100_000, std::slice::from_ref(&batch))?;
     assert!((8..=10).contains(&messages), "800 000 bytes in {messages} messages");
     let read = read(options(Container::File, Compression::None), bytes)?;
     ensure!(read.iter().all(|b| b.num_rows() <= 12_500), "no message is larger");
@@ -249,7 +250,7 @@ fn large_batches_go_out_in_messages_that_fit_into_memory() -> Result<()> {
 fn a_stream_with_something_behind_its_end_is_damaged() -> Result<()> {
     let batch = batch(vec![("i", Arc::new(Int64Array::from(vec![1, 2, 3])))])?;
     let stream = options(Container::Stream, Compression::None);
-    let (bytes, _) = write(stream.clone(), 1 << 20, &[batch.clone()])?;
+    let (bytes, _) = write(stream.clone(), 1 << 20, std::slice::from_ref(&batch))?;
     assert_eq!(read(stream.clone(), bytes.clone())?, [batch]);
     let twice = [bytes.clone(), bytes].concat();
     let error = read(stream, twice).err().context("half of it would be lost")?;

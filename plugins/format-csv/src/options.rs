@@ -11,22 +11,21 @@ use crate::compress::Codec;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CsvOptions {
-    /// What stands between two values: one ASCII character that occurs in no number, date or base64 text. `\t` is a tab.
+    /// What stands between two values: one ASCII character that no number, date or base64 text has; `\t` is a tab.
     pub delimiter: String,
-    /// What NULL is written as, without quotes; a value that reads the same is put in quotes. The default is nothing
-    /// at all (`a,,b`), while the empty text is always `""`.
+    /// What NULL is written as, without quotes, such as `\N`; by default nothing at all, while the empty text is `""`.
     pub null: String,
     /// Whether the first line holds the names of the columns.
     pub header: bool,
-    /// Which values are put in quotes. NULL never is.
+    /// Which values are put in quotes: `minimal` (default), those that need them, or `all`; NULL never is.
     pub quote: Quoting,
-    /// How lines end.
+    /// How lines end: `lf` (default) or `crlf`.
     pub line_ending: LineEnding,
-    /// How binary values are written.
+    /// How binary values are written: `hex` (default), in lower case, or `base64`.
     pub binary: BinaryForm,
     /// Whether hexadecimal values begin with `\x`, as PostgreSQL reads them.
     pub hex_prefix: bool,
-    /// Compression of the whole file: its name ends in `.csv.gz` or `.csv.zst`.
+    /// Compression of the whole file: `none` (default), `gzip` (the name ends in `.csv.gz`) or `zstd` (`.csv.zst`).
     pub compression: Compression,
     /// Level of the codec: zstd 1 to 19 (default 3), gzip 0 to 9 (default 6); `none` has none.
     pub compression_level: Option<i32>,

@@ -46,8 +46,8 @@ impl Writer {
                 return Err(PluginError::new(ErrorKind::Unsupported, "csv.type", why).detail("column", field.name()));
             }
         }
-        // The block and what becomes of it are held at the same time.
-        let block_bytes = (settings.max_buffered_bytes / 2).clamp(1, BLOCK_BYTES);
+        // At most three are held: a block, what became of it, and almost as much that was not worth handing on before.
+        let block_bytes = (settings.max_buffered_bytes / 3).clamp(1, BLOCK_BYTES);
         let mut writer = Self {
             schema: schema.clone(),
             dialect: dialect.clone(),

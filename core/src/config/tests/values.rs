@@ -299,6 +299,13 @@ fn sizes_take_units() {
 }
 
 #[test]
+fn keys_that_yaml_takes_for_other_values_are_their_texts() {
+    let export = export("table: t, format: {type: csv, null: NA, true: 1, 7: 2}");
+    let expected = serde_json::json!({ "null": "NA", "true": 1, "7": 2 });
+    assert_eq!(serde_json::Value::Object(export.format.options.as_map().clone()), expected);
+}
+
+#[test]
 fn state_is_beside_the_config() {
     let cases = [
         ("", "conf/.rivet_state.db"),
