@@ -1,6 +1,7 @@
 //! One file per command.
 //! It must not know how an export is run.
 
+pub mod completions;
 pub mod demo;
 mod dry_run;
 mod history;
@@ -9,4 +10,5 @@ pub mod metrics;
 mod parallel;
 pub mod plugin;
 pub mod run;
+pub mod schema;
 pub mod state;
