@@ -143,7 +143,7 @@ fn documents_are_as_their_schemas_say() -> Result<()> {
     lines.push("{\"v\": 1, \"at\": \"x\", \"event\": \"nonsense\"}".to_owned());
     let verdicts = schema_errors(&schema(&workspace, "events")?, &lines)?;
     for (line, errors) in lines.iter().zip(verdicts) {
-        ensure!(errors.is_empty() == !line.contains("nonsense"), "{line}: {errors:?}");
+        ensure!(errors.is_empty() != line.contains("nonsense"), "{line}: {errors:?}");
     }
     let cursor = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('''insert into cursors values \
                   ('a', 'f', 'r', '\"x\"', 1)'''); c.commit()";

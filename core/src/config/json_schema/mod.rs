@@ -40,8 +40,10 @@ fn root_properties(sources: &Variants) -> Map<String, Value> {
         ("dirs".to_owned(), list("Folders with plugin libraries, relative to the config.", text("A folder."))),
         ("lockfile".to_owned(), text("Lock file that pins plugins.")),
     ]);
-    let state =
-        Map::from_iter([("url".to_owned(), text("SQLite file; `.rivet_state.db` beside the config by default."))]);
+    let state = Map::from_iter([(
+        "url".to_owned(),
+        text("File that the state is kept in; `.rivet_state.db` beside the config by default."),
+    )]);
     Map::from_iter([
         ("source".to_owned(), sources.schema(true, "Where rows come from.")),
         ("defaults".to_owned(), export::defaults()),
