@@ -2,6 +2,7 @@
 //! It must not know how parts were read, encoded or stored.
 
 use rivet_plugin_api::{KeyValue, TableSchema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -14,7 +15,7 @@ pub const MANIFEST_VERSION: u32 = 1;
 pub const SUCCESS_NAME: &str = "_SUCCESS";
 
 /// What a run wrote.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Manifest {
     /// [`MANIFEST_VERSION`].
     pub version: u32,
@@ -57,7 +58,7 @@ pub struct Manifest {
 }
 
 /// The keys that a run read. Both ends are part of the range.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CursorRange {
     /// The key: the first of these columns that is not NULL.
     pub key: Vec<String>,
@@ -68,7 +69,7 @@ pub struct CursorRange {
 }
 
 /// Which state of the source a file set holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Consistency {
     /// One snapshot for all parts.
@@ -80,7 +81,7 @@ pub enum Consistency {
 }
 
 /// One written object.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Part {
     /// Name below the destination.
     pub name: String,
@@ -97,7 +98,7 @@ pub struct Part {
 }
 
 /// Body of [`SUCCESS_NAME`]: vouches for one manifest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Success {
     /// Run.
     pub run_id: String,

@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod history;
+pub mod reference;
 
 use std::path::PathBuf;
 
@@ -79,6 +80,14 @@ pub enum Command {
     Metrics(history::MetricsArgs),
     /// Show what happened in one run, event by event.
     Journal(history::JournalArgs),
+    /// Print the JSON Schema of the config, or of a document that rivet writes or prints.
+    Schema {
+        /// Of what.
+        #[arg(value_enum)]
+        of: reference::Document,
+    },
+    /// Print the completions of a shell, or write manual pages.
+    Completions(reference::CompletionsArgs),
     /// Show which plugins there are.
     Plugin {
         /// What to show.

@@ -36,6 +36,8 @@ fn main() -> ExitCode {
         cli::Command::State { command } => commands::state::run(&command, &cli.global),
         cli::Command::Metrics(args) => commands::metrics::run(&args, &cli.global),
         cli::Command::Journal(args) => commands::journal::run(&args, &cli.global),
+        cli::Command::Schema { of } => commands::schema::run(of, &cli.global),
+        cli::Command::Completions(args) => commands::completions::run(&args, &cli.global),
         cli::Command::Plugin { command } => commands::plugin::run(&command, &cli.global),
         cli::Command::Demo(args) => commands::demo::run(&args, &cli.global),
     };

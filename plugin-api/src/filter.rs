@@ -66,7 +66,7 @@ pub enum Distance {
 
 /// A value of a key as the source itself wrote it, under settings that it pins: all digits, no local time zone.
 /// Opaque to core, except for being equal or not.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct KeyValue {
     /// The source's own name of the type, by which it reads the text back.
     pub native_type: String,

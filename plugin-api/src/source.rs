@@ -235,7 +235,7 @@ impl Relation {
 }
 
 /// Columns of a relation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TableSchema {
     /// In the relation's order.
     pub columns: Vec<Column>,

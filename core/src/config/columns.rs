@@ -14,7 +14,7 @@ use super::section::{Cx, Section, one_of};
 use super::suggest::did_you_mean;
 
 /// Keys of a `policies` block.
-const POLICY_KEYS: &[&str] = &[
+pub(super) const POLICY_KEYS: &[&str] = &[
     "numeric_unbounded",
     "sub_microsecond",
     "invalid_text",

@@ -5,6 +5,7 @@ mod columns;
 mod error;
 mod expand;
 mod export;
+mod json_schema;
 mod load;
 mod node;
 mod options;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 pub use error::{At, ConfigError, ConfigErrors};
+pub use json_schema::json_schema;
 pub use load::{Params, load, parse};
 pub use options::{Options, RESERVED_SOURCE_KEYS, check_reserved, validate_options};
 pub use suggest::did_you_mean;
@@ -151,7 +153,7 @@ pub enum Select {
 }
 
 /// Columns that Rivet adds after those of the relation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct MetaColumns {
     /// `_rivet_exported_at`: when the run started, one value for all rows.
     pub exported_at: bool,

@@ -14,7 +14,7 @@ use super::{ConfigError, Options, SourceConfig, columns, tuning};
 
 const URL_KEYS: [&str; 3] = ["url", "url_env", "url_file"];
 const STRUCTURED_KEYS: [&str; 6] = ["host", "port", "user", "password", "password_env", "database"];
-const TLS_KEYS: &[&str] =
+pub(super) const TLS_KEYS: &[&str] =
     &["mode", "ca_file", "cert_file", "key_file", "accept_invalid_certs", "accept_invalid_hostnames"];
 /// Largest file that holds a URL, bytes.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;

@@ -77,7 +77,7 @@ pub struct Plan {
 }
 
 /// A plugin that takes part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Endpoint {
     /// Plugin name.
     pub plugin: String,

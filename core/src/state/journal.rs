@@ -18,12 +18,12 @@ pub struct Event {
 }
 
 impl State {
-    /// Appends an event. The run need not have begun yet: looking at the source comes before the plan.
+    /// Appends an event, durably unless the machine itself crashes. The run need not have begun yet: looking at the source comes before the plan.
     ///
     /// # Errors
     /// `Access`.
     pub fn journal(&self, run_id: &str, at_ms: i64, kind: &str, details: &Value) -> Result<(), StateError> {
-        self.write("write the journal", |db| {
+        self.write_soon("write the journal", |db| {
             let sql = "INSERT INTO events (run_id, at_ms, kind, event_json) VALUES (?1, ?2, ?3, ?4)";
             db.prepare_cached(sql)?.execute(params![run_id, at_ms, kind, details.to_string()])?;
             Ok(())

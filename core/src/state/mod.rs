@@ -121,7 +121,32 @@ impl State {
         doing: &'static str,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
     ) -> Result<T, StateError> {
+        self.write_on(&mut self.db(), doing, work)
+    }
+
+    /// As [`write`](Self::write), without waiting for the disk: a crash of the machine may lose it, a crash of the
+    /// process does not.
+    fn write_soon<T>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
+    ) -> Result<T, StateError> {
         let mut db = self.db();
+        let relax = |db: &Connection, to: &str| {
+            db.pragma_update(None, "synchronous", to).map_err(|e| self.failed(doing, e.into()))
+        };
+        relax(&db, "NORMAL")?;
+        let done = self.write_on(&mut db, doing, work);
+        relax(&db, "FULL")?;
+        done
+    }
+
+    fn write_on<T>(
+        &self,
+        db: &mut Connection,
+        doing: &'static str,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failure>,
+    ) -> Result<T, StateError> {
         // Immediate: one that reads before it writes would be refused at once, not wait, while another process writes.
         let begun = db.transaction_with_behavior(TransactionBehavior::Immediate);
         let done = begun.map_err(Failure::from).and_then(|transaction| {

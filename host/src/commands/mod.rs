@@ -2,6 +2,7 @@
 //! It must not know how an export is run.
 
 pub mod check;
+pub mod completions;
 pub mod demo;
 mod dry_run;
 mod history;
@@ -10,4 +11,5 @@ pub mod metrics;
 mod parallel;
 pub mod plugin;
 pub mod run;
+pub mod schema;
 pub mod state;

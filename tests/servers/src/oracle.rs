@@ -8,8 +8,8 @@ use anyhow::{Context, Result};
 
 use crate::{Cache, command};
 
-/// The pinned packages. DuckDB needs pytz to return a timestamp with time zone.
-const PACKAGES: [&str; 3] = ["duckdb==1.5.5", "pyarrow==26.0.1", "pytz==2026.6"];
+/// The pinned packages. DuckDB needs pytz to return a timestamp with time zone; jsonschema and PyYAML judge schemas.
+const PACKAGES: [&str; 5] = ["duckdb==1.5.5", "pyarrow==26.0.1", "pytz==2026.6", "jsonschema==4.26.0", "pyyaml==6.0.3"];
 
 const DUCKDB_SCRIPT: &str = r#"
 import duckdb, json, math, sys
@@ -31,6 +31,16 @@ cur = con.execute(sys.argv[1])
 names = [d[0] for d in cur.description]
 while row := cur.fetchone():
     print(json.dumps({n: plain(v) for n, v in zip(names, row)}, default=str, ensure_ascii=False))
+"#;
+
+const VALIDATE_SCRIPT: &str = r#"
+import json, jsonschema, sys, yaml
+schema = json.loads(sys.argv[1])
+jsonschema.Draft202012Validator.check_schema(schema)
+validator = jsonschema.Draft202012Validator(schema)
+for document in json.load(sys.stdin):
+    errors = validator.iter_errors(yaml.load(document, yaml.CSafeLoader))
+    print(json.dumps(["/" + "/".join(map(str, e.absolute_path)) + ": " + e.message.split("\n")[0] for e in errors]))
 "#;
 
 const SCHEMA_SCRIPT: &str = r#"
@@ -77,6 +87,18 @@ pub fn duckdb(sql: &str) -> Result<String> {
 pub fn pyarrow_schema(path: &Path) -> Result<String> {
     let text = path.to_str().context("read a path that is not UTF-8")?;
     run(SCHEMA_SCRIPT, &[text]).with_context(|| format!("read the schema of {text} with pyarrow"))
+}
+
+/// What is wrong with each of these documents (YAML or JSON) by a JSON Schema of draft 2020-12; nothing when all is well.
+///
+/// # Errors
+/// When the schema is none, or a document is no YAML.
+pub fn schema_errors(schema: &str, documents: &[String]) -> Result<Vec<Vec<String>>> {
+    let mut python = Command::new(python()?);
+    python.env("PYTHONIOENCODING", "utf-8").args(["-c", VALIDATE_SCRIPT, schema]);
+    let printed =
+        command::output(&mut python, &serde_json::to_string(documents)?).context("validate with jsonschema")?;
+    printed.lines().map(|line| serde_json::from_str(line).context("read a verdict")).collect()
 }
 
 fn install(dir: &Path) -> Result<()> {

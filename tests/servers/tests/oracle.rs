@@ -71,3 +71,11 @@ fn a_failing_script_or_query_says_why() {
     let message = format!("{:#}", failed.expect_err("no such file"));
     assert!(message.contains("no-such-file.parquet"), "{message}");
 }
+
+#[test]
+fn a_schema_accepts_and_refuses_and_must_be_one() {
+    let schema = r#"{"type": "object", "properties": {"a": {"type": "integer"}}, "additionalProperties": false}"#;
+    let verdicts = oracle::schema_errors(schema, &["{a: 1}".to_owned(), "a: x".to_owned()]).expect("verdicts");
+    assert_eq!(verdicts, [vec![], vec!["/a: 'x' is not of type 'integer'".to_owned()]]);
+    assert!(oracle::schema_errors(r#"{"type": "nonsense"}"#, &[]).is_err());
+}

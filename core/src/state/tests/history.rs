@@ -113,3 +113,19 @@ fn looking_for_a_state_makes_none() {
     let opened = State::open_existing(&path).expect("opens").expect("there");
     assert_eq!(opened.path(), path.canonicalize().expect("real"));
 }
+
+#[test]
+fn the_journal_alone_does_not_wait_for_the_disk() {
+    let fixture = Fixture::with_run();
+    let synchronous =
+        || -> i64 { fixture.state.db().pragma_query_value(None, "synchronous", |row| row.get(0)).expect("a number") };
+    const FULL: i64 = 2;
+    assert_eq!(synchronous(), FULL);
+    fixture.state.journal("r1", 1, "planned", &json!({})).expect("appended");
+    assert_eq!(synchronous(), FULL, "after an event");
+    let other = State::open(&fixture.path()).expect("opens");
+    assert_eq!(other.events("r1").expect("read").len(), 1, "other processes see it");
+    fixture.state.db().execute_batch("DROP TABLE events").expect("dropped");
+    fixture.state.journal("r1", 2, "planned", &json!({})).expect_err("there is no journal");
+    assert_eq!(synchronous(), FULL, "after a failure");
+}

@@ -1,0 +1,135 @@
+//! The keys of an export and of `defaults`.
+//! It must not know which formats and destinations there are.
+
+use serde_json::{Map, Value, json};
+
+use super::pieces::{block, choice, exclusive, flag, keys, or_variable, reference, size, text, whole, word};
+use super::plugin::Variants;
+use super::source::{column_names, lookback};
+
+/// An item of `exports`.
+pub fn export() -> Value {
+    let mut properties = shared();
+    let name = json!({
+        "type": "string",
+        "description": "Name of the export; it becomes part of file names.",
+        "anyOf": [{ "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$" }, reference("variable")],
+    });
+    properties.insert("name".to_owned(), name);
+    let mut export = block("One export: what is read, how it is encoded, where it goes.", properties);
+    export["required"] = json!(["name"]);
+    export["allOf"] = conditions().into();
+    export
+}
+
+/// The `defaults` block.
+pub fn defaults() -> Value {
+    let mut properties = shared();
+    properties.insert("destination".to_owned(), reference("loose_destination"));
+    let mut defaults = block("Keys of exports that say nothing themselves.", properties);
+    defaults["allOf"] = conditions().into();
+    defaults
+}
+
+fn conditions() -> Vec<Value> {
+    let mut all = exclusive(&["table", "query", "query_file"]);
+    all.extend(exclusive(&["select", "exclude"]));
+    all
+}
+
+fn shared() -> Map<String, Value> {
+    let mut all = rows();
+    all.extend(output());
+    all
+}
+
+fn rows() -> Map<String, Value> {
+    keys([
+        ("table", word("`name` or `schema.name`; a part with dots stands in double quotes.")),
+        ("query", word("A SELECT statement; `${rivet.filter}` marks where a condition goes.")),
+        ("query_file", word("File that holds the query, in the config's folder or below.")),
+        ("select", column_names("Read these columns, in this order.")),
+        ("exclude", column_names("Read all columns but these.")),
+        ("where", word("A condition on the rows of a table, in the source's own language.")),
+        ("mode", choice("Which rows are read.", &["full", "incremental"])),
+        ("cursor_column", word("Mode incremental: the column that grows.")),
+        ("cursor_fallback_column", word("Mode incremental: read where the cursor column is NULL.")),
+        ("lookback", lookback()),
+        ("null_cursor", choice("What happens to rows without a cursor.", &["error", "include"])),
+        ("parallel", whole("Workers that read at once.", 1, 1024)),
+        ("tuning", reference("tuning")),
+        ("columns", columns()),
+        ("policies", reference("policies")),
+    ])
+}
+
+fn output() -> Map<String, Value> {
+    keys([
+        ("format", reference("format")),
+        ("compression", text("Compression of the format.")),
+        ("compression_level", or_variable("Level of the compression.", json!({ "type": "integer" }))),
+        ("max_file_size", size("A part is ended after about so many bytes, or a size with a unit.")),
+        ("skip_empty", flag("Write no part when there are no rows.", false)),
+        ("types", choice("Which Arrow forms are written.", &["portable", "native"])),
+        ("meta_columns", meta_columns()),
+        ("on_schema_drift", choice("When the schema is not that of the last good run.", &["warn", "continue", "fail"])),
+        ("destination", reference("destination")),
+    ])
+}
+
+fn meta_columns() -> Value {
+    let listed = json!({ "type": "array", "items": { "enum": ["exported_at", "row_hash"] } });
+    json!({
+        "description": "Columns that Rivet adds: all, none, or these.",
+        "anyOf": [{ "type": "boolean" }, listed],
+    })
+}
+
+/// A type, or a block with a type and policies.
+fn columns() -> Value {
+    let mut properties = policies();
+    properties.insert("type".to_owned(), column_type());
+    properties.insert("lossy".to_owned(), flag("The type may change values.", false));
+    let column = json!({ "anyOf": [column_type(), block("Type and policies of the column.", properties)] });
+    json!({
+        "type": "object",
+        "description": "Types and policies by column.",
+        "additionalProperties": column,
+    })
+}
+
+fn column_type() -> Value {
+    let words = "bool|u?int(8|16|32|64)|float(32|64)|text|binary|date|time|timestamp|timestamptz|json|uuid";
+    let decimal = "decimal\\(\\s*[0-9]{1,2}\\s*(,\\s*[0-9]{1,2}\\s*)?\\)";
+    let pattern = format!("^\\s*({words}|{decimal})\\s*$");
+    or_variable("A type such as `text` or `decimal(18,2)`.", json!({ "type": "string", "pattern": pattern }))
+}
+
+/// The keys of `policies`.
+pub fn policies() -> Map<String, Value> {
+    // YAML reads the word null as nothing.
+    let or_null = |what: &str, words: &[&str]| {
+        let words: Vec<Value> = words.iter().map(|w| Value::from(*w)).chain([Value::Null]).collect();
+        or_variable(what, json!({ "enum": words }))
+    };
+    let unbounded = json!({ "type": "string", "pattern": "^(text|error|decimal\\(.*\\))$" });
+    keys([
+        ("numeric_unbounded", or_variable("A number that does not say how many digits it has.", unbounded)),
+        ("sub_microsecond", choice("Fractions of a second beyond µs.", &["error", "truncate", "ns", "text"])),
+        ("invalid_text", choice("Text that is no UTF-8.", &["error", "replace", "binary"])),
+        ("out_of_range", or_null("A value beyond what the column holds.", &["error", "null", "clamp"])),
+        ("nan", or_null("NaN in a decimal column.", &["error", "null"])),
+        ("infinity_timestamp", or_null("Infinite dates and timestamps.", &["error", "null", "clamp"])),
+        ("zero_date", or_null("Dates such as 0000-00-00.", &["error", "null", "text"])),
+        ("tinyint1", choice("`tinyint(1)`.", &["int", "bool"])),
+    ])
+}
+
+/// The name of a format, or a block.
+pub fn format(formats: &Variants) -> Value {
+    let names = or_variable("Name of the format.", json!({ "enum": formats.names() }));
+    json!({
+        "description": "How parts are encoded: a name, or a block with `type` and options.",
+        "anyOf": [names, formats.schema(false, "The format with its options.")],
+    })
+}

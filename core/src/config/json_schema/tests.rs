@@ -1,0 +1,87 @@
+//! The schema and the reader of the config know the same keys. That it accepts and refuses the same configs is tested
+//! end to end, by an independent validator.
+//! They must not need a plugin.
+
+use std::collections::BTreeSet;
+
+use rivet_plugin_api::{ConnectorInfo, ConnectorKind, FormatCapabilities, SourceCapabilities, StoreCapabilities};
+use serde_json::{Value, json};
+
+use super::json_schema;
+use crate::config::{RESERVED_SOURCE_KEYS, columns, export, read, source, tuning};
+
+fn info(name: &str, kind: ConnectorKind, options_schema: Value) -> ConnectorInfo {
+    ConnectorInfo { name: name.into(), kind, version: "1".into(), abi_version: "1".into(), options_schema }
+}
+
+fn schema() -> Value {
+    let options = json!({
+        "type": "object",
+        "properties": {
+            "path": { "type": "string" },
+            "level": { "anyOf": [{ "$ref": "#/$defs/Level" }, { "type": "null" }], "description": "How." },
+        },
+        "required": ["path"],
+        "$defs": { "Level": { "enum": ["low", "high"] } },
+    });
+    let none = json!({ "type": "object" });
+    let all = [
+        info("db", ConnectorKind::Source(SourceCapabilities::default()), options.clone()),
+        info("pq", ConnectorKind::Format(FormatCapabilities { extension: "pq".into(), readable: true }), none),
+        info("dir", ConnectorKind::Destination(StoreCapabilities::default()), options),
+    ];
+    json_schema(&all.iter().collect::<Vec<_>>())
+}
+
+fn keys(block: &Value) -> BTreeSet<&str> {
+    block["properties"].as_object().expect("a block").keys().map(String::as_str).collect()
+}
+
+#[test]
+fn every_key_of_the_reader_is_a_key_of_the_schema() {
+    let schema = schema();
+    let set = |lists: &[&[&'static str]]| lists.concat().into_iter().collect::<BTreeSet<_>>();
+    let definitions = &schema["$defs"];
+    let source = &schema["properties"]["source"]["oneOf"][0];
+    let export = &schema["properties"]["exports"]["items"];
+    let column = &export["properties"]["columns"]["additionalProperties"]["anyOf"][1];
+    for (block, known) in [
+        (&schema, set(&[read::ROOT_KEYS])),
+        (&schema["properties"]["plugins"], set(&[read::PLUGINS_KEYS])),
+        (&schema["properties"]["state"], set(&[read::STATE_KEYS])),
+        (&schema["properties"]["defaults"], set(&[export::SHARED_KEYS])),
+        (export, set(&[export::SHARED_KEYS, &["name"]])),
+        (source, set(&[RESERVED_SOURCE_KEYS, &["path", "level"]])),
+        (&source["properties"]["tls"], set(&[source::TLS_KEYS])),
+        (&definitions["tuning"], set(&[tuning::KEYS])),
+        (&definitions["policies"], set(&[columns::POLICY_KEYS])),
+        (column, set(&[columns::POLICY_KEYS, &["type", "lossy"]])),
+    ] {
+        assert_eq!(keys(block), known, "{}", block["description"]);
+    }
+}
+
+#[test]
+fn plugins_keep_their_definitions_apart() {
+    let schema = schema();
+    for (at, target) in [("source", "source.db.Level"), ("destination", "destination.dir.Level")] {
+        let block = if at == "source" { &schema["properties"]["source"] } else { &schema["$defs"]["destination"] };
+        let level = &block["oneOf"][0]["properties"]["level"];
+        assert_eq!(level["anyOf"][0]["anyOf"][0]["$ref"], format!("#/$defs/{target}"));
+        assert_eq!(level["description"], "How.");
+        assert_eq!(schema["$defs"][target], json!({ "enum": ["low", "high"] }));
+    }
+    let dangling: Vec<_> = references(&schema).into_iter().filter(|r| schema.pointer(&r[1..]).is_none()).collect();
+    assert_eq!(dangling, [""; 0]);
+}
+
+fn references(schema: &Value) -> Vec<&str> {
+    match schema {
+        Value::Object(map) => {
+            let own = map.get("$ref").and_then(Value::as_str);
+            own.into_iter().chain(map.values().flat_map(references)).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(references).collect(),
+        _ => Vec::new(),
+    }
+}

@@ -1,0 +1,45 @@
+//! `rivet schema`: JSON Schemas, draft 2020-12.
+//! It must not know any key: the types and core's config say them.
+
+use rivet_core::config::json_schema;
+use rivet_core::manifest::Manifest;
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+
+use super::run::load_plugins;
+use crate::cli::Global;
+use crate::cli::reference::Document;
+use crate::documents::SummaryDocument;
+use crate::documents::events::EventLine;
+use crate::documents::history::{CursorDocument, FilesDocument, JournalDocument, MetricsDocument, StateDocument};
+use crate::documents::plans::PlansDocument;
+use crate::exit::Exit;
+use crate::render;
+
+/// Runs the command.
+pub fn run(of: Document, global: &Global) -> Exit {
+    let schema = match of {
+        Document::Config => match load_plugins(global, &[]) {
+            Ok(found) => json_schema(&found.connectors.iter().map(|c| c.info()).collect::<Vec<_>>()),
+            Err(exit) => return exit,
+        },
+        Document::Manifest => of_type::<Manifest>(),
+        Document::Summary => of_type::<SummaryDocument>(),
+        Document::Events => of_type::<EventLine>(),
+        Document::DryRun => of_type::<PlansDocument>(),
+        Document::Metrics => of_type::<MetricsDocument>(),
+        Document::Journal => of_type::<JournalDocument>(),
+        Document::State => of_type::<StateDocument>(),
+        Document::StateFiles => of_type::<FilesDocument>(),
+        Document::StateCursor => of_type::<CursorDocument>(),
+    };
+    let pretty = || serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n";
+    render::document(global, &schema, std::slice::from_ref(&schema), pretty);
+    Exit::Ok
+}
+
+/// The schema of what a type is written as.
+fn of_type<T: JsonSchema>() -> Value {
+    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<T>().to_value()
+}
