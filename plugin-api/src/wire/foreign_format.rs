@@ -40,9 +40,7 @@ impl FormatHandle {
         let Some(extension) = self.raw.vtable.extension() else { return Ok(self.usual_extension.clone()) };
         // SAFETY: as in `map`.
         let extension = lift(unsafe { extension(self.raw.this) })?.into_string();
-        // It becomes a part of object names: no separators, nothing hidden.
-        let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-');
-        if extension.split('.').all(|word| !word.is_empty() && word.bytes().all(plain)) {
+        if is_extension(&extension) {
             return Ok(extension);
         }
         let what = format!("the format says that {extension:?} is its file name extension");
@@ -80,6 +78,12 @@ impl FormatHandle {
     }
 }
 
+/// Whether a text can end the name of an object: words between dots, without separators of paths.
+fn is_extension(text: &str) -> bool {
+    let plain = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'_' | b'-');
+    text.split('.').all(|word| !word.is_empty() && word.bytes().all(plain))
+}
+
 struct ForeignWriter(AbiWriter);
 
 impl BatchWriter for ForeignWriter {
@@ -100,5 +104,30 @@ impl BatchWriter for ForeignWriter {
     fn finish(&mut self, cx: &Cx) -> Result<PartFacts> {
         // SAFETY: as above.
         from_json(lift(unsafe { self.0.vtable.finish()(self.0.this, &cx.0) })?.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_extension_leads_nowhere_else() {
+        for (text, fine) in [
+            ("csv", true),
+            ("csv.gz", true),
+            ("x-1_b.7z", true),
+            ("", false),
+            (".csv", false),
+            ("csv.", false),
+            ("a..b", false),
+            ("../up", false),
+            ("a/b", false),
+            ("a\\b", false),
+            ("a b", false),
+            ("é", false),
+        ] {
+            assert_eq!(is_extension(text), fine, "{text:?}");
+        }
     }
 }
