@@ -12,11 +12,9 @@ const NEEDS: &[(&str, &str, &[&str])] = &[
     ("rivet-source-postgres", "session", &["postgres"]),
     ("rivet-test-e2e", "bad_input", &["postgres"]),
     ("rivet-test-e2e", "crash", &["postgres"]),
-    ("rivet-test-e2e", "exported", &["postgres"]),
     ("rivet-test-e2e", "incremental", &["postgres"]),
-    ("rivet-test-e2e", "killed", &["postgres"]),
     ("rivet-test-e2e", "postgres", &["postgres"]),
-    ("rivet-test-e2e", "refused", &["postgres"]),
+    ("rivet-test-e2e", "versions", &["postgres"]),
     ("rivet-test-servers", "death", &["postgres"]),
     ("rivet-test-servers", "postgres", &["postgres"]),
 ];

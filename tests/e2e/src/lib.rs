@@ -4,7 +4,6 @@
 mod built;
 mod mount;
 mod output;
-pub mod place;
 mod program;
 
 pub use built::{PLUGINS, copy_plugins, library, plugin_dir, rivet};
