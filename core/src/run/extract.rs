@@ -116,7 +116,9 @@ impl Extraction<'_> {
         let left: VecDeque<&PlannedSplit> = self.plan.splits.iter().filter(|s| !self.ledger.is_done(s.id)).collect();
         let queue = Mutex::new(left);
         let Leader { mut session, snapshot } = leader;
-        let Some(token) = snapshot.join_token.filter(|_| self.plan.splits.len() > 1) else {
+        // Where only one connection is allowed, the one that holds the snapshot reads as well.
+        let may_join = self.plan.splits.len() > 1 && self.spec.tuning.max_connections != Some(1);
+        let Some(token) = snapshot.join_token.filter(|_| may_join) else {
             return self.work_alone(&queue, session);
         };
         let halted = Mutex::new(None::<Halt>);

@@ -10,6 +10,7 @@ mod certs;
 mod command;
 mod guard;
 pub mod oracle;
+pub mod pgbouncer;
 pub mod postgres;
 
 pub use cache::Cache;

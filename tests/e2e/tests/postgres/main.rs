@@ -5,6 +5,7 @@ mod check;
 mod concurrent;
 mod login;
 mod names;
+mod pooler;
 mod types;
 
 use anyhow::Result;
