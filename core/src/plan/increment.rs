@@ -29,6 +29,14 @@ pub struct Mark {
     pub rows: Option<Vec<(u128, u32)>>,
 }
 
+impl Mark {
+    /// The mark at another value of the same type. Rows near the old one mean nothing there.
+    pub fn moved_to(&self, text: &str) -> Self {
+        let value = KeyValue { native_type: self.value.native_type.clone(), text: text.to_owned() };
+        Self { value, rows: Some(Vec::new()) }
+    }
+}
+
 /// Hashes as words of 32 hex digits, with `xN` where there is more than one row: JSON numbers do not hold 128 bits.
 mod hash_words {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};

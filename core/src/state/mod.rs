@@ -20,7 +20,7 @@ use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
 use serde_json::Value;
 
 pub use cursors::{CursorUpdate, StoredCursor};
-pub use edit::{BY_HAND, mark_of, with_mark};
+pub use edit::BY_HAND;
 pub use error::StateError;
 pub use journal::Event;
 pub use lock::{ExportLock, Held, Holder};

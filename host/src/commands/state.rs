@@ -4,7 +4,8 @@
 use std::fmt::Write as _;
 
 use rivet_core::error::RunError;
-use rivet_core::state::{Holder, State, StoredCursor, with_mark};
+use rivet_core::plan::Mark;
+use rivet_core::state::{Holder, State, StoredCursor};
 
 use super::history::{Opened, open};
 use crate::cli::Global;
@@ -201,10 +202,11 @@ fn set(export: &str, state: &State, old: &StoredCursor, text: &str, file: &State
             hint: format!("to read everything, use `rivet state reset -e {export}{}`", where_from(file)),
         });
     }
-    let value = with_mark(&old.value, text).ok_or_else(|| RunError::Impossible {
-        what: format!("'{text}' cannot take the place of the stored value"),
-        hint: format!("write it as `rivet state show -e {export}{}` prints the old one", where_from(file)),
+    let mark: Mark = serde_json::from_value(old.value.clone()).map_err(|_| RunError::Integrity {
+        what: format!("the stored cursor of '{export}' cannot be read"),
+        hint: format!("forget it with `rivet state reset -e {export}{}`", where_from(file)),
     })?;
+    let value = serde_json::to_value(mark.moved_to(text)).map_err(|e| RunError::Internal(e.to_string()))?;
     Ok(state.set_cursor(export, old, &value)?)
 }
 

@@ -2,8 +2,8 @@
 //! It must not know terminals.
 
 use rivet_core::clock::format_rfc3339;
-use rivet_core::plan::Plan;
-use rivet_core::state::{Held, Phase, RunEntry, State, StateError, StoredCursor, mark_of};
+use rivet_core::plan::{Mark, Plan};
+use rivet_core::state::{Held, Phase, RunEntry, State, StateError, StoredCursor};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -244,7 +244,11 @@ impl CursorRow {
     /// # Errors
     /// When the state cannot be read.
     pub fn of(export: &str, stored: &StoredCursor, state: &State) -> Result<Self, StateError> {
-        let (native_type, value) = mark_of(&stored.value);
+        let mark: Option<Mark> = serde_json::from_value(stored.value.clone()).ok();
+        let (native_type, value) = match mark {
+            Some(Mark { value, .. }) => (Some(value.native_type), value.text),
+            None => (None, stored.value.to_string()),
+        };
         let plan = match state.plan_of(&stored.run_id)? {
             Some(plan) => Some(plan),
             None => state.last_good_run(export)?.map(|run| state.plan_of(&run.run_id)).transpose()?.flatten(),

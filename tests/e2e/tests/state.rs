@@ -41,7 +41,7 @@ fn workspace() -> Result<Workspace> {
 
 /// A cursor as a run would store it.
 fn give_cursor(workspace: &Workspace) -> Result<()> {
-    let value = json!({ "native_type": "INTEGER", "text": "41" });
+    let value = json!({ "value": { "native_type": "integer", "text": "41" }, "rows": "ab" });
     let sql = format!("insert into cursors values ('a', 'xxh3-128:ab', 'r0', '{value}', 1795236912345)");
     sqlite(workspace, ".rivet_state.db", &sql).map(drop)
 }
@@ -153,21 +153,49 @@ fn a_cursor_is_moved_and_forgotten_by_hand() -> Result<()> {
     ensure!(none.stderr.contains("has no cursor") && none.stderr.contains("hint:"), "{}", none.stderr);
     give_cursor(&workspace)?;
     let cursor = json_of(&workspace, &["state", "show", "-e", "a"])?["exports"][0]["cursor"].clone();
-    for (key, value) in [("value", "41"), ("native_type", "INTEGER"), ("fingerprint", "xxh3-128:ab"), ("relation", "a")]
+    for (key, value) in [("value", "41"), ("native_type", "integer"), ("fingerprint", "xxh3-128:ab"), ("relation", "a")]
     {
         assert_eq!(cursor[key], value, "{cursor}");
     }
     let set = workspace.rivet(&["state", "set", "-e", "a", "--cursor", "-7"])?.expect(0)?;
-    ensure!(set.text()?.contains("old cursor  41 (INTEGER)"), "{:?}", set.text()?);
-    ensure!(set.text()?.contains("new cursor  -7 (INTEGER)"), "{:?}", set.text()?);
+    ensure!(set.text()?.contains("old cursor  41 (integer)"), "{:?}", set.text()?);
+    ensure!(set.text()?.contains("new cursor  -7 (integer)"), "{:?}", set.text()?);
     let stored = sqlite(&workspace, ".rivet_state.db", "select value_json, fingerprint from cursors")?;
     let stored: (String, String) = serde_json::from_str(&stored)?;
-    assert_eq!(serde_json::from_str::<Value>(&stored.0)?, json!({"native_type": "INTEGER", "text": "-7"}));
+    assert_eq!(
+        serde_json::from_str::<Value>(&stored.0)?,
+        json!({"value": {"native_type": "integer", "text": "-7"}, "rows": ""})
+    );
     assert_eq!(stored.1, "xxh3-128:ab");
     let reset = json_of(&workspace, &["state", "reset", "-e", "a"])?;
     assert_eq!((&reset["old"]["value"], &reset["new"]), (&json!("-7"), &json!(null)));
     assert_eq!(sqlite(&workspace, ".rivet_state.db", "select * from cursors")?, "");
     assert_eq!(sqlite(&workspace, ".rivet_state.db", "select count(*) from schemas")?, "[1]\n", "the schema stays");
+    Ok(())
+}
+
+#[test]
+fn the_next_run_reads_from_a_cursor_that_was_moved_by_hand() -> Result<()> {
+    let workspace = workspace()?;
+    workspace.configure(
+        &CONFIG.replace("{name: a, table: a}", "{name: a, table: a, mode: incremental, cursor_column: id}"),
+    )?;
+    let rows = |words: &[&str]| -> Result<Value> { Ok(json_of(&workspace, words)?["exports"][0]["rows"].clone()) };
+    let run = ["run", "-e", "a"];
+    assert_eq!((rows(&run)?, rows(&run)?), (json!(100), json!(0)));
+    let cursor =
+        || -> Result<Value> { Ok(json_of(&workspace, &["state", "show", "-e", "a"])?["exports"][0]["cursor"].clone()) };
+    ensure!(cursor()?["value"] == "100" && cursor()?["native_type"].is_string(), "{}", cursor()?);
+    workspace.rivet(&["state", "set", "-e", "a", "--cursor", "91"])?.expect(0)?;
+    assert_eq!((&cursor()?["value"], &cursor()?["run_id"]), (&json!("91"), &json!("by hand")));
+    assert_eq!(cursor()?["relation"], "a", "the last good run says what it belongs to");
+    assert_eq!(rows(&run)?, 10, "the rows from 91 on");
+    assert_eq!((cursor()?["value"].clone(), rows(&run)?), (json!("100"), json!(0)));
+    workspace.rivet(&["state", "reset", "-e", "a"])?.expect(0)?;
+    let before = fs::read(workspace.path().join(".rivet_state.db"))?;
+    workspace.rivet(&["run", "-e", "a", "--dry-run"])?.expect(0)?;
+    assert_eq!(fs::read(workspace.path().join(".rivet_state.db"))?, before, "a dry run moves no cursor");
+    assert_eq!(rows(&run)?, 100, "without a cursor everything is read");
     Ok(())
 }
 
