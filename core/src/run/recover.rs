@@ -39,7 +39,10 @@ pub fn settle(spec: &ExportSpec, store: &dyn Store, env: &Env<'_>) -> Result<(),
 fn complete(
     spec: &ExportSpec,
     mut plan: Plan,
-    run: &RunRecord, store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
+    run: &RunRecord,
+    store: &dyn Store,
+    env: &Env<'_>,
+) -> Result<(), RunError> {
     let manifest: Manifest = serde_json::from_value(run.verdict.clone())
         .map_err(|e| RunError::Internal(format!("the verdict of run {} cannot be read: {e}", run.run_id)))?;
     plan.validate |= spec.validate;

@@ -2,6 +2,7 @@
 //! It must not know how an export is run.
 
 pub mod demo;
+mod direct;
 mod dry_run;
 mod history;
 pub mod journal;
