@@ -1,6 +1,7 @@
 //! The heart of Rivet: planning, the one run path, retry, state and quality.
 //! It must not know any engine by name, load plugins, or read the command line.
 
+pub mod checksum;
 pub mod clock;
 pub mod config;
 pub mod connectors;

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::checksum::ColumnChecksum;
 use crate::config::MetaColumns;
 use crate::plan::{Endpoint, Plan};
 
@@ -95,6 +96,9 @@ pub struct Part {
     pub bytes: u64,
     /// Digest of the bytes.
     pub digest: String,
+    /// Checksum of each column, in order, where the run was to be validated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checksums: Vec<ColumnChecksum>,
 }
 
 /// Body of [`SUCCESS_NAME`]: vouches for one manifest.

@@ -67,6 +67,8 @@ pub struct ExportSpec {
     pub full_refresh: bool,
     /// Once, a range of the cursor is read and the cursor stays: from, to.
     pub backfill: Option<(Option<String>, Option<String>)>,
+    /// Once, every part is read back before it counts.
+    pub validate: bool,
     connection: Value,
     source_options: Map<String, Value>,
 }
@@ -252,6 +254,7 @@ fn spec(
         destination_template,
         full_refresh: false,
         backfill: None,
+        validate: false,
         connection: config.source.connection_json(),
         source_options: absolute_path(source.options, base),
     }

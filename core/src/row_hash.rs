@@ -32,7 +32,7 @@ pub fn hashes(batch: &RecordBatch) -> Result<Vec<u128>, String> {
 }
 
 /// The values of a column, ready to be written one by one.
-struct Cells {
+pub(crate) struct Cells {
     array: ArrayRef,
     form: Form,
 }
@@ -53,7 +53,8 @@ enum Form {
 }
 
 impl Cells {
-    fn of(array: &ArrayRef) -> Option<Self> {
+    /// None for a type that cannot be written.
+    pub(crate) fn of(array: &ArrayRef) -> Option<Self> {
         let form = match array.data_type() {
             DataType::Boolean => Form::Bool,
             DataType::Utf8 => Form::Text,
@@ -78,7 +79,8 @@ impl Cells {
         Some(Self { array: array.clone(), form })
     }
 
-    fn write(&self, row: usize, out: &mut Vec<u8>) {
+    /// Appends the value of a row, counted from 0.
+    pub(crate) fn write(&self, row: usize, out: &mut Vec<u8>) {
         if self.array.is_null(row) || matches!(self.form, Form::Null) {
             return out.push(0);
         }

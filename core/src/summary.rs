@@ -51,6 +51,8 @@ pub struct Summary {
     pub longest_statement_ms: u64,
     /// Which state of the source was read: `snapshot`, `per-split` or `mixed`; empty when nothing was.
     pub consistency: String,
+    /// Every part was read back and is what was written (`--validate`).
+    pub validated: bool,
     /// Where the parts are, in order.
     pub locations: Vec<String>,
     /// Name of the manifest below the destination, when there is one.

@@ -2,6 +2,7 @@
 //! It must not know what a command does.
 
 pub mod check;
+pub mod direct;
 pub mod history;
 pub mod reference;
 
@@ -116,16 +117,24 @@ pub struct RunArgs {
     /// Read incremental exports from this cursor value on, once; the stored cursor stays.
     #[arg(long, value_name = "VALUE", conflicts_with = "full_refresh")]
     pub from: Option<String>,
-    /// Read incremental exports up to and with this cursor value, once; the stored cursor stays.
-    #[arg(long, value_name = "VALUE", conflicts_with = "full_refresh")]
+    /// Read incremental exports up to and with this cursor value, once; the stored cursor stays. With a URL: the folder
+    /// to write to, or - for stdout.
+    #[arg(long, value_name = "VALUE|DIR", conflicts_with = "full_refresh")]
     pub to: Option<String>,
     /// Run several exports at once, as many as there are processors.
     #[arg(long)]
     pub parallel_exports: bool,
+    /// Read back every file before the run counts: rows and a checksum of each column, or the bytes where the format
+    /// cannot be read back. What differs is withdrawn, exit code 3.
+    #[arg(long)]
+    pub validate: bool,
     /// Only show what would be done: read the catalogue, plan, prove that the destination can be written. Writes
     /// nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// What stands for a config file.
+    #[command(flatten)]
+    pub direct: direct::DirectArgs,
     /// Die at a named point of the run path (tests only).
     #[cfg(feature = "fault")]
     #[arg(long, hide = true)]

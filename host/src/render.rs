@@ -136,9 +136,10 @@ fn summary_text(s: &Summary) -> String {
         size(s.peak_rss_bytes),
     );
     let retries = if s.retries > 0 { format!(", {} retries", s.retries) } else { String::new() };
+    let validated = if s.validated { ", validated" } else { "" };
     let _ = writeln!(
         text,
-        "  run       {} ({}, profile {}, consistency {}{retries})",
+        "  run       {} ({}, profile {}, consistency {}{retries}{validated})",
         s.run_id, s.strategy, s.profile, s.consistency
     );
     match s.locations.as_slice() {

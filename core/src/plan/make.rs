@@ -95,6 +95,7 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
         retry: RetryPolicy { max_retries: spec.max_retries(), backoff_ms: spec.tuning.retry_backoff_ms },
         extension: spec.extension(),
         skip_empty: spec.skip_empty,
+        validate: spec.validate,
         run_id: facts.run_id,
     }
 }

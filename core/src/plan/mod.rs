@@ -5,10 +5,11 @@ mod increment;
 mod make;
 pub mod sizing;
 
-use rivet_plugin_api::{Filter, ReadMode, Relation, Split, TableSchema, TypesMode};
+use rivet_plugin_api::{Filter, ReadMode, Relation, SchemaRef, Split, TableSchema, TypesMode};
 use serde::{Deserialize, Serialize};
 
 use crate::config::MetaColumns;
+use crate::project::written_schema;
 use crate::retry::RetryPolicy;
 use crate::state::CursorUpdate;
 
@@ -74,6 +75,9 @@ pub struct Plan {
     pub extension: String,
     /// Write nothing when there are no rows.
     pub skip_empty: bool,
+    /// Read every part back before it counts.
+    #[serde(default)]
+    pub validate: bool,
 }
 
 /// A plugin that takes part.
@@ -108,6 +112,11 @@ impl Plan {
     /// nothing is ever overwritten. All numbers are 0-based.
     pub fn part_name(&self, split: u32, attempt: u32, index: u32) -> String {
         format!("{}-{}-s{split:05}-a{attempt:02}-{index:05}.{}", self.export, self.run_id, self.extension)
+    }
+
+    /// The schema of what is written.
+    pub fn written_schema(&self) -> SchemaRef {
+        written_schema(&self.schema, self.types, self.meta_columns)
     }
 
     /// Name of the manifest of this run.

@@ -11,8 +11,8 @@ use super::channel::Sender;
 use super::env;
 use super::pipeline::{Attempt, Shared, Stop};
 use super::upload::Item;
+use crate::checksum::Checksums;
 use crate::error::RunError;
-use crate::project::written_schema;
 
 /// Small writes are gathered into pieces of this size before they cross to the upload.
 const PIECE_BYTES: usize = 256 * 1024;
@@ -33,6 +33,8 @@ struct Part {
     writer: Box<dyn BatchWriter>,
     pending: Arc<Pending>,
     rows: u64,
+    /// Where the run is to be validated.
+    checksums: Option<Checksums>,
 }
 
 impl<'a> Encoder<'a> {
@@ -53,6 +55,9 @@ impl<'a> Encoder<'a> {
         };
         part.writer.write(batch, &self.cx).map_err(|e| self.failed(e))?;
         part.rows += batch.num_rows() as u64;
+        if let Some(checksums) = &mut part.checksums {
+            checksums.add(batch);
+        }
         self.rows += batch.num_rows() as u64;
         let bytes = part.writer.bytes_written() + part.writer.bytes_buffered();
         if self.shared.plan.max_part_bytes.is_some_and(|most| bytes >= most) {
@@ -83,10 +88,11 @@ impl<'a> Encoder<'a> {
         self.upload.send(Item::Begin { name, index: self.next_index }, 0)?;
         self.next_index += 1;
         let pending = Arc::new(Pending { upload: self.upload.clone(), bytes: Mutex::default() });
-        let schema = written_schema(&plan.schema, plan.types, plan.meta_columns);
+        let schema = plan.written_schema();
         let sink = Box::new(PartSink(pending.clone()));
         let writer = self.shared.format.writer(&schema, &self.settings, sink).map_err(|e| self.failed(e))?;
-        Ok(Part { writer, pending, rows: 0 })
+        let checksums = plan.validate.then(|| Checksums::new(schema.fields().len()));
+        Ok(Part { writer, pending, rows: 0, checksums })
     }
 
     fn end(&mut self, mut part: Part) -> Result<(), Stop> {
@@ -95,7 +101,8 @@ impl<'a> Encoder<'a> {
         if facts.rows != part.rows {
             return Err(miscounted("the format says it wrote", facts.rows, "it was given", part.rows));
         }
-        Ok(self.upload.send(Item::End { rows: facts.rows }, 0)?)
+        let checksums = part.checksums.map(|sums| sums.named(&self.shared.plan.written_schema()));
+        Ok(self.upload.send(Item::End { rows: facts.rows, checksums: checksums.unwrap_or_default() }, 0)?)
     }
 
     fn failed(&self, e: PluginError) -> Stop {

@@ -3,24 +3,57 @@
 //! It must not know how parts were made.
 
 use rivet_plugin_api::{ObjectFacts, PutMode, Store};
+use serde_json::Value;
 
 use super::env::Env;
+use super::{validate, withdraw};
 use crate::error::RunError;
 use crate::manifest::{self, Manifest, SUCCESS_NAME, Success, digest};
+use crate::plan::Plan;
+use crate::resolve::ExportSpec;
 
 /// A run whose verdict is in: what is left needs nothing but this.
 pub struct Judged<'a> {
+    pub plan: &'a Plan,
     pub manifest: &'a Manifest,
     pub manifest_name: &'a str,
     /// Token of each part, in the manifest's order.
     pub tokens: &'a [String],
 }
 
+/// Publishes everything, reads it back where the plan says so, and seals it; returns where each part can be found, in
+/// the manifest's order. What is read back and not as written is withdrawn, and the run is over: `rejected` makes what
+/// the state keeps of it.
+///
+/// # Errors
+/// The store's error, and the run stays judged; `Integrity` when what is there is not what was written.
+pub fn deliver(
+    spec: &ExportSpec,
+    judged: &Judged<'_>,
+    store: &dyn Store,
+    env: &Env<'_>,
+    rejected: &dyn Fn(&RunError) -> Value,
+) -> Result<Vec<ObjectFacts>, RunError> {
+    let published = publish(judged, store, env)?;
+    if judged.plan.validate
+        && let Err(error) = validate::validate(spec, judged, store, env)
+    {
+        if matches!(error, RunError::Integrity { .. }) {
+            withdraw::withdraw(judged, store, env, &rejected(&error))?;
+        }
+        return Err(error);
+    }
+    if spec.store_capabilities().objects && !published.is_empty() {
+        seal(judged, store, env)?;
+    }
+    Ok(published)
+}
+
 /// Publishes everything; returns where each part can be found, in the manifest's order.
 ///
 /// # Errors
 /// The store's error, or `Integrity` when what is there is not what was written.
-pub fn publish(judged: &Judged<'_>, store: &dyn Store, env: &Env<'_>) -> Result<Vec<ObjectFacts>, RunError> {
+fn publish(judged: &Judged<'_>, store: &dyn Store, env: &Env<'_>) -> Result<Vec<ObjectFacts>, RunError> {
     let cx = env.cancel.cx();
     let mut published = Vec::with_capacity(judged.tokens.len());
     for (part, token) in judged.manifest.parts.iter().zip(judged.tokens) {
@@ -36,7 +69,7 @@ pub fn publish(judged: &Judged<'_>, store: &dyn Store, env: &Env<'_>) -> Result<
 ///
 /// # Errors
 /// As [`publish`].
-pub fn seal(judged: &Judged<'_>, store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
+fn seal(judged: &Judged<'_>, store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
     let cx = env.cancel.cx();
     let bytes = judged.manifest.to_bytes();
     let name = judged.manifest_name;
@@ -77,7 +110,20 @@ fn verify(judged: &Judged<'_>, expected: &[u8], store: &dyn Store, env: &Env<'_>
         }
     }
     let name = judged.manifest_name;
-    let reader = store.open(name, &cx).map_err(RunError::plugin("verify", name))?;
+    let found = read_whole(name, store, env)?;
+    if manifest::digest(&found) == manifest::digest(expected) {
+        Ok(())
+    } else {
+        Err(wrong(format!("the manifest {name} is not what was written")))
+    }
+}
+
+/// The bytes of a small object.
+///
+/// # Errors
+/// The store's error.
+pub fn read_whole(name: &str, store: &dyn Store, env: &Env<'_>) -> Result<Vec<u8>, RunError> {
+    let reader = store.open(name, &env.cancel.cx()).map_err(RunError::plugin("verify", name))?;
     let mut found = vec![0; usize::try_from(reader.len()).unwrap_or(0)];
     let mut at = 0;
     while at < found.len() {
@@ -86,9 +132,6 @@ fn verify(judged: &Judged<'_>, expected: &[u8], store: &dyn Store, env: &Env<'_>
             n => at += n,
         }
     }
-    if manifest::digest(&found) == manifest::digest(expected) {
-        Ok(())
-    } else {
-        Err(wrong(format!("the manifest {name} is not what was written")))
-    }
+    found.truncate(at);
+    Ok(found)
 }

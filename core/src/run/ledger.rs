@@ -5,12 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use rivet_plugin_api::Store;
+use serde_json::{Value, json};
 
 use super::env::{Env, lock};
 use super::upload::Prepared;
+use crate::checksum::ColumnChecksum;
 use crate::error::RunError;
+use crate::manifest::Part;
 use crate::plan::Plan;
-use crate::state::PreparedPart;
+use crate::state::{PreparedPart, RecordedPart};
 
 /// Statements a split is read in at most, whatever the timeouts.
 const MAX_PIECES: usize = 1024;
@@ -97,7 +100,7 @@ impl<'a> Ledger<'a> {
             rows: part.rows,
             bytes: part.bytes,
             digest: part.digest,
-            facts_json: "{}".to_owned(),
+            facts_json: facts_json(&part.checksums),
         };
         self.env.state.record_parts(&self.plan.run_id, split, attempt, epoch, std::slice::from_ref(&part), false)?;
         lock(&self.inner).n_parts += 1;
@@ -136,6 +139,32 @@ impl<'a> Ledger<'a> {
             state.done = false;
         }
         Ok(())
+    }
+}
+
+/// What the state keeps of a part beside its columns.
+fn facts_json(checksums: &[ColumnChecksum]) -> String {
+    let facts = if checksums.is_empty() { json!({}) } else { json!({ "checksums": checksums }) };
+    facts.to_string()
+}
+
+/// The checksums that [`facts_json`] put there.
+fn checksums(facts_json: &str) -> Vec<ColumnChecksum> {
+    let facts: Value = serde_json::from_str(facts_json).unwrap_or_default();
+    serde_json::from_value(facts["checksums"].clone()).unwrap_or_default()
+}
+
+/// A recorded part as the manifest has it.
+pub fn manifest_part(recorded: &RecordedPart) -> Part {
+    let part = &recorded.part;
+    Part {
+        name: part.name.clone(),
+        split: recorded.split_id,
+        epoch: recorded.epoch,
+        rows: part.rows,
+        bytes: part.bytes,
+        digest: part.digest.clone(),
+        checksums: checksums(&part.facts_json),
     }
 }
 

@@ -18,6 +18,8 @@ mod recover;
 pub mod rehearse;
 mod shape;
 mod upload;
+mod validate;
+mod withdraw;
 
 use rivet_plugin_api::{Estimate, Explained, Store, TableSchema};
 use serde_json::Value;
@@ -152,17 +154,7 @@ fn judge(
     summary: &mut Summary,
 ) -> Result<(Manifest, Vec<String>), RunError> {
     let recorded = env.state.parts_of(&plan.run_id)?;
-    let parts: Vec<Part> = recorded
-        .iter()
-        .map(|r| Part {
-            name: r.part.name.clone(),
-            split: r.split_id,
-            epoch: r.epoch,
-            rows: r.part.rows,
-            bytes: r.part.bytes,
-            digest: r.part.digest.clone(),
-        })
-        .collect();
+    let parts: Vec<Part> = recorded.iter().map(ledger::manifest_part).collect();
     let consistency = consistency(&parts, &extracted.snapshots, plan.splits.len());
     let mut manifest = Manifest::new(plan, parts, consistency, extracted.snapshots);
     manifest.policy_hits = extracted.tally.policy_hits;
@@ -200,13 +192,17 @@ fn finish(
     summary: &mut Summary,
 ) -> Result<Status, RunError> {
     let manifest_name = plan.manifest_name();
-    let judged = finish::Judged { manifest, manifest_name: &manifest_name, tokens };
-    let published = finish::publish(&judged, store, env)?;
+    let judged = finish::Judged { plan, manifest, manifest_name: &manifest_name, tokens };
+    let rejected = |error: &RunError| {
+        let mut told = summary.clone();
+        measure(&mut told, started, env);
+        told.error = Some(failure(error));
+        serde_json::to_value(told).unwrap_or_default()
+    };
+    let published = finish::deliver(spec, &judged, store, env, &rejected)?;
     let status = if published.is_empty() { Status::Skipped } else { Status::Success };
-    if spec.store_capabilities().objects && status == Status::Success {
-        finish::seal(&judged, store, env)?;
-        summary.manifest = Some(manifest_name.clone());
-    }
+    summary.manifest = (spec.store_capabilities().objects && !published.is_empty()).then_some(manifest_name);
+    summary.validated = plan.validate;
     summary.rows = manifest.rows;
     summary.bytes = manifest.bytes;
     summary.files = published.len();
@@ -307,6 +303,7 @@ fn blank(spec: &ExportSpec, run_id: &str) -> Summary {
         retries: 0,
         longest_statement_ms: 0,
         consistency: String::new(),
+        validated: false,
         locations: Vec::new(),
         manifest: None,
         warnings: Vec::new(),

@@ -22,7 +22,7 @@ pub fn settle(spec: &ExportSpec, store: &dyn Store, env: &Env<'_>) -> Result<(),
         let plan: Option<Plan> = serde_json::from_value(run.plan.clone()).ok();
         let here = plan.as_ref().is_some_and(|p| p.destination.identity == spec.destination_identity);
         match (run.phase, plan) {
-            (Phase::Judged, Some(plan)) if here => complete(&plan, &run, store, env)?,
+            (Phase::Judged, Some(plan)) if here => complete(spec, plan, &run, store, env)?,
             _ if here => abandon(&run, store, env)?,
             _ => {
                 // Its parts are somewhere this config does not lead to; they are invisible there.
@@ -36,16 +36,26 @@ pub fn settle(spec: &ExportSpec, store: &dyn Store, env: &Env<'_>) -> Result<(),
     Ok(())
 }
 
-fn complete(plan: &Plan, run: &RunRecord, store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
+fn complete(
+    spec: &ExportSpec,
+    mut plan: Plan,
+    run: &RunRecord,
+    store: &dyn Store,
+    env: &Env<'_>,
+) -> Result<(), RunError> {
     let manifest: Manifest = serde_json::from_value(run.verdict.clone())
         .map_err(|e| RunError::Internal(format!("the verdict of run {} cannot be read: {e}", run.run_id)))?;
+    plan.validate |= spec.validate;
     let tokens: Vec<String> = run.parts.iter().map(|p| p.part.token.clone()).collect();
     let name = plan.manifest_name();
-    let judged = Judged { manifest: &manifest, manifest_name: &name, tokens: &tokens };
-    finish::publish(&judged, store, env)?;
-    finish::seal(&judged, store, env)?;
+    let judged = Judged { plan: &plan, manifest: &manifest, manifest_name: &name, tokens: &tokens };
+    let rejected = |e: &RunError| {
+        let error = json!({ "code": e.code(), "message": e.to_string(), "hint": e.hint() });
+        json!({ "recovered": true, "validated": false, "error": error })
+    };
+    finish::deliver(spec, &judged, store, env, &rejected)?;
     let schema = serde_json::to_value(&plan.schema).map_err(|e| RunError::Internal(e.to_string()))?;
-    let (told, cursor) = (json!({ "recovered": true }), plan.cursor_update());
+    let (told, cursor) = (json!({ "recovered": true, "validated": plan.validate }), plan.cursor_update());
     env.state.finish_run_with_cursor(&run.run_id, "success", &schema, &told, cursor.as_ref())?;
     env.progress
         .warn(&plan.export, &format!("run {} was interrupted after its verdict and is now complete", run.run_id));

@@ -6,6 +6,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::channel::Receiver;
 use super::pipeline::{Attempt, Shared, Stop};
+use crate::checksum::ColumnChecksum;
 use crate::error::RunError;
 use crate::manifest::digest_text;
 
@@ -13,7 +14,7 @@ use crate::manifest::digest_text;
 pub enum Item {
     Begin { name: String, index: u32 },
     Bytes(Vec<u8>),
-    End { rows: u64 },
+    End { rows: u64, checksums: Vec<ColumnChecksum> },
     AllSent,
 }
 
@@ -27,6 +28,7 @@ pub struct Prepared {
     pub rows: u64,
     pub bytes: u64,
     pub digest: String,
+    pub checksums: Vec<ColumnChecksum>,
 }
 
 pub struct Uploader<'a> {
@@ -55,9 +57,9 @@ impl<'a> Uploader<'a> {
             match (items.recv()?, open.as_mut()) {
                 (Item::Begin { name, index }, None) => open = Some(self.begin(name, index)?),
                 (Item::Bytes(bytes), Some(part)) => self.write(part, &bytes)?,
-                (Item::End { rows }, Some(_)) => {
+                (Item::End { rows, checksums }, Some(_)) => {
                     if let Some(part) = open.take() {
-                        self.end(part, rows)?;
+                        self.end(part, rows, checksums)?;
                     }
                 }
                 (Item::AllSent, None) => return Ok(()),
@@ -78,11 +80,12 @@ impl<'a> Uploader<'a> {
         part.upload.write(bytes, &self.cx).map_err(|e| self.failed(&part.name, e))
     }
 
-    fn end(&self, mut part: Open, rows: u64) -> Result<(), Stop> {
+    fn end(&self, mut part: Open, rows: u64, checksums: Vec<ColumnChecksum>) -> Result<(), Stop> {
         let token = part.upload.prepare(&self.cx).map_err(|e| self.failed(&part.name, e))?;
         self.shared.env.faults.pass("part_prepared");
         let Open { name, index, bytes, digest, .. } = part;
-        let prepared = Prepared { name, index, token, rows, bytes, digest: digest_text(digest.digest128()) };
+        let digest = digest_text(digest.digest128());
+        let prepared = Prepared { name, index, token, rows, bytes, digest, checksums };
         self.shared.ledger.part_prepared(self.attempt.split.id, self.attempt.number, prepared).map_err(Stop::Failed)?;
         self.shared.env.faults.pass("part_recorded");
         Ok(())

@@ -4,6 +4,7 @@
 pub mod check;
 pub mod completions;
 pub mod demo;
+mod direct;
 mod dry_run;
 mod history;
 pub mod journal;

@@ -13,7 +13,7 @@ use rivet_core::run::fault::Faults;
 use rivet_core::state::State;
 use rivet_plugin_api::CancelToken;
 
-use super::{dry_run, parallel};
+use super::{direct, dry_run, parallel};
 use crate::cli::{Global, RunArgs};
 use crate::exit::Exit;
 use crate::plugins::{self, Plugins};
@@ -62,15 +62,35 @@ struct Ready {
 /// Loads and resolves; what fails before the first export is reported here.
 fn resolved(args: &RunArgs, global: &Global) -> Result<Ready, Exit> {
     let report = |error: &RunError| render::failure(global, error);
-    let config = config::load(&args.config, &args.params()).map_err(|e| report(&e.into()))?;
+    let (config, base) = configured(args, global)?;
     let found = load_plugins(global, &config.plugins.dirs)?;
-    let base = base_dir(&args.config);
     let today = format_rfc3339(SystemClock::default().now_unix_ms());
     let today = today.get(..10).unwrap_or_default();
     let config = selected(config, &args.export).map_err(|e| report(&e))?;
     let mut specs = resolve(&config, &found.connectors, &base, today).map_err(|e| unresolved(global, &e, &found))?;
     once(args, &mut specs).map_err(|e| report(&e))?;
     Ok(Ready { specs, state: config.state.path })
+}
+
+/// The config, from its file or from the arguments that stand for one, and the folder where its paths start.
+fn configured(args: &RunArgs, global: &Global) -> Result<(Config, PathBuf), Exit> {
+    let report = |error: RunError| render::failure(global, &error);
+    if !args.direct.is_given() {
+        let config = config::load(&args.config, &args.params()).map_err(|e| report(e.into()))?;
+        return Ok((config, base_dir(&args.config)));
+    }
+    let refused = |e: direct::Refused| {
+        render::problem(global, "usage", &e.message, Some(&e.hint));
+        Exit::Config
+    };
+    let env = |name: &str| std::env::var(name).ok();
+    let made = direct::config(&args.direct, args.to.as_deref(), &env).map_err(refused)?;
+    let dir = made.file.parent().unwrap_or(Path::new(""));
+    let config = config::parse(&made.text, dir, &env, &args.params()).map_err(|e| report(e.into()))?;
+    if args.direct.save.is_some() {
+        direct::save(&made).map_err(refused)?;
+    }
+    Ok((config, base_dir(&made.file)))
 }
 
 impl Ready {
@@ -113,7 +133,9 @@ impl Ready {
 
 /// What the command line asks for in this run alone.
 fn once(args: &RunArgs, specs: &mut [ExportSpec]) -> Result<(), RunError> {
-    let backfill = (args.from.is_some() || args.to.is_some()).then(|| (args.from.clone(), args.to.clone()));
+    // With a URL, `--to` is the folder to write to.
+    let to = args.to.clone().filter(|_| !args.direct.is_given());
+    let backfill = (args.from.is_some() || to.is_some()).then(|| (args.from.clone(), to));
     for spec in specs {
         if backfill.is_some() && spec.mode == Mode::Full {
             return Err(RunError::Impossible {
@@ -121,6 +143,16 @@ fn once(args: &RunArgs, specs: &mut [ExportSpec]) -> Result<(), RunError> {
                 hint: "name an incremental export with --export".to_owned(),
             });
         }
+        if args.validate && !spec.store_capabilities().objects {
+            return Err(RunError::Impossible {
+                what: format!(
+                    "--validate reads back what was written, which {} cannot do",
+                    spec.destination.info().name
+                ),
+                hint: "write to a store, or leave --validate out".to_owned(),
+            });
+        }
+        spec.validate = args.validate;
         spec.full_refresh = args.full_refresh;
         spec.backfill.clone_from(&backfill);
     }

@@ -1,0 +1,178 @@
+//! `rivet run URL --table … --to …`: the config that stands for these arguments.
+//! It must not know how a config is read or run, nor any plugin but by the name that the URL gives.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use crate::cli::direct::DirectArgs;
+
+/// Why there is no config: a sentence and what to do.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// One sentence.
+    pub message: String,
+    /// What to do.
+    pub hint: String,
+}
+
+fn refused(message: impl Into<String>, hint: impl Into<String>) -> Refused {
+    Refused { message: message.into(), hint: hint.into() }
+}
+
+/// A config, and the file that it would be.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Direct {
+    /// YAML.
+    pub text: String,
+    /// Where it is saved, or would be: its folder is where relative paths start and where the state is.
+    pub file: PathBuf,
+}
+
+/// Makes the config; `to` is the folder to write to, or `-` for stdout; `env` answers for variables.
+///
+/// # Errors
+/// A password in the URL, a URL that names no plugin, something that is missing.
+pub fn config(args: &DirectArgs, to: Option<&str>, env: &dyn Fn(&str) -> Option<String>) -> Result<Direct, Refused> {
+    let file = args.save.clone().unwrap_or_else(|| PathBuf::from("rivet.yaml"));
+    let source = source(args, env)?;
+    let to = to.ok_or_else(|| refused("there is no destination", "name a folder with --to, or --to - for stdout"))?;
+    let destination = match to {
+        "-" => "{type: stdout}".to_owned(),
+        folder => format!("{{type: local, path: {}}}", literal(&from_folder_of(&file, folder))),
+    };
+    let relation = match (&args.table, &args.query) {
+        (Some(table), _) => format!("table: {}", literal(table)),
+        // In a query `${key}` is a parameter, and a dollar of SQL stays one.
+        (None, Some(query)) => format!("query: {}", quoted(query)),
+        (None, None) => return Err(refused("there is nothing to read", "name a table with --table, or use --query")),
+    };
+    let name = args.name.clone().unwrap_or_else(|| name_of(args.table.as_deref()));
+    let mut text = String::from("# A config of Rivet, made of the arguments of `rivet run`.\n");
+    text.push_str("# Variables such as ${NAME} come from the environment; keep passwords there.\n");
+    let _ = write!(text, "source:\n{source}\nexports:\n  - name: {}\n    {relation}\n", literal(&name));
+    if let Some(condition) = &args.condition {
+        let _ = writeln!(text, "    # A condition in the source's own language.\n    where: {}", quoted(condition));
+    }
+    let format = args.format.as_deref().unwrap_or("parquet");
+    let _ =
+        writeln!(text, "    # The whole relation, every run; `incremental` with a `cursor_column` reads what is new.");
+    let _ = writeln!(text, "    mode: full\n    format: {}\n    destination: {destination}", literal(format));
+    Ok(Direct { text, file })
+}
+
+/// Writes the config.
+///
+/// # Errors
+/// When there is such a file, or it cannot be written.
+pub fn save(direct: &Direct) -> Result<(), Refused> {
+    let path = direct.file.display();
+    let opened = std::fs::OpenOptions::new().write(true).create_new(true).open(&direct.file);
+    let written = opened.and_then(|mut file| file.write_all(direct.text.as_bytes()));
+    written.map_err(|e| match e.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            refused(format!("{path} exists already"), "choose another name for --save, or run the file with --config")
+        }
+        kind => refused(format!("failed to write {path}: {kind}"), "choose another place for --save"),
+    })
+}
+
+/// The lines of the `source` block.
+fn source(args: &DirectArgs, env: &dyn Fn(&str) -> Option<String>) -> Result<String, Refused> {
+    if let Some(url) = &args.url {
+        let plugin = plugin_of(url)?;
+        if holds_password(url) {
+            return Err(refused(
+                "the url holds a password, which everybody on this machine can see on the command line",
+                "put the url into an environment variable and name it: --url-env DATABASE_URL",
+            ));
+        }
+        return Ok(format!("  type: {plugin}\n  url: {}", literal(url)));
+    }
+    let variable = args.url_env.as_deref().unwrap_or_default();
+    let value = env(variable).filter(|v| !v.is_empty());
+    // The name may be the URL itself, put there by mistake: it is not shown.
+    let value = value.ok_or_else(|| {
+        refused("--url-env names a variable that is not set", "it takes the name of a variable that holds the url")
+    })?;
+    Ok(format!(
+        "  type: {}\n  # The URL, password and all, stays in the environment.\n  url_env: {}",
+        plugin_of(&value)?,
+        literal(variable)
+    ))
+}
+
+/// The plugin that a URL's scheme names. The URL is shown in no error: it may hold a password.
+fn plugin_of(url: &str) -> Result<&str, Refused> {
+    const HINT: &str = "write it as postgres://user@host/database or sqlite:FILE";
+    let scheme = url.split_once(':').map(|(scheme, _)| scheme);
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'+' | b'.');
+    match scheme {
+        Some(word) if !word.is_empty() && word.bytes().all(plain) => {
+            // libpq's two schemes are one.
+            Ok(if word == "postgresql" { "postgres" } else { word })
+        }
+        _ => Err(refused("the url does not begin with the name of a source", HINT)),
+    }
+}
+
+/// Whether a URL may hold a password. A URL that is no good counts too: better refused than shown.
+fn holds_password(url: &str) -> bool {
+    let Some((_, rest)) = url.split_once("://") else { return names_secret(url) };
+    let user = rest.rsplit_once('@').map_or("", |(user, _)| user);
+    user.split_once(':').is_some_and(|(_, password)| !password.is_empty()) || names_secret(rest)
+}
+
+/// Whether a parameter of the URL is a secret by its name.
+fn names_secret(url: &str) -> bool {
+    let Some((_, parameters)) = url.split_once('?') else { return false };
+    parameters.split(['&', ';', '#']).any(|parameter| {
+        let key = parameter.split('=').next().unwrap_or_default().to_ascii_lowercase();
+        // A key with `%` hides its name.
+        key.contains('%') || ["pass", "pwd", "secret", "token"].iter().any(|word| key.contains(word))
+    })
+}
+
+/// `orders` of `public.orders`, with `_` for what a name cannot have.
+fn name_of(table: Option<&str>) -> String {
+    let Some(table) = table else { return "query".to_owned() };
+    let last = table.trim_end_matches('"').rsplit(['.', '"']).next().unwrap_or_default();
+    let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '_' | '-') { c } else { '_' };
+    let name: String = last.chars().take(100).map(plain).collect();
+    if name.is_empty() { "table".to_owned() } else { name }
+}
+
+/// A path as the config beside which it is read must say it: what the user wrote starts in the current folder.
+fn from_folder_of(file: &Path, path: &str) -> String {
+    let here = file.parent().is_none_or(|dir| dir.as_os_str().is_empty() || dir == Path::new("."));
+    if here || Path::new(path).is_absolute() {
+        return path.to_owned();
+    }
+    std::path::absolute(path).map_or_else(|_| path.to_owned(), |p| p.to_string_lossy().into_owned())
+}
+
+/// A text of the config that means itself: no dollar in it starts a variable.
+fn literal(text: &str) -> String {
+    quoted(&text.replace('$', "$$"))
+}
+
+/// A text as YAML: as it is where it is a plain word, else in double quotes, whose escapes are those of JSON.
+fn quoted(text: &str) -> String {
+    let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'/' | b'-');
+    let starts = text.as_bytes().first().is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'/'));
+    let means_else = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
+    if starts && text.bytes().all(word) && !means_else.contains(&text.to_ascii_lowercase().as_str()) {
+        return text.to_owned();
+    }
+    let mut json = String::new();
+    for c in serde_json::Value::from(text).to_string().chars() {
+        // YAML takes these for the end of a line or for no characters at all.
+        match u32::from(c) {
+            code @ (0x7f..=0x9f | 0x2028 | 0x2029 | 0xfeff | 0xfffe | 0xffff) => {
+                let _ = write!(json, "\\u{code:04x}");
+            }
+            _ => json.push(c),
+        }
+    }
+    json
+}
