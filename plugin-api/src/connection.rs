@@ -66,6 +66,20 @@ fn verify_full() -> TlsMode {
 }
 
 impl Connection {
+    /// The first key that is set. A source that reads no server refuses it by name.
+    pub fn first_key(&self) -> Option<&'static str> {
+        let keys = [
+            ("url", self.url.is_some()),
+            ("host", self.host.is_some()),
+            ("port", self.port.is_some()),
+            ("user", self.user.is_some()),
+            ("password", self.password.is_some()),
+            ("database", self.database.is_some()),
+            ("tls", self.tls.is_some()),
+        ];
+        keys.into_iter().find(|(_, set)| *set).map(|(key, _)| key)
+    }
+
     /// The `tls` block to use for `host`. Loopback addresses and sockets need none.
     ///
     /// # Errors
@@ -95,6 +109,16 @@ pub fn is_local(host: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_that_is_set_is_found() {
+        assert_eq!(Connection::default().first_key(), None);
+        let found = |json: &str| serde_json::from_str::<Connection>(json).expect(json).first_key();
+        for key in ["url", "host", "user", "password", "database"] {
+            assert_eq!(found(&format!("{{\"{key}\": \"x\"}}")), Some(key));
+        }
+        assert_eq!((found("{\"port\": 1}"), found("{\"tls\": {}}")), (Some("port"), Some("tls")));
+    }
 
     #[test]
     fn only_remote_hosts_need_a_tls_block() {

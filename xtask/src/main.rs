@@ -6,6 +6,7 @@ mod ci;
 mod demo;
 mod dist;
 mod legs;
+mod new_plugin;
 mod plugins;
 mod run;
 mod services;
@@ -28,7 +29,7 @@ struct Chore {
     run: fn(&[String]) -> Result<()>,
 }
 
-const CHORES: [Chore; 8] = [
+const CHORES: [Chore; 9] = [
     Chore { usage: demo::USAGE, about: "build, then export a built-in sample through loaded plugins", run: demo::demo },
     Chore { usage: test::USAGE, about: "format, rules, lints, build, then all tests", run: test::test },
     Chore { usage: ci::USAGE, about: "what CI runs: checks, a slim binary that exports, all tests", run: ci::ci },
@@ -39,6 +40,11 @@ const CHORES: [Chore; 8] = [
     },
     Chore { usage: plugins::USAGE, about: "plugin libraries, into target/plugins or DIR", run: plugins::plugins },
     Chore { usage: services::USAGE, about: "test servers for use by hand", run: services::services },
+    Chore {
+        usage: new_plugin::USAGE,
+        about: "a new plugin crate of a kind: source, format or destination",
+        run: new_plugin::new_plugin,
+    },
     Chore { usage: slim::USAGE, about: "one release binary with just these plugins linked in", run: slim::slim },
     Chore { usage: dist::USAGE, about: "release host and plugins, into target/dist", run: dist::dist },
 ];

@@ -4,6 +4,7 @@
 pub mod conformance;
 pub mod fixture;
 
+use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -20,19 +21,44 @@ pub fn library_dir() -> Result<PathBuf> {
     Ok(dir.to_owned())
 }
 
-/// The connector `name` of a package, twice: linked into this test and loaded from its library. The test names the
-/// package (`use rivet_source_x as _;`) so that it is linked, and cargo builds its library with the workspace.
+/// The connector `name` that is linked into this test. The test names its package (`use rivet_source_x as _;`), so that
+/// it is.
 ///
 /// # Errors
-/// When either is missing; a library that is missing was not built: `cargo xtask test` builds it first.
-pub fn linked_and_loaded(package: &str, name: &str) -> Result<[Connector; 2]> {
-    let linked = register::linked()?.into_iter().find(|c| c.info().name == name);
-    let linked = linked.with_context(|| format!("'{name}' is not linked into this test"))?;
-    let path = library_dir()?.join(format!("lib{}.so", package.replace('-', "_")));
-    if !path.exists() {
-        bail!("{} is not built: run `cargo build --workspace` first", path.display());
-    }
+/// When it is not linked.
+pub fn linked(name: &str) -> Result<Connector> {
+    let found = register::linked()?.into_iter().find(|c| c.info().name == name);
+    found.with_context(|| format!("'{name}' is not linked into this test: add `use PACKAGE as _;`"))
+}
+
+/// The connector `name` of a package, loaded from its library. Cargo builds it with the package's own tests, and with
+/// the tests of packages that depend on it.
+///
+/// # Errors
+/// When the library was not built, cannot be loaded or has no such connector.
+pub fn loaded(package: &str, name: &str) -> Result<Connector> {
+    let path = library(package)?;
     let library = load::open(&path, Trust::Full).map_err(|e| anyhow::anyhow!("{e}; hint: {}", e.hint()))?;
-    let loaded = library.connectors.into_iter().find(|c| c.info().name == name);
-    Ok([linked, loaded.with_context(|| format!("{} has no '{name}'", path.display()))?])
+    let found = library.connectors.into_iter().find(|c| c.info().name == name);
+    found.with_context(|| format!("{} has no '{name}'", path.display()))
+}
+
+/// Both: what is linked and what is loaded must do the same.
+///
+/// # Errors
+/// As [`linked`] and [`loaded`].
+pub fn linked_and_loaded(package: &str, name: &str) -> Result<[Connector; 2]> {
+    Ok([linked(name)?, loaded(package, name)?])
+}
+
+/// The library of a package, as cargo built it last: beside its tests, and one folder higher when it was asked for.
+fn library(package: &str) -> Result<PathBuf> {
+    let dir = library_dir()?;
+    let file = format!("{DLL_PREFIX}{}{DLL_SUFFIX}", package.replace('-', "_"));
+    let built = [dir.join(&file), dir.join("deps").join(&file)];
+    let newest = built.iter().filter_map(|path| Some((path.metadata().ok()?.modified().ok()?, path))).max();
+    match newest {
+        Some((_, path)) => Ok(path.clone()),
+        None => bail!("{file} is not built: its package needs `crate-type = [\"cdylib\", \"rlib\"]`"),
+    }
 }

@@ -1,0 +1,16 @@
+//! The destination's own options; doc comments are what `rivet plugin info skeleton` prints.
+//! It must not know names or bytes.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+// A key or token is a `rivet_plugin_api::Secret`: it cannot be printed, and the schema marks it.
+/// Options of `destination: {type: skeleton, …}`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SkeletonOptions {
+    /// Folder to write to; a relative one is relative to the config.
+    pub path: PathBuf,
+}
