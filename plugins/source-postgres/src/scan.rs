@@ -15,6 +15,7 @@ use crate::split::Pages;
 use crate::{error, select};
 use crate::stream::RowFrames;
 use crate::types::ColumnPlan;
+use crate::{error, select};
 
 /// The cursor of a scan in fetch mode; one at a time per session.
 const CURSOR: &str = "rivet_cursor";
@@ -63,7 +64,8 @@ fn planned_columns(session: &mut PgSession, scan: &Scan, cx: &Cx) -> Result<Vec<
             }
             now => {
                 let kind = |c: &rivet_plugin_api::Column| format!("{} (read as {})", c.native_type, c.logical);
-                let what = now.map_or("is gone".to_owned(), |n| format!("was {} and is {}", kind(planned), kind(&n.column)));
+                let what =
+                    now.map_or("is gone".to_owned(), |n| format!("was {} and is {}", kind(planned), kind(&n.column)));
                 Err(PluginError::new(ErrorKind::Schema, "postgres.schema_changed", format!("the column {what}"))
                     .detail("column", &planned.name)
                     .hint("the table changed while it was exported: run the export again"))

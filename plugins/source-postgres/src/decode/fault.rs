@@ -74,12 +74,13 @@ impl Fault {
             .hint("the enum changed since: run the export again"),
             // A server of another encoding converts or refuses: what comes here is damaged text of a UTF-8 database.
             Self::NotUtf8 => {
-                PluginError::new(ErrorKind::Data, "postgres.value", at("holds text that is not valid utf-8"))
-                    .hint(format!(
+                PluginError::new(ErrorKind::Data, "postgres.value", at("holds text that is not valid utf-8")).hint(
+                    format!(
                         "set `invalid_text: replace` or `binary`, or export it as bytes: use `query:` with \
                          textsend(CAST({} AS text))",
                         quoted(column)
-                    ))
+                    ),
+                )
             }
             Self::Null => PluginError::new(
                 ErrorKind::Schema,

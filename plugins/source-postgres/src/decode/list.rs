@@ -52,8 +52,7 @@ impl Lists {
             below = child.data_type();
         }
         let child = &levels.last()?.child;
-        let elements =
-            ColumnBuilder::new(element, child.data_type(), child.is_nullable(), 0, policies, any_bounds)?;
+        let elements = ColumnBuilder::new(element, child.data_type(), child.is_nullable(), 0, policies, any_bounds)?;
         Some(Self { levels, elements, any_bounds })
     }
 

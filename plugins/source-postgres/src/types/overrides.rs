@@ -18,8 +18,7 @@ pub(super) fn apply(mut plan: ColumnPlan, t: &CatalogType, choices: &Choices) ->
         Some(wanted) if *wanted == plan.column.logical => {}
         Some(wanted) => {
             let natural = ColumnPlan::new(&plan.column.name, plan.column.nullable, t);
-            let (wire, select) =
-                convert(&natural, wanted, plan.lossy).map_err(|no| refusal(&natural, wanted, no))?;
+            let (wire, select) = convert(&natural, wanted, plan.lossy).map_err(|no| refusal(&natural, wanted, no))?;
             plan.column.fidelity = match wanted {
                 LogicalType::Text if natural.column.logical != LogicalType::Text => Fidelity::Text,
                 LogicalType::Text | LogicalType::List { .. } => natural.column.fidelity,
@@ -78,9 +77,7 @@ fn convert(natural: &ColumnPlan, wanted: &LogicalType, lossy: bool) -> Result<(W
         // The session's time zone is UTC: the same µs, read as the other kind.
         (Wire::Timestamp, LogicalType::Timestamp { nanos: false, .. }) => when_lossy(Wire::Timestamp, "@"),
         (Wire::Timestamp, LogicalType::Date) => when_lossy(Wire::Date, "@::pg_catalog.date"),
-        (Wire::Text, LogicalType::Json) => {
-            Ok((Wire::Text, select("@::pg_catalog.text::pg_catalog.json")))
-        }
+        (Wire::Text, LogicalType::Json) => Ok((Wire::Text, select("@::pg_catalog.text::pg_catalog.json"))),
         (Wire::Text, LogicalType::Binary) => same(Wire::Text),
         (Wire::Array { element, .. }, LogicalType::List { .. }) => {
             let (n_dims, leaf) = depth(wanted);

@@ -92,7 +92,14 @@ fn domain(base: CatalogType) -> CatalogType {
 
 fn array(element: CatalogType, n_dims: usize) -> CatalogType {
     let typmod = element.typmod;
-    CatalogType { oid: 90_002, typmod, typtype: 'b', element: Some(Box::new(element)), n_dims, ..CatalogType::default() }
+    CatalogType {
+        oid: 90_002,
+        typmod,
+        typtype: 'b',
+        element: Some(Box::new(element)),
+        n_dims,
+        ..CatalogType::default()
+    }
 }
 
 fn list(element: LogicalType) -> LogicalType {

@@ -94,8 +94,13 @@ impl Database {
         let session = group.sessions.first_mut().context("a session")?;
         let relation = Relation::Table { schema: Some("public".to_owned()), name: table.to_owned() };
         let columns = session.describe(&relation, &cx)?.columns;
-        let scan =
-            Scan { types, read, max_batch_rows: 4_000, max_batch_bytes: 1 << 20, ..Scan::new(relation, columns.clone()) };
+        let scan = Scan {
+            types,
+            read,
+            max_batch_rows: 4_000,
+            max_batch_bytes: 1 << 20,
+            ..Scan::new(relation, columns.clone())
+        };
         let mut stream = session.scan(&scan, &cx)?;
         let mut batches = Vec::new();
         while let Some(batch) = stream.next(&cx)? {

@@ -4,8 +4,7 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
-    IntervalMonthDayNanoType,
-    Time64MicrosecondType, TimestampMicrosecondType,
+    IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType,
 };
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
@@ -52,9 +51,8 @@ pub fn render(array: &ArrayRef, row: usize, expected: &str) -> Option<String> {
         }
         DataType::Interval(_) => {
             let value = array.as_primitive::<IntervalMonthDayNanoType>().value(row);
-            let is_same = interval(expected).is_some_and(|parts| {
-                parts == (value.months.into(), value.days.into(), i128::from(value.nanoseconds))
-            });
+            let is_same = interval(expected)
+                .is_some_and(|parts| parts == (value.months.into(), value.days.into(), i128::from(value.nanoseconds)));
             if is_same { expected.to_owned() } else { format!("{value:?}") }
         }
         DataType::Dictionary(_, _) => {
