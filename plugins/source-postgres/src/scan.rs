@@ -12,7 +12,6 @@ use crate::decode::BatchDecoder;
 use crate::filter::Rows;
 use crate::session::PgSession;
 use crate::split::Pages;
-use crate::{error, select};
 use crate::stream::RowFrames;
 use crate::types::ColumnPlan;
 use crate::{error, select};

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use rivet_plugin_api::{
-    Aggregate, BatchStream, Choices, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, OpenGroup, PluginError,
-    Relation, Result, Scan, Session, SessionGroup, SessionLimits, Snapshot, SnapshotInfo, Split, SplitRequest,
-    TableSchema,
+    Aggregate, BatchStream, Choices, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, OpenGroup,
+    PluginError, Relation, Result, Scan, Session, SessionGroup, SessionLimits, Snapshot, SnapshotInfo, Split,
+    SplitRequest, TableSchema,
 };
 
 use crate::connect::{Client, Settings};
