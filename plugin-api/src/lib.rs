@@ -34,7 +34,9 @@ pub use filter::{
 };
 pub use format::{BatchWriter, ByteSink, FieldMapping, Format, FormatCapabilities, PartFacts, ReadAt, WriterSettings};
 pub use info::{ConnectorInfo, ConnectorKind};
-pub use logical::{Column, EXTENSION_KEY, FIDELITY_KEY, Fidelity, LogicalType, NATIVE_TYPE_KEY, TypesMode};
+pub use logical::{
+    Column, EXTENSION_KEY, FIDELITY_KEY, Fidelity, LIST_ELEMENT, LogicalType, NATIVE_TYPE_KEY, TypesMode,
+};
 pub use secret::Secret;
 pub use source::{
     BatchStream, Estimate, Health, OpenGroup, ReadMode, Relation, Scan, Session, SessionGroup, SessionLimits, Snapshot,

@@ -1,7 +1,10 @@
 //! The type system between engines and files: one logical type per column, and its Arrow form.
 //! It must not know any engine's type names beyond carrying them as text.
 
-use arrow_schema::{DataType, Field, TimeUnit};
+use std::collections::HashMap;
+use std::fmt;
+
+use arrow_schema::{DataType, Field, IntervalUnit, TimeUnit};
 use serde::{Deserialize, Serialize};
 
 /// What a column holds, independent of engine and file format.
@@ -52,6 +55,15 @@ pub enum LogicalType {
     Uuid,
     /// JSON text, bytes preserved.
     Json,
+    /// Months, days and a part of a day, none normalised into another.
+    Interval,
+    /// One of a fixed list of labels.
+    Enum,
+    /// Values in order; lists of lists where there are more dimensions. An element can be missing.
+    List {
+        /// What each element is.
+        element: Box<LogicalType>,
+    },
 }
 
 /// How exactly the file holds what the source held.
@@ -80,14 +92,16 @@ pub enum TypesMode {
 pub const NATIVE_TYPE_KEY: &str = "rivet.native_type";
 /// Metadata key of a field: `exact` or `text`.
 pub const FIDELITY_KEY: &str = "rivet.fidelity";
+/// Name of the field below a list, which Parquet's specification asks for.
+pub const LIST_ELEMENT: &str = "element";
 /// Metadata key that Arrow reserves for extension types.
 pub const EXTENSION_KEY: &str = "ARROW:extension:name";
 
 impl LogicalType {
     /// The Arrow type that a scan delivers for this logical type.
     ///
-    /// Portable: UUID → Utf8, unsigned 64 bits → Decimal128(20, 0), decimals beyond 38 digits → Utf8, nanoseconds
-    /// stay with the source's policy and arrive as µs.
+    /// Portable: UUID, enum and interval (ISO 8601) → Utf8, unsigned 64 bits → Decimal128(20, 0), decimals beyond 38
+    /// digits → Utf8, nanoseconds stay with the source's policy and arrive as µs.
     pub fn arrow_type(&self, types: TypesMode) -> DataType {
         let portable = types == TypesMode::Portable;
         match *self {
@@ -104,13 +118,26 @@ impl LogicalType {
                 DataType::Decimal256(precision, i8::try_from(scale).unwrap_or(i8::MAX))
             }
             Self::Text | Self::Json => DataType::Utf8,
-            Self::Uuid if portable => DataType::Utf8,
+            Self::Uuid | Self::Enum | Self::Interval if portable => DataType::Utf8,
+            Self::Enum => DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+            Self::Interval => DataType::Interval(IntervalUnit::MonthDayNano),
             Self::Uuid => DataType::FixedSizeBinary(16),
             Self::Binary => DataType::Binary,
             Self::Date => DataType::Date32,
             Self::Time { nanos } => DataType::Time64(unit(nanos && !portable)),
             Self::Timestamp { utc, nanos } => DataType::Timestamp(unit(nanos && !portable), utc.then(|| "UTC".into())),
+            Self::List { ref element } => {
+                DataType::List(element.field(LIST_ELEMENT, true, HashMap::new(), types).into())
+            }
         }
+    }
+
+    /// A field of this type, with its extension added to `metadata`.
+    fn field(&self, name: &str, nullable: bool, mut metadata: HashMap<String, String>, types: TypesMode) -> Field {
+        if let Some(extension) = self.extension(types) {
+            metadata.insert(EXTENSION_KEY.to_owned(), extension.to_owned());
+        }
+        Field::new(name, self.arrow_type(types), nullable).with_metadata(metadata)
     }
 
     /// The Arrow extension name that belongs to the Arrow form, if any.
@@ -119,6 +146,31 @@ impl LogicalType {
             Self::Json => Some("arrow.json"),
             Self::Uuid if types == TypesMode::Native => Some("arrow.uuid"),
             _ => None,
+        }
+    }
+}
+
+/// As messages write it, in the words of SQL where it has some.
+impl fmt::Display for LogicalType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nano_suffix = |nanos: bool| if nanos { "(9)" } else { "" };
+        match self {
+            Self::Bool => f.write_str("bool"),
+            Self::Int { bits, signed } => write!(f, "{}int{bits}", if *signed { "" } else { "u" }),
+            Self::Float { bits } => write!(f, "float{bits}"),
+            Self::Decimal { precision, scale } => write!(f, "decimal({precision},{scale})"),
+            Self::Text => f.write_str("text"),
+            Self::Binary => f.write_str("binary"),
+            Self::Date => f.write_str("date"),
+            Self::Time { nanos } => write!(f, "time{}", nano_suffix(*nanos)),
+            Self::Timestamp { utc, nanos } => {
+                write!(f, "timestamp{}{}", if *utc { "tz" } else { "" }, nano_suffix(*nanos))
+            }
+            Self::Uuid => f.write_str("uuid"),
+            Self::Json => f.write_str("json"),
+            Self::Interval => f.write_str("interval"),
+            Self::Enum => f.write_str("enum"),
+            Self::List { element } => write!(f, "{element}[]"),
         }
     }
 }
@@ -162,14 +214,11 @@ impl Column {
             Fidelity::Exact => "exact",
             Fidelity::Text => "text",
         };
-        let mut metadata = std::collections::HashMap::from([
+        let metadata = HashMap::from([
             (NATIVE_TYPE_KEY.to_owned(), self.native_type.clone()),
             (FIDELITY_KEY.to_owned(), fidelity.to_owned()),
         ]);
-        if let Some(name) = self.logical.extension(types) {
-            metadata.insert(EXTENSION_KEY.to_owned(), name.to_owned());
-        }
-        Field::new(&self.name, self.logical.arrow_type(types), self.nullable).with_metadata(metadata)
+        self.logical.field(&self.name, self.nullable, metadata, types)
     }
 }
 
@@ -189,10 +238,27 @@ mod tests {
                 DataType::Decimal128(38, 5),
             ),
             (LogicalType::Int { bits: 16, signed: true }, DataType::Int16, DataType::Int16),
+            (LogicalType::Interval, DataType::Utf8, DataType::Interval(IntervalUnit::MonthDayNano)),
+            (
+                LogicalType::Enum,
+                DataType::Utf8,
+                DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+            ),
         ];
         for (logical, portable, native) in cases {
             assert_eq!(logical.arrow_type(TypesMode::Portable), portable);
             assert_eq!(logical.arrow_type(TypesMode::Native), native);
         }
+    }
+
+    #[test]
+    fn a_list_of_lists_names_its_elements_and_their_extension() {
+        let list = |element| LogicalType::List { element: Box::new(element) };
+        let field = list(list(LogicalType::Uuid)).field("u", false, HashMap::new(), TypesMode::Native);
+        let DataType::List(outer) = field.data_type() else { panic!("{field}") };
+        let DataType::List(inner) = outer.data_type() else { panic!("{outer}") };
+        assert_eq!((outer.name().as_str(), outer.is_nullable()), (LIST_ELEMENT, true));
+        assert_eq!((inner.name().as_str(), inner.is_nullable()), (LIST_ELEMENT, true));
+        assert_eq!(inner.metadata().get(EXTENSION_KEY).map(String::as_str), Some("arrow.uuid"));
     }
 }

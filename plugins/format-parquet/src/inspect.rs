@@ -4,7 +4,7 @@
 use std::io::Read;
 use std::sync::Arc;
 
-use arrow_schema::{DataType, Field, TimeUnit};
+use arrow_schema::{DataType, Field, IntervalUnit, TimeUnit};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
@@ -12,6 +12,8 @@ use parquet::file::reader::{ChunkReader, Length};
 use rivet_plugin_api::{
     BatchStream, Cx, EXTENSION_KEY, ErrorKind, FieldMapping, PluginError, ReadAt, RecordBatch, Result, SchemaRef,
 };
+
+use crate::interval::{self, Way};
 
 /// Rows in a batch that is read back.
 const READ_BATCH_ROWS: usize = 8192;
@@ -22,8 +24,19 @@ pub fn map(schema: &SchemaRef) -> Vec<FieldMapping> {
 }
 
 fn physical(field: &Field) -> FieldMapping {
+    match type_name(field) {
+        Ok(name) => FieldMapping::Keep(name),
+        Err(cannot) => FieldMapping::Refuse(format!(
+            "column '{}': parquet cannot hold {cannot}; read the column as text: `columns: {{{0}: text}}`",
+            field.name()
+        )),
+    }
+}
+
+/// The physical and logical type of a field, or the type that cannot be held.
+fn type_name(field: &Field) -> Result<String, DataType> {
     let extension = field.metadata().get(EXTENSION_KEY).map(String::as_str);
-    let text = match (field.data_type(), extension) {
+    Ok(match (field.data_type(), extension) {
         (DataType::Boolean, _) => "BOOLEAN".to_owned(),
         (DataType::Int32, _) => "INT32".to_owned(),
         (DataType::Int64, _) => "INT64".to_owned(),
@@ -38,6 +51,7 @@ fn physical(field: &Field) -> FieldMapping {
         (DataType::Decimal128(p, s) | DataType::Decimal256(p, s), _) if *s >= 0 => format!("DECIMAL({p},{s})"),
         (DataType::Utf8, Some("arrow.json")) => "BYTE_ARRAY (JSON)".to_owned(),
         (DataType::Utf8, _) => "BYTE_ARRAY (STRING)".to_owned(),
+        (DataType::Dictionary(_, of), _) if **of == DataType::Utf8 => "BYTE_ARRAY (STRING)".to_owned(),
         (DataType::Binary, _) => "BYTE_ARRAY".to_owned(),
         (DataType::FixedSizeBinary(16), Some("arrow.uuid")) => "FIXED_LEN_BYTE_ARRAY(16) (UUID)".to_owned(),
         (DataType::FixedSizeBinary(n), _) => format!("FIXED_LEN_BYTE_ARRAY({n})"),
@@ -46,11 +60,10 @@ fn physical(field: &Field) -> FieldMapping {
         (DataType::Timestamp(unit, zone), _) => {
             format!("INT64 (TIMESTAMP_{}{})", unit_name(*unit), if zone.is_some() { ", UTC" } else { "" })
         }
-        (other, _) => {
-            return FieldMapping::Refuse(format!("column '{}': parquet cannot hold {other}", field.name()));
-        }
-    };
-    FieldMapping::Keep(text)
+        (DataType::Interval(IntervalUnit::MonthDayNano), _) => "BYTE_ARRAY (STRING), ISO 8601".to_owned(),
+        (DataType::List(element), _) => format!("LIST of {}", type_name(element)?),
+        (other, _) => return Err(other.clone()),
+    })
 }
 
 fn unit_name(unit: TimeUnit) -> &'static str {
@@ -67,14 +80,18 @@ fn unit_name(unit: TimeUnit) -> &'static str {
 /// `Data` when it is not a whole Parquet file.
 pub fn reader(part: Box<dyn ReadAt>) -> Result<Box<dyn BatchStream>> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(Part(Arc::from(part))).map_err(|e| unreadable(&e))?;
-    let schema = builder.schema().clone();
+    let stored = builder.schema().clone();
+    let restored = interval::schema(&stored, Way::Restore);
+    let (schema, has_intervals) = (restored.clone().unwrap_or(stored), restored.is_some());
     let batches = builder.with_batch_size(READ_BATCH_ROWS).build().map_err(|e| unreadable(&e))?;
-    Ok(Box::new(Batches { schema, batches }))
+    Ok(Box::new(Batches { schema, batches, has_intervals }))
 }
 
 struct Batches {
     schema: SchemaRef,
     batches: ParquetRecordBatchReader,
+    /// Whether the schema has intervals where the file has text.
+    has_intervals: bool,
 }
 
 impl BatchStream for Batches {
@@ -83,7 +100,12 @@ impl BatchStream for Batches {
     }
     fn next(&mut self, cx: &Cx) -> Result<Option<RecordBatch>> {
         cx.check()?;
-        self.batches.next().transpose().map_err(|e| unreadable(&e))
+        match self.batches.next().transpose().map_err(|e| unreadable(&e))? {
+            Some(batch) if self.has_intervals => {
+                interval::batch(&batch, &self.schema).map(Some).map_err(|e| unreadable(&e))
+            }
+            batch => Ok(batch),
+        }
     }
 }
 

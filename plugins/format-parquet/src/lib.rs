@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod inspect;
+mod interval;
 mod options;
 mod writer;
 

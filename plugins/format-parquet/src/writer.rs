@@ -12,6 +12,7 @@ use rivet_plugin_api::{
     WriterSettings,
 };
 
+use crate::interval::{self, Way};
 use crate::{inspect, options::ParquetOptions};
 
 /// Longest prefix of a text or binary value that is kept as a statistic, bytes.
@@ -24,6 +25,8 @@ pub struct Writer {
     sink_error: SinkError,
     max_buffered_bytes: usize,
     rows: u64,
+    /// The schema of the file, where intervals are text in it.
+    stored: Option<SchemaRef>,
 }
 
 impl Writer {
@@ -44,8 +47,11 @@ impl Writer {
         let sink_error = SinkError::default();
         let writer = SinkWriter { sink, error: sink_error.clone() };
         let properties = properties(options)?;
-        let inner = ArrowWriter::try_new(writer, schema, Some(properties)).map_err(|e| describe(&sink_error, &e))?;
-        Ok(Self { inner, sink_error, max_buffered_bytes: settings.max_buffered_bytes.max(1), rows: 0 })
+        let stored = interval::schema(&schema, Way::Store);
+        let file_schema = stored.clone().unwrap_or(schema);
+        let inner =
+            ArrowWriter::try_new(writer, file_schema, Some(properties)).map_err(|e| describe(&sink_error, &e))?;
+        Ok(Self { inner, sink_error, max_buffered_bytes: settings.max_buffered_bytes.max(1), rows: 0, stored })
     }
 
     fn fail(&self, e: &ParquetError) -> PluginError {
@@ -59,7 +65,10 @@ impl BatchWriter for Writer {
         while start < batch.num_rows() {
             cx.check()?;
             let rows = ROWS_PER_SLICE.min(batch.num_rows() - start);
-            let slice = batch.slice(start, rows);
+            let mut slice = batch.slice(start, rows);
+            if let Some(stored) = &self.stored {
+                slice = interval::batch(&slice, stored)?;
+            }
             self.inner.write(&slice).map_err(|e| self.fail(&e))?;
             start += rows;
             if self.inner.memory_size() >= self.max_buffered_bytes {

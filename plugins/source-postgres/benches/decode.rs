@@ -85,9 +85,8 @@ fn measure(title: &str, columns: &[(&str, u32, i32, MakeField)], null_percent: u
     let plans: Vec<ColumnPlan> = columns
         .iter()
         .map(|(name, oid, typmod, _)| {
-            let (name, formatted) = ((*name).to_owned(), String::new());
-            let t = CatalogType { oid: *oid, typmod: *typmod, typtype: 'b', name: name.clone(), base: None, formatted };
-            ColumnPlan::new(&name, true, &t)
+            let t = CatalogType { oid: *oid, typmod: *typmod, typtype: 'b', ..CatalogType::default() };
+            ColumnPlan::new(name, true, &t)
         })
         .collect();
     let schema = TableSchema { columns: plans.iter().map(|p| p.column.clone()).collect() };

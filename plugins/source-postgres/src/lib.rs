@@ -4,6 +4,7 @@
 
 mod address;
 mod auth;
+mod catalogue;
 mod connect;
 pub mod decode;
 mod error;
@@ -11,6 +12,7 @@ mod filter;
 mod options;
 mod scan;
 mod schema;
+mod select;
 mod session;
 mod split;
 mod sql;
@@ -23,6 +25,9 @@ mod wire;
 use rivet_plugin_api::{Cx, OpenGroup, Result, SessionGroup, Source, SourceCapabilities};
 
 pub use options::PostgresOptions;
+
+/// The value policies that mean something here.
+const POLICIES: [&str; 5] = ["numeric_unbounded", "invalid_text", "out_of_range", "nan", "infinity_timestamp"];
 
 /// The `postgres` source.
 pub struct Postgres;
@@ -37,6 +42,8 @@ impl Source for Postgres {
             fetch: true,
             statement_timeout: true,
             filter: true,
+            overrides: true,
+            policies: POLICIES.map(str::to_owned).to_vec(),
             ..Default::default()
         }
     }

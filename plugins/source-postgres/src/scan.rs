@@ -9,13 +9,12 @@ use rivet_plugin_api::{
 
 use crate::connect::Client;
 use crate::decode::BatchDecoder;
-use crate::error;
 use crate::filter::Rows;
 use crate::session::PgSession;
 use crate::split::Pages;
-use crate::sql::identifier;
 use crate::stream::RowFrames;
-use crate::types::{ColumnPlan, Select};
+use crate::types::ColumnPlan;
+use crate::{error, select};
 
 /// The cursor of a scan in fetch mode; one at a time per session.
 const CURSOR: &str = "rivet_cursor";
@@ -59,11 +58,13 @@ fn planned_columns(session: &mut PgSession, scan: &Scan, cx: &Cx) -> Result<Vec<
     let found = |planned: &rivet_plugin_api::Column| {
         let now = described.columns.iter().find(|c| c.column.name == planned.name);
         match now {
-            Some(now) if now.column.native_type == planned.native_type => Ok(now.clone()),
+            Some(now) if now.column.native_type == planned.native_type && now.column.logical == planned.logical => {
+                Ok(now.clone())
+            }
             now => {
-                let what = now.map_or("is gone".to_owned(), |n| {
-                    format!("was {} and is {}", planned.native_type, n.column.native_type)
-                });
+                let kind = |c: &rivet_plugin_api::Column| format!("{} (read as {})", c.native_type, c.logical);
+                let what =
+                    now.map_or("is gone".to_owned(), |n| format!("was {} and is {}", kind(planned), kind(&n.column)));
                 Err(PluginError::new(ErrorKind::Schema, "postgres.schema_changed", format!("the column {what}"))
                     .detail("column", &planned.name)
                     .hint("the table changed while it was exported: run the export again"))
@@ -74,19 +75,12 @@ fn planned_columns(session: &mut PgSession, scan: &Scan, cx: &Cx) -> Result<Vec<
 }
 
 fn select_sql(scan: &Scan, columns: &[ColumnPlan]) -> Result<String> {
-    let list: Vec<String> = columns
-        .iter()
-        .map(|c| match c.select {
-            Select::Plain => identifier(&c.column.name),
-            Select::CastText => format!("{}::text", identifier(&c.column.name)),
-        })
-        .collect();
     let mut rows = Rows::of(&scan.relation, &scan.filter)?;
     if let Some(split) = &scan.split {
         rows.conditions.push(Pages::of(split)?.condition());
     }
     let limit = scan.limit.map(|n| format!(" LIMIT {n}")).unwrap_or_default();
-    Ok(format!("SELECT {} FROM {rows}{limit}", list.join(", ")))
+    Ok(format!("SELECT {} FROM {rows}{limit}", select::list(columns)))
 }
 
 /// What both ways of reading share.
@@ -125,7 +119,7 @@ impl Reader {
     }
 
     fn facts(&self) -> StreamFacts {
-        StreamFacts { longest_statement_ms: self.timing.longest_ms(), ..Default::default() }
+        StreamFacts { longest_statement_ms: self.timing.longest_ms(), policy_hits: self.decoder.policy_hits() }
     }
 }
 

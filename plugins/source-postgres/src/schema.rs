@@ -1,13 +1,14 @@
 //! What the catalogue says about a relation: columns by table OID and attribute number, or by a query's description.
 //! It must not know data: types come from the catalogue alone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use rivet_plugin_api::{Cx, ErrorKind, PluginError, Relation, Result};
+use rivet_plugin_api::{Choices, Cx, ErrorKind, PluginError, Relation, Result};
 
-use crate::connect::{Client, Rows};
+use crate::catalogue::{self, TypeOf, number, unexpected};
+use crate::connect::{Client, ColumnInfo, Rows};
 use crate::sql::{from_item, literal};
-use crate::types::{BaseType, CatalogType, ColumnPlan};
+use crate::types::{CatalogType, ColumnPlan};
 
 /// A relation as the catalogue describes it.
 #[derive(Debug, Clone)]
@@ -20,14 +21,14 @@ pub struct Described {
     pub plain_heap: bool,
 }
 
-/// Describes a relation.
+/// Describes a relation under the choices of its export.
 ///
 /// # Errors
-/// `NotFound`, `Auth`, or `Unsupported` for duplicate column names.
-pub fn describe(client: &mut Client, relation: &Relation, cx: &Cx) -> Result<Described> {
+/// `NotFound`, `Auth`, or `Unsupported` for duplicate column names and for columns that cannot be what was chosen.
+pub fn describe(client: &mut Client, relation: &Relation, choices: &Choices, cx: &Cx) -> Result<Described> {
     let described = match relation {
-        Relation::Table { .. } => describe_table(client, relation, cx)?,
-        Relation::Query { sql } => describe_query(client, sql, cx)?,
+        Relation::Table { .. } => describe_table(client, relation, choices, cx)?,
+        Relation::Query { sql } => describe_query(client, sql, choices, cx)?,
     };
     let mut names = HashSet::new();
     for column in &described.columns {
@@ -44,7 +45,7 @@ pub fn describe(client: &mut Client, relation: &Relation, cx: &Cx) -> Result<Des
     Ok(described)
 }
 
-fn describe_table(client: &mut Client, relation: &Relation, cx: &Cx) -> Result<Described> {
+fn describe_table(client: &mut Client, relation: &Relation, choices: &Choices, cx: &Cx) -> Result<Described> {
     let missing = || {
         PluginError::new(ErrorKind::NotFound, "postgres.no_table", format!("table {} does not exist", relation.label()))
             .hint("check schema and spelling; names are case-sensitive, and the schema is part of the name")
@@ -70,7 +71,13 @@ fn describe_table(client: &mut Client, relation: &Relation, cx: &Cx) -> Result<D
     // Children of plain inheritance may have dropped the constraint; partitions cannot.
     let constraints_hold = base_table && !(kind == "r" && inherited == "t");
     let rows = client.query(&columns_sql(table_oid), cx)?;
-    let columns = rows.rows.iter().map(|row| table_column(row, constraints_hold)).collect::<Result<Vec<_>>>()?;
+    let facts = rows.rows.iter().map(|row| table_column(row)).collect::<Result<Vec<_>>>()?;
+    let of: Vec<TypeOf> = facts.iter().map(|(.., t)| t.clone()).collect();
+    let types = catalogue::types(client, &of, cx)?;
+    let plan = |((name, not_null, _), t): (&(String, bool, TypeOf), &CatalogType)| {
+        ColumnPlan::chosen(name, !(constraints_hold && *not_null), t, choices)
+    };
+    let columns = facts.iter().zip(&types).map(plan).collect::<Result<Vec<_>>>()?;
     let plain_heap = matches!(kind.as_str(), "r" | "m") && method == "heap" && inherited == "f";
     Ok(Described { columns, table_oid: Some(table_oid), plain_heap })
 }
@@ -89,95 +96,53 @@ fn table_sql(from_item: &str) -> String {
     )
 }
 
-/// Name, NOT NULL proved, then the type's facts. A NOT NULL that was never validated proves nothing.
+/// Name, NOT NULL proved, then the type. A NOT NULL that was never validated proves nothing.
 fn columns_sql(table_oid: u32) -> String {
     format!(
         "SELECT a.attname, a.attnotnull AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint k \
            WHERE k.conrelid = a.attrelid AND k.contype = 'n' AND a.attnum = ANY (k.conkey) AND NOT k.convalidated), \
-         {TYPE_FACTS} \
-         FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type t ON t.oid = a.atttypid {DOMAIN_BASE} \
+         a.atttypid, a.atttypmod, a.attndims, pg_catalog.format_type(a.atttypid, a.atttypmod) \
+         FROM pg_catalog.pg_attribute a \
          WHERE a.attrelid = {table_oid} AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
     )
 }
 
-/// oid, typmod, typtype, typname, formatted, base oid, base typmod, base typtype, base typname.
-const TYPE_FACTS: &str = "t.oid, a.atttypmod, t.typtype, t.typname, pg_catalog.format_type(t.oid, a.atttypmod), \
-     b.oid, b.typmod, b.typtype, b.typname";
-
-/// The type under all layers of a domain, with the innermost modifier.
-const DOMAIN_BASE: &str = "LEFT JOIN LATERAL ( \
-     WITH RECURSIVE layer(oid, typmod, depth) AS ( \
-       SELECT t.typbasetype, t.typtypmod, 1 WHERE t.typtype = 'd' \
-       UNION ALL SELECT u.typbasetype, u.typtypmod, layer.depth + 1 \
-       FROM layer JOIN pg_catalog.pg_type u ON u.oid = layer.oid WHERE u.typtype = 'd') \
-     SELECT p.oid, layer.typmod, p.typtype, p.typname \
-     FROM layer JOIN pg_catalog.pg_type p ON p.oid = layer.oid ORDER BY layer.depth DESC LIMIT 1) b ON true";
-
-fn table_column(row: &[Option<String>], constraints_hold: bool) -> Result<ColumnPlan> {
-    let [Some(name), Some(not_null), facts @ ..] = row else { return Err(unexpected()) };
-    let nullable = !(constraints_hold && not_null == "t");
-    Ok(ColumnPlan::new(name, nullable, &catalog_type(facts)?))
-}
-
-fn catalog_type(facts: &[Option<String>]) -> Result<CatalogType> {
-    let [Some(oid), Some(typmod), Some(typtype), Some(name), Some(formatted), base @ ..] = facts else {
+/// Name, whether NOT NULL is proved, and type of a table's column.
+fn table_column(row: &[Option<String>]) -> Result<(String, bool, TypeOf)> {
+    let [Some(name), Some(not_null), Some(oid), Some(typmod), Some(n_dims), Some(formatted)] = row else {
         return Err(unexpected());
     };
-    let base = match base {
-        [Some(oid), Some(typmod), Some(typtype), Some(name)] => {
-            Some(BaseType { oid: number(oid)?, typmod: number(typmod)?, typtype: letter(typtype), name: name.clone() })
-        }
-        _ => None,
-    };
-    Ok(CatalogType {
-        oid: number(oid)?,
-        typmod: number(typmod)?,
-        typtype: letter(typtype),
-        name: name.clone(),
-        base,
-        formatted: formatted.clone(),
-    })
-}
-
-fn number<T: std::str::FromStr>(text: &str) -> Result<T> {
-    text.parse().map_err(|_| unexpected())
-}
-
-fn letter(text: &str) -> char {
-    text.chars().next().unwrap_or('b')
-}
-
-fn unexpected() -> PluginError {
-    PluginError::new(ErrorKind::Internal, "postgres.catalogue", "the catalogue answered in an unknown form")
+    let (oid, typmod, n_dims) = (number(oid)?, number(typmod)?, number(n_dims)?);
+    Ok((name.clone(), not_null == "t", TypeOf { oid, typmod, n_dims, formatted: formatted.clone() }))
 }
 
 /// A query is described by running it for no rows. Nothing says that its columns cannot be NULL: an outer join
-/// describes the base column and returns NULL.
-fn describe_query(client: &mut Client, sql: &str, cx: &Cx) -> Result<Described> {
+/// describes the base column and returns NULL. Nor does anything say how many dimensions an array has: one.
+fn describe_query(client: &mut Client, sql: &str, choices: &Choices, cx: &Cx) -> Result<Described> {
     let from = from_item(&Relation::Query { sql: sql.to_owned() });
     let described: Rows = client.query(&format!("SELECT * FROM {from} LIMIT 0"), cx)?;
-    let pairs: Vec<String> =
-        described.columns.iter().enumerate().map(|(i, c)| format!("({i}, {}, {})", c.type_oid, c.typmod)).collect();
-    if pairs.is_empty() {
+    if described.columns.is_empty() {
         return Ok(Described { columns: Vec::new(), table_oid: None, plain_heap: false });
     }
-    let facts = client.query(
+    let (oids, typmods): (Vec<_>, Vec<_>) =
+        described.columns.iter().map(|c| (c.type_oid.to_string(), c.typmod.to_string())).unzip();
+    let formatted = client.query(
         &format!(
-            "SELECT a.i, {TYPE_FACTS} FROM (VALUES {}) AS a(i, atttypid, atttypmod) \
-             JOIN pg_catalog.pg_type t ON t.oid = a.atttypid::oid {DOMAIN_BASE}",
-            pairs.join(", ")
+            "SELECT pg_catalog.format_type(t.oid, t.typmod) \
+             FROM ROWS FROM (pg_catalog.unnest('{{{}}}'::pg_catalog.oid[]), pg_catalog.unnest('{{{}}}'::pg_catalog.int4[])) \
+             WITH ORDINALITY AS t(oid, typmod, i) ORDER BY t.i",
+            oids.join(","),
+            typmods.join(",")
         ),
         cx,
     )?;
-    let mut by_position = HashMap::new();
-    for row in &facts.rows {
-        let [Some(i), facts @ ..] = row.as_slice() else { return Err(unexpected()) };
-        by_position.insert(number::<usize>(i)?, catalog_type(facts)?);
+    let mut of = Vec::with_capacity(described.columns.len());
+    for (column, row) in described.columns.iter().zip(&formatted.rows) {
+        let [Some(formatted)] = row.as_slice() else { return Err(unexpected()) };
+        of.push(TypeOf { oid: column.type_oid, typmod: column.typmod, n_dims: 0, formatted: formatted.clone() });
     }
-    let column = |(i, c): (usize, &crate::connect::ColumnInfo)| {
-        let catalog_type = by_position.get(&i).ok_or_else(unexpected)?;
-        Ok(ColumnPlan::new(&c.name, true, catalog_type))
-    };
-    let columns = described.columns.iter().enumerate().map(column).collect::<Result<Vec<_>>>()?;
+    let types = catalogue::types(client, &of, cx)?;
+    let plan = |(c, t): (&ColumnInfo, &CatalogType)| ColumnPlan::chosen(&c.name, true, t, choices);
+    let columns = described.columns.iter().zip(&types).map(plan).collect::<Result<Vec<_>>>()?;
     Ok(Described { columns, table_oid: None, plain_heap: false })
 }

@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use rivet_plugin_api::{
-    Aggregate, BatchStream, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, OpenGroup, PluginError,
-    Relation, Result, Scan, Session, SessionGroup, SessionLimits, Snapshot, SnapshotInfo, Split, SplitRequest,
-    TableSchema,
+    Aggregate, BatchStream, Choices, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, OpenGroup,
+    PluginError, Relation, Result, Scan, Session, SessionGroup, SessionLimits, Snapshot, SnapshotInfo, Split,
+    SplitRequest, TableSchema,
 };
 
 use crate::connect::{Client, Settings};
@@ -23,6 +23,7 @@ const SNAPSHOT_GONE: [&str; 3] = ["22023", "55000", "42704"];
 pub struct PgSession {
     pub client: Client,
     pub limits: SessionLimits,
+    choices: Choices,
     described: HashMap<String, Described>,
 }
 
@@ -65,7 +66,7 @@ impl PgSession {
         }
         let pins = pins(&limits, client.server_version_num(), request.options.role.as_deref());
         client.execute(&pins, cx)?;
-        Ok(Self { client, limits, described: HashMap::new() })
+        Ok(Self { client, limits, choices: request.choices.clone(), described: HashMap::new() })
     }
 
     /// The snapshot's identity and the token that joins it.
@@ -93,7 +94,7 @@ impl PgSession {
         if let Some(known) = self.described.get(&key) {
             return Ok(known.clone());
         }
-        let described = schema::describe(&mut self.client, relation, cx)?;
+        let described = schema::describe(&mut self.client, relation, &self.choices, cx)?;
         self.described.insert(key, described.clone());
         Ok(described)
     }

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int8Type, Int16Type,
-    Int32Type, Int64Type, Time64MicrosecondType, Time64NanosecondType, TimestampMicrosecondType,
-    TimestampNanosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    Int32Type, Int64Type, IntervalMonthDayNanoType, Time64MicrosecondType, Time64NanosecondType,
+    TimestampMicrosecondType, TimestampNanosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{
-    ArrayRef, ArrowNativeTypeOp, BinaryArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray, RecordBatch,
-    StringArray,
+    ArrayRef, ArrowNativeTypeOp, BinaryArray, BooleanArray, DictionaryArray, FixedSizeBinaryArray, ListArray,
+    PrimitiveArray, RecordBatch, StringArray,
 };
+use arrow_buffer::{IntervalMonthDayNano, NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, Schema, TimeUnit};
 use rivet_dest_local as _;
 use rivet_format_arrow as _;
@@ -164,6 +165,11 @@ fn logical_types() -> Vec<LogicalType> {
         all.push(LogicalType::Time { nanos });
         all.extend([false, true].map(|utc| LogicalType::Timestamp { utc, nanos }));
     }
+    all.extend([LogicalType::Enum, LogicalType::Interval]);
+    let list = |element: &LogicalType| LogicalType::List { element: Box::new(element.clone()) };
+    let lists: Vec<_> = all.iter().map(list).collect();
+    all.push(list(&list(&LogicalType::Text)));
+    all.extend(lists);
     all
 }
 
@@ -255,6 +261,23 @@ fn values(of: &DataType, null: bool, turn: usize) -> Result<ArrayRef> {
         DataType::FixedSizeBinary(16) => {
             let values = turned([[0_u8; 16], [7; 16], [255; 16]], null, turn);
             Arc::new(FixedSizeBinaryArray::try_from_sparse_iter_with_size(values.into_iter(), 16)?)
+        }
+        DataType::Interval(_) => {
+            let value = IntervalMonthDayNano::new;
+            let values = [value(i32::MIN, 3, i64::MIN), value(0, 0, 0), value(14, -1, 1)];
+            primitive::<IntervalMonthDayNanoType>(of, values, null, turn)
+        }
+        DataType::Dictionary(_, _) => {
+            // One dictionary for all batches, of which each uses a part.
+            let keys = PrimitiveArray::<Int32Type>::from_iter(turned([0, 1, 2], null, turn));
+            Arc::new(DictionaryArray::new(keys, Arc::new(StringArray::from(vec!["", "no", "ü𝄞", "unused"]))))
+        }
+        DataType::List(element) => {
+            let elements = values(element.data_type(), true, turn)?;
+            // Two elements of which one may be missing, none, one.
+            let offsets = OffsetBuffer::from_lengths([2, 0, 1]);
+            let missing = null.then(|| NullBuffer::from(vec![true, false, true]));
+            Arc::new(ListArray::try_new(element.clone(), offsets, elements, missing)?)
         }
         other => anyhow::bail!("a logical type became {other}, which this test knows no values for"),
     })

@@ -4,6 +4,7 @@
 mod config;
 mod install;
 mod psql;
+pub mod values;
 
 use std::ffi::OsString;
 use std::fs::{self, File};

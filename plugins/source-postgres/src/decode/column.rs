@@ -3,9 +3,13 @@
 
 use arrow_array::ArrayRef;
 use arrow_schema::DataType;
+use rivet_plugin_api::Policies;
 
 use super::fault::Fault;
+use super::inet::write_inet;
+use super::interval::Interval;
 use super::numeric::Numeric;
+use super::policy::{Hits, Policy, Substitute, replaces_text, substitute};
 use super::temporal::{date32, time64_us, timestamp_us};
 use super::uuid::{TEXT_BYTES, uuid_text};
 use super::validity::Validity;
@@ -23,7 +27,7 @@ pub(super) struct TupleReader<'a> {
 
 impl<'a> TupleReader<'a> {
     #[inline]
-    fn take<const N: usize>(&mut self) -> Result<&'a [u8; N], Fault> {
+    pub(super) fn take<const N: usize>(&mut self) -> Result<&'a [u8; N], Fault> {
         let (head, rest) = self.rest.split_first_chunk::<N>().ok_or(Fault::Length)?;
         self.rest = rest;
         Ok(head)
@@ -59,14 +63,25 @@ pub(super) struct ColumnBuilder {
     validity: Validity,
     nullable: bool,
     data_type: DataType,
+    policies: Policies,
+    hits: Hits,
 }
 
 impl ColumnBuilder {
-    /// A builder with room for `n_rows` rows; none when the wire form cannot become this Arrow type.
-    pub(super) fn new(wire: Wire, data_type: &DataType, nullable: bool, n_rows: usize) -> Option<Self> {
-        let mut values = Values::new(wire, data_type)?;
+    /// A builder with room for `n_rows` rows; none when the wire form cannot become this Arrow type. `lossy` takes
+    /// arrays whatever their lower bounds.
+    pub(super) fn new(
+        wire: &Wire,
+        data_type: &DataType,
+        nullable: bool,
+        n_rows: usize,
+        policies: Policies,
+        lossy: bool,
+    ) -> Option<Self> {
+        let mut values = Values::new(wire, data_type, policies, lossy)?;
         values.make_room(n_rows);
-        Some(Self { values, validity: Validity::default(), nullable, data_type: data_type.clone() })
+        let (validity, hits) = (Validity::default(), Hits::default());
+        Some(Self { values, validity, nullable, data_type: data_type.clone(), policies, hits })
     }
 
     /// Takes the next field of a tuple.
@@ -74,6 +89,15 @@ impl ColumnBuilder {
     pub(super) fn push(&mut self, tuple: &mut TupleReader<'_>) -> Result<(), Fault> {
         let n_bytes = i32::from_be_bytes(*tuple.take()?);
         let Ok(n_bytes) = usize::try_from(n_bytes) else { return self.push_null(n_bytes) };
+        let before = tuple.rest;
+        match self.push_value(tuple, n_bytes) {
+            Ok(()) => Ok(()),
+            Err(fault) => self.substitute(fault, before, n_bytes, tuple),
+        }
+    }
+
+    #[inline]
+    fn push_value(&mut self, tuple: &mut TupleReader<'_>, n_bytes: usize) -> Result<(), Fault> {
         match &mut self.values {
             Values::Int8(v) => v.push(i64::from_be_bytes(*tuple.fixed(n_bytes)?)),
             Values::Int4(v) => v.push(i32::from_be_bytes(*tuple.fixed(n_bytes)?)),
@@ -110,7 +134,51 @@ impl ColumnBuilder {
                 v.end_value()?;
                 tuple.n_var_bytes += v.bytes.len() - before;
             }
+            Values::IntervalText(v) => {
+                let before = v.bytes.len();
+                Interval::parse(tuple.fixed(n_bytes)?).write_iso_8601(&mut v.bytes);
+                v.end_value()?;
+                tuple.n_var_bytes += v.bytes.len() - before;
+            }
+            Values::InetText(v) => {
+                let before = v.bytes.len();
+                write_inet(tuple.varying(n_bytes)?, &mut v.bytes)?;
+                v.end_value()?;
+                tuple.n_var_bytes += v.bytes.len() - before;
+            }
+            Values::Interval(v) => v.push(Interval::parse(tuple.fixed(n_bytes)?).month_day_nano()?),
+            Values::Enum(v, labels) => v.push(labels.find(tuple.varying(n_bytes)?)?),
+            Values::Whole(v, range) => v.push(range.decode(tuple.varying(n_bytes)?)?),
+            Values::List(lists) => tuple.n_var_bytes += lists.push(tuple.varying(n_bytes)?)?,
         }
+        Ok(())
+    }
+
+    /// Puts what the policies say in the place of a value that has none, or gives the fault back.
+    #[cold]
+    #[inline(never)]
+    fn substitute<'a>(
+        &mut self,
+        fault: Fault,
+        from: &'a [u8],
+        n_bytes: usize,
+        tuple: &mut TupleReader<'a>,
+    ) -> Result<(), Fault> {
+        let (field, rest) = from.split_at_checked(n_bytes).ok_or(fault)?;
+        tuple.rest = rest;
+        let policy = match substitute(fault, &self.policies).ok_or(fault)? {
+            // An element's fault was dealt with where the element is.
+            _ if matches!(self.values, Values::List(_)) => return Err(fault),
+            Substitute::Null(policy) => {
+                self.push_null(-1)?;
+                policy
+            }
+            Substitute::Nearest(policy) => {
+                self.values.push_nearest(field, fault)?;
+                policy
+            }
+        };
+        self.hits.add(policy, 1);
         Ok(())
     }
 
@@ -125,9 +193,15 @@ impl ColumnBuilder {
         self.values.push_default()
     }
 
-    /// Takes back what was pushed beyond the first `n_rows` rows, at most one row.
+    /// Values so far.
+    pub(super) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Takes back what was pushed beyond the first `n_rows` rows.
     pub(super) fn truncate(&mut self, n_rows: usize) {
-        self.validity.forget(n_rows);
+        // A field that failed may have left a trace in the bitmap only.
+        (n_rows..=self.values.len()).for_each(|row| self.validity.forget(row));
         self.values.truncate(n_rows);
     }
 
@@ -142,6 +216,15 @@ impl ColumnBuilder {
     /// The row, 0-based, of the first text that is not UTF-8.
     pub(super) fn take(&mut self, n_rows: usize) -> Result<ArrayRef, usize> {
         let nulls = self.validity.take(self.values.len());
-        self.values.take(&self.data_type, nulls, n_rows)
+        let mut n_replaced = 0;
+        let replaced = replaces_text(&self.policies).then_some(&mut n_replaced);
+        let array = self.values.take(&self.data_type, nulls, n_rows, replaced);
+        self.hits.add(Policy::InvalidText, n_replaced);
+        array
+    }
+
+    /// How often each policy changed a value.
+    pub(super) fn hits(&self) -> Hits {
+        if let Values::List(lists) = &self.values { lists.hits() } else { self.hits }
     }
 }

@@ -75,6 +75,13 @@ impl Decimal128 {
         Some(Self { scale: scale.into(), limit, max_64: u64::try_from(limit - 1).unwrap_or(u64::MAX) })
     }
 
+    /// The number furthest from zero.
+    pub(super) fn end(&self, negative: bool) -> i128 {
+        // 38 digits at most.
+        let end = i128::try_from(self.limit - 1).unwrap_or(i128::MAX);
+        if negative { -end } else { end }
+    }
+
     /// The value of the field of `n_bytes` at the start of `from`, which may go on behind it, times 10^scale.
     #[inline]
     pub(super) fn decode(&self, from: &[u8], n_bytes: usize) -> Result<i128, Fault> {
@@ -184,6 +191,12 @@ impl Decimal256 {
     /// `precision` digits, `scale` of them after the point; none when there are more than 76.
     pub(super) fn new(precision: u8, scale: i8) -> Option<Self> {
         Some(Self { scale: scale.into(), limit: i256::from_i128(10).checked_pow(precision.into())? })
+    }
+
+    /// The number furthest from zero.
+    pub(super) fn end(&self, negative: bool) -> i256 {
+        let end = self.limit.wrapping_sub(i256::ONE);
+        if negative { end.wrapping_neg() } else { end }
     }
 
     /// The value of a field times 10^scale.

@@ -14,8 +14,12 @@ pub(super) enum Fault {
     NotANumber,
     /// An infinite numeric in a decimal column.
     InfiniteNumber,
-    /// More digits than the column has, before or after the point.
+    /// More digits before the point than the column has.
     TooManyDigits,
+    /// More digits after the point than the column has.
+    Inexact,
+    /// A whole number beyond the column's range.
+    OutOfRange,
     /// An infinite date or timestamp.
     InfiniteTime,
     /// A timestamp beyond the range of µs since 1970 in 64 bits, or a date beyond days in 32.
@@ -24,6 +28,12 @@ pub(super) enum Fault {
     EndOfDay,
     /// Text that is not UTF-8.
     NotUtf8,
+    /// An array of another number of dimensions than the column has levels of lists.
+    Dimensions,
+    /// An array whose subscripts do not start at 1.
+    LowerBound,
+    /// A label that the enum did not have when it was described.
+    UnknownLabel,
     /// A NULL in a column that was described as NOT NULL.
     Null,
     /// The values of one column and batch exceed 2 GiB.
@@ -35,21 +45,42 @@ impl Fault {
     #[cold]
     pub(super) fn into_error(self, column: &str, row: u64) -> PluginError {
         let at = |what: &str| format!("the value {what}");
-        let value = |what: &str| {
-            PluginError::new(ErrorKind::Data, "postgres.value", at(what))
-                .hint(format!("export it as text: use `query:` with CAST({} AS text)", quoted(column)))
+        let value = |what: &str, policy: &str| {
+            let way_out = format!("export it as text: use `query:` with CAST({} AS text)", quoted(column));
+            let hint = if policy.is_empty() { way_out } else { format!("set {policy}, or {way_out}") };
+            PluginError::new(ErrorKind::Data, "postgres.value", at(what)).hint(hint)
         };
+        const NAN: &str = "`nan: null`";
+        const RANGE: &str = "`out_of_range: null` or `clamp`";
         let error = match self {
-            Self::NotANumber => value("holds NaN, which has no place in a decimal column"),
-            Self::InfiniteNumber => value("holds an infinite number, which has no place in a decimal column"),
-            Self::TooManyDigits => value("holds more digits than its type declares"),
-            Self::InfiniteTime => value("holds infinity, which has no place in a date or timestamp column"),
-            Self::TimeOverflow => value("holds a date or time beyond the range of its arrow type"),
-            Self::EndOfDay => value("holds 24:00:00, which has no place in a time column"),
+            Self::NotANumber => value("holds NaN, which has no place in a column of exact numbers", NAN),
+            Self::InfiniteNumber => value("holds an infinite number, which has no place in a decimal column", NAN),
+            Self::TooManyDigits => value("holds more digits than its type declares", RANGE),
+            Self::Inexact => value("holds more digits after the point than the column has", ""),
+            Self::OutOfRange => value("holds a number beyond the range of the column", RANGE),
+            Self::InfiniteTime => value(
+                "holds infinity, which has no place in a column of dates or times",
+                "`infinity_timestamp: null` or `clamp`",
+            ),
+            Self::TimeOverflow => value("holds a date or time beyond the range of its arrow type", RANGE),
+            Self::EndOfDay => value("holds 24:00:00, which has no place in a time column", RANGE),
+            Self::Dimensions => value("is an array of another number of dimensions than the column has", ""),
+            Self::LowerBound => value("is an array whose subscripts do not start at 1", "`lossy: true` on the column"),
+            Self::UnknownLabel => PluginError::new(
+                ErrorKind::Schema,
+                "postgres.unknown_label",
+                at("holds a label that the enum did not have when it was described"),
+            )
+            .hint("the enum changed since: run the export again"),
             // A server of another encoding converts or refuses: what comes here is damaged text of a UTF-8 database.
             Self::NotUtf8 => {
-                PluginError::new(ErrorKind::Data, "postgres.value", at("holds text that is not valid utf-8"))
-                    .hint(format!("export it as bytes: use `query:` with textsend(CAST({} AS text))", quoted(column)))
+                PluginError::new(ErrorKind::Data, "postgres.value", at("holds text that is not valid utf-8")).hint(
+                    format!(
+                        "set `invalid_text: replace` or `binary`, or export it as bytes: use `query:` with \
+                         textsend(CAST({} AS text))",
+                        quoted(column)
+                    ),
+                )
             }
             Self::Null => PluginError::new(
                 ErrorKind::Schema,

@@ -4,7 +4,12 @@
 mod column;
 mod decimal;
 mod fault;
+mod inet;
+mod interval;
+mod labels;
+mod list;
 mod numeric;
+mod policy;
 mod temporal;
 #[cfg(test)]
 mod tests;
@@ -12,6 +17,7 @@ mod uuid;
 mod validity;
 mod values;
 mod varlen;
+mod whole;
 
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
@@ -61,8 +67,9 @@ impl BatchDecoder {
         }
         let n_rows = max_rows.min(FIRST_ROWS);
         let build = |(plan, field): (&ColumnPlan, &arrow_schema::FieldRef)| {
-            ColumnBuilder::new(plan.wire, field.data_type(), field.is_nullable(), n_rows).ok_or_else(|| {
-                let (name, from, to) = (field.name(), plan.wire, field.data_type());
+            let (to, nullable) = (field.data_type(), field.is_nullable());
+            ColumnBuilder::new(&plan.wire, to, nullable, n_rows, plan.policies, plan.lossy).ok_or_else(|| {
+                let (name, from) = (field.name(), &plan.wire);
                 mismatch(format!("column \"{name}\" arrives as {from:?} and cannot become {to}"))
             })
         };
@@ -143,6 +150,15 @@ impl BatchDecoder {
         };
         let arrays = self.schema.fields().iter().zip(arrays).map(named).collect::<Result<Vec<_>>>()?;
         Ok(RecordBatch::try_new(self.schema.clone(), arrays)?)
+    }
+
+    /// How often each policy changed a value of each column, over all batches: column, policy, count.
+    pub fn policy_hits(&self) -> Vec<(String, String, u64)> {
+        let of_column = |(field, column): (&arrow_schema::FieldRef, &ColumnBuilder)| {
+            let named = |(policy, n): (&str, u64)| (field.name().clone(), policy.to_owned(), n);
+            column.hits().counts().map(named).collect::<Vec<_>>()
+        };
+        self.schema.fields().iter().zip(&self.columns).flat_map(of_column).collect()
     }
 
     /// Ordinal of the tuple in hand, from 1.

@@ -75,7 +75,7 @@ impl<'a> Numeric<'a> {
         let last = u32::from(u16::from_be_bytes(*last));
         if exponent < 0 {
             let unit = 10_u32.checked_pow(exponent.unsigned_abs()).filter(|unit| last % unit == 0);
-            let unit = unit.ok_or(Fault::TooManyDigits)?;
+            let unit = unit.ok_or(Fault::Inexact)?;
             // The last group is not zero, so the unit that divides it is below 10 000.
             return step(value, 10_000 / unit, last / unit);
         }

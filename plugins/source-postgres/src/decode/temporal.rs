@@ -6,6 +6,8 @@ use super::fault::Fault;
 /// Days from 1970-01-01 to 2000-01-01.
 const EPOCH_DAYS: i32 = 10_957;
 const DAY_US: i64 = 86_400_000_000;
+/// The last time of day that Arrow has.
+pub(super) const LAST_US_OF_DAY: i64 = DAY_US - 1;
 /// µs from 1970-01-01 to 2000-01-01.
 const EPOCH_US: i64 = EPOCH_DAYS as i64 * DAY_US;
 

@@ -5,15 +5,21 @@ use std::sync::Arc;
 
 use arrow_array::types::{
     ArrowPrimitiveType, Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type,
-    Int64Type, Time64MicrosecondType, TimestampMicrosecondType,
+    Int64Type, IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType,
 };
 use arrow_array::{ArrayRef, BooleanArray, FixedSizeBinaryArray, PrimitiveArray};
-use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer, i256};
-use arrow_schema::{DataType, TimeUnit};
+use arrow_buffer::{BooleanBuffer, Buffer, IntervalMonthDayNano, NullBuffer, ScalarBuffer, i256};
+use arrow_schema::{DataType, IntervalUnit, TimeUnit};
+use rivet_plugin_api::Policies;
 
 use super::decimal::{Decimal128, Decimal256};
 use super::fault::Fault;
+use super::interval::Interval;
+use super::labels::Labels;
+use super::list::Lists;
+use super::temporal::LAST_US_OF_DAY;
 use super::varlen::{VarLen, fitted};
+use super::whole::{self, Range};
 use crate::types::Wire;
 
 /// Values of a column, one variant for each pair of wire form and Arrow type.
@@ -37,6 +43,12 @@ pub(super) enum Values {
     Date(Vec<i32>),
     Time(Vec<i64>),
     Timestamp(Vec<i64>),
+    Interval(Vec<IntervalMonthDayNano>),
+    IntervalText(VarLen),
+    InetText(VarLen),
+    Whole(Vec<i128>, Range),
+    Enum(Vec<i32>, Labels),
+    List(Box<Lists>),
 }
 
 /// What all variants can do.
@@ -47,6 +59,12 @@ pub(super) trait Store: Sized {
     fn push_default(&mut self) -> Result<(), Fault>;
     /// Keeps the first `n_rows` values.
     fn truncate(&mut self, n_rows: usize);
+    /// Makes room for `n_rows` values.
+    fn make_room(&mut self, n_rows: usize);
+}
+
+/// What those with one run of values can do as well.
+pub(super) trait Renew: Store {
     /// Hands the values out and starts anew with room for `n_rows` like them.
     fn renew(&mut self, n_rows: usize) -> Self;
 }
@@ -62,6 +80,12 @@ impl<T: Default> Store for Vec<T> {
     fn truncate(&mut self, n_rows: usize) {
         self.truncate(n_rows);
     }
+    fn make_room(&mut self, n_rows: usize) {
+        self.reserve(n_rows);
+    }
+}
+
+impl<T: Default> Renew for Vec<T> {
     fn renew(&mut self, n_rows: usize) -> Self {
         fitted(std::mem::replace(self, Self::with_capacity(n_rows)))
     }
@@ -73,25 +97,30 @@ macro_rules! with_store {
         match $values {
             Values::Bool($v) => $body,
             Values::Int2($v) => $body,
-            Values::Int4($v) | Values::Date($v) => $body,
+            Values::Int4($v) | Values::Date($v) | Values::Enum($v, _) => $body,
             Values::Int8($v) | Values::Oid($v) | Values::Time($v) | Values::Timestamp($v) => $body,
             Values::Float4($v) => $body,
             Values::Float8($v) => $body,
-            Values::Decimal128($v, _) => $body,
+            Values::Decimal128($v, _) | Values::Whole($v, _) => $body,
             Values::Decimal256($v, _) => $body,
             Values::Uuid($v) => $body,
+            Values::Interval($v) => $body,
+            Values::List($v) => $body,
             Values::NumericText($v)
             | Values::Text($v)
             | Values::Jsonb($v)
             | Values::Binary($v)
+            | Values::IntervalText($v)
+            | Values::InetText($v)
             | Values::UuidText($v) => $body,
         }
     };
 }
 
 impl Values {
-    /// An empty column; none when the wire form cannot become this Arrow type.
-    pub(super) fn new(wire: Wire, data_type: &DataType) -> Option<Self> {
+    /// An empty column; none when the wire form cannot become this Arrow type. `policies` and `lossy` are for elements
+    /// of arrays.
+    pub(super) fn new(wire: &Wire, data_type: &DataType, policies: Policies, lossy: bool) -> Option<Self> {
         Some(match (wire, data_type) {
             (Wire::Bool, DataType::Boolean) => Self::Bool(Vec::new()),
             (Wire::Int2, DataType::Int16) => Self::Int2(Vec::new()),
@@ -103,16 +132,56 @@ impl Values {
             (Wire::Numeric, DataType::Decimal128(p, s)) => Self::Decimal128(Vec::new(), Decimal128::new(*p, *s)?),
             (Wire::Numeric, DataType::Decimal256(p, s)) => Self::Decimal256(Vec::new(), Decimal256::new(*p, *s)?),
             (Wire::Numeric, DataType::Utf8) => Self::NumericText(VarLen::new()),
-            (Wire::Text, DataType::Utf8) => Self::Text(VarLen::new()),
+            (Wire::Text | Wire::Enum(_), DataType::Utf8) => Self::Text(VarLen::new()),
             (Wire::Jsonb, DataType::Utf8) => Self::Jsonb(VarLen::new()),
-            (Wire::Bytea, DataType::Binary) => Self::Binary(VarLen::new()),
+            (Wire::Bytea | Wire::Text, DataType::Binary) => Self::Binary(VarLen::new()),
             (Wire::Uuid, DataType::Utf8) => Self::UuidText(VarLen::new()),
             (Wire::Uuid, DataType::FixedSizeBinary(16)) => Self::Uuid(Vec::new()),
             (Wire::Date, DataType::Date32) => Self::Date(Vec::new()),
             (Wire::Time, DataType::Time64(TimeUnit::Microsecond)) => Self::Time(Vec::new()),
             (Wire::Timestamp, DataType::Timestamp(TimeUnit::Microsecond, _)) => Self::Timestamp(Vec::new()),
+            (Wire::Interval, DataType::Interval(IntervalUnit::MonthDayNano)) => Self::Interval(Vec::new()),
+            (Wire::Interval, DataType::Utf8) => Self::IntervalText(VarLen::new()),
+            (Wire::Inet, DataType::Utf8) => Self::InetText(VarLen::new()),
+            (Wire::Ranged { from, bits, signed }, t) => {
+                let range = Range::new(*bits, *signed, **from == Wire::Numeric, t)?;
+                Self::Whole(Vec::new(), range)
+            }
+            (Wire::Enum(labels), DataType::Dictionary(_, _)) => Self::Enum(Vec::new(), Labels::new(labels)?),
+            (Wire::Array { n_dims, element }, t) => {
+                Self::List(Box::new(Lists::new(*n_dims, element, t, policies, lossy)?))
+            }
             _ => return None,
         })
+    }
+
+    /// Appends the nearest value to one that the column cannot hold; `field` is its binary form.
+    ///
+    /// # Errors
+    /// `fault` when there is none.
+    #[cold]
+    pub(super) fn push_nearest(&mut self, field: &[u8], fault: Fault) -> Result<(), Fault> {
+        // Big-endian: the sign is the first bit, except in a numeric, whose header has it in its fifth byte.
+        let is_negative = field.first().is_some_and(|byte| byte & 0x80 != 0);
+        let is_numeric_negative = field.get(4).is_some_and(|byte| byte & 0x40 != 0);
+        let signed = |end: i64| if is_negative { -end } else { end };
+        match self {
+            // Both ends are what DuckDB reads as infinity.
+            Self::Date(v) => v.push(if is_negative { -i32::MAX } else { i32::MAX }),
+            Self::Timestamp(v) => v.push(signed(i64::MAX)),
+            Self::Time(v) => v.push(LAST_US_OF_DAY),
+            Self::Interval(v) => {
+                v.push(Interval::parse(field.first_chunk().ok_or(Fault::Length)?).clamped());
+            }
+            Self::Decimal128(v, decimal) => v.push(decimal.end(is_numeric_negative)),
+            Self::Decimal256(v, decimal) => v.push(decimal.end(is_numeric_negative)),
+            Self::Whole(v, range) => {
+                let negative = if range.is_numeric() { is_numeric_negative } else { is_negative };
+                v.push(range.end(negative));
+            }
+            _ => return Err(fault),
+        }
+        Ok(())
     }
 
     /// Values so far.
@@ -132,7 +201,7 @@ impl Values {
 
     /// Makes room for `n_rows` values from the start.
     pub(super) fn make_room(&mut self, n_rows: usize) {
-        with_store!(self, v => drop(v.renew(n_rows)));
+        with_store!(self, v => v.make_room(n_rows));
     }
 
     /// Bits that a value takes, without those of varying length.
@@ -140,20 +209,28 @@ impl Values {
         match self {
             Self::Bool(_) => 1,
             Self::Int2(_) => 16,
-            Self::Int4(_) | Self::Float4(_) | Self::Date(_) => 32,
+            Self::Int4(_) | Self::Float4(_) | Self::Date(_) | Self::Enum(..) => 32,
             Self::Int8(_) | Self::Oid(_) | Self::Float8(_) | Self::Time(_) | Self::Timestamp(_) => 64,
-            Self::Decimal128(..) | Self::Uuid(_) => 128,
+            Self::Decimal128(..) | Self::Uuid(_) | Self::Interval(_) | Self::Whole(..) => 128,
             Self::Decimal256(..) => 256,
             // The offset.
             Self::NumericText(_) | Self::Text(_) | Self::Jsonb(_) | Self::Binary(_) | Self::UuidText(_) => 32,
+            Self::IntervalText(_) | Self::InetText(_) | Self::List(_) => 32,
         }
     }
 
-    /// The array of all values; starts anew with room for `n_rows`.
+    /// The array of all values; starts anew with room for `n_rows`. With `replaced`, U+FFFD stands for what is not
+    /// UTF-8, and the values are counted there.
     ///
     /// # Errors
     /// The row, 0-based, of the first text that is not UTF-8.
-    pub(super) fn take(&mut self, t: &DataType, nulls: Option<NullBuffer>, n_rows: usize) -> Result<ArrayRef, usize> {
+    pub(super) fn take(
+        &mut self,
+        t: &DataType,
+        nulls: Option<NullBuffer>,
+        n_rows: usize,
+        replaced: Option<&mut u64>,
+    ) -> Result<ArrayRef, usize> {
         Ok(match self {
             Self::Bool(v) => {
                 let values = v.renew(n_rows);
@@ -174,9 +251,16 @@ impl Values {
                 Arc::new(FixedSizeBinaryArray::new(16, bytes, nulls))
             }
             Self::Binary(v) => v.renew(n_rows).into_binary(nulls),
-            Self::NumericText(v) | Self::Text(v) | Self::Jsonb(v) | Self::UuidText(v) => {
-                return v.renew(n_rows).into_text(nulls);
-            }
+            Self::NumericText(v)
+            | Self::Text(v)
+            | Self::Jsonb(v)
+            | Self::UuidText(v)
+            | Self::IntervalText(v)
+            | Self::InetText(v) => return v.renew(n_rows).into_text(nulls, replaced),
+            Self::Interval(v) => primitive::<IntervalMonthDayNanoType>(v.renew(n_rows), t, nulls),
+            Self::Whole(v, _) => whole::array(v.renew(n_rows), t, nulls),
+            Self::Enum(v, labels) => labels.array(v.renew(n_rows), nulls),
+            Self::List(lists) => return lists.take(nulls, n_rows),
         })
     }
 }

@@ -1,13 +1,14 @@
 //! Values of varying length: one run of bytes and the offset at which each value ends.
 //! It must not know wire forms, except how to copy the bytes of a field fast.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, BinaryArray, StringArray};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 
 use super::fault::Fault;
-use super::values::Store;
+use super::values::{Renew, Store};
 
 /// Width of the copy that takes the place of a call for short values.
 const SHORT_BYTES: usize = 32;
@@ -50,13 +51,18 @@ impl VarLen {
         Ok(())
     }
 
-    /// The values as text; `Err` has the row, 0-based, of the first that is not UTF-8.
-    pub(super) fn into_text(self, nulls: Option<NullBuffer>) -> Result<ArrayRef, usize> {
+    /// The values as text; `Err` has the row, 0-based, of the first that is not UTF-8. With `replaced`, U+FFFD stands
+    /// for what is not, and the values are counted there.
+    pub(super) fn into_text(self, nulls: Option<NullBuffer>, replaced: Option<&mut u64>) -> Result<ArrayRef, usize> {
         let (offsets, bytes) = self.into_buffers();
-        match StringArray::try_new(offsets.clone(), bytes.clone(), nulls) {
-            Ok(array) => Ok(Arc::new(array)),
+        match (StringArray::try_new(offsets.clone(), bytes.clone(), nulls.clone()), replaced) {
+            (Ok(array), _) => Ok(Arc::new(array)),
             // The array checks all values in one go and so cannot name the row.
-            Err(_) => Err(first_not_utf8(&offsets, &bytes)),
+            (Err(_), None) => Err(first_not_utf8(&offsets, &bytes)),
+            (Err(_), Some(replaced)) => {
+                let (offsets, bytes) = replace_not_utf8(&offsets, &bytes, replaced)?;
+                Ok(Arc::new(StringArray::new(offsets, bytes, nulls)))
+            }
         }
     }
 
@@ -86,6 +92,12 @@ impl Store for VarLen {
         self.bytes.truncate(end);
     }
 
+    fn make_room(&mut self, n_rows: usize) {
+        self.offsets.reserve(n_rows);
+    }
+}
+
+impl Renew for VarLen {
     fn renew(&mut self, n_rows: usize) -> Self {
         let mut offsets = Vec::with_capacity(n_rows + 1);
         offsets.push(0);
@@ -109,4 +121,18 @@ pub(super) fn fitted<T>(mut values: Vec<T>) -> Vec<T> {
 fn first_not_utf8(offsets: &[i32], bytes: &[u8]) -> usize {
     let at = |i: usize| usize::try_from(offsets[i]).unwrap_or(0);
     (0..offsets.len() - 1).find(|row| std::str::from_utf8(&bytes[at(*row)..at(row + 1)]).is_err()).unwrap_or(0)
+}
+
+/// The values with U+FFFD for what is not UTF-8; `Err` has the row, 0-based, at which they exceed 2 GiB by that.
+#[cold]
+fn replace_not_utf8(offsets: &[i32], bytes: &[u8], replaced: &mut u64) -> Result<(OffsetBuffer<i32>, Buffer), usize> {
+    let mut text = VarLen { bytes: Vec::with_capacity(bytes.len()), ..VarLen::new() };
+    let at = |i: usize| usize::try_from(offsets[i]).unwrap_or(0);
+    for row in 0..offsets.len() - 1 {
+        let value = String::from_utf8_lossy(&bytes[at(row)..at(row + 1)]);
+        *replaced += u64::from(matches!(value, Cow::Owned(_)));
+        text.bytes.extend_from_slice(value.as_bytes());
+        text.end_value().map_err(|_| row)?;
+    }
+    Ok(text.into_buffers())
 }

@@ -1,14 +1,15 @@
-//! A database of the shared server: its catalogue, its binary tuples, and the comparison with its text.
+//! A database of the shared server, read through the plugin, and the comparison with the server's own text.
 //! Must not know what a test puts into it.
 
 use std::collections::HashMap;
 
 use anyhow::{Context, Result, ensure};
 use arrow_array::RecordBatch;
-use arrow_schema::Schema;
-use rivet_plugin_api::TypesMode;
-use rivet_source_postgres::decode::BatchDecoder;
-use rivet_source_postgres::types::{BaseType, CatalogType, ColumnPlan, Select};
+use rivet_plugin_api::{
+    CancelToken, Choices, Column, Connection, OpenGroup, ReadMode, Relation, Scan, Secret, SessionLimits, Snapshot,
+    Source, StreamFacts, TypesMode,
+};
+use rivet_source_postgres::{Postgres as Plugin, PostgresOptions};
 use rivet_test_servers::postgres::{Postgres, shared};
 
 use crate::render::render;
@@ -21,13 +22,37 @@ const SESSION: &str = "set timezone = 'UTC'; set datestyle = 'ISO, MDY'; set int
 pub struct Database {
     server: &'static Postgres,
     name: String,
+    /// Who reads.
+    role: String,
+}
+
+/// Everything that one scan delivered.
+pub struct Read {
+    pub columns: Vec<Column>,
+    pub batches: Vec<RecordBatch>,
+    pub facts: StreamFacts,
 }
 
 impl Database {
     /// An empty one.
     pub fn new(prefix: &str) -> Result<Self> {
+        Self::encoded(prefix, "UTF8")
+    }
+
+    /// An empty one of this encoding.
+    pub fn encoded(prefix: &str, encoding: &str) -> Result<Self> {
         let server = shared();
-        Ok(Self { server, name: server.fresh_database(prefix)? })
+        let name = server.fresh_database(prefix)?;
+        if encoding != "UTF8" {
+            server.psql(
+                "postgres",
+                &format!(
+                    "drop database {name}; \
+                     create database {name} template template0 encoding '{encoding}' lc_collate 'C' lc_ctype 'C'"
+                ),
+            )?;
+        }
+        Ok(Self { server, name, role: "postgres".to_owned() })
     }
 
     /// Runs statements.
@@ -35,58 +60,73 @@ impl Database {
         self.server.psql(&self.name, &format!("{SESSION}{sql}"))
     }
 
-    /// The tuples of a query in binary.
-    pub fn copy(&self, query: &str) -> Result<Vec<Vec<u8>>> {
-        let file = self.server.dir().join(format!("{}.copy", self.name));
-        self.run(&format!("copy ({query}) to '{}' (format binary)", file.display()))?;
-        let bytes = std::fs::read(&file).context("read what COPY wrote")?;
-        std::fs::remove_file(&file).context("remove what COPY wrote")?;
-        tuples(&bytes).context("the file of COPY ends in the middle")
+    /// From now on a role of its own reads, for which these are set.
+    pub fn read_as_role_with(&mut self, settings: &[&str]) -> Result<()> {
+        let role = format!("{}_reader{}", self.name, self.role.len());
+        let password = rivet_test_servers::postgres::ROLE_PASSWORD;
+        let mut sql = format!("create role {role} superuser login password '{password}';");
+        for setting in settings {
+            sql += &format!("alter role {role} set {setting};");
+        }
+        self.run(&sql)?;
+        self.role = role;
+        Ok(())
     }
 
-    /// The columns of a table with the catalogue's facts about their types.
-    pub fn columns(&self, table: &str) -> Result<Vec<ColumnPlan>> {
-        let facts = self.run(&format!(
-            "select a.attname, t.oid, a.atttypmod, t.typtype, t.typname, b.oid, t.typtypmod, b.typtype, b.typname, \
-                    format_type(t.oid, a.atttypmod) \
-             from pg_attribute a join pg_type t on t.oid = a.atttypid left join pg_type b on b.oid = t.typbasetype \
-             where a.attrelid = '{table}'::regclass and a.attnum > 0 order by a.attnum"
-        ))?;
-        let letter = |text: &str| text.chars().next().unwrap_or('b');
-        let column = |line: &str| {
-            let [name, oid, typmod, typtype, type_name, base_oid, base_typmod, base_typtype, base_name, formatted] =
-                <[&str; 10]>::try_from(line.split('|').collect::<Vec<_>>()).ok().context("ten facts")?;
-            let base = match base_oid {
-                "" => None,
-                oid => Some(BaseType {
-                    oid: oid.parse()?,
-                    typmod: base_typmod.parse()?,
-                    typtype: letter(base_typtype),
-                    name: base_name.to_owned(),
-                }),
-            };
-            let (typtype, formatted) = (letter(typtype), formatted.to_owned());
-            let (oid, typmod, type_name) = (oid.parse()?, typmod.parse()?, type_name.to_owned());
-            Ok(ColumnPlan::new(name, true, &CatalogType { oid, typmod, typtype, name: type_name, base, formatted }))
+    /// Reads a table through the plugin.
+    pub fn read(&self, table: &str, types: TypesMode, choices: Choices) -> Result<Read> {
+        self.read_by(table, types, choices, ReadMode::Stream)
+    }
+
+    /// Reads a table through the plugin in one of its ways.
+    pub fn read_by(&self, table: &str, types: TypesMode, choices: Choices, read: ReadMode) -> Result<Read> {
+        let (token, url) = (CancelToken::new(), self.server.url_as(&self.role, &self.name));
+        let cx = token.cx();
+        let request = OpenGroup {
+            connection: Connection { url: Some(Secret::new(&url)), ..Default::default() },
+            options: PostgresOptions::default(),
+            n_sessions: 1,
+            snapshot: Snapshot::New,
+            limits: SessionLimits::default(),
+            choices,
         };
-        facts.lines().map(column).collect()
+        let mut group = Plugin::open_group(request, &cx)?;
+        let session = group.sessions.first_mut().context("a session")?;
+        let relation = Relation::Table { schema: Some("public".to_owned()), name: table.to_owned() };
+        let columns = session.describe(&relation, &cx)?.columns;
+        let scan = Scan {
+            types,
+            read,
+            max_batch_rows: 4_000,
+            max_batch_bytes: 1 << 20,
+            ..Scan::new(relation, columns.clone())
+        };
+        let mut stream = session.scan(&scan, &cx)?;
+        let mut batches = Vec::new();
+        while let Some(batch) = stream.next(&cx)? {
+            ensure!(batch.schema() == stream.schema(), "a batch has the schema of its stream");
+            batches.push(batch);
+        }
+        let facts = stream.facts();
+        Ok(Read { columns, batches, facts })
     }
 
-    /// Decodes all rows of a table, and compares each value with the server's text of it.
+    /// Reads all rows of a table, and compares each value with the server's text of it.
     pub fn compare(&self, table: &str, types: TypesMode) -> Result<HashMap<String, usize>> {
-        let columns = self.columns(table)?;
-        let items = |item: &dyn Fn(&ColumnPlan) -> String| columns.iter().map(item).collect::<Vec<_>>().join(", ");
-        let selected = items(&|c| match c.select {
-            Select::Plain => format!("\"{}\"", c.column.name),
-            Select::CastText => format!("\"{}\"::text", c.column.name),
-        });
-        // A cast to text drops the padding of char(n); the output function keeps it.
-        let as_text = items(&|c| match c.column.native_type.starts_with("character(") {
-            true => format!("bpcharout(\"{}\")::text", c.column.name),
-            false => format!("\"{}\"::text", c.column.name),
-        });
-        let batches = decode(&columns, types, &self.copy(&format!("select {selected} from {table} order by ctid"))?)?;
-        let expected = self.copy(&format!("select {as_text} from {table} order by ctid"))?;
+        let read = self.read(table, types, Choices::default())?;
+        let (columns, batches) = (&read.columns, &read.batches);
+        // A cast to text drops the padding of char(n) and shows the prefix length of every address; the output
+        // functions do not. Money is the number without its sign.
+        let as_text = |c: &Column| match c.native_type.split('(').next().unwrap_or_default() {
+            "character" => format!("bpcharout(\"{}\")::text", c.name),
+            "inet" => format!("inet_out(\"{}\")::text", c.name),
+            "cidr" => format!("cidr_out(\"{}\")::text", c.name),
+            "money" => format!("\"{}\"::numeric::text", c.name),
+            "money[]" => format!("\"{}\"::numeric[]::text", c.name),
+            _ => format!("\"{}\"::text", c.name),
+        };
+        let as_text: Vec<_> = columns.iter().map(as_text).collect();
+        let expected = self.copy(&format!("select {} from {table} order by ctid", as_text.join(", ")))?;
         let mut expected = expected.iter();
         let mut n_values = HashMap::new();
         for batch in batches {
@@ -95,29 +135,23 @@ impl Database {
                 for (i, text) in texts.context("a whole tuple")?.into_iter().enumerate() {
                     let text = text.map(String::from_utf8).transpose()?;
                     let found = render(batch.column(i), row, text.as_deref().unwrap_or_default());
-                    ensure!(found == text, "{}: {found:?} for {text:?}", columns[i].column.native_type);
-                    *n_values.entry(columns[i].column.name.clone()).or_default() += usize::from(text.is_some());
+                    ensure!(found == text, "{} {}: {found:?} for {text:?}", columns[i].name, columns[i].native_type);
+                    *n_values.entry(columns[i].name.clone()).or_default() += usize::from(text.is_some());
                 }
             }
         }
         ensure!(expected.next().is_none(), "the server has more rows");
         Ok(n_values)
     }
-}
 
-/// Decodes tuples in batches of some size.
-pub fn decode(columns: &[ColumnPlan], types: TypesMode, tuples: &[Vec<u8>]) -> Result<Vec<RecordBatch>> {
-    let fields: Vec<_> = columns.iter().map(|c| c.column.arrow_field(types)).collect();
-    let mut decoder = BatchDecoder::new(columns, Schema::new(fields).into(), 4_000, 1 << 20)?;
-    let mut batches = Vec::new();
-    for tuple in tuples {
-        decoder.push(tuple)?;
-        if decoder.is_full() {
-            batches.push(decoder.finish()?);
-        }
+    /// The tuples of a query in binary.
+    fn copy(&self, query: &str) -> Result<Vec<Vec<u8>>> {
+        let file = self.server.dir().join(format!("{}.copy", self.name));
+        self.run(&format!("copy ({query}) to '{}' (format binary)", file.display()))?;
+        let bytes = std::fs::read(&file).context("read what COPY wrote")?;
+        std::fs::remove_file(&file).context("remove what COPY wrote")?;
+        tuples(&bytes).context("the file of COPY ends in the middle")
     }
-    batches.push(decoder.finish()?);
-    Ok(batches)
 }
 
 /// The tuples in a file of COPY: behind a header of 19 bytes, until a field count of -1.

@@ -6,9 +6,10 @@ mod render;
 
 use anyhow::{Context, Result};
 use arrow_array::cast::AsArray;
-use rivet_plugin_api::{ErrorKind, LogicalType, PluginError, TypesMode};
+use rivet_plugin_api::{Choices, ErrorKind, LogicalType, PluginError, TypesMode};
 
-use database::{Database, decode};
+use database::Database;
+use rivet_test_servers::postgres::values;
 
 /// Rows of each table.
 const N_ROWS: usize = 10_000;
@@ -51,6 +52,33 @@ fn every_type_reads_as_the_server_prints_it() -> Result<()> {
         ("x", "xml", "format('<a b=\"%s\"/>', i)::xml"),
         ("tz", "timetz", "now()::timetz"),
         ("texts", "text[]", "array['a', null, '', 'NULL', i::text]"),
+        ("ints", "int4[]", "array(select nullif(x % 7, 0) from generate_series(i, i + i % 5 - 1) x)"),
+        ("grid", "int2[][]", "array[[i % 9, null], [3, -4]]"),
+        ("flags", "bool[]", "array[true, null, false]"),
+        ("doubles", "float8[]", "array[random() * 1e300, 'NaN', '-Infinity', -0.0, 0.1]"),
+        ("prices", "numeric(9,2)[]", "array[random() * 1000, -0.01, null]"),
+        ("numbers", "numeric[]", "array[random()::numeric, 'NaN', 1e40]"),
+        ("moods", "mood[]", "array['sad', null, 'it''s \"fine\"']::mood[]"),
+        ("uuids", "uuid[]", "array[md5(i::text)::uuid]"),
+        ("blobs", "bytea[]", "array[decode(md5(i::text), 'hex'), '', null]"),
+        ("spans", "interval[]", "array[random() * interval '10 years 3 days', '-1 day']"),
+        ("instants", "timestamptz[]", "array[timestamptz '2000-01-01' + random() * interval '9 years']"),
+        ("nets", "inet[]", "array['10.0.0.0/8', inet '::1' + i]"),
+        ("pairs", "pair[]", "array[row(i, 'x, \"y\"')::pair, null]"),
+        ("purses", "money[]", "array[random()::numeric::money, '-1'::money]"),
+        ("bundles", "bundle[]", "array[format('{%s,NULL}', i)::bundle, '{3,4,5}'::bundle]"),
+        (
+            "net",
+            "cidr",
+            "(array['10.0.0.0/8', '::/0', '1.2.3.4/32', '2001:db8::/32', '::ffff:1.2.3.0/120'])[1 + i % 5]::cidr",
+        ),
+        ("mac", "macaddr8", "'08:00:2b:01:02:03:04:05'"),
+        ("fixed", "bit(5)", "i::bit(5)"),
+        ("lsn", "pg_lsn", "'0/0'::pg_lsn + i"),
+        ("at", "point", "point(random(), -i)"),
+        ("words", "tsvector", "to_tsvector('simple', 'fat ' || i)"),
+        ("cls", "regclass", "'pg_class'::regclass"),
+        ("spread", "int4multirange", "int4multirange(int4range(i, i + 2), int4range(i + 5, null))"),
     ];
     let declared: Vec<_> = items.iter().map(|(name, t, _)| format!("{name} {t}")).collect();
     let values: Vec<_> =
@@ -73,6 +101,32 @@ fn every_type_reads_as_the_server_prints_it() -> Result<()> {
         for (name, n) in n_values {
             assert!((N_ROWS * 8 / 10..N_ROWS).contains(&n), "column {name} has {n} values");
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn every_edge_reads_as_the_server_prints_it_whatever_the_role_is_set_to() -> Result<()> {
+    let mut db = Database::new("edges")?;
+    db.run(values::TYPES)?;
+    for (name, cases) in values::TABLES {
+        db.run(&values::create_table(name, cases))?;
+    }
+    for zone in values::HOSTILE_TIME_ZONES {
+        let zone = format!("\"TimeZone\" = '{zone}'");
+        db.read_as_role_with(&values::HOSTILE_SETTINGS.into_iter().chain([&*zone]).collect::<Vec<_>>())?;
+        for (name, cases) in values::TABLES {
+            let n_values = db.compare(name, TypesMode::Portable).with_context(|| format!("{name}, {zone}"))?;
+            for case in cases {
+                assert_eq!(n_values[case.name], case.values.len(), "{}", case.name);
+            }
+        }
+        // Infinite intervals, and those beyond ns of 64 bits, have no place in native Arrow.
+        db.run("create table native as select * from exact; update native set iv = null where id in (7, 8, 10)")?;
+        for name in ["native", "floats", "texts", "casts", "arrays"] {
+            db.compare(name, TypesMode::Native).with_context(|| format!("{name}, native, {zone}"))?;
+        }
+        db.run("drop table native")?;
     }
     Ok(())
 }
@@ -153,7 +207,8 @@ fn numerics_of_every_shape_read_as_the_server_prints_them() -> Result<()> {
         sql += &format!("{}({})\n", if row == 0 { "" } else { "," }, values.join(", "));
     }
     db.run(&sql)?;
-    let logical = db.columns("t")?.into_iter().map(|c| c.column.logical).collect::<Vec<_>>();
+    let read = db.read("t", TypesMode::Portable, Choices::default())?;
+    let logical = read.columns.into_iter().map(|c| c.logical).collect::<Vec<_>>();
     assert_eq!(logical[17..=18], [(5, 5), (8, 0)].map(|(precision, scale)| LogicalType::Decimal { precision, scale }));
     assert_eq!(logical[22..], [LogicalType::Text, LogicalType::Text, LogicalType::Text]);
     for types in [TypesMode::Portable, TypesMode::Native] {
@@ -190,7 +245,7 @@ fn dates_and_timestamps_over_their_ranges_read_as_the_server_prints_them() -> Re
             db.run(&format!(
                 "drop table if exists bad; create table bad (at {column_type}); insert into bad values ('{value}')"
             ))?;
-            let error = decode(&db.columns("bad")?, TypesMode::Portable, &db.copy("select at from bad")?);
+            let error = db.read("bad", TypesMode::Portable, Choices::default());
             let error = error.err().context("the value has no place")?;
             let fault = error.downcast_ref::<PluginError>().context("an error of the plugin")?;
             assert_eq!((fault.get("column"), fault.get("row")), (Some("at"), Some("1")), "{error}");
@@ -212,14 +267,13 @@ fn text_that_is_not_utf8_is_refused_and_the_hint_works() -> Result<()> {
          create table t (c text);
          insert into t values ('fine'), ('\\x636166e9'::bytea::text)",
     )?;
-    let error = decode(&db.columns("t")?, TypesMode::Portable, &db.copy("select c from t")?);
-    let error = error.err().context("latin-1 is not utf-8")?;
+    let error = db.read("t", TypesMode::Portable, Choices::default()).err().context("latin-1 is not utf-8")?;
     let error = error.downcast::<rivet_plugin_api::PluginError>()?;
     assert_eq!((error.kind(), error.get("column"), error.get("row")), (ErrorKind::Data, Some("c"), Some("2")));
     let hint = error.hint_text().context("a hint")?;
     let (_, way_out) = hint.split_once("`query:` with ").context("the hint has an expression")?;
     db.run(&format!("create view way_out as select {way_out} as c from t"))?;
-    let batches = decode(&db.columns("way_out")?, TypesMode::Portable, &db.copy("select c from way_out")?)?;
+    let batches = db.read("way_out", TypesMode::Portable, Choices::default())?.batches;
     let values = batches[0].column(0).as_binary::<i32>().iter().collect::<Vec<_>>();
     assert_eq!(values, [Some(&b"fine"[..]), Some(b"caf\xe9")]);
     Ok(())

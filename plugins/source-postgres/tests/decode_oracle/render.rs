@@ -4,7 +4,7 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
-    Time64MicrosecondType, TimestampMicrosecondType,
+    IntervalMonthDayNanoType, Time64MicrosecondType, TimestampMicrosecondType,
 };
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
@@ -49,8 +49,116 @@ pub fn render(array: &ArrayRef, row: usize, expected: &str) -> Option<String> {
             let zone = if zone.is_some() { "+00" } else { "" };
             format!("{day} {}{zone}{era}", time_text(us.rem_euclid(86_400_000_000)))
         }
+        DataType::Interval(_) => {
+            let value = array.as_primitive::<IntervalMonthDayNanoType>().value(row);
+            let is_same = interval(expected)
+                .is_some_and(|parts| parts == (value.months.into(), value.days.into(), i128::from(value.nanoseconds)));
+            if is_same { expected.to_owned() } else { format!("{value:?}") }
+        }
+        DataType::Dictionary(_, _) => {
+            let labels = array.as_dictionary::<Int32Type>();
+            let label = usize::try_from(labels.keys().value(row)).unwrap_or(usize::MAX);
+            labels.values().as_string::<i32>().value(label).to_owned()
+        }
+        DataType::List(_) => match is_list(&array.as_list::<i32>().value(row), &list(expected)) {
+            Ok(()) => expected.to_owned(),
+            Err(what) => what,
+        },
         other => format!("unexpected {other}"),
     })
+}
+
+/// An element of an array as the server prints it.
+#[derive(Debug, PartialEq)]
+enum Element {
+    Null,
+    Text(String),
+    List(Vec<Element>),
+}
+
+/// The elements of an array in the server's text: quoted where it must be, `NULL` where it is not.
+fn list(text: &str) -> Vec<Element> {
+    let mut lists: Vec<Vec<Element>> = vec![Vec::new()];
+    let mut letters = text.chars().peekable();
+    while let Some(c) = letters.next() {
+        match c {
+            '{' => lists.push(Vec::new()),
+            ',' => {}
+            '}' => {
+                let inner = lists.pop().unwrap_or_default();
+                lists.last_mut().expect("as many brackets close as open").push(Element::List(inner));
+            }
+            '"' => {
+                let mut element = String::new();
+                while let Some(c) = letters.next().filter(|c| *c != '"') {
+                    element.push(if c == '\\' { letters.next().expect("what is escaped") } else { c });
+                }
+                // An array inside an array is the text of a domain.
+                lists.last_mut().expect("an open list").push(Element::Text(element));
+            }
+            _ => {
+                let mut element = String::from(c);
+                while let Some(c) = letters.next_if(|c| !",}".contains(*c)) {
+                    element.push(c);
+                }
+                let element = if element == "NULL" { Element::Null } else { Element::Text(element) };
+                lists.last_mut().expect("an open list").push(element);
+            }
+        }
+    }
+    match lists.pop().and_then(|mut all| all.pop()) {
+        Some(Element::List(elements)) => elements,
+        other => panic!("no array: {other:?} from {text}"),
+    }
+}
+
+/// Whether an array has these elements; the error says where it has not.
+fn is_list(array: &ArrayRef, expected: &[Element]) -> Result<(), String> {
+    if array.len() != expected.len() {
+        return Err(format!("{} elements instead of {}", array.len(), expected.len()));
+    }
+    for (i, element) in expected.iter().enumerate() {
+        match element {
+            Element::Null if array.is_null(i) => {}
+            Element::Text(text) if !array.is_null(i) => {
+                // Inside arrays the server prints true and false as letters.
+                let found = match array.as_boolean_opt() {
+                    Some(flags) => (if flags.value(i) { "t" } else { "f" }).to_owned(),
+                    None => render(array, i, text).unwrap_or_default(),
+                };
+                if found != *text {
+                    return Err(format!("element {i}: {found}"));
+                }
+            }
+            Element::List(elements) if !array.is_null(i) => {
+                is_list(&array.as_list::<i32>().value(i), elements).map_err(|e| format!("list {i}: {e}"))?;
+            }
+            _ => return Err(format!("element {i}: null and not null")),
+        }
+    }
+    Ok(())
+}
+
+/// Months, days and ns of an interval in ISO 8601.
+fn interval(text: &str) -> Option<(i128, i128, i128)> {
+    let (date, time) = text.strip_prefix('P')?.split_once('T').unwrap_or((text.strip_prefix('P')?, ""));
+    let part = |text: &str, unit: char, after: &str| -> Option<i128> {
+        let text = text.rsplit_once(unit).map_or("", |(before, _)| before);
+        let text = text.rsplit_once(|c: char| after.contains(c)).map_or(text, |(_, last)| last);
+        if text.is_empty() {
+            return Some(0);
+        }
+        let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        Some(sign * format!("{whole}{fraction:0<9}").parse::<i128>().ok()?)
+    };
+    let unit = |text, letter, after| part(text, letter, after);
+    const SECOND_NS: i128 = 1_000_000_000;
+    let whole = |n: i128| n / SECOND_NS;
+    let months = whole(unit(date, 'Y', "")?) * 12 + whole(unit(date, 'M', "Y")?);
+    let days = whole(unit(date, 'D', "YM")?);
+    let ns = unit(time, 'H', "")? * 3600 + unit(time, 'M', "H")? * 60 + unit(time, 'S', "HM")?;
+    Some((months, days, ns))
 }
 
 fn decimal_text(unscaled: &str, scale: usize) -> String {

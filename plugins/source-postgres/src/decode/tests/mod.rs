@@ -8,18 +8,17 @@ mod types;
 
 use arrow_array::RecordBatch;
 use arrow_schema::{Schema, SchemaRef};
-use rivet_plugin_api::{Fidelity, LogicalType, Result, TypesMode};
+use rivet_plugin_api::{Result, TypesMode};
 
 use super::BatchDecoder;
-use crate::types::{CatalogType, ColumnPlan, Select, Wire};
+use crate::types::{CatalogType, ColumnPlan};
 
 /// A field of a tuple; `None` is NULL.
 type Cell = Option<Vec<u8>>;
 
 /// A nullable column of a built-in type.
 fn column(name: &str, oid: u32, typmod: i32) -> ColumnPlan {
-    let t =
-        CatalogType { oid, typmod, typtype: 'b', name: String::new(), base: None, formatted: format!("type {oid}") };
+    let t = CatalogType { oid, typmod, typtype: 'b', formatted: format!("type {oid}"), ..CatalogType::default() };
     ColumnPlan::new(name, true, &t)
 }
 
@@ -57,10 +56,7 @@ fn hex(text: &str) -> Vec<u8> {
 
 /// Decodes one field, alone in its tuple and once more before another field: short copies take different ways.
 fn decode_one(column: &ColumnPlan, types: TypesMode, cell: &Cell) -> Result<RecordBatch> {
-    let padding = ColumnPlan { wire: Wire::Text, select: Select::Plain, column: column.column.clone() };
-    let mut padding = padding;
-    padding.column.logical = LogicalType::Text;
-    padding.column.fidelity = Fidelity::Exact;
+    let padding = self::column("padding", 25, -1);
     let mut long = decoder(&[column.clone(), padding], types);
     let mut short = decoder(std::slice::from_ref(column), types);
     let long_result = long.push(&tuple(&[cell.clone(), Some(vec![b'x'; 100])])).and_then(|()| long.finish());
