@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::row_hash::Cells;
 
 /// The checksum of a column, as a manifest has it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ColumnChecksum {
     /// Column.
     pub column: String,
