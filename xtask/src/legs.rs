@@ -14,6 +14,7 @@ const NEEDS: &[(&str, &str, &[&str])] = &[
     ("rivet-test-e2e", "crash", &["postgres"]),
     ("rivet-test-e2e", "incremental", &["postgres"]),
     ("rivet-test-e2e", "postgres", &["postgres"]),
+    ("rivet-test-e2e", "validate", &["postgres"]),
     ("rivet-test-e2e", "versions", &["postgres"]),
     ("rivet-test-servers", "death", &["postgres"]),
     ("rivet-test-servers", "postgres", &["postgres"]),
