@@ -132,7 +132,10 @@ fn csv_is_a_format_for_every_logical_type() -> Result<()> {
 fn arrow_is_a_format_for_every_logical_type() -> Result<()> {
     let [linked, loaded] = linked_and_loaded("rivet-format-arrow", "arrow")?;
     for types in [TypesMode::Portable, TypesMode::Native] {
-        let batches = [every_type(types, 0)?, every_type(types, 1)?];
+        // Dictionaries change from batch to batch: their words are written, and come back as text.
+        let is_kept = |t: &LogicalType| types == TypesMode::Portable || *t != LogicalType::Enum;
+        let kept: Vec<_> = logical_types().into_iter().filter(is_kept).collect();
+        let batches = [every_type_of(&kept, types, 0)?, every_type_of(&kept, types, 1)?];
         for (container, start, extension) in
             [("file", &b"ARROW1\0\0"[..], "arrow"), ("stream", b"\xff\xff\xff\xff", "arrows")]
         {

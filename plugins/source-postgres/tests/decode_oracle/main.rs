@@ -1,6 +1,7 @@
 //! Decoded values of a real PostgreSQL against its own text output of the same rows.
 //! Must not share code with the decoder: frames, calendar and decimal text are done here once more.
 
+mod choices;
 mod database;
 mod render;
 
