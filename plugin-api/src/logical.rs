@@ -126,6 +126,10 @@ impl LogicalType {
             Self::Date => DataType::Date32,
             Self::Time { nanos } => DataType::Time64(unit(nanos && !portable)),
             Self::Timestamp { utc, nanos } => DataType::Timestamp(unit(nanos && !portable), utc.then(|| "UTC".into())),
+            // Arrow files refuse dictionaries below other types, and few readers expect them there.
+            Self::List { ref element } if **element == Self::Enum => {
+                DataType::List(Self::Text.field(LIST_ELEMENT, true, HashMap::new(), types).into())
+            }
             Self::List { ref element } => {
                 DataType::List(element.field(LIST_ELEMENT, true, HashMap::new(), types).into())
             }

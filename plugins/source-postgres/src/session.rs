@@ -153,8 +153,12 @@ fn pins(limits: &SessionLimits, version: u32, role: Option<&str>) -> String {
     }
     let role = role.map(|role| format!("SET LOCAL ROLE {};", identifier(role))).unwrap_or_default();
     let sets: String = all.into_iter().map(|(name, value)| format!("SET LOCAL {name} = {value};")).collect();
-    role + &sets
+    role + &sets + CLIENT_ENCODING
 }
+
+/// A database without an encoding cannot convert its text, only refuse what is no UTF-8; we look at it ourselves.
+const CLIENT_ENCODING: &str = "SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII', true) \
+     WHERE pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'";
 
 fn lost_snapshot(e: PluginError) -> PluginError {
     if e.state().is_some_and(|state| SNAPSHOT_GONE.contains(&state)) {

@@ -75,6 +75,13 @@ pub enum Wire {
     Interval,
     /// Family, prefix length, whether it is a network, and the address.
     Inet,
+    /// As `Numeric`, of which only what fits a chosen decimal of more than 38 digits is delivered.
+    Decimal {
+        /// Digits in all.
+        precision: u8,
+        /// Digits after the point.
+        scale: u8,
+    },
     /// A whole number as `from` (64-bit or numeric) has it, of which only this range is delivered.
     Ranged {
         /// How it arrives.
@@ -93,6 +100,14 @@ pub enum Wire {
         /// How each element arrives.
         element: Box<Wire>,
     },
+}
+
+impl Wire {
+    /// How a numeric arrives that becomes a chosen decimal. One of up to 38 digits is checked by its Arrow type;
+    /// beyond, it can be text, which takes anything.
+    fn chosen_decimal(precision: u8, scale: u8) -> Self {
+        if precision > 38 { Self::Decimal { precision, scale } } else { Self::Numeric }
+    }
 }
 
 /// What the SELECT list says for a column: an expression in which `@` stands for the column's quoted name.

@@ -107,7 +107,10 @@ fn parquet_is_a_format_for_every_logical_type() -> Result<()> {
 fn csv_is_a_format_for_every_logical_type() -> Result<()> {
     let [linked, loaded] = linked_and_loaded("rivet-format-csv", "csv")?;
     for types in [TypesMode::Portable, TypesMode::Native] {
-        let batches = [every_type(types, 0)?, every_type(types, 1)?];
+        // Native intervals are refused: there is no text of them that readers of CSV know.
+        let is_interval = |t: &LogicalType| types == TypesMode::Native && t.to_string().starts_with("interval");
+        let held: Vec<_> = logical_types().into_iter().filter(|t| !is_interval(t)).collect();
+        let batches = [every_type_of(&held, types, 0)?, every_type_of(&held, types, 1)?];
         for (compression, start, extension) in [
             ("none", &b"0 required,"[..], "csv"),
             ("gzip", b"\x1f\x8b", "csv.gz"),
@@ -129,7 +132,10 @@ fn csv_is_a_format_for_every_logical_type() -> Result<()> {
 fn arrow_is_a_format_for_every_logical_type() -> Result<()> {
     let [linked, loaded] = linked_and_loaded("rivet-format-arrow", "arrow")?;
     for types in [TypesMode::Portable, TypesMode::Native] {
-        let batches = [every_type(types, 0)?, every_type(types, 1)?];
+        // Dictionaries change from batch to batch: their words are written, and come back as text.
+        let is_kept = |t: &LogicalType| types == TypesMode::Portable || *t != LogicalType::Enum;
+        let kept: Vec<_> = logical_types().into_iter().filter(is_kept).collect();
+        let batches = [every_type_of(&kept, types, 0)?, every_type_of(&kept, types, 1)?];
         for (container, start, extension) in
             [("file", &b"ARROW1\0\0"[..], "arrow"), ("stream", b"\xff\xff\xff\xff", "arrows")]
         {
@@ -175,8 +181,12 @@ fn logical_types() -> Vec<LogicalType> {
 
 /// A nullable column and one that is not, per type, with the ends of its range; `rotation` varies the rows.
 fn every_type(types: TypesMode, rotation: usize) -> Result<RecordBatch> {
+    every_type_of(&logical_types(), types, rotation)
+}
+
+fn every_type_of(logical_types: &[LogicalType], types: TypesMode, rotation: usize) -> Result<RecordBatch> {
     let (mut fields, mut arrays) = (Vec::new(), Vec::new());
-    for (i, logical) in logical_types().into_iter().enumerate() {
+    for (i, logical) in logical_types.iter().enumerate() {
         for nullable in [false, true] {
             let column = Column {
                 name: format!("{i} {}", if nullable { "nullable" } else { "required" }),

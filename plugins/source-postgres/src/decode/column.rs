@@ -134,6 +134,12 @@ impl ColumnBuilder {
                 v.end_value()?;
                 tuple.n_var_bytes += v.bytes.len() - before;
             }
+            Values::DecimalText(v, decimal) => {
+                let (before, value) = (v.bytes.len(), decimal.decode(tuple.varying(n_bytes)?)?);
+                decimal.write_text(value, &mut v.bytes);
+                v.end_value()?;
+                tuple.n_var_bytes += v.bytes.len() - before;
+            }
             Values::IntervalText(v) => {
                 let before = v.bytes.len();
                 Interval::parse(tuple.fixed(n_bytes)?).write_iso_8601(&mut v.bytes);

@@ -199,6 +199,21 @@ impl Decimal256 {
         if negative { end.wrapping_neg() } else { end }
     }
 
+    /// Appends a value, given times 10^scale, with all digits after the point.
+    pub(super) fn write_text(&self, value: i256, out: &mut Vec<u8>) {
+        let text = value.to_string();
+        let (sign, digits) = text.strip_prefix('-').map_or(("", text.as_str()), |digits| ("-", digits));
+        let scale = usize::try_from(self.scale).unwrap_or(0);
+        let digits = format!("{digits:0>width$}", width = scale + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - scale);
+        out.extend_from_slice(sign.as_bytes());
+        out.extend_from_slice(whole.as_bytes());
+        if scale > 0 {
+            out.push(b'.');
+            out.extend_from_slice(fraction.as_bytes());
+        }
+    }
+
     /// The value of a field times 10^scale.
     pub(super) fn decode(&self, field: &[u8]) -> Result<i256, Fault> {
         let numeric = Numeric::parse(field)?;

@@ -35,6 +35,7 @@ pub(super) enum Values {
     Decimal128(Vec<i128>, Decimal128),
     Decimal256(Vec<i256>, Decimal256),
     NumericText(VarLen),
+    DecimalText(VarLen, Decimal256),
     Text(VarLen),
     Jsonb(VarLen),
     Binary(VarLen),
@@ -112,6 +113,7 @@ macro_rules! with_store {
             | Values::Binary($v)
             | Values::IntervalText($v)
             | Values::InetText($v)
+            | Values::DecimalText($v, _)
             | Values::UuidText($v) => $body,
         }
     };
@@ -130,7 +132,12 @@ impl Values {
             (Wire::Float4, DataType::Float32) => Self::Float4(Vec::new()),
             (Wire::Float8, DataType::Float64) => Self::Float8(Vec::new()),
             (Wire::Numeric, DataType::Decimal128(p, s)) => Self::Decimal128(Vec::new(), Decimal128::new(*p, *s)?),
-            (Wire::Numeric, DataType::Decimal256(p, s)) => Self::Decimal256(Vec::new(), Decimal256::new(*p, *s)?),
+            (Wire::Decimal { precision, scale }, DataType::Utf8) => {
+                Self::DecimalText(VarLen::new(), Decimal256::new(*precision, i8::try_from(*scale).ok()?)?)
+            }
+            (Wire::Numeric | Wire::Decimal { .. }, DataType::Decimal256(p, s)) => {
+                Self::Decimal256(Vec::new(), Decimal256::new(*p, *s)?)
+            }
             (Wire::Numeric, DataType::Utf8) => Self::NumericText(VarLen::new()),
             (Wire::Text | Wire::Enum(_), DataType::Utf8) => Self::Text(VarLen::new()),
             (Wire::Jsonb, DataType::Utf8) => Self::Jsonb(VarLen::new()),
@@ -175,6 +182,10 @@ impl Values {
             }
             Self::Decimal128(v, decimal) => v.push(decimal.end(is_numeric_negative)),
             Self::Decimal256(v, decimal) => v.push(decimal.end(is_numeric_negative)),
+            Self::DecimalText(v, decimal) => {
+                decimal.write_text(decimal.end(is_numeric_negative), &mut v.bytes);
+                v.end_value()?;
+            }
             Self::Whole(v, range) => {
                 let negative = if range.is_numeric() { is_numeric_negative } else { is_negative };
                 v.push(range.end(negative));
@@ -215,7 +226,7 @@ impl Values {
             Self::Decimal256(..) => 256,
             // The offset.
             Self::NumericText(_) | Self::Text(_) | Self::Jsonb(_) | Self::Binary(_) | Self::UuidText(_) => 32,
-            Self::IntervalText(_) | Self::InetText(_) | Self::List(_) => 32,
+            Self::DecimalText(..) | Self::IntervalText(_) | Self::InetText(_) | Self::List(_) => 32,
         }
     }
 
@@ -255,6 +266,7 @@ impl Values {
             | Self::Text(v)
             | Self::Jsonb(v)
             | Self::UuidText(v)
+            | Self::DecimalText(v, _)
             | Self::IntervalText(v)
             | Self::InetText(v) => return v.renew(n_rows).into_text(nulls, replaced),
             Self::Interval(v) => primitive::<IntervalMonthDayNanoType>(v.renew(n_rows), t, nulls),

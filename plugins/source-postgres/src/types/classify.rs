@@ -116,10 +116,11 @@ fn numeric(typmod: i32, policies: &Policies) -> Classified {
         Some(NumericUnbounded::Decimal { precision, scale }) if is_unbounded(typmod) => Some((precision, scale)),
         _ => None,
     };
+    let wire = chosen.map_or(Wire::Numeric, |(precision, scale)| Wire::chosen_decimal(precision, scale));
     match chosen.or_else(|| decimal_of(typmod)) {
         Some((precision, scale)) => {
             let logical = LogicalType::Decimal { precision, scale };
-            Classified { logical, fidelity: Fidelity::Exact, wire: Wire::Numeric, select: Select::PLAIN }
+            Classified { logical, fidelity: Fidelity::Exact, wire, select: Select::PLAIN }
         }
         None => text(Wire::Numeric, Select::PLAIN),
     }

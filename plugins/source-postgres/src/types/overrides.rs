@@ -54,7 +54,7 @@ fn convert(natural: &ColumnPlan, wanted: &LogicalType, lossy: bool) -> Result<(W
             if scale > precision {
                 return Err(No::Never);
             }
-            decimal(from, natural, *scale, lossy)
+            decimal(from, natural, (*precision, *scale), lossy)
         }
         (from, LogicalType::Int { bits, signed }) => whole(from, natural, *bits, *signed, lossy),
         (Wire::Float4 | Wire::Int2 | Wire::Int4, LogicalType::Float { bits: 64 }) => {
@@ -102,7 +102,7 @@ fn text(natural: &ColumnPlan) -> (Wire, Select) {
 }
 
 /// A decimal: exact from whole numbers and numerics; rounded (half away from zero, as the server does) where lossy.
-fn decimal(from: &Wire, natural: &ColumnPlan, scale: u8, lossy: bool) -> Result<(Wire, Select), No> {
+fn decimal(from: &Wire, natural: &ColumnPlan, (precision, scale): (u8, u8), lossy: bool) -> Result<(Wire, Select), No> {
     let exact = match from {
         Wire::Numeric => natural.select.0.clone(),
         Wire::Int2 | Wire::Int4 | Wire::Int8 | Wire::Oid => "@::pg_catalog.int8::pg_catalog.numeric".into(),
@@ -112,7 +112,7 @@ fn decimal(from: &Wire, natural: &ColumnPlan, scale: u8, lossy: bool) -> Result<
         _ => return Err(No::Never),
     };
     let expression = if lossy { format!("pg_catalog.round({exact}, {scale})").into() } else { exact };
-    Ok((Wire::Numeric, Select(expression)))
+    Ok((Wire::chosen_decimal(precision, scale), Select(expression)))
 }
 
 /// A whole number of another range; the decoder checks each value.
@@ -197,7 +197,7 @@ fn may_become_null(plan: &ColumnPlan) -> bool {
     let range = plan.policies.out_of_range == Some(OutOfRange::Null);
     match (&plan.wire, &plan.column.logical) {
         (Wire::Numeric, LogicalType::Text) => false,
-        (Wire::Numeric | Wire::Ranged { .. }, _) => nan || range,
+        (Wire::Numeric | Wire::Decimal { .. } | Wire::Ranged { .. }, _) => nan || range,
         (Wire::Date | Wire::Timestamp | Wire::Interval, _) => infinity || range,
         (Wire::Time, _) => range,
         _ => false,

@@ -113,7 +113,12 @@ impl Database {
 
     /// Reads all rows of a table, and compares each value with the server's text of it.
     pub fn compare(&self, table: &str, types: TypesMode) -> Result<HashMap<String, usize>> {
-        let read = self.read(table, types, Choices::default())?;
+        self.compare_by(table, types, ReadMode::Stream)
+    }
+
+    /// As [`compare`](Self::compare), read in one of the plugin's ways.
+    pub fn compare_by(&self, table: &str, types: TypesMode, read: ReadMode) -> Result<HashMap<String, usize>> {
+        let read = self.read_by(table, types, Choices::default(), read)?;
         let (columns, batches) = (&read.columns, &read.batches);
         // A cast to text drops the padding of char(n) and shows the prefix length of every address; the output
         // functions do not. Money is the number without its sign.

@@ -41,6 +41,10 @@ fn every_type_reads_as_psql_prints_it_in_two_readers() -> Result<()> {
             server.psql("postgres", &format!("alter {whose} set {setting}"))?;
         }
         let types = if n == 0 { "portable" } else { "native" };
+        if types == "native" {
+            server.psql(&database, values::ONLY_WHAT_NATIVE_HOLDS)?;
+            expected[0] = psql_json(server, &database, &values::expected_query("exact", values::EXACT))?;
+        }
         for ((table, cases), expected) in values::TABLES.into_iter().zip(&expected) {
             let place = workspace(&server.url_as(&role, &database), &format!("table: public.{table}\ntypes: {types}"))?;
             let context = || format!("{table}, {types}, {zone}");
