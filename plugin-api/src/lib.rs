@@ -12,6 +12,7 @@ mod error;
 mod filter;
 mod format;
 mod info;
+mod interval;
 #[cfg(feature = "load")]
 pub mod load;
 mod logical;
@@ -34,6 +35,7 @@ pub use filter::{
 };
 pub use format::{BatchWriter, ByteSink, FieldMapping, Format, FormatCapabilities, PartFacts, ReadAt, WriterSettings};
 pub use info::{ConnectorInfo, ConnectorKind};
+pub use interval::write_iso_8601;
 pub use logical::{
     Column, EXTENSION_KEY, FIDELITY_KEY, Fidelity, LIST_ELEMENT, LogicalType, NATIVE_TYPE_KEY, TypesMode,
 };

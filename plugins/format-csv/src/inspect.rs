@@ -1,7 +1,7 @@
 //! What CSV can hold: as which text each type is written, or why it cannot be.
 //! It must not know values.
 
-use arrow_schema::{DataType, Field};
+use arrow_schema::{DataType, Field, IntervalUnit};
 use rivet_plugin_api::{EXTENSION_KEY, FieldMapping, SchemaRef};
 
 use crate::options::{BinaryForm, Dialect};
@@ -52,6 +52,7 @@ fn form(field: &Field, dialect: &Dialect) -> Option<String> {
         DataType::Time32(_) | DataType::Time64(_) => "time",
         DataType::Timestamp(_, None) => "timestamp",
         DataType::Timestamp(_, Some(_)) => "instant",
+        DataType::Interval(IntervalUnit::MonthDayNano) => "iso 8601 interval",
         DataType::List(element) | DataType::LargeList(element) | DataType::FixedSizeList(element, _) => {
             form(element, dialect)?;
             "json list"
@@ -74,7 +75,7 @@ pub fn extension(field: &Field) -> Option<&str> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow_schema::{Fields, IntervalUnit, Schema, TimeUnit};
+    use arrow_schema::{Fields, Schema, TimeUnit};
 
     use super::*;
     use crate::options::CsvOptions;
@@ -107,7 +108,7 @@ mod tests {
         let options = CsvOptions { binary: BinaryForm::Base64, ..Default::default() };
         assert_eq!(mapped(&types, &options), expected);
         let structure = DataType::Struct(vec![Field::new("a", DataType::Int8, true)].into());
-        let refused = [DataType::Interval(IntervalUnit::MonthDayNano), list(structure.clone()), structure];
+        let refused = [DataType::Interval(IntervalUnit::DayTime), list(structure.clone()), structure];
         for mapping in mapped(&refused, &options) {
             let FieldMapping::Refuse(why) = mapping else { panic!("{mapping:?}") };
             assert!(why.starts_with("column 'c': csv cannot hold ") && why.contains("cast it to text"), "{why}");

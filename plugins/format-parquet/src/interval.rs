@@ -2,7 +2,6 @@
 //! It must not know files, only schemas and arrays.
 
 use std::collections::HashMap;
-use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
@@ -11,7 +10,7 @@ use arrow_array::types::IntervalMonthDayNanoType;
 use arrow_array::{Array, ArrayRef, IntervalMonthDayNanoArray, ListArray};
 use arrow_buffer::IntervalMonthDayNano;
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, IntervalUnit, Schema};
-use rivet_plugin_api::{RecordBatch, SchemaRef};
+use rivet_plugin_api::{RecordBatch, SchemaRef, write_iso_8601};
 
 /// Marks a text field that is an interval.
 const KEY: &str = "rivet.arrow_type";
@@ -94,46 +93,13 @@ fn to_text(from: &ArrayRef) -> arrow_array::StringArray {
     for value in intervals {
         text.clear();
         if let Some(value) = value {
-            write_iso_8601(value, &mut text);
+            write_iso_8601(value.months, value.days, value.nanoseconds, &mut text);
             out.append_value(&text);
         } else {
             out.append_null();
         }
     }
     out.finish()
-}
-
-/// Each part has its own sign; months beyond a year show as years.
-fn write_iso_8601(value: IntervalMonthDayNano, out: &mut String) {
-    let IntervalMonthDayNano { months, days, nanoseconds: ns } = value;
-    if (months, days, ns) == (0, 0, 0) {
-        return out.push_str("PT0S");
-    }
-    out.push('P');
-    part(out, (months / 12).into(), 'Y');
-    part(out, (months % 12).into(), 'M');
-    part(out, days.into(), 'D');
-    if ns == 0 {
-        return;
-    }
-    out.push('T');
-    part(out, ns / HOUR_NS, 'H');
-    part(out, ns % HOUR_NS / MINUTE_NS, 'M');
-    let seconds = ns % MINUTE_NS;
-    if seconds != 0 {
-        let sign = if seconds < 0 { "-" } else { "" };
-        let (whole, fraction) = (seconds.abs() / SECOND_NS, seconds.abs() % SECOND_NS);
-        // Writing to memory does not fail.
-        let _ = write!(out, "{sign}{whole}.{fraction:09}");
-        out.truncate(out.trim_end_matches('0').trim_end_matches('.').len());
-        out.push('S');
-    }
-}
-
-fn part(out: &mut String, n: i64, unit: char) {
-    if n != 0 {
-        let _ = write!(out, "{n}{unit}");
-    }
 }
 
 /// The interval of a text as [`write_iso_8601`] writes it.
@@ -190,7 +156,7 @@ mod tests {
         for ((months, days, ns), expected) in cases {
             let value = IntervalMonthDayNano::new(months, days, ns);
             let mut text = String::new();
-            write_iso_8601(value, &mut text);
+            write_iso_8601(value.months, value.days, value.nanoseconds, &mut text);
             assert_eq!(text, expected);
             assert_eq!(parse(&text), Some(value), "{text}");
         }

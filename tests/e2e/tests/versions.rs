@@ -96,6 +96,8 @@ fn printed(name: &str) -> String {
         "tz" => "'tz', (tz AT TIME ZONE 'UTC')::text".to_owned(),
         // `char(5)` loses its blanks in a cast to text; its output has them.
         "bp" => "'bp', format('%s', rpad(bp, 5))".to_owned(),
+        // Lists are read as lists.
+        "arr" => "'arr', to_json(arr)".to_owned(),
         other => format!("'{other}', {other}::text"),
     }
 }

@@ -8,16 +8,17 @@ pub mod text;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     Date32Type, Decimal128Type, Decimal256Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
-    Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type, UInt32Type,
-    UInt64Type,
+    IntervalMonthDayNanoType, Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
+    UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{
     Array, BinaryArray, BinaryViewArray, BooleanArray, FixedSizeBinaryArray, LargeBinaryArray, LargeStringArray,
     StringArray, StringViewArray,
 };
-use arrow_buffer::{NullBuffer, i256};
-use arrow_schema::{DataType, Field, TimeUnit};
+use arrow_buffer::{IntervalMonthDayNano, NullBuffer, i256};
+use arrow_schema::{DataType, Field, IntervalUnit, TimeUnit};
+use rivet_plugin_api::write_iso_8601;
 
 use crate::inspect::extension;
 use crate::options::{BinaryForm, Dialect};
@@ -60,6 +61,7 @@ enum Values<'a> {
     BytesView(&'a BinaryViewArray),
     FixedBytes(&'a FixedSizeBinaryArray),
     Uuid(&'a FixedSizeBinaryArray),
+    Interval(&'a [IntervalMonthDayNano]),
     List(Spans<'a>, Box<Column<'a>>),
     /// Which of the words each row has.
     Words(Vec<usize>, Box<Column<'a>>),
@@ -164,6 +166,11 @@ impl Values<'_> {
             Self::UInt16(values) => number::integer(out, values[row]),
             Self::UInt32(values) => number::integer(out, values[row]),
             Self::UInt64(values) => number::integer(out, values[row]),
+            Self::Interval(values) => {
+                let mut text = String::new();
+                write_iso_8601(values[row].months, values[row].days, values[row].nanoseconds, &mut text);
+                out.extend_from_slice(text.as_bytes());
+            }
             Self::Float32(values) => number::float32(out, values[row]),
             Self::Float64(values) => number::float64(out, values[row]),
             Self::Decimal128(values, scale) => number::decimal128(out, values[row], *scale),
@@ -294,6 +301,9 @@ fn moments(array: &dyn Array) -> Option<Values<'_>> {
                 TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().values(),
             };
             Values::Timestamp(units, *unit, zone.is_some())
+        }
+        DataType::Interval(IntervalUnit::MonthDayNano) => {
+            Values::Interval(array.as_primitive::<IntervalMonthDayNanoType>().values())
         }
         _ => return None,
     })

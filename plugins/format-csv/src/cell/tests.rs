@@ -181,3 +181,15 @@ fn dictionaries_are_written_as_their_words() {
     let list = ListArray::new(element, OffsetBuffer::from_lengths([2]), Arc::new(values), None);
     assert_eq!(plain(list), [r#""[""x"",null]""#]);
 }
+
+#[test]
+fn intervals_are_iso_8601() {
+    use arrow_array::IntervalMonthDayNanoArray;
+    use arrow_buffer::IntervalMonthDayNano;
+    let of = |months, days, nanos| IntervalMonthDayNano::new(months, days, nanos);
+    let values = vec![of(0, 0, 0), of(14, -3, 3_723_000_001_000), of(-1, 0, -500_000_000), of(0, 0, i64::MIN)];
+    assert_eq!(
+        plain(IntervalMonthDayNanoArray::from(values)),
+        ["PT0S", "P1Y2M-3DT1H2M3.000001S", "P-1MT-0.5S", "PT-2562047H-47M-16.854775808S"]
+    );
+}
