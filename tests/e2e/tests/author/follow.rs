@@ -78,9 +78,9 @@ pub fn cargo_test(base: &Path, folder: &str) -> Result<()> {
 /// `cargo xtask` is built already, and `dist` is there.
 const CARGO: &str = "
 cargo() {
-    case \"$1 $2\" in
+    case \"$*\" in
     'xtask dist') ;;
-    'xtask new-plugin') shift; \"$XTASK\" \"$@\"; cp \"$LOCK\" \"${@: -1}/Cargo.lock\" ;;
+    'xtask new-plugin '*) shift; \"$XTASK\" \"$@\"; cp \"$LOCK\" \"${@: -1}/Cargo.lock\" ;;
     *) command cargo \"$@\" ;;
     esac
 }
