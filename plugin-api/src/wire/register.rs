@@ -116,8 +116,31 @@ pub fn library() -> PluginLibraryRef {
 ///
 /// The crate is built as `crate-type = ["cdylib", "rlib"]`; the same crate can then be loaded or linked.
 ///
-/// ```ignore
-/// rivet_plugin_api::plugin!(source: Demo);
+/// Kinds are `source`, `format` and `destination`; one library may have several connectors.
+///
+/// ```
+/// # use rivet_plugin_api::*;
+/// # #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// # struct Options {}
+/// # fn none<T>() -> Result<T> {
+/// #     Err(PluginError::new(ErrorKind::Unsupported, "demo", "this is an example"))
+/// # }
+/// struct Demo;
+///
+/// impl Format for Demo {
+///     const NAME: &'static str = "demo";
+///     // …
+/// #     type Options = Options;
+/// #     fn capabilities() -> FormatCapabilities { FormatCapabilities::default() }
+/// #     fn open(_: Options) -> Result<Self> { Ok(Self) }
+/// #     fn map(&self, _: &SchemaRef) -> Result<Vec<FieldMapping>> { none() }
+/// #     fn writer(&self, _: SchemaRef, _: WriterSettings, _: Box<dyn ByteSink>) -> Result<Box<dyn BatchWriter>> { none() }
+/// #     fn reader(&self, _: Box<dyn ReadAt>) -> Result<Box<dyn BatchStream>> { none() }
+/// }
+///
+/// rivet_plugin_api::plugin!(format: Demo);
+/// # let linked = wire::register::linked().expect("it describes itself");
+/// # assert_eq!(linked[0].info().name, "demo");
 /// ```
 #[macro_export]
 macro_rules! plugin {

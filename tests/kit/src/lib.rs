@@ -1,7 +1,10 @@
 //! What every plugin is tested with: each connector once linked and once loaded, through the same calls.
 //! It must not know any plugin's own options.
+//!
+//! An author's crate has it as a dev-dependency; `docs/writing-a-plugin.md` shows how.
 
 pub mod conformance;
+#[doc(hidden)]
 pub mod fixture;
 
 use std::env::consts::{DLL_PREFIX, DLL_SUFFIX};
@@ -62,3 +65,8 @@ fn library(package: &str) -> Result<PathBuf> {
         None => bail!("{file} is not built: its package needs `crate-type = [\"cdylib\", \"rlib\"]`"),
     }
 }
+
+/// The code of the authors' documentation that stands for itself.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/writing-a-plugin.md")]
+pub struct WritingAPlugin;

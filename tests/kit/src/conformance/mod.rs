@@ -7,7 +7,7 @@ mod store;
 
 pub use format::format;
 pub use source::source;
-pub use store::store;
+pub use store::{PIPED, store};
 
 use anyhow::{Context, Result, ensure};
 use rivet_plugin_api::{ErrorKind, RecordBatch};

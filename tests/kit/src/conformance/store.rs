@@ -1,34 +1,68 @@
-//! What every store of objects must do: parts invisible until published, calls that can be repeated, names that stay in.
+//! What every store must do: parts invisible until published, calls that can be repeated, names that stay in; a pipe as far
+//! as it can.
 //! It must not know where the objects are.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rivet_plugin_api::wire::Connector;
-use rivet_plugin_api::{CancelToken, Cx, ErrorKind, ObjectFacts, PutMode, Store};
+use rivet_plugin_api::{CancelToken, ConnectorKind, Cx, ErrorKind, ObjectFacts, PutMode, Store, StoreCapabilities};
 use serde_json::Value;
 
 use super::fails;
 
 const PART: &str = "day=1/part é 1.bin";
 
-/// Runs the suite on an empty store; leaves some objects behind and returns their names and sizes, sorted.
+/// Runs the suite on an empty store, as far as its capabilities go; leaves some objects behind and returns their names
+/// and sizes, sorted. A pipe is left with [`PIPED`] in it.
 ///
 /// # Errors
 /// The rule that is broken.
 pub fn store(connector: &Connector, options: &Value) -> Result<Vec<(String, u64)>> {
+    let ConnectorKind::Destination(capabilities) = &connector.info().kind else { bail!("no destination") };
     let token = CancelToken::new();
     let cx = token.cx();
     let store = connector.open_store(options, &cx)?;
     store.probe(&cx)?;
     ensure!(names(&store.list("", &cx)?).is_empty(), "the store is not empty, or the probe left something");
-    parts_are_invisible_until_published(connector, options, store.as_ref(), &cx)?;
-    parts_can_be_discarded(store.as_ref(), &cx)?;
-    small_objects(store.as_ref(), &cx)?;
-    reading_at_offsets(store.as_ref(), &cx)?;
-    names_stay_inside(store.as_ref(), &cx)?;
+    if capabilities.objects {
+        parts_are_published_once(connector, options, store.as_ref(), capabilities, &cx)?;
+        if capabilities.retractable {
+            parts_can_be_discarded(store.as_ref(), &cx)?;
+        }
+        small_objects(store.as_ref(), &cx)?;
+        reading_at_offsets(store.as_ref(), &cx)?;
+        names_stay_inside(store.as_ref(), &cx)?;
+    } else {
+        ensure!(
+            !capabilities.retractable && !capabilities.concurrent,
+            "a pipe that takes bytes back: {capabilities:?}"
+        );
+        a_pipe_passes_on(store.as_ref(), &cx)?;
+    }
     let listed = names(&store.list("", &cx)?);
     token.cancel();
     fails("an upload after the cancel", ErrorKind::Cancelled, store.begin("late.bin", &cx))?;
     Ok(listed)
+}
+
+/// What the suite writes into a pipe.
+pub const PIPED: &[u8] = b"first second third ";
+
+fn a_pipe_passes_on(store: &dyn Store, cx: &Cx) -> Result<()> {
+    // An upload without a byte leaves room for another.
+    drop(store.begin("unwritten.bin", cx)?);
+    for (name, pieces) in [("one.bin", &[&b"first "[..], b"", b"second "][..]), ("two.bin", &[b"third "])] {
+        let token = upload(store, name, pieces, cx)?;
+        let facts = store.publish(&token, cx)?;
+        let bytes = pieces.iter().map(|p| p.len() as u64).sum::<u64>();
+        ensure!((facts.name.as_str(), facts.bytes) == (name, bytes), "publish says {facts:?}");
+        ensure!(store.publish(&token, cx)? == facts, "publishing again gives another answer");
+        store.discard(&token, cx)?;
+    }
+    ensure!(store.publish("{}", cx).is_err() && store.discard("no token", cx).is_err(), "a made-up token is taken");
+    ensure!(store.head("one.bin", cx)?.is_none(), "a pipe keeps nothing");
+    fails("a small object", ErrorKind::Unsupported, store.put("m.json", b"x", PutMode::Replace, cx))?;
+    fails("reading a part", ErrorKind::Unsupported, store.open("one.bin", cx))?;
+    Ok(store.delete("one.bin", cx)?)
 }
 
 fn names(facts: &[ObjectFacts]) -> Vec<(String, u64)> {
@@ -45,15 +79,18 @@ fn upload(store: &dyn Store, name: &str, pieces: &[&[u8]], cx: &Cx) -> Result<St
     Ok(upload.prepare(cx)?)
 }
 
-fn parts_are_invisible_until_published(
+fn parts_are_published_once(
     connector: &Connector,
     options: &Value,
     store: &dyn Store,
+    capabilities: &StoreCapabilities,
     cx: &Cx,
 ) -> Result<()> {
     let token = upload(store, PART, &[b"first ", b"", b"second"], cx)?;
-    ensure!(store.head(PART, cx)?.is_none() && store.list("", cx)?.is_empty(), "a prepared part is visible");
-    fails("reading a prepared part", ErrorKind::NotFound, store.open(PART, cx))?;
+    if capabilities.retractable {
+        ensure!(store.head(PART, cx)?.is_none() && store.list("", cx)?.is_empty(), "a prepared part is visible");
+        fails("reading a prepared part", ErrorKind::NotFound, store.open(PART, cx))?;
+    }
     // A later process publishes what an earlier one prepared.
     let later = connector.open_store(options, cx)?;
     let facts = later.publish(&token, cx)?;
