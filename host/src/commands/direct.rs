@@ -230,34 +230,21 @@ mod tests {
 
     #[test]
     fn texts_mean_themselves() {
-        for odd in [
-            "a: b",
-            "- x",
-            "it's \"q\"",
-            "${HOME}",
-            "$$",
-            "null",
-            "7",
-            "#",
-            "a\nb",
-            "\u{85}\u{2028}\u{feff}é😀",
-            "*",
-            "",
-        ] {
-            let table = format!("t {odd}");
-            let all = DirectArgs { table: Some(table.clone()), condition: Some(odd.to_owned()), ..args("sqlite:d.db") };
-            let made = text(&DirectArgs { name: Some("n".to_owned()), ..all });
+        let words =
+            ["a: b", "- x", "it's", "${HOME}", "$$", "null", "7", "#", "é😀", "*", "&a", "[", "say \"x\"", "a\nb"];
+        for odd in words {
+            let condition = format!("v = '{odd}'");
+            // A table's name has quotes of its own and no line ends.
+            let table = if odd.contains(['"', '\n']) { "t".to_owned() } else { odd.to_owned() };
+            let all = DirectArgs { table: Some(table.clone()), ..args("sqlite:d.db") };
+            let made = text(&DirectArgs { condition: Some(condition.clone()), name: Some("no".to_owned()), ..all });
             let read = rivet_core::config::parse(&made, Path::new(""), &|_| None, &Default::default());
-            if odd.is_empty() || odd.contains(['\n', '"']) || odd == "*" {
-                // What the config refuses, it refuses here too; what it takes means the same.
-                let Ok(read) = read else { continue };
-                assert_eq!(read.exports[0].condition.as_deref(), Some(odd), "{made}");
-                continue;
-            }
             let read = read.unwrap_or_else(|e| panic!("{odd:?}: {e}\n{made}"));
-            assert_eq!(read.exports[0].condition.as_deref(), Some(odd.trim()), "{made}");
+            assert_eq!(read.exports[0].condition, Some(condition), "{made}");
             assert_eq!(read.exports[0].relation.label(), table, "{made}");
+            assert_eq!(read.exports[0].name, "no");
         }
+        assert_eq!(quoted("\u{85}\u{2028}\u{feff}\u{7f}\n"), r#""\u0085\u2028\ufeff\u007f\n""#);
     }
 
     #[test]

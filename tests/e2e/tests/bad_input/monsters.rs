@@ -1,7 +1,7 @@
 //! Configs that are made to exhaust whoever reads them.
 //! Must not know how a config is read.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -26,10 +26,7 @@ fn a_gigabyte_is_refused_unread() -> Result<()> {
     let config = place.path().join("rivet.yaml");
     // A hole: it takes no room on the disk.
     File::options().write(true).open(&config)?.set_len(1 << 30)?;
-    refused_cheaply(&place, &["larger", "hint: "])?;
-    // The helper that looks for leftovers would read the file; it is small again from here on.
-    fs::write(config, "")?;
-    Ok(())
+    refused_cheaply(&place, &["the config is larger than"])
 }
 
 #[test]
