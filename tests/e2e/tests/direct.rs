@@ -15,7 +15,7 @@ fn workspace() -> Result<Workspace> {
     fs::remove_file(workspace.path().join("rivet.yaml"))?;
     const SCRIPT: &str = "import sqlite3, sys\ncon = sqlite3.connect(sys.argv[1])\ncon.executescript(sys.argv[2])\n";
     let sql = "create table orders (id integer primary key, v text); \
-               insert into orders values (1, 'a$b'), (2, 'b'), (3, '${x}'); create table \"od d\" as select 7 x";
+               insert into orders values (1, 'a$b'), (2, 'b'), (3, '${x}'); create table \"od d\" as select 7 x, 8 y";
     oracle::run(SCRIPT, &[&workspace.path().join("data.db").display().to_string(), sql])?;
     Ok(workspace)
 }
