@@ -100,16 +100,16 @@ mod tests {
     #[test]
     fn each_change_of_a_column_changes_its_checksum_alone() {
         let before = sums(&[batch(&[Some(1), Some(2)], &[Some("a"), Some("bc")])]);
-        let changed: [(&[Option<i64>], &[Option<&str>], usize); 6] = [
-            (&[Some(1), Some(3)], &[Some("a"), Some("bc")], 0),
-            (&[Some(1), None], &[Some("a"), Some("bc")], 0),
-            (&[Some(0), Some(3)], &[Some("a"), Some("bc")], 0),
-            (&[Some(1), Some(2)], &[Some("ab"), Some("c")], 1),
-            (&[Some(1), Some(2)], &[Some("a"), None], 1),
-            (&[Some(1), Some(2)], &[Some(""), Some("abc")], 1),
+        let changed = [
+            ([Some(1), Some(3)], [Some("a"), Some("bc")], 0),
+            ([Some(1), None], [Some("a"), Some("bc")], 0),
+            ([Some(0), Some(3)], [Some("a"), Some("bc")], 0),
+            ([Some(1), Some(2)], [Some("ab"), Some("c")], 1),
+            ([Some(1), Some(2)], [Some("a"), None], 1),
+            ([Some(1), Some(2)], [Some(""), Some("abc")], 1),
         ];
         for (numbers, words, column) in changed {
-            let after = sums(&[batch(numbers, words)]);
+            let after = sums(&[batch(&numbers, &words)]);
             assert_ne!(after[column], before[column], "{numbers:?} {words:?}");
             assert_eq!(after[1 - column], before[1 - column], "{numbers:?} {words:?}");
         }

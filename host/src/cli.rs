@@ -68,7 +68,7 @@ pub enum LogFormat {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run exports.
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Judge exports before they run: strategy, size, how rows are found, what suits, types. Reads the catalogue only.
     Check(check::CheckArgs),
     /// Show and change what is remembered from run to run: cursors, written files, locks.

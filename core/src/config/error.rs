@@ -257,11 +257,9 @@ impl ConfigError {
             }
             Self::Conflict { .. } => "keep one of them",
             Self::ReservedKey { .. } => "this is a defect of the plugin: its author has to rename the option",
-            Self::TooLarge { .. }
-            | Self::Limit { .. }
-            | Self::WrongType { .. }
-            | Self::UnsetVariable { .. }
-            | Self::SecretFile { .. } => return None,
+            Self::TooLarge { .. } => "is it a config at all? a large one can be several files, each with its own run",
+            Self::Limit { .. } => "is it a config at all? one that comes near this limit can be several files",
+            Self::WrongType { .. } | Self::UnsetVariable { .. } | Self::SecretFile { .. } => return None,
         };
         Some(text.to_owned())
     }

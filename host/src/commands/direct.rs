@@ -52,7 +52,7 @@ pub fn config(args: &DirectArgs, to: Option<&str>, env: &dyn Fn(&str) -> Option<
     text.push_str("# Variables such as ${NAME} come from the environment; keep passwords there.\n");
     let _ = write!(text, "source:\n{source}\nexports:\n  - name: {}\n    {relation}\n", literal(&name));
     if let Some(condition) = &args.condition {
-        let _ = writeln!(text, "    # A condition in the source's own language.\n    where: {}", quoted(condition));
+        let _ = writeln!(text, "    # A condition in the source's own language.\n    where: {}", literal(condition));
     }
     let format = args.format.as_deref().unwrap_or("parquet");
     let _ =
@@ -104,7 +104,7 @@ fn source(args: &DirectArgs, env: &dyn Fn(&str) -> Option<String>) -> Result<Str
 
 /// The plugin that a URL's scheme names. The URL is shown in no error: it may hold a password.
 fn plugin_of(url: &str) -> Result<&str, Refused> {
-    const HINT: &str = "write it as postgres://user@host/database or sqlite:FILE";
+    const HINT: &str = "write postgres://user@host/database or sqlite:FILE; a config file goes after --config";
     let scheme = url.split_once(':').map(|(scheme, _)| scheme);
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'+' | b'.');
     match scheme {
@@ -175,4 +175,97 @@ fn quoted(text: &str) -> String {
         }
     }
     json
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(url: &str) -> DirectArgs {
+        DirectArgs { url: Some(url.to_owned()), table: Some("public.orders".to_owned()), ..DirectArgs::default() }
+    }
+
+    fn env(name: &str) -> Option<String> {
+        (name == "DATABASE_URL").then(|| "postgresql://u:c4nary@h/d".to_owned())
+    }
+
+    fn text(args: &DirectArgs) -> String {
+        config(args, Some("out"), &env).map_or_else(|e| format!("{}; {}", e.message, e.hint), |d| d.text)
+    }
+
+    #[test]
+    fn a_password_on_the_command_line_is_refused_and_never_shown() {
+        for url in [
+            "postgres://u:c4nary@h/d",
+            "postgresql://u:c4nary@h/d",
+            "postgres://u:c4/nary@h/d",
+            "postgres://u:c4@nary@h/d",
+            "postgres://u:c4?nary@h/d",
+            "postgres://:c4nary@h",
+            "postgres://u@h/d?password=c4nary",
+            "postgres://u@h/d?sslmode=require&sslPassword=c4nary",
+            "postgres://u@h/d?p%61ssword=c4nary",
+            "other:d?token=c4nary",
+        ] {
+            let said = text(&args(url));
+            assert!(said.contains("--url-env") && !said.contains("nary"), "{url}: {said}");
+        }
+        for url in
+            ["postgres://u@h:5432/d", "postgres://h/d", "postgres://u:@h/d", "sqlite:data.db", "sqlite:///a/b.db"]
+        {
+            let said = text(&args(url));
+            assert!(said.contains(&format!("url: \"{url}\"\n")), "{url}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_variable_stays_in_the_environment() {
+        let with = |name: &str| text(&DirectArgs { url: None, url_env: Some(name.to_owned()), ..args("") });
+        let said = with("DATABASE_URL");
+        assert!(said.contains("type: postgres\n") && said.contains("url_env: DATABASE_URL\n"), "{said}");
+        assert!(!said.contains("c4nary"), "{said}");
+        let said = with("postgres://u:c4nary@h/d");
+        assert!(said.contains("--url-env") && !said.contains("c4nary"), "{said}");
+    }
+
+    #[test]
+    fn texts_mean_themselves() {
+        let words =
+            ["a: b", "- x", "it's", "${HOME}", "$$", "null", "7", "#", "é😀", "*", "&a", "[", "say \"x\"", "a\nb"];
+        for odd in words {
+            let condition = format!("v = '{odd}'");
+            // A table's name has quotes of its own and no line ends.
+            let table = if odd.contains(['"', '\n']) { "t".to_owned() } else { odd.to_owned() };
+            let all = DirectArgs { table: Some(table.clone()), ..args("sqlite:d.db") };
+            let made = text(&DirectArgs { condition: Some(condition.clone()), name: Some("no".to_owned()), ..all });
+            let read = rivet_core::config::parse(&made, Path::new(""), &|_| None, &Default::default());
+            let read = read.unwrap_or_else(|e| panic!("{odd:?}: {e}\n{made}"));
+            assert_eq!(read.exports[0].condition, Some(condition), "{made}");
+            assert_eq!(read.exports[0].relation.label(), table, "{made}");
+            assert_eq!(read.exports[0].name, "no");
+        }
+        assert_eq!(quoted("\u{85}\u{2028}\u{feff}\u{7f}\n"), r#""\u0085\u2028\ufeff\u007f\n""#);
+    }
+
+    #[test]
+    fn what_is_missing_is_named() {
+        let none = config(&args("sqlite:d.db"), None, &env).expect_err("no destination");
+        assert!(none.hint.contains("--to"), "{none:?}");
+        let nothing = text(&DirectArgs { table: None, ..args("sqlite:d.db") });
+        assert!(nothing.contains("--table"), "{nothing}");
+        for url in ["", "rivet.yaml", ":x", "C 3:x"] {
+            let said = text(&args(url));
+            assert!(said.contains("sqlite:FILE"), "{url}: {said}");
+        }
+    }
+
+    #[test]
+    fn names_come_from_tables() {
+        for (table, name) in
+            [("public.orders", "orders"), ("t", "t"), ("\"we.ird\".\"o rd\"", "o_rd"), ("größe", "gr__e")]
+        {
+            assert_eq!(name_of(Some(table)), name);
+        }
+        assert_eq!(name_of(None), "query");
+    }
 }

@@ -83,7 +83,7 @@ fn each_format_is_read_back() -> Result<()> {
 
 #[test]
 fn several_parts_meta_columns_and_increments_are_read_back() -> Result<()> {
-    let more = "  mode: incremental\n  cursor_column: id\n  meta_columns: [exported_at, row_hash]\n";
+    let more = "  mode: incremental\n  cursor_column: id\n  meta_columns: true\n";
     let workspace = filled("parquet", more)?;
     assert_eq!(validated(&workspace, &[])?["validated"], true);
     sqlite(&workspace, "insert into t (id, v) values (6000, 'new')")?;

@@ -55,6 +55,7 @@ fn depth_is_bounded() {
     assert_eq!(code(&"[".repeat(1_000_000)), "config.limit");
     expect![[r#"
         config.limit: the config (line 1) nests deeper than 32 levels
+          hint: is it a config at all? one that comes near this limit can be several files
     "#]]
     .assert_eq(&errors(&flow(31)));
 }
@@ -76,6 +77,7 @@ fn aliases_do_not_explode() {
     assert_eq!(code(recursive), "config.limit");
     expect![[r#"
         config.limit: the config (line 1) nests deeper than 32 levels
+          hint: is it a config at all? one that comes near this limit can be several files
     "#]]
     .assert_eq(&errors(recursive));
 }

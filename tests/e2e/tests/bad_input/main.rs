@@ -3,6 +3,7 @@
 
 mod config;
 mod disk;
+mod monsters;
 mod plugins;
 mod server;
 

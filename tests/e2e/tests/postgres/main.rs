@@ -3,6 +3,7 @@
 
 mod check;
 mod concurrent;
+mod direct;
 mod login;
 mod names;
 mod pooler;
