@@ -33,6 +33,12 @@ impl<'a> TupleReader<'a> {
         Ok(head)
     }
 
+    /// The next field with its length, whatever it holds; none for NULL.
+    pub(super) fn field(&mut self) -> Result<Option<&'a [u8]>, Fault> {
+        let n_bytes = i32::from_be_bytes(*self.take()?);
+        usize::try_from(n_bytes).ok().map(|n_bytes| self.varying(n_bytes)).transpose()
+    }
+
     /// The field of a type of fixed width.
     #[inline]
     fn fixed<const N: usize>(&mut self, n_bytes: usize) -> Result<&'a [u8; N], Fault> {
@@ -63,8 +69,8 @@ pub(super) struct ColumnBuilder {
     validity: Validity,
     nullable: bool,
     data_type: DataType,
-    policies: Policies,
-    hits: Hits,
+    /// What happens to values without a place, and how often it did.
+    choice: Box<(Policies, Hits)>,
 }
 
 impl ColumnBuilder {
@@ -80,24 +86,15 @@ impl ColumnBuilder {
     ) -> Option<Self> {
         let mut values = Values::new(wire, data_type, policies, lossy)?;
         values.make_room(n_rows);
-        let (validity, hits) = (Validity::default(), Hits::default());
-        Some(Self { values, validity, nullable, data_type: data_type.clone(), policies, hits })
+        let choice = Box::new((policies, Hits::default()));
+        Some(Self { values, validity: Validity::default(), nullable, data_type: data_type.clone(), choice })
     }
 
     /// Takes the next field of a tuple.
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, tuple: &mut TupleReader<'_>) -> Result<(), Fault> {
         let n_bytes = i32::from_be_bytes(*tuple.take()?);
         let Ok(n_bytes) = usize::try_from(n_bytes) else { return self.push_null(n_bytes) };
-        let before = tuple.rest;
-        match self.push_value(tuple, n_bytes) {
-            Ok(()) => Ok(()),
-            Err(fault) => self.substitute(fault, before, n_bytes, tuple),
-        }
-    }
-
-    #[inline]
-    fn push_value(&mut self, tuple: &mut TupleReader<'_>, n_bytes: usize) -> Result<(), Fault> {
         match &mut self.values {
             Values::Int8(v) => v.push(i64::from_be_bytes(*tuple.fixed(n_bytes)?)),
             Values::Int4(v) => v.push(i32::from_be_bytes(*tuple.fixed(n_bytes)?)),
@@ -134,6 +131,25 @@ impl ColumnBuilder {
                 v.end_value()?;
                 tuple.n_var_bytes += v.bytes.len() - before;
             }
+            _ => return self.push_rare(tuple, n_bytes),
+        }
+        Ok(())
+    }
+
+    /// Takes the next field of a tuple, or what the policies put in its place: an element of an array.
+    #[inline(never)]
+    pub(super) fn push_element(&mut self, tuple: &mut TupleReader<'_>) -> Result<(), Fault> {
+        let before = tuple.rest;
+        if let Err(fault) = self.push(tuple) {
+            tuple.rest = self.substitute(fault, before)?;
+        }
+        Ok(())
+    }
+
+    /// Takes a field of one of the types that are rare, so that the way of the others stays short.
+    #[inline(never)]
+    fn push_rare(&mut self, tuple: &mut TupleReader<'_>, n_bytes: usize) -> Result<(), Fault> {
+        match &mut self.values {
             Values::DecimalText(v, decimal) => {
                 let (before, value) = (v.bytes.len(), decimal.decode(tuple.varying(n_bytes)?)?);
                 decimal.write_text(value, &mut v.bytes);
@@ -156,23 +172,19 @@ impl ColumnBuilder {
             Values::Enum(v, labels) => v.push(labels.find(tuple.varying(n_bytes)?)?),
             Values::Whole(v, range) => v.push(range.decode(tuple.varying(n_bytes)?)?),
             Values::List(lists) => tuple.n_var_bytes += lists.push(tuple.varying(n_bytes)?)?,
+            _ => return Err(Fault::Malformed),
         }
         Ok(())
     }
 
-    /// Puts what the policies say in the place of a value that has none, or gives the fault back.
+    /// Puts what the policies say in the place of the field at the start of `from`, which has this fault, or gives the
+    /// fault back. Returns what follows the field.
     #[cold]
     #[inline(never)]
-    fn substitute<'a>(
-        &mut self,
-        fault: Fault,
-        from: &'a [u8],
-        n_bytes: usize,
-        tuple: &mut TupleReader<'a>,
-    ) -> Result<(), Fault> {
-        let (field, rest) = from.split_at_checked(n_bytes).ok_or(fault)?;
-        tuple.rest = rest;
-        let policy = match substitute(fault, &self.policies).ok_or(fault)? {
+    pub(super) fn substitute<'a>(&mut self, fault: Fault, from: &'a [u8]) -> Result<&'a [u8], Fault> {
+        let mut reader = TupleReader { rest: from, n_var_bytes: 0 };
+        let field = reader.field().map_err(|_| fault)?.ok_or(fault)?;
+        let policy = match substitute(fault, &self.choice.0).ok_or(fault)? {
             // An element's fault was dealt with where the element is.
             _ if matches!(self.values, Values::List(_)) => return Err(fault),
             Substitute::Null(policy) => {
@@ -184,8 +196,8 @@ impl ColumnBuilder {
                 policy
             }
         };
-        self.hits.add(policy, 1);
-        Ok(())
+        self.choice.1.add(policy, 1);
+        Ok(reader.rest)
     }
 
     fn push_null(&mut self, n_bytes: i32) -> Result<(), Fault> {
@@ -223,14 +235,14 @@ impl ColumnBuilder {
     pub(super) fn take(&mut self, n_rows: usize) -> Result<ArrayRef, usize> {
         let nulls = self.validity.take(self.values.len());
         let mut n_replaced = 0;
-        let replaced = replaces_text(&self.policies).then_some(&mut n_replaced);
+        let replaced = replaces_text(&self.choice.0).then_some(&mut n_replaced);
         let array = self.values.take(&self.data_type, nulls, n_rows, replaced);
-        self.hits.add(Policy::InvalidText, n_replaced);
+        self.choice.1.add(Policy::InvalidText, n_replaced);
         array
     }
 
     /// How often each policy changed a value.
     pub(super) fn hits(&self) -> Hits {
-        if let Values::List(lists) = &self.values { lists.hits() } else { self.hits }
+        if let Values::List(lists) = &self.values { lists.hits() } else { self.choice.1 }
     }
 }

@@ -79,7 +79,7 @@ impl Lists {
         }
         let n_elements = self.push_dimensions(&mut reader)?;
         for _ in 0..n_elements {
-            self.elements.push(&mut reader)?;
+            self.elements.push_element(&mut reader)?;
         }
         if !reader.rest.is_empty() {
             return Err(Fault::Length);

@@ -101,7 +101,10 @@ impl BatchDecoder {
         let mut reader = TupleReader { rest, n_var_bytes: 0 };
         for (index, column) in self.columns.iter_mut().enumerate() {
             if let Err(fault) = column.push(&mut reader) {
-                return Err(self.reject_field(index, fault));
+                match substitute(column, fault, tuple, index) {
+                    Ok(rest) => reader.rest = rest,
+                    Err(fault) => return Err(self.reject_field(index, fault)),
+                }
             }
         }
         if !reader.rest.is_empty() {
@@ -182,4 +185,15 @@ impl BatchDecoder {
     fn take_back(&mut self) {
         self.columns.iter_mut().for_each(|column| column.truncate(self.n_rows));
     }
+}
+
+/// Deals with a fault of the field number `index` of a tuple, from 0. The field is looked for from the start, so that
+/// good fields need not remember where they began. Returns what follows it.
+#[cold]
+fn substitute<'a>(column: &mut ColumnBuilder, fault: Fault, tuple: &'a [u8], index: usize) -> Result<&'a [u8], Fault> {
+    let mut reader = TupleReader { rest: tuple.get(2..).ok_or(fault)?, n_var_bytes: 0 };
+    for _ in 0..index {
+        reader.field().map_err(|_| fault)?;
+    }
+    column.substitute(fault, reader.rest)
 }

@@ -22,7 +22,8 @@ use super::varlen::{VarLen, fitted};
 use super::whole::{self, Range};
 use crate::types::Wire;
 
-/// Values of a column, one variant for each pair of wire form and Arrow type.
+/// Values of a column, one variant for each pair of wire form and Arrow type. What the rare ones need is boxed, so that
+/// the columns of a row stay close together.
 #[derive(Debug)]
 pub(super) enum Values {
     Bool(Vec<bool>),
@@ -35,7 +36,7 @@ pub(super) enum Values {
     Decimal128(Vec<i128>, Decimal128),
     Decimal256(Vec<i256>, Decimal256),
     NumericText(VarLen),
-    DecimalText(VarLen, Decimal256),
+    DecimalText(VarLen, Box<Decimal256>),
     Text(VarLen),
     Jsonb(VarLen),
     Binary(VarLen),
@@ -47,8 +48,8 @@ pub(super) enum Values {
     Interval(Vec<IntervalMonthDayNano>),
     IntervalText(VarLen),
     InetText(VarLen),
-    Whole(Vec<i128>, Range),
-    Enum(Vec<i32>, Labels),
+    Whole(Vec<i128>, Box<Range>),
+    Enum(Vec<i32>, Box<Labels>),
     List(Box<Lists>),
 }
 
@@ -133,7 +134,8 @@ impl Values {
             (Wire::Float8, DataType::Float64) => Self::Float8(Vec::new()),
             (Wire::Numeric, DataType::Decimal128(p, s)) => Self::Decimal128(Vec::new(), Decimal128::new(*p, *s)?),
             (Wire::Decimal { precision, scale }, DataType::Utf8) => {
-                Self::DecimalText(VarLen::new(), Decimal256::new(*precision, i8::try_from(*scale).ok()?)?)
+                let decimal = Decimal256::new(*precision, i8::try_from(*scale).ok()?)?;
+                Self::DecimalText(VarLen::new(), Box::new(decimal))
             }
             (Wire::Numeric | Wire::Decimal { .. }, DataType::Decimal256(p, s)) => {
                 Self::Decimal256(Vec::new(), Decimal256::new(*p, *s)?)
@@ -152,9 +154,9 @@ impl Values {
             (Wire::Inet, DataType::Utf8) => Self::InetText(VarLen::new()),
             (Wire::Ranged { from, bits, signed }, t) => {
                 let range = Range::new(*bits, *signed, **from == Wire::Numeric, t)?;
-                Self::Whole(Vec::new(), range)
+                Self::Whole(Vec::new(), Box::new(range))
             }
-            (Wire::Enum(labels), DataType::Dictionary(_, _)) => Self::Enum(Vec::new(), Labels::new(labels)?),
+            (Wire::Enum(labels), DataType::Dictionary(_, _)) => Self::Enum(Vec::new(), Box::new(Labels::new(labels)?)),
             (Wire::Array { n_dims, element }, t) => {
                 Self::List(Box::new(Lists::new(*n_dims, element, t, policies, lossy)?))
             }

@@ -3,6 +3,7 @@
 
 mod batches;
 mod decimals;
+mod lists;
 mod malformed;
 mod types;
 
@@ -19,6 +20,20 @@ type Cell = Option<Vec<u8>>;
 /// A nullable column of a built-in type.
 fn column(name: &str, oid: u32, typmod: i32) -> ColumnPlan {
     let t = CatalogType { oid, typmod, typtype: 'b', formatted: format!("type {oid}"), ..CatalogType::default() };
+    ColumnPlan::new(name, true, &t)
+}
+
+/// A nullable array of a built-in type.
+fn array(name: &str, element: u32, n_dims: usize) -> ColumnPlan {
+    let part = CatalogType { oid: element, typmod: -1, typtype: 'b', ..CatalogType::default() };
+    let t = CatalogType { oid: 90_000, typmod: -1, element: Some(part.into()), n_dims, ..CatalogType::default() };
+    ColumnPlan::new(name, true, &t)
+}
+
+/// A nullable enum.
+fn mood(name: &str) -> ColumnPlan {
+    let labels = ["sad", "ok"].map(str::to_owned).to_vec();
+    let t = CatalogType { oid: 90_001, typmod: -1, typtype: 'e', labels, ..CatalogType::default() };
     ColumnPlan::new(name, true, &t)
 }
 
