@@ -15,75 +15,76 @@ use rivet_test_servers::postgres::values;
 /// Rows of each table.
 const N_ROWS: usize = 10_000;
 
+/// Column, type, and an expression of the row's number `i`; each value is NULL now and then.
+const RANDOM: &[(&str, &str, &str)] = &[
+    ("b", "bool", "random() < 0.5"),
+    ("i2", "int2", "(random() * 65535)::int - 32768"),
+    ("i4", "int4", "((random() - 0.5) * 4294967295)::int8"),
+    ("i8", "int8", "((random() - 0.5) * 1.8446744073709e19)::int8"),
+    ("o", "oid", "(random() * 4294967295)::int8"),
+    ("f4", "float4", "(random() - 0.5) * 10 ^ (random() * 74 - 37)"),
+    ("f8", "float8", "(random() - 0.5) * 10 ^ (random() * 600 - 300)"),
+    ("special", "float8", "(array['NaN', 'Infinity', '-Infinity', '-0', '5e-324'])[1 + i % 5]::float8"),
+    ("t", "text", "repeat(chr(1 + (random() * 50000)::int), (random() * 40)::int)"),
+    ("v", "varchar(44)", "left(md5(i::text) || md5(random()::text), (random() * 44)::int)"),
+    ("c", "char(25)", "left(md5(i::text), (random() * 25)::int)"),
+    ("c1", "char", "chr(65 + i % 26)"),
+    ("n", "name", "md5(i::text)"),
+    ("ch", "\"char\"", "(i % 256 - 128)::int::\"char\""),
+    ("by", "bytea", "decode(repeat(md5(random()::text), 4), 'hex')"),
+    ("ti", "time", "time '00:00' + (random() * 86399999999)::int8 * interval '1 us'"),
+    ("ti3", "time(3)", "time '00:00' + (random() * 86399999)::int8 * interval '1 ms'"),
+    ("u", "uuid", "md5(random()::text)::uuid"),
+    ("j", "json", "format('{\"a\" : [%s, null],   \"b\":%s}', i, to_json(chr(1 + i)))::json"),
+    ("jb", "jsonb", "jsonb_build_object('a', i, 'b', chr(1 + i), 'c', array[random(), null])"),
+    ("e", "mood", "(array['sad', 'ok', 'it''s \"fine\"'])[1 + i % 3]::mood"),
+    ("price", "price", "(random() - 0.5) * 1e6"),
+    ("bundle", "bundle", "array[i, null]"),
+    ("ci", "citext", "md5(i::text)"),
+    ("iv", "interval", "random() * interval '10 years 3 days'"),
+    ("ip", "inet", "inet '10.0.0.0/8' + i"),
+    ("m", "money", "random()::numeric * 1000000"),
+    ("r", "int4range", "int4range(i, i + 5)"),
+    ("bits", "bit varying(9)", "i::bit(9)"),
+    ("pair", "pair", "row(i, 'x, \"y\"')::pair"),
+    ("x", "xml", "format('<a b=\"%s\"/>', i)::xml"),
+    ("tz", "timetz", "now()::timetz"),
+    ("texts", "text[]", "array['a', null, '', 'NULL', i::text]"),
+    ("ints", "int4[]", "array(select nullif(x % 7, 0) from generate_series(i, i + i % 5 - 1) x)"),
+    ("grid", "int2[][]", "array[[i % 9, null], [3, -4]]"),
+    ("flags", "bool[]", "array[true, null, false]"),
+    ("doubles", "float8[]", "array[random() * 1e300, 'NaN', '-Infinity', -0.0, 0.1]"),
+    ("prices", "numeric(9,2)[]", "array[random() * 1000, -0.01, null]"),
+    ("numbers", "numeric[]", "array[random()::numeric, 'NaN', 1e40]"),
+    ("moods", "mood[]", "array['sad', null, 'it''s \"fine\"']::mood[]"),
+    ("uuids", "uuid[]", "array[md5(i::text)::uuid]"),
+    ("blobs", "bytea[]", "array[decode(md5(i::text), 'hex'), '', null]"),
+    ("spans", "interval[]", "array[random() * interval '10 years 3 days', '-1 day']"),
+    ("instants", "timestamptz[]", "array[timestamptz '2000-01-01' + random() * interval '9 years']"),
+    ("nets", "inet[]", "array['10.0.0.0/8', inet '::1' + i]"),
+    ("pairs", "pair[]", "array[row(i, 'x, \"y\"')::pair, null]"),
+    ("purses", "money[]", "array[random()::numeric::money, '-1'::money]"),
+    ("bundles", "bundle[]", "array[format('{%s,NULL}', i)::bundle, '{3,4,5}'::bundle]"),
+    (
+        "net",
+        "cidr",
+        "(array['10.0.0.0/8', '::/0', '1.2.3.4/32', '2001:db8::/32', '::ffff:1.2.3.0/120'])[1 + i % 5]::cidr",
+    ),
+    ("mac", "macaddr8", "'08:00:2b:01:02:03:04:05'"),
+    ("fixed", "bit(5)", "i::bit(5)"),
+    ("lsn", "pg_lsn", "'0/0'::pg_lsn + i"),
+    ("at", "point", "point(random(), -i)"),
+    ("words", "tsvector", "to_tsvector('simple', 'fat ' || i)"),
+    ("cls", "regclass", "'pg_class'::regclass"),
+    ("spread", "int4multirange", "int4multirange(int4range(i, i + 2), int4range(i + 5, null))"),
+];
+
 #[test]
 fn every_type_reads_as_the_server_prints_it() -> Result<()> {
     let db = Database::new("types")?;
-    // Each value is NULL now and then.
-    let items = [
-        ("b", "bool", "random() < 0.5"),
-        ("i2", "int2", "(random() * 65535)::int - 32768"),
-        ("i4", "int4", "((random() - 0.5) * 4294967295)::int8"),
-        ("i8", "int8", "((random() - 0.5) * 1.8446744073709e19)::int8"),
-        ("o", "oid", "(random() * 4294967295)::int8"),
-        ("f4", "float4", "(random() - 0.5) * 10 ^ (random() * 74 - 37)"),
-        ("f8", "float8", "(random() - 0.5) * 10 ^ (random() * 600 - 300)"),
-        ("special", "float8", "(array['NaN', 'Infinity', '-Infinity', '-0', '5e-324'])[1 + i % 5]::float8"),
-        ("t", "text", "repeat(chr(1 + (random() * 50000)::int), (random() * 40)::int)"),
-        ("v", "varchar(44)", "left(md5(i::text) || md5(random()::text), (random() * 44)::int)"),
-        ("c", "char(25)", "left(md5(i::text), (random() * 25)::int)"),
-        ("c1", "char", "chr(65 + i % 26)"),
-        ("n", "name", "md5(i::text)"),
-        ("ch", "\"char\"", "(i % 256 - 128)::int::\"char\""),
-        ("by", "bytea", "decode(repeat(md5(random()::text), 4), 'hex')"),
-        ("ti", "time", "time '00:00' + (random() * 86399999999)::int8 * interval '1 us'"),
-        ("ti3", "time(3)", "time '00:00' + (random() * 86399999)::int8 * interval '1 ms'"),
-        ("u", "uuid", "md5(random()::text)::uuid"),
-        ("j", "json", "format('{\"a\" : [%s, null],   \"b\":%s}', i, to_json(chr(1 + i)))::json"),
-        ("jb", "jsonb", "jsonb_build_object('a', i, 'b', chr(1 + i), 'c', array[random(), null])"),
-        ("e", "mood", "(array['sad', 'ok', 'it''s \"fine\"'])[1 + i % 3]::mood"),
-        ("price", "price", "(random() - 0.5) * 1e6"),
-        ("bundle", "bundle", "array[i, null]"),
-        ("ci", "citext", "md5(i::text)"),
-        ("iv", "interval", "random() * interval '10 years 3 days'"),
-        ("ip", "inet", "inet '10.0.0.0/8' + i"),
-        ("m", "money", "random()::numeric * 1000000"),
-        ("r", "int4range", "int4range(i, i + 5)"),
-        ("bits", "bit varying(9)", "i::bit(9)"),
-        ("pair", "pair", "row(i, 'x, \"y\"')::pair"),
-        ("x", "xml", "format('<a b=\"%s\"/>', i)::xml"),
-        ("tz", "timetz", "now()::timetz"),
-        ("texts", "text[]", "array['a', null, '', 'NULL', i::text]"),
-        ("ints", "int4[]", "array(select nullif(x % 7, 0) from generate_series(i, i + i % 5 - 1) x)"),
-        ("grid", "int2[][]", "array[[i % 9, null], [3, -4]]"),
-        ("flags", "bool[]", "array[true, null, false]"),
-        ("doubles", "float8[]", "array[random() * 1e300, 'NaN', '-Infinity', -0.0, 0.1]"),
-        ("prices", "numeric(9,2)[]", "array[random() * 1000, -0.01, null]"),
-        ("numbers", "numeric[]", "array[random()::numeric, 'NaN', 1e40]"),
-        ("moods", "mood[]", "array['sad', null, 'it''s \"fine\"']::mood[]"),
-        ("uuids", "uuid[]", "array[md5(i::text)::uuid]"),
-        ("blobs", "bytea[]", "array[decode(md5(i::text), 'hex'), '', null]"),
-        ("spans", "interval[]", "array[random() * interval '10 years 3 days', '-1 day']"),
-        ("instants", "timestamptz[]", "array[timestamptz '2000-01-01' + random() * interval '9 years']"),
-        ("nets", "inet[]", "array['10.0.0.0/8', inet '::1' + i]"),
-        ("pairs", "pair[]", "array[row(i, 'x, \"y\"')::pair, null]"),
-        ("purses", "money[]", "array[random()::numeric::money, '-1'::money]"),
-        ("bundles", "bundle[]", "array[format('{%s,NULL}', i)::bundle, '{3,4,5}'::bundle]"),
-        (
-            "net",
-            "cidr",
-            "(array['10.0.0.0/8', '::/0', '1.2.3.4/32', '2001:db8::/32', '::ffff:1.2.3.0/120'])[1 + i % 5]::cidr",
-        ),
-        ("mac", "macaddr8", "'08:00:2b:01:02:03:04:05'"),
-        ("fixed", "bit(5)", "i::bit(5)"),
-        ("lsn", "pg_lsn", "'0/0'::pg_lsn + i"),
-        ("at", "point", "point(random(), -i)"),
-        ("words", "tsvector", "to_tsvector('simple', 'fat ' || i)"),
-        ("cls", "regclass", "'pg_class'::regclass"),
-        ("spread", "int4multirange", "int4multirange(int4range(i, i + 2), int4range(i + 5, null))"),
-    ];
-    let declared: Vec<_> = items.iter().map(|(name, t, _)| format!("{name} {t}")).collect();
+    let declared: Vec<_> = RANDOM.iter().map(|(name, t, _)| format!("{name} {t}")).collect();
     let values: Vec<_> =
-        items.iter().map(|(_, t, v)| format!("case when random() > 0.1 then ({v})::{t} end")).collect();
+        RANDOM.iter().map(|(_, t, v)| format!("case when random() > 0.1 then ({v})::{t} end")).collect();
     db.run(&format!(
         "create extension citext;
          create type mood as enum ('sad', 'ok', 'it''s \"fine\"');
@@ -98,7 +99,7 @@ fn every_type_reads_as_the_server_prints_it() -> Result<()> {
     ))?;
     for types in [TypesMode::Portable, TypesMode::Native] {
         let n_values = db.compare("t", types)?;
-        assert_eq!(n_values.len(), items.len());
+        assert_eq!(n_values.len(), RANDOM.len());
         for (name, n) in n_values {
             assert!((N_ROWS * 8 / 10..N_ROWS).contains(&n), "column {name} has {n} values");
         }

@@ -3,6 +3,8 @@
 
 use rivet_plugin_api::{ErrorKind, InvalidText, Nan, OutOfRange, Policies, TypesMode};
 
+use crate::types::ColumnPlan;
+
 use super::{Cell, Random, array, column, decimal, decode_one, decoder, hex, mood, tuple};
 
 #[test]
@@ -84,11 +86,9 @@ fn tuples_of_another_shape_are_refused() {
     }
 }
 
-/// Damages valid tuples of all types at random: whatever comes of it, rows that were taken are whole and no other rows
-/// come out.
-#[test]
-fn damaged_tuples_never_panic_nor_leave_half_a_row() {
-    let columns = [
+/// A column of each kind, and a value for it.
+fn one_of_each() -> (Vec<ColumnPlan>, Vec<Cell>) {
+    let columns = vec![
         column("a", 16, -1),
         column("b", 20, -1),
         column("c", 25, -1),
@@ -131,6 +131,14 @@ fn damaged_tuples_never_panic_nor_leave_half_a_row() {
     .iter()
     .map(|bytes| Some(hex(bytes)))
     .collect();
+    (columns, cells)
+}
+
+/// Damages valid tuples of all types at random: whatever comes of it, rows that were taken are whole and no other rows
+/// come out.
+#[test]
+fn damaged_tuples_never_panic_nor_leave_half_a_row() {
+    let (columns, cells) = one_of_each();
     let good = tuple(&cells);
     let mut random = Random(4);
     let mut lenient = columns.clone();
