@@ -44,7 +44,6 @@ impl Source for Postgres {
             filter: true,
             overrides: true,
             policies: POLICIES.map(str::to_owned).to_vec(),
-            ..Default::default()
         }
     }
 
