@@ -22,8 +22,11 @@ fn policies(policies: Policies) -> Choices {
     Choices { policies, ..Choices::default() }
 }
 
+/// Texts of values, and how often each policy changed one.
+type Values = (Vec<Option<String>>, Vec<(String, u64)>);
+
 /// All values of column `c` as the server would print them, and the policy hits.
-fn read(db: &Database, types: TypesMode, choices: Choices) -> Result<(Vec<Option<String>>, Vec<(String, u64)>)> {
+fn read(db: &Database, types: TypesMode, choices: Choices) -> Result<Values> {
     let read = db.read("t", types, choices)?;
     ensure!(read.columns.len() == 1, "one column");
     let mut values = Vec::new();
@@ -40,7 +43,7 @@ fn read(db: &Database, types: TypesMode, choices: Choices) -> Result<(Vec<Option
 
 fn refusal(db: &Database, choices: Choices) -> Result<PluginError> {
     let error = db.read("t", TypesMode::Portable, choices).err().context("a refusal")?;
-    Ok(error.downcast::<PluginError>()?)
+    error.downcast()
 }
 
 fn make(db: &Database, sql_type: &str, values: &[&str]) -> Result<()> {
