@@ -47,7 +47,8 @@ fn null_empty_and_null_elements_differ() {
 #[test]
 fn dimensions_are_levels() {
     let two = array("a", 23, 2);
-    let found = read(&[two.clone()], &[Some(hex(NONE)), Some(square("00000002", "00000002")), None]).expect("a square");
+    let found = read(std::slice::from_ref(&two), &[Some(hex(NONE)), Some(square("00000002", "00000002")), None])
+        .expect("a square");
     let outer = found.column(0).as_list::<i32>();
     assert_eq!((outer.value_length(0), outer.value_length(1), outer.is_null(2)), (0, 2, true));
     let inner: ArrayRef = outer.value(1);
