@@ -37,7 +37,7 @@ impl Patch {
         Self {
             mode: read_mode(block, cx),
             select: select.or_else(|| names("exclude", block, cx).map(Select::Except)),
-            condition: block.word("where", cx).map(|t| t.value.trim().trim_end_matches(';').to_owned()),
+            condition: read_condition(block, cx),
             cursor_column: block.word("cursor_column", cx).map(|t| t.value.to_owned()),
             cursor_fallback_column: block.word("cursor_fallback_column", cx).map(|t| t.value.to_owned()),
             lookback: read_lookback(block, cx),
@@ -107,6 +107,70 @@ fn read_mode(block: &Section, cx: &mut Cx) -> Option<Word> {
     block.choice("mode", &[("full", Word::Full), ("incremental", Word::Incremental)], cx)
 }
 
+/// A condition stands in brackets of its own, so it may not close them: its other half would escape the ranges that
+/// splits and cursors put around it.
+fn read_condition(block: &Section, cx: &mut Cx) -> Option<String> {
+    let text = block.word("where", cx)?;
+    let condition = text.value.trim().trim_end_matches(';').trim_end();
+    if !is_closed(condition) {
+        cx.bad(&text.path, text.id, "has brackets or quotes that do not match", Some("write one whole condition"));
+        return None;
+    }
+    Some(condition.to_owned())
+}
+
+/// Whether brackets and quotes of a piece of SQL match within it. Quoted text and comments are passed over.
+fn is_closed(sql: &str) -> bool {
+    let bytes = sql.as_bytes();
+    let (mut at, mut depth) = (0, 0_u32);
+    while at < bytes.len() {
+        let rest = &sql.as_bytes()[at..];
+        at += match rest[0] {
+            b'(' => {
+                depth += 1;
+                1
+            }
+            b')' if depth == 0 => return false,
+            b')' => {
+                depth -= 1;
+                1
+            }
+            b'-' if rest.starts_with(b"--") => rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len()),
+            b'/' if rest.starts_with(b"/*") => match find(&rest[2..], b"*/") {
+                Some(end) => end + 4,
+                None => return false,
+            },
+            quote @ (b'\'' | b'"') => {
+                let escapes = at > 0 && quote == b'\'' && matches!(bytes[at - 1], b'e' | b'E');
+                match closing_quote(rest, quote, escapes) {
+                    Some(end) => end + 1,
+                    None => return false,
+                }
+            }
+            _ => 1,
+        };
+    }
+    depth == 0
+}
+
+fn find(bytes: &[u8], word: &[u8]) -> Option<usize> {
+    bytes.windows(word.len()).position(|window| window == word)
+}
+
+/// Where the quote that `bytes` starts with ends; a doubled one stands for itself, and an escaped one with `escapes`.
+fn closing_quote(bytes: &[u8], quote: u8, escapes: bool) -> Option<usize> {
+    let mut at = 1;
+    while at < bytes.len() {
+        match bytes[at] {
+            b'\\' if escapes => at += 2,
+            b if b == quote && bytes.get(at + 1) == Some(&quote) => at += 2,
+            b if b == quote => return Some(at),
+            _ => at += 1,
+        }
+    }
+    None
+}
+
 /// A whole number is a distance between numbers, a number with a unit a time.
 fn read_lookback(block: &Section, cx: &mut Cx) -> Option<Distance> {
     let entry = block.get("lookback")?;
@@ -146,4 +210,29 @@ fn names(key: &str, block: &Section, cx: &mut Cx) -> Option<Vec<String>> {
         return None;
     }
     Some(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_closed;
+
+    #[test]
+    fn a_condition_keeps_to_its_brackets() {
+        for sql in [
+            "a = 1",
+            "(a) or (b)",
+            "a = ')'",
+            "\"(\" = 1",
+            "a -- (",
+            "a /* ( */ = 1",
+            "a = 'it''s ('",
+            r"a = E'\'('",
+            "",
+        ] {
+            assert!(is_closed(sql), "{sql}");
+        }
+        for sql in ["a) or (b", "a)", "(a", "a = '", "a /* b", "f(a", "\"a"] {
+            assert!(!is_closed(sql), "{sql}");
+        }
+    }
 }

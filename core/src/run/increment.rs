@@ -60,7 +60,9 @@ pub fn find(
     let filter = asked.filter(lower.clone(), next.clone());
     let mut warnings = Vec::new();
     let marks = match &next {
-        Some(value) => Some(Mark { value: value.clone(), rows: asked.marks(value, session, &mut warnings)? }),
+        Some(value) => {
+            Some(Mark { value: value.clone(), rows: asked.marks(value, upper.is_some(), session, &mut warnings)? })
+        }
         None => None,
     };
     let explained = asked.explain(&filter, session)?;
@@ -145,10 +147,12 @@ impl Asked<'_> {
         }
     }
 
-    /// Hashes of the rows that the next run will read again: those at the cursor, and in `lookback` below it.
+    /// Hashes of the rows that the next run will read again: those at the cursor, and in `lookback` below it. Where the
+    /// snapshot has a row with this very key, it must be among them: else a bound does not mean what it says.
     fn marks(
         &self,
         value: &KeyValue,
+        must_exist: bool,
         session: &mut dyn Session,
         warnings: &mut Vec<String>,
     ) -> Result<Option<Vec<(u128, u32)>>, RunError> {
@@ -178,6 +182,12 @@ impl Asked<'_> {
                 warnings.push(text);
                 return Ok(None);
             }
+        }
+        if must_exist && n_rows == 0 {
+            return Err(RunError::Integrity {
+                what: format!("the largest key of {label} is {}, but no row is found by it", value.text),
+                hint: "this is a defect of the source plugin: cast the cursor column to text in a `query`".to_owned(),
+            });
         }
         let mut counts: Vec<(u128, u32)> = counts.into_iter().collect();
         counts.sort_unstable();

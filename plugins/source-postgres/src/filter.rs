@@ -88,7 +88,19 @@ fn lower_sql(lower: &Lower) -> String {
 
 /// The text as the server wrote it, read back as the type it named.
 fn value_sql(value: &KeyValue) -> String {
-    format!("CAST({} AS {})", literal(&value.text), value.native_type)
+    format!("CAST({} AS {})", literal(&value.text), unconstrained(&value.native_type))
+}
+
+/// A type that takes every value of the one that `pg_typeof` named. It names no length, and for these two no length
+/// means one: a cast would cut the value off.
+fn unconstrained(native_type: &str) -> &str {
+    match native_type {
+        "character" => "pg_catalog.bpchar",
+        "character[]" => "pg_catalog.bpchar[]",
+        "bit" => "pg_catalog.varbit",
+        "bit[]" => "pg_catalog.varbit[]",
+        other => other,
+    }
 }
 
 /// Answers each question by a statement of its own; the transaction's snapshot makes them one state.
@@ -267,6 +279,18 @@ mod tests {
         ];
         for (found, expected) in cases {
             assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn no_cast_cuts_a_value_off() {
+        for (native_type, expected) in [
+            ("character", "CAST('abc' AS pg_catalog.bpchar)"),
+            ("bit", "CAST('abc' AS pg_catalog.varbit)"),
+            ("character varying", "CAST('abc' AS character varying)"),
+            ("character(3)", "CAST('abc' AS character(3))"),
+        ] {
+            assert_eq!(value_sql(&value(native_type, "abc")), expected);
         }
     }
 

@@ -46,6 +46,7 @@ fn columns_are_selected_in_order_or_excluded() -> Result<()> {
         ("table: t, columns: {a: int64}", "`columns`"),
         ("table: t, policies: {nan: null}", "`nan`"),
         ("query: 'select 1 as a', where: a = 1", "both query and where"),
+        ("table: t, where: 'n > 1) or (n > 0'", "do not match"),
     ] {
         let ran = place(keys)?.rivet(&["run"])?.expect(1)?;
         ensure!(ran.stderr.contains(word) && ran.stderr.contains("hint:"), "{keys}: {}", ran.stderr);

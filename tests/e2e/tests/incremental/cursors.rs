@@ -6,7 +6,7 @@ use rivet_test_servers::postgres;
 use crate::{exported, run, sorted, workspace};
 
 /// Type, an expression of `i` that grows with it, and one that is larger than all of these.
-const TYPES: [(&str, &str, &str); 11] = [
+const TYPES: [(&str, &str, &str); 14] = [
     ("int8", "9007199254740000::int8 + i", "9007199254750000"),
     ("numeric", "i / 3::numeric + 0.00000000000000000001", "1000.00000000000000000003"),
     ("numeric(30,10)", "12345678901234567890 + i / 7.0", "12345678901234567999.5"),
@@ -16,6 +16,9 @@ const TYPES: [(&str, &str, &str); 11] = [
     ("timestamptz", "'2024-10-27 00:59:59.999990+00'::timestamptz + i * interval '1 second'", "'2200-01-01+05:45'"),
     ("timestamptz(0)", "'2024-03-31 00:59:50+00'::timestamptz + i * interval '1 minute'", "'2200-01-01+05:45'"),
     ("text", "'it''s \\ ü' || lpad(i::text, 8, '0')", "'zz'"),
+    ("char(9)", "'A' || lpad(i::text, 5, '0')", "'B'"),
+    ("varchar(9)", "'A' || lpad(i::text, 5, '0')", "'B'"),
+    ("bit(9)", "i::bit(9)", "B'111111111'"),
     ("uuid", "lpad(to_hex(i), 32, '0')::uuid", "'ffffffff-ffff-ffff-ffff-ffffffffffff'"),
     ("time", "'00:00'::time + i * interval '1 second'", "'23:59:59.999999'"),
 ];

@@ -36,7 +36,7 @@ fn a_pool_of_one_connection_is_enough_for_one_worker() -> Result<()> {
             place.rivet(&["run"])?.expect(0)?;
             let exported = Exported::read(&place.path().join("out"))?;
             let rows = exported.rows("count(*) n, count(distinct id) ids, sum(n)::varchar total", "")?;
-            assert_eq!(rows, [expected.clone()], "{mode:?} {keys}");
+            assert_eq!(rows, std::slice::from_ref(&expected), "{mode:?} {keys}");
         }
         // Nothing of ours stays behind on the server's connection for whoever gets it next.
         let place = Workspace::new(&config(
