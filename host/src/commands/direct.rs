@@ -233,7 +233,7 @@ mod tests {
         let words =
             ["a: b", "- x", "it's", "${HOME}", "$$", "null", "7", "#", "é😀", "*", "&a", "[", "say \"x\"", "a\nb"];
         for odd in words {
-            let condition = format!("v = '{odd}'");
+            let condition = format!("v = '{}'", odd.replace('\'', "''"));
             // A table's name has quotes of its own and no line ends.
             let table = if odd.contains(['"', '\n']) { "t".to_owned() } else { odd.to_owned() };
             let all = DirectArgs { table: Some(table.clone()), ..args("sqlite:d.db") };
