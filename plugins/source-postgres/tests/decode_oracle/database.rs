@@ -9,8 +9,8 @@ use rivet_plugin_api::{
     CancelToken, Choices, Column, Connection, OpenGroup, ReadMode, Relation, Scan, Secret, SessionLimits, Snapshot,
     Source, StreamFacts, TypesMode,
 };
-use rivet_source_postgres::{Postgres as Plugin, PostgresOptions};
-use rivet_test_servers::postgres::{Postgres, shared};
+use rivet_source_postgres::{Postgres as Plugin, PostgresOptions as PluginOptions};
+use rivet_test_servers::postgres::{Postgres, PostgresOptions, shared};
 
 use crate::render::render;
 
@@ -37,6 +37,13 @@ impl Database {
     /// An empty one.
     pub fn new(prefix: &str) -> Result<Self> {
         Self::encoded(prefix, "UTF8")
+    }
+
+    /// An empty one of a server of its own, which runs until this process ends.
+    pub fn of_major(major: u32) -> Result<Self> {
+        let server: &'static Postgres =
+            Box::leak(Box::new(Postgres::start(PostgresOptions { major, ..Default::default() })?));
+        Ok(Self { server, name: server.fresh_database("major")?, role: "postgres".to_owned() })
     }
 
     /// An empty one of this encoding.
@@ -84,7 +91,7 @@ impl Database {
         let cx = token.cx();
         let request = OpenGroup {
             connection: Connection { url: Some(Secret::new(&url)), ..Default::default() },
-            options: PostgresOptions::default(),
+            options: PluginOptions::default(),
             n_sessions: 1,
             snapshot: Snapshot::New,
             limits: SessionLimits::default(),

@@ -10,7 +10,7 @@ use arrow_array::cast::AsArray;
 use rivet_plugin_api::{Choices, ErrorKind, LogicalType, PluginError, ReadMode, TypesMode};
 
 use database::Database;
-use rivet_test_servers::postgres::values;
+use rivet_test_servers::postgres::{MAJORS, values};
 
 /// Rows of each table.
 const N_ROWS: usize = 10_000;
@@ -277,5 +277,26 @@ fn text_that_is_not_utf8_is_refused_and_the_hint_works() -> Result<()> {
     let batches = db.read("way_out", TypesMode::Portable, Choices::default())?.batches;
     let values = batches[0].column(0).as_binary::<i32>().iter().collect::<Vec<_>>();
     assert_eq!(values, [Some(&b"fine"[..]), Some(b"caf\xe9")]);
+    Ok(())
+}
+
+#[test]
+fn the_oldest_and_the_newest_server_read_alike() -> Result<()> {
+    for major in [*MAJORS.start(), *MAJORS.end()] {
+        let db = Database::of_major(major)?;
+        db.run(
+            "create type mood as enum ('sad', 'ok');
+             create domain bundle as int[];
+             create domain small as numeric(5, 2);
+             create table t (e mood, a int[][], b bundle[], s small[], n numeric, i interval, ip inet, m money, r int4range);
+             insert into t values
+               ('ok', '{{1,2},{3,NULL}}', array['{1}', '{2,3}']::bundle[], '{1.5,-0.01}', 'NaN', '1 mon -1 day', '::1', -7.5,
+                '[1,2)'), (null, '{}', null, '{}', 1e30, '0', '10.0.0.0/8', 0, 'empty')",
+        )?;
+        for types in [TypesMode::Portable, TypesMode::Native] {
+            let n_values = db.compare("t", types).with_context(|| format!("PostgreSQL {major}"))?;
+            assert_eq!((n_values.len(), n_values["a"], n_values["e"]), (9, 2, 1));
+        }
+    }
     Ok(())
 }

@@ -7,7 +7,7 @@ use rivet_test_servers::postgres::{
     self,
     values::{self, TypeCase},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{psql_json, workspace};
 
@@ -145,6 +145,44 @@ fn a_value_without_an_exact_place_is_refused_by_name() -> Result<()> {
         }
         let left = rivet_test_e2e::files_below(&place.path().join("out"))?;
         ensure!(left.is_empty(), "{left:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn policies_and_overrides_reach_the_file_and_the_manifest() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("chosen")?;
+    server.psql(
+        &database,
+        "create table t (id int, at timestamptz, price numeric, ratio numeric(5,2), day date, n int8); \
+         insert into t values (1, '2024-07-01 12:00+02', 12.345, 'NaN', 'infinity', 70000), \
+           (2, null, -0.0005, 1.5, '2024-02-29', 7)",
+    )?;
+    let choices = "columns: {at: text, price: {type: 'decimal(9,2)', lossy: true}, n: {type: int16, out_of_range: clamp}}\n\
+                   policies: {nan: null, infinity_timestamp: null}";
+    let place = workspace(&server.url(&database), &format!("table: t\n{choices}"))?;
+    let read = place.export()?;
+    let found =
+        read.rows("\"at\" as moment, price::varchar price, ratio::varchar ratio, day::varchar as d, n", "order by id")?;
+    let expected = [
+        json!({"moment": "2024-07-01 10:00:00+00", "price": "12.35", "ratio": null, "d": null, "n": 32767}),
+        json!({"moment": null, "price": "0.00", "ratio": "1.50", "d": "2024-02-29", "n": 7}),
+    ];
+    assert_eq!(found, expected);
+    let hits = read.manifest["policy_hits"].as_array().context("the manifest counts what policies changed")?;
+    for hit in [json!(["ratio", "nan", 1]), json!(["day", "infinity_timestamp", 1]), json!(["n", "out_of_range", 1])] {
+        assert!(hits.contains(&hit), "{hit} in {hits:?}");
+    }
+    let schema = read.schema()?;
+    for line in ["at: string", "price: decimal128(9, 2)", "n: int16"] {
+        assert!(schema.lines().any(|found| found == line), "{line} in {schema}");
+    }
+    let place = workspace(&server.url(&database), "table: t\ncolumns: {at: int64}")?;
+    let ran = place.rivet(&["run"])?;
+    ensure!(ran.code != Some(0), "a timestamp is no number");
+    for part in ["column 'at'", "timestamp with time zone and cannot be delivered as int64", "hint:"] {
+        ensure!(ran.stderr.contains(part), "{part} in {}", ran.stderr);
     }
     Ok(())
 }
