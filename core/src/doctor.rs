@@ -100,7 +100,10 @@ fn source(first: &ExportSpec, specs: &[ExportSpec], env: &Env<'_>) -> Examined {
     let (session, health) = match opened {
         Err(error) => {
             connection_failed(error, probes);
-            probes.extend(["server", "pooler"].map(|name| Probe::new(name, Outcome::Skipped(None))));
+            probes.push(Probe::new("server", Outcome::Skipped(None)));
+            if probes.iter().any(|probe| probe.name == "tcp") {
+                probes.push(Probe::new("pooler", Outcome::Skipped(None)));
+            }
             probes.extend(specs.iter().map(|spec| Probe::grants(spec, Outcome::Skipped(None))));
             return examined;
         }
@@ -127,7 +130,6 @@ fn source(first: &ExportSpec, specs: &[ExportSpec], env: &Env<'_>) -> Examined {
             connected(&[], probes);
             let error = RunError::plugin("ask for the state of", "the server")(error);
             probes.push(Probe::new("server", Outcome::Failed(error)));
-            probes.push(Probe::new("pooler", Outcome::Skipped(None)));
         }
     }
     for spec in specs {

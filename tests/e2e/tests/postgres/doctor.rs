@@ -1,0 +1,216 @@
+//! `rivet doctor` against a server: each thing that can be wrong fails its own probe, with category, exit code and fix.
+
+use anyhow::{Context, Result, ensure};
+use rivet_test_e2e::{Ran, Workspace, holds};
+use rivet_test_servers::pgbouncer::{PgBouncer, PoolMode};
+use rivet_test_servers::postgres::{self, Postgres, PostgresOptions};
+use serde_json::{Value, json};
+
+/// The password that must show up nowhere.
+const CANARY: &str = "c4nary-d0c70r";
+
+/// The config has two exports: `t` of table `t`, and `other` of `relation`.
+fn place(url: &str, tls: &str, relation: &str) -> Result<Workspace> {
+    let tls = if tls.is_empty() { String::new() } else { format!(", tls: {{{tls}}}") };
+    let text = format!(
+        "source: {{type: postgres, url_env: TEST_URL{tls}}}\n\
+         defaults: {{destination: {{type: local, path: out}}}}\n\
+         exports: [{{name: t, table: t}}, {{name: other, {relation}}}]\n"
+    );
+    Ok(Workspace::new(&text)?.with_variable("TEST_URL", url))
+}
+
+/// A database in which a role with the canary password may read table `t` and a column of `half`, but not `closed`.
+fn database(server: &Postgres, name: &str) -> Result<(String, String)> {
+    let database = server.fresh_database(name)?;
+    server.psql(
+        &database,
+        &format!(
+            "create role {database} login password '{CANARY}'; grant usage on schema public to {database};\n\
+             create table t (id int); create table closed (id int); create table half (id int, salary int);\n\
+             create schema hidden; create table hidden.t (id int); grant select on hidden.t to {database};\n\
+             grant select on t to {database}; grant select (id) on half to {database}"
+        ),
+    )?;
+    let url = format!("postgres://{database}:{CANARY}@{}:{}/{database}", server.host(), server.port());
+    Ok((database, url))
+}
+
+fn no_canary(ran: &Ran) -> Result<()> {
+    let told = holds(&ran.stdout, CANARY) || holds(&ran.command_line, CANARY) || ran.stderr.contains(CANARY);
+    ensure!(!told, "the canary is out: {:?} {}", String::from_utf8_lossy(&ran.stdout), ran.stderr);
+    Ok(())
+}
+
+/// What the source's probes came to: `resolve+ tcp! tls-`, and the row of the first that failed.
+fn examined(place: &Workspace, code: i32) -> Result<(String, Value)> {
+    let ran = place.rivet(&["doctor", "-vvv", "--output", "json"])?.expect(code)?;
+    no_canary(&ran)?;
+    let document = ran.json()?;
+    let rows = document["probes"].as_array().context("probes")?;
+    let mark = |row: &Value| match row["status"].as_str() {
+        Some("ok") => "+",
+        Some("failed") => "!",
+        _ => "-",
+    };
+    let of_source = rows.iter().filter(|row| row["kind"] == "source");
+    let shown: Vec<String> =
+        of_source.map(|row| format!("{}{}", row["probe"].as_str().unwrap_or_default(), mark(row))).collect();
+    let failed = rows.iter().find(|row| row["status"] == "failed").cloned().unwrap_or_default();
+    assert_eq!(document["healthy"], json!(code == 0));
+    ensure!(rows.iter().filter(|r| r["kind"] == "destination").all(|r| r["status"] == "ok"), "{document}");
+    Ok((shown.join(" "), failed))
+}
+
+struct Case<'a> {
+    url: &'a str,
+    tls: &'a str,
+    relation: &'a str,
+    code: i32,
+    probes: &'a str,
+    category: &'a str,
+    message: &'a str,
+    fix: &'a str,
+}
+
+impl Case<'_> {
+    fn check(&self) -> Result<()> {
+        let place = place(self.url, self.tls, self.relation)?;
+        let (probes, failed) = examined(&place, self.code).with_context(|| self.message.to_owned())?;
+        let error = &failed["error"];
+        assert_eq!((probes.as_str(), &error["category"]), (self.probes, &json!(self.category)), "{failed}");
+        let says = |key: &str, part: &str| error[key].as_str().is_some_and(|text| text.contains(part));
+        ensure!(says("message", self.message) && says("fix", self.fix), "{failed}");
+        let ran = place.rivet(&["doctor"])?.expect(self.code)?;
+        no_canary(&ran)?;
+        let mut lines = ran.text()?.lines().skip_while(|line| !line.contains("[FAIL]"));
+        let (line, fix) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+        ensure!(line.contains(&format!("{}: ", self.category)) && line.contains(self.message), "{line}");
+        ensure!(fix.trim_start().starts_with("fix: ") && fix.contains(self.fix), "{fix}");
+        Ok(())
+    }
+}
+
+const WELL: Case<'_> =
+    Case { url: "", tls: "", relation: "table: t", code: 0, probes: "", category: "", message: "", fix: "" };
+/// The probes after a connection that failed.
+const NOT_MADE: &str = "open- server- pooler- grants- grants-";
+
+#[test]
+fn a_healthy_server_is_described() -> Result<()> {
+    let server = postgres::shared();
+    let (_, url) = database(server, "doctor_well")?;
+    let full = format!("mode: verify-full, ca_file: {}", server.ca_file().display());
+    for tls in [full.as_str(), "mode: disable"] {
+        let place = place(&url, tls, "query: select id from half")?;
+        let (probes, _) = examined(&place, 0)?;
+        let step = if tls == full { "tls+" } else { "tls-" };
+        assert_eq!(probes, format!("resolve+ tcp+ {step} login+ open+ server+ pooler+ grants+ grants+"));
+        let ran = place.rivet(&["doctor"])?.expect(0)?;
+        no_canary(&ran)?;
+        let text = ran.text()?;
+        for part in ["source postgres 127.0.0.1:", "[OK]   name resolution", "PostgreSQL 1", "none was recognised"] {
+            ensure!(text.contains(part), "{part:?} in\n{text}");
+        }
+        ensure!(text.contains("plain text") == (tls != full), "{text}");
+    }
+    let socket = format!("postgres:///{}?host={}&user=postgres", "postgres", server.socket_dir().display());
+    let socket = format!("{socket}&port={}", server.port());
+    let (probes, failed) = examined(&place(&socket, "", "query: select 1 as id")?, 1)?;
+    // There is no table `t` in that database.
+    assert_eq!(probes, "socket+ login+ open+ server+ grants! grants+", "{failed}");
+    Ok(())
+}
+
+#[test]
+fn each_step_of_a_connection_fails_as_itself() -> Result<()> {
+    let server = postgres::shared();
+    let (database, url) = database(server, "doctor_steps")?;
+    let (ca, other_ca) = (server.ca_file().display().to_string(), server.other_ca_file().display().to_string());
+    let full = format!("mode: verify-full, ca_file: {ca}");
+    let wrong_ca = format!("mode: verify-full, ca_file: {other_ca}");
+    let wrong_password = format!("{url}-not").replace(CANARY, &format!("{CANARY}x")).replace("-not", "");
+    let unknown_host = url.replace("127.0.0.1", "no-such-host.invalid");
+    let port = format!(":{}/", server.port());
+    let closed_port = url.replace(&port, ":1/");
+    let no_database = url.replace(&format!("/{database}"), "/no_such_database");
+    let no_database = no_database.replacen("/no_such_database:", &format!("/{database}:"), 1);
+    let plain_only = server.url_as("plain", &database);
+    let tls_steps = |failed: &str| format!("{failed} {NOT_MADE}");
+    let [resolve, tcp, tls, login, plain_login] = [
+        "resolve! tcp- tls- login-",
+        "resolve+ tcp! login-",
+        "resolve+ tcp+ tls! login-",
+        "resolve+ tcp+ tls+ login!",
+        "resolve+ tcp+ login!",
+    ]
+    .map(tls_steps);
+    let cases = [
+        Case { url: &unknown_host, tls: &full, code: 2, probes: &resolve, category: "connectivity", message: "no-such-host.invalid", fix: "host's name", ..WELL },
+        Case { url: &closed_port, code: 2, probes: &tcp, category: "connectivity", message: "127.0.0.1:1", fix: "host and port", ..WELL },
+        Case { url: &url, tls: &wrong_ca, code: 1, probes: &tls, category: "auth", message: "certificate", fix: "ca_file", ..WELL },
+        Case { url: &wrong_password, tls: &full, code: 1, probes: &login, category: "auth", message: "password authentication failed", fix: "user and password", ..WELL },
+        Case { url: &wrong_password, code: 1, probes: &plain_login, category: "auth", message: "password authentication failed", fix: "user and password", ..WELL },
+        Case { url: &no_database, code: 1, probes: &plain_login, category: "not found", message: "no_such_database", fix: "database's name", ..WELL },
+        Case { url: &plain_only, tls: &full, code: 1, probes: &login, category: "auth", message: "pg_hba", fix: "pg_hba.conf", ..WELL },
+    ];
+    cases.iter().try_for_each(Case::check)
+}
+
+#[test]
+fn a_server_that_does_not_speak_tls_is_no_config_error() -> Result<()> {
+    let off = vec![("ssl".to_owned(), "off".to_owned())];
+    let server = Postgres::start(PostgresOptions { extra_conf: off, ..PostgresOptions::default() })?;
+    let (_, url) = database(&server, "doctor_no_tls")?;
+    let probes = format!("resolve+ tcp+ tls! login- {NOT_MADE}");
+    let (tls, message) = ("mode: require", "does not offer tls");
+    Case { url: &url, tls, code: 1, probes: &probes, category: "connectivity", message, fix: "turn on ssl", ..WELL }.check()?;
+    server.stop()
+}
+
+#[test]
+fn each_relation_is_looked_for() -> Result<()> {
+    let server = postgres::shared();
+    let (_, url) = database(server, "doctor_grants")?;
+    let probes = "resolve+ tcp+ tls- login+ open+ server+ pooler+ grants+ grants!";
+    for (relation, category, message, fix) in [
+        ("table: missing", "not found", "missing does not exist", "spelling"),
+        ("table: closed", "auth", "permission denied for table closed", "grant SELECT"),
+        ("table: half", "auth", "salary", "grant SELECT"),
+        ("table: hidden.t", "auth", "permission denied", "grant"),
+        ("query: select salary from half", "auth", "permission denied", "grant"),
+        ("query: select id frm t", "other", "syntax error", "query"),
+        ("table: t, exclude: [id]", "other", "no columns", "select a column"),
+    ] {
+        Case { url: &url, relation, code: 1, probes, category, message, fix, ..WELL }.check()?;
+    }
+    // What is missing first does not keep the second from being read.
+    let place = place(&url, "", "table: t")?;
+    place.configure(
+        "source: {type: postgres, url_env: TEST_URL}\n\
+         defaults: {destination: {type: local, path: out}}\n\
+         exports: [{name: gone, table: gone}, {name: t, table: t}]\n",
+    )?;
+    let (probes, failed) = examined(&place, 1)?;
+    ensure!(probes.ends_with("grants! grants+"), "{probes}");
+    assert_eq!((&failed["export"], &failed["relation"]), (&json!("gone"), &json!("gone")));
+    Ok(())
+}
+
+#[test]
+fn a_pooler_in_between_is_recognised() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("doctor_pooled")?;
+    server.psql(&database, "create table t (id int)")?;
+    for mode in [PoolMode::Transaction, PoolMode::Session] {
+        let pooler = PgBouncer::start(server, mode, 1)?;
+        let place = place(&pooler.url(&database), "", "table: t")?;
+        let document = place.rivet(&["doctor", "--output", "json"])?.expect(0)?.json()?;
+        let found = document["probes"].as_array().context("probes")?.iter().find(|row| row["probe"] == "pooler");
+        let found = found.context("a probe of the pooler")?;
+        ensure!(found["fact"].as_str().is_some_and(|fact| fact.contains("pgBouncer")), "{mode:?} {found}");
+        let warned = place.rivet(&["check", "-e", "t"])?.expect(0)?;
+        ensure!(warned.text()?.contains("a pooler is in between"), "{}", warned.text()?);
+    }
+    Ok(())
+}
