@@ -86,12 +86,8 @@ pub fn examine(specs: &[ExportSpec], env: &Env<'_>) -> Vec<Examined> {
 }
 
 fn source(first: &ExportSpec, specs: &[ExportSpec], env: &Env<'_>) -> Examined {
-    let mut examined = Examined {
-        kind: "source",
-        plugin: first.source.info().name.clone(),
-        identity: None,
-        probes: Vec::new(),
-    };
+    let mut examined =
+        Examined { kind: "source", plugin: first.source.info().name.clone(), identity: None, probes: Vec::new() };
     let probes = &mut examined.probes;
     let opened = open(first, env).and_then(|(mut session, server)| {
         let health = session.health(&env.cancel.cx());

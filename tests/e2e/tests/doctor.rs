@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 const CONFIG: &str = "\
 source: {type: sqlite, path: data.db}
-defaults: {tuning: {profile: fast}, destination: {type: local, path: out}}
+defaults: {tuning: {profile: fast}, destination: {type: local, path: 'out/{export}'}}
 exports:
 - {name: a, table: a}
 - {name: b, query: 'select v from a'}
@@ -52,19 +52,34 @@ fn all_is_well_and_nothing_is_left() -> Result<()> {
         "destination write ok",
         "destination open ok",
         "destination write ok",
+        "destination open ok",
+        "destination write ok",
     ];
     assert_eq!(probes(&document)?, expected, "{document}");
     assert_eq!((&document["version"], &document["healthy"]), (&json!(1), &json!(true)));
-    assert_eq!((&document["probes"][2]["fact"], &document["probes"][4]["fact"]), (&json!("2 columns"), &json!("1 column")));
+    assert_eq!(
+        (&document["probes"][2]["fact"], &document["probes"][4]["fact"]),
+        (&json!("2 columns"), &json!("1 column"))
+    );
     let text = workspace.rivet(&["doctor"])?.expect(0)?;
     let text = text.text()?;
-    assert_eq!(text.matches("[OK]").count(), 9, "{text}");
-    for part in ["source sqlite ", "SQLite 3.", "grants, export 'b' (query)", "destination local", "elsewhere/20", "write and delete"] {
+    assert_eq!(text.matches("[OK]").count(), 11, "{text}");
+    for part in [
+        "source sqlite ",
+        "SQLite 3.",
+        "grants, export 'b' (query)",
+        "destination local",
+        "elsewhere/20",
+        "write and delete",
+    ] {
         ensure!(text.contains(part), "{part:?} in\n{text}");
     }
     let lines = workspace.rivet(&["doctor", "-e", "b", "--output", "ndjson"])?.expect(0)?;
     let lines: Vec<Value> = lines.text()?.lines().map(|l| Ok(serde_json::from_str(l)?)).collect::<Result<_>>()?;
-    assert_eq!(lines.iter().map(|l| l["probe"].clone()).collect::<Vec<_>>(), ["open", "server", "grants", "open", "write"]);
+    assert_eq!(
+        lines.iter().map(|l| l["probe"].clone()).collect::<Vec<_>>(),
+        ["open", "server", "grants", "open", "write"]
+    );
     assert_eq!(files_below(workspace.path())?, before, "no file");
     for folder in ["out", "elsewhere"] {
         ensure!(!workspace.path().join(folder).exists(), "no folder {folder}");
@@ -86,6 +101,8 @@ fn a_file_that_is_missing_stops_the_source_alone() -> Result<()> {
         "source grants a skipped",
         "source grants b skipped",
         "source grants c skipped",
+        "destination open ok",
+        "destination write ok",
         "destination open ok",
         "destination write ok",
         "destination open ok",
@@ -128,7 +145,7 @@ fn a_place_that_cannot_be_written_is_named() -> Result<()> {
         (mount.path(), ["destination open ok", "destination write failed auth"]),
         (mount.path().join("below/it"), ["destination open failed auth", "destination write skipped"]),
     ] {
-        let workspace = workspace(&CONFIG.replace("path: out}", &format!("path: '{}'}}", path.display())))?;
+        let workspace = workspace(&CONFIG.replace("out/{export}", &path.display().to_string()))?;
         let document = workspace.rivet(&["doctor", "-e", "a", "--output", "json"])?.expect(1)?.json()?;
         assert_eq!(&probes(&document)?[3..], expected, "{document}");
         let text = workspace.rivet(&["doctor", "-e", "a"])?.expect(1)?;

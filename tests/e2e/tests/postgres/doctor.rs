@@ -14,7 +14,7 @@ fn place(url: &str, tls: &str, relation: &str) -> Result<Workspace> {
     let tls = if tls.is_empty() { String::new() } else { format!(", tls: {{{tls}}}") };
     let text = format!(
         "source: {{type: postgres, url_env: TEST_URL{tls}}}\n\
-         defaults: {{destination: {{type: local, path: out}}}}\n\
+         defaults: {{destination: {{type: local, path: 'out/{{export}}'}}}}\n\
          exports: [{{name: t, table: t}}, {{name: other, {relation}}}]\n"
     );
     Ok(Workspace::new(&text)?.with_variable("TEST_URL", url))
@@ -114,8 +114,8 @@ fn a_healthy_server_is_described() -> Result<()> {
         }
         ensure!(text.contains("plain text") == (tls != full), "{text}");
     }
-    let socket = format!("postgres:///{}?host={}&user=postgres", "postgres", server.socket_dir().display());
-    let socket = format!("{socket}&port={}", server.port());
+    let (password, folder, port) = (server.password(), server.socket_dir().display(), server.port());
+    let socket = format!("postgres://postgres:{password}@/postgres?host={folder}&port={port}");
     let (probes, failed) = examined(&place(&socket, "", "query: select 1 as id")?, 1)?;
     // There is no table `t` in that database.
     assert_eq!(probes, "socket+ login+ open+ server+ grants! grants+", "{failed}");
@@ -129,14 +129,12 @@ fn each_step_of_a_connection_fails_as_itself() -> Result<()> {
     let (ca, other_ca) = (server.ca_file().display().to_string(), server.other_ca_file().display().to_string());
     let full = format!("mode: verify-full, ca_file: {ca}");
     let wrong_ca = format!("mode: verify-full, ca_file: {other_ca}");
-    let wrong_password = format!("{url}-not").replace(CANARY, &format!("{CANARY}x")).replace("-not", "");
+    let wrong_password = url.replace(CANARY, &format!("{CANARY}x"));
     let unknown_host = url.replace("127.0.0.1", "no-such-host.invalid");
     let port = format!(":{}/", server.port());
     let closed_port = url.replace(&port, ":1/");
-    let no_database = url.replace(&format!("/{database}"), "/no_such_database");
-    let no_database = no_database.replacen("/no_such_database:", &format!("/{database}:"), 1);
+    let no_database = format!("{}no_such_database", url.strip_suffix(&database).context("the url ends so")?);
     let plain_only = server.url_as("plain", &database);
-    let tls_steps = |failed: &str| format!("{failed} {NOT_MADE}");
     let [resolve, tcp, tls, login, plain_login] = [
         "resolve! tcp- tls- login-",
         "resolve+ tcp! login-",
@@ -144,15 +142,75 @@ fn each_step_of_a_connection_fails_as_itself() -> Result<()> {
         "resolve+ tcp+ tls+ login!",
         "resolve+ tcp+ login!",
     ]
-    .map(tls_steps);
+    .map(|steps| format!("{steps} {NOT_MADE}"));
     let cases = [
-        Case { url: &unknown_host, tls: &full, code: 2, probes: &resolve, category: "connectivity", message: "no-such-host.invalid", fix: "host's name", ..WELL },
-        Case { url: &closed_port, code: 2, probes: &tcp, category: "connectivity", message: "127.0.0.1:1", fix: "host and port", ..WELL },
-        Case { url: &url, tls: &wrong_ca, code: 1, probes: &tls, category: "auth", message: "certificate", fix: "ca_file", ..WELL },
-        Case { url: &wrong_password, tls: &full, code: 1, probes: &login, category: "auth", message: "password authentication failed", fix: "user and password", ..WELL },
-        Case { url: &wrong_password, code: 1, probes: &plain_login, category: "auth", message: "password authentication failed", fix: "user and password", ..WELL },
-        Case { url: &no_database, code: 1, probes: &plain_login, category: "not found", message: "no_such_database", fix: "database's name", ..WELL },
-        Case { url: &plain_only, tls: &full, code: 1, probes: &login, category: "auth", message: "pg_hba", fix: "pg_hba.conf", ..WELL },
+        Case {
+            url: &unknown_host,
+            tls: &full,
+            code: 2,
+            probes: &resolve,
+            category: "connectivity",
+            message: "no-such-host.invalid",
+            fix: "host's name",
+            ..WELL
+        },
+        Case {
+            url: &closed_port,
+            code: 2,
+            probes: &tcp,
+            category: "connectivity",
+            message: "127.0.0.1:1",
+            fix: "host and port",
+            ..WELL
+        },
+        Case {
+            url: &url,
+            tls: &wrong_ca,
+            code: 1,
+            probes: &tls,
+            category: "auth",
+            message: "certificate",
+            fix: "ca_file",
+            ..WELL
+        },
+        Case {
+            url: &wrong_password,
+            tls: &full,
+            code: 1,
+            probes: &login,
+            category: "auth",
+            message: "password authentication failed",
+            fix: "user and password",
+            ..WELL
+        },
+        Case {
+            url: &wrong_password,
+            code: 1,
+            probes: &plain_login,
+            category: "auth",
+            message: "password authentication failed",
+            fix: "user and password",
+            ..WELL
+        },
+        Case {
+            url: &no_database,
+            code: 1,
+            probes: &plain_login,
+            category: "not found",
+            message: "no_such_database",
+            fix: "database's name",
+            ..WELL
+        },
+        Case {
+            url: &plain_only,
+            tls: &full,
+            code: 1,
+            probes: &login,
+            category: "auth",
+            message: "pg_hba",
+            fix: "pg_hba.conf",
+            ..WELL
+        },
     ];
     cases.iter().try_for_each(Case::check)
 }
@@ -164,7 +222,8 @@ fn a_server_that_does_not_speak_tls_is_no_config_error() -> Result<()> {
     let (_, url) = database(&server, "doctor_no_tls")?;
     let probes = format!("resolve+ tcp+ tls! login- {NOT_MADE}");
     let (tls, message) = ("mode: require", "does not offer tls");
-    Case { url: &url, tls, code: 1, probes: &probes, category: "connectivity", message, fix: "turn on ssl", ..WELL }.check()?;
+    Case { url: &url, tls, code: 1, probes: &probes, category: "connectivity", message, fix: "turn on ssl", ..WELL }
+        .check()?;
     server.stop()
 }
 
@@ -188,7 +247,7 @@ fn each_relation_is_looked_for() -> Result<()> {
     let place = place(&url, "", "table: t")?;
     place.configure(
         "source: {type: postgres, url_env: TEST_URL}\n\
-         defaults: {destination: {type: local, path: out}}\n\
+         defaults: {destination: {type: local, path: 'out/{export}'}}\n\
          exports: [{name: gone, table: gone}, {name: t, table: t}]\n",
     )?;
     let (probes, failed) = examined(&place, 1)?;
