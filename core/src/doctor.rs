@@ -89,9 +89,9 @@ fn source(first: &ExportSpec, specs: &[ExportSpec], env: &Env<'_>) -> Examined {
     let mut examined =
         Examined { kind: "source", plugin: first.source.info().name.clone(), identity: None, probes: Vec::new() };
     let probes = &mut examined.probes;
-    let opened = open(first, env).and_then(|(mut session, server)| {
+    let opened = open(first, env).map(|(mut session, server)| {
         let health = session.health(&env.cancel.cx());
-        Ok((session, server, health))
+        (session, server, health)
     });
     let (session, health) = match opened {
         Err(error) => {

@@ -123,96 +123,44 @@ fn a_healthy_server_is_described() -> Result<()> {
 }
 
 #[test]
-fn each_step_of_a_connection_fails_as_itself() -> Result<()> {
+fn what_is_on_the_way_fails_before_the_login() -> Result<()> {
     let server = postgres::shared();
-    let (database, url) = database(server, "doctor_steps")?;
-    let (ca, other_ca) = (server.ca_file().display().to_string(), server.other_ca_file().display().to_string());
-    let full = format!("mode: verify-full, ca_file: {ca}");
-    let wrong_ca = format!("mode: verify-full, ca_file: {other_ca}");
-    let wrong_password = url.replace(CANARY, &format!("{CANARY}x"));
+    let (_, url) = database(server, "doctor_way")?;
+    let full = format!("mode: verify-full, ca_file: {}", server.ca_file().display());
+    let wrong_ca = format!("mode: verify-full, ca_file: {}", server.other_ca_file().display());
     let unknown_host = url.replace("127.0.0.1", "no-such-host.invalid");
-    let port = format!(":{}/", server.port());
-    let closed_port = url.replace(&port, ":1/");
+    let closed_port = url.replace(&format!(":{}/", server.port()), ":1/");
+    for (url, tls, code, steps, category, message, fix) in [
+        (&unknown_host, &full, 2, "resolve! tcp- tls- login-", "connectivity", "no-such-host.invalid", "host's name"),
+        (&closed_port, &full, 2, "resolve+ tcp! tls- login-", "connectivity", "127.0.0.1:1", "host and port"),
+        (&closed_port, &String::new(), 2, "resolve+ tcp! login-", "connectivity", "127.0.0.1:1", "host and port"),
+        (&url, &wrong_ca, 1, "resolve+ tcp+ tls! login-", "auth", "certificate", "ca_file"),
+    ] {
+        let probes = format!("{steps} {NOT_MADE}");
+        Case { url, tls, code, probes: &probes, category, message, fix, ..WELL }.check()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn who_may_not_log_in_is_told_why() -> Result<()> {
+    let server = postgres::shared();
+    let (database, url) = database(server, "doctor_login")?;
+    let full = format!("mode: verify-full, ca_file: {}", server.ca_file().display());
+    let wrong_password = url.replace(CANARY, &format!("{CANARY}x"));
     let no_database = format!("{}no_such_database", url.strip_suffix(&database).context("the url ends so")?);
     let plain_only = server.url_as("plain", &database);
-    let [resolve, tcp, tls, login, plain_login] = [
-        "resolve! tcp- tls- login-",
-        "resolve+ tcp! login-",
-        "resolve+ tcp+ tls! login-",
-        "resolve+ tcp+ tls+ login!",
-        "resolve+ tcp+ login!",
-    ]
-    .map(|steps| format!("{steps} {NOT_MADE}"));
-    let cases = [
-        Case {
-            url: &unknown_host,
-            tls: &full,
-            code: 2,
-            probes: &resolve,
-            category: "connectivity",
-            message: "no-such-host.invalid",
-            fix: "host's name",
-            ..WELL
-        },
-        Case {
-            url: &closed_port,
-            code: 2,
-            probes: &tcp,
-            category: "connectivity",
-            message: "127.0.0.1:1",
-            fix: "host and port",
-            ..WELL
-        },
-        Case {
-            url: &url,
-            tls: &wrong_ca,
-            code: 1,
-            probes: &tls,
-            category: "auth",
-            message: "certificate",
-            fix: "ca_file",
-            ..WELL
-        },
-        Case {
-            url: &wrong_password,
-            tls: &full,
-            code: 1,
-            probes: &login,
-            category: "auth",
-            message: "password authentication failed",
-            fix: "user and password",
-            ..WELL
-        },
-        Case {
-            url: &wrong_password,
-            code: 1,
-            probes: &plain_login,
-            category: "auth",
-            message: "password authentication failed",
-            fix: "user and password",
-            ..WELL
-        },
-        Case {
-            url: &no_database,
-            code: 1,
-            probes: &plain_login,
-            category: "not found",
-            message: "no_such_database",
-            fix: "database's name",
-            ..WELL
-        },
-        Case {
-            url: &plain_only,
-            tls: &full,
-            code: 1,
-            probes: &login,
-            category: "auth",
-            message: "pg_hba",
-            fix: "pg_hba.conf",
-            ..WELL
-        },
-    ];
-    cases.iter().try_for_each(Case::check)
+    for (url, tls, category, message, fix) in [
+        (&wrong_password, full.as_str(), "auth", "password authentication failed", "user and password"),
+        (&wrong_password, "", "auth", "password authentication failed", "user and password"),
+        (&no_database, "", "not found", "no_such_database", "database's name"),
+        (&plain_only, &full, "auth", "pg_hba", "pg_hba.conf"),
+    ] {
+        let step = if tls.is_empty() { "" } else { " tls+" };
+        let probes = format!("resolve+ tcp+{step} login! {NOT_MADE}");
+        Case { url, tls, code: 1, probes: &probes, category, message, fix, ..WELL }.check()?;
+    }
+    Ok(())
 }
 
 #[test]
