@@ -5,6 +5,7 @@ pub mod checksum;
 pub mod clock;
 pub mod config;
 pub mod connectors;
+pub mod doctor;
 pub mod error;
 pub mod manifest;
 pub mod memory;

@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod direct;
+pub mod doctor;
 pub mod history;
 pub mod reference;
 
@@ -71,6 +72,8 @@ pub enum Command {
     Run(Box<RunArgs>),
     /// Judge exports before they run: strategy, size, how rows are found, what suits, types. Reads the catalogue only.
     Check(check::CheckArgs),
+    /// Find out why exports cannot run: name resolution, TCP, TLS, login, grants, pooler; write and delete where they go.
+    Doctor(doctor::DoctorArgs),
     /// Show and change what is remembered from run to run: cursors, written files, locks.
     State {
         /// What to show or change.

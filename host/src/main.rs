@@ -33,6 +33,7 @@ fn main() -> ExitCode {
     let exit = match cli.command {
         cli::Command::Run(args) => commands::run::run(&args, &cli.global),
         cli::Command::Check(args) => commands::check::run(&args, &cli.global),
+        cli::Command::Doctor(args) => commands::doctor::run(&args, &cli.global),
         cli::Command::State { command } => commands::state::run(&command, &cli.global),
         cli::Command::Metrics(args) => commands::metrics::run(&args, &cli.global),
         cli::Command::Journal(args) => commands::journal::run(&args, &cli.global),

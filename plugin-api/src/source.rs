@@ -348,4 +348,7 @@ pub struct Health {
     pub pooler: Option<String>,
     /// Whether this is a standby.
     pub standby: bool,
+    /// The steps that the connection took, in their order: of `resolve`, `tcp`, `tls`, `login`, or the plugin's own
+    /// words. An error on the way names the one that failed in the detail `stage` and all of them in `steps`.
+    pub steps: Vec<String>,
 }

@@ -277,7 +277,7 @@ fn new_run(plan: &Plan) -> NewRun {
 }
 
 /// `20261121T045512Z-7f3a9c`: sorts by time, and two runs in one second still differ.
-fn new_run_id(env: &Env<'_>) -> String {
+pub(crate) fn new_run_id(env: &Env<'_>) -> String {
     format!("{}-{:06x}", format_stamp(env.clock.now_unix_ms()), env.random.next_u64() & 0x00ff_ffff)
 }
 

@@ -18,6 +18,8 @@ pub enum Document {
     Events,
     /// What `run --dry-run --output json` prints.
     DryRun,
+    /// What `doctor --output json` prints.
+    Doctor,
     /// What `metrics --output json` prints.
     Metrics,
     /// What `journal --output json` prints.

@@ -5,6 +5,7 @@ pub mod check;
 pub mod completions;
 pub mod demo;
 mod direct;
+pub mod doctor;
 mod dry_run;
 mod history;
 pub mod journal;

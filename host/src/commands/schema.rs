@@ -11,6 +11,7 @@ use super::run::load_plugins;
 use crate::cli::Global;
 use crate::cli::reference::Document;
 use crate::documents::SummaryDocument;
+use crate::documents::doctor::DoctorDocument;
 use crate::documents::events::EventLine;
 use crate::documents::history::{CursorDocument, FilesDocument, JournalDocument, MetricsDocument, StateDocument};
 use crate::documents::plans::PlansDocument;
@@ -28,6 +29,7 @@ pub fn run(of: Document, global: &Global) -> Exit {
         Document::Summary => of_type::<SummaryDocument>(),
         Document::Events => of_type::<EventLine>(),
         Document::DryRun => of_type::<PlansDocument>(),
+        Document::Doctor => of_type::<DoctorDocument>(),
         Document::Metrics => of_type::<MetricsDocument>(),
         Document::Journal => of_type::<JournalDocument>(),
         Document::State => of_type::<StateDocument>(),

@@ -7,6 +7,15 @@ use rivet_plugin_api::{Connection, ErrorKind, PluginError, Result, Secret, Tls, 
 /// Time for connecting and logging in where the URL names none, ms.
 const DEFAULT_CONNECT_TIMEOUT_MS: u64 = 10_000;
 
+/// The steps of a connection.
+pub mod stage {
+    pub const RESOLVE: &str = "resolve";
+    pub const TCP: &str = "tcp";
+    pub const SOCKET: &str = "socket";
+    pub const TLS: &str = "tls";
+    pub const LOGIN: &str = "login";
+}
+
 /// A server, a login and how the connection is protected.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -71,6 +80,21 @@ impl Settings {
             no_progress_timeout_ms: 0,
             max_value_bytes: 0,
         })
+    }
+
+    /// The steps of a connection, in their order.
+    pub fn steps(&self) -> Vec<&'static str> {
+        match (&self.host, &self.tls) {
+            (Host::Socket(_), _) => vec![stage::SOCKET, stage::LOGIN],
+            (Host::Tcp(_), None) => vec![stage::RESOLVE, stage::TCP, stage::LOGIN],
+            (Host::Tcp(_), Some(_)) => vec![stage::RESOLVE, stage::TCP, stage::TLS, stage::LOGIN],
+        }
+    }
+
+    /// An error at one of these steps.
+    pub fn failed_at(&self, stage: &str) -> impl FnOnce(PluginError) -> PluginError + use<> {
+        let (stage, steps) = (stage.to_owned(), self.steps().join(" "));
+        move |e| e.detail("stage", stage).detail("steps", steps)
     }
 
     /// `host:port/database`, for people.

@@ -16,7 +16,7 @@ use crate::tls;
 use crate::transport::{Socket, Transport};
 use crate::wire::{Frame, Wire};
 
-pub use crate::address::{Host, Settings};
+pub use crate::address::{Host, Settings, stage};
 
 /// Time for a cancel request, connection and all.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -59,11 +59,11 @@ impl Client {
     pub fn connect(settings: &Settings, cx: &Cx) -> Result<Self> {
         let timeout = Duration::from_millis(settings.connect_timeout_ms);
         let socket = Socket::connect(settings, timeout, cx)?;
-        let transport = protect(settings, socket, cx)?;
+        let transport = protect(settings, socket, cx).map_err(settings.failed_at(stage::TLS))?;
         let wire = Wire::new(transport, settings.max_value_bytes)?;
         let mut client =
             Self { settings: settings.clone(), wire, process_id: 0, secret_key: 0, version: 0, busy: false };
-        client.start_up(cx).map_err(|e| match e.code() {
+        let start = client.start_up(cx).map_err(|e| match e.code() {
             "postgres.no_progress" => PluginError::new(
                 ErrorKind::Timeout,
                 "postgres.login_timeout",
@@ -72,7 +72,8 @@ impl Client {
             .retry(rivet_plugin_api::Retry::NewSession)
             .hint("is this a PostgreSQL server?"),
             _ => e,
-        })?;
+        });
+        start.map_err(settings.failed_at(stage::LOGIN))?;
         let silence = Duration::from_millis(settings.no_progress_timeout_ms);
         client.wire.set_read_timeout(Some(silence).filter(|s| !s.is_zero()));
         Ok(client)
@@ -124,6 +125,16 @@ impl Client {
     /// Version as `170010` for 17.10; 0 when the server did not say.
     pub fn server_version_num(&self) -> u32 {
         self.version
+    }
+
+    /// The steps that the connection took.
+    pub fn steps(&self) -> Vec<&'static str> {
+        self.settings.steps()
+    }
+
+    /// Process id of the server's end, as whoever answered the login says.
+    pub fn announced_process_id(&self) -> i32 {
+        self.process_id
     }
 
     /// Runs statements and ignores their results.
@@ -302,7 +313,7 @@ fn protect(settings: &Settings, mut socket: Socket, cx: &Cx) -> Result<Transport
     cx.check()?;
     asked.map_err(|e| error::socket("ask the server for tls", &e))?;
     if answer != *b"S" {
-        return Err(PluginError::new(ErrorKind::Config, "postgres.tls_refused", "the server does not offer tls")
+        return Err(PluginError::new(ErrorKind::Unsupported, "postgres.tls_refused", "the server does not offer tls")
             .hint("turn on ssl on the server, or write `tls: {mode: disable}` if plain text is meant"));
     }
     let shaken = cx.with_wake(&|| handle.shut_down(), || {

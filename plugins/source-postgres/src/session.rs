@@ -123,7 +123,12 @@ impl Session for PgSession {
     fn health(&mut self, cx: &Cx) -> Result<Health> {
         let standby = self.one_text("SELECT pg_catalog.pg_is_in_recovery()::text", cx)? == "true";
         let server_version = self.one_text("SELECT pg_catalog.version()", cx)?;
-        Ok(Health { server_version, standby, pooler: None })
+        let process_id = self.one_text("SELECT pg_catalog.pg_backend_pid()::text", cx)?;
+        // A server announces its own process; a pooler announces what it can find its client by.
+        let pooled = process_id != self.client.announced_process_id().to_string();
+        let pooler = pooled.then(|| "pgBouncer or the like".to_owned());
+        let steps = self.client.steps().into_iter().map(str::to_owned).collect();
+        Ok(Health { server_version, pooler, standby, steps })
     }
     fn end(&mut self, cx: &Cx) -> Result<()> {
         self.client.execute("COMMIT", cx)

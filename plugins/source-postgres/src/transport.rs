@@ -2,7 +2,7 @@
 //! It must not know the PostgreSQL protocol.
 
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use rivet_plugin_api::{Cx, ErrorKind, PluginError, Result, Retry};
 use rustls::{ClientConnection, StreamOwned};
 use socket2::{SockRef, TcpKeepalive};
 
-use crate::address::{Host, Settings};
+use crate::address::{Host, Settings, stage};
 use crate::error;
 
 /// Between two looks at whether a connection attempt was cancelled.
@@ -42,9 +42,14 @@ impl Socket {
         let socket = match &settings.host {
             Host::Socket(dir) => {
                 let path = format!("{dir}/.s.PGSQL.{}", settings.port);
-                Self::Unix(UnixStream::connect(path).map_err(|e| error::socket(&doing, &e))?)
+                let failed = |e| settings.failed_at(stage::SOCKET)(error::socket(&doing, &e));
+                Self::Unix(UnixStream::connect(path).map_err(failed)?)
             }
-            Host::Tcp(host) => Self::Tcp(connect_tcp(host, settings.port, timeout, &doing, cx)?),
+            Host::Tcp(host) => {
+                let addresses = resolve(host, settings.port).map_err(settings.failed_at(stage::RESOLVE))?;
+                let stream = connect_tcp(addresses, timeout, &doing, cx);
+                Self::Tcp(stream.map_err(settings.failed_at(stage::TCP))?)
+            }
         };
         socket.set_read_timeout(Some(timeout));
         match &socket {
@@ -80,13 +85,21 @@ impl Socket {
     }
 }
 
-fn connect_tcp(host: &str, port: u16, timeout: Duration, doing: &str, cx: &Cx) -> Result<TcpStream> {
-    let addresses = (host, port).to_socket_addrs().map_err(|e| {
+fn resolve(host: &str, port: u16) -> Result<impl Iterator<Item = SocketAddr> + use<>> {
+    (host, port).to_socket_addrs().map_err(|e| {
         PluginError::new(ErrorKind::Connection, "postgres.host", format!("failed to find host '{host}'"))
             .cause(e)
             .retry(Retry::NewSession)
             .hint("check the host's name and the network")
-    })?;
+    })
+}
+
+fn connect_tcp(
+    addresses: impl Iterator<Item = SocketAddr>,
+    timeout: Duration,
+    doing: &str,
+    cx: &Cx,
+) -> Result<TcpStream> {
     let end = Instant::now() + timeout;
     let mut last = io::Error::from(io::ErrorKind::TimedOut);
     for address in addresses {

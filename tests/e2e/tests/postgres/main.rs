@@ -4,6 +4,7 @@
 mod check;
 mod concurrent;
 mod direct;
+mod doctor;
 mod login;
 mod names;
 mod pooler;
