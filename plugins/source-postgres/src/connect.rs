@@ -52,7 +52,7 @@ pub struct ColumnInfo {
 }
 
 impl Client {
-    /// Connects and logs in.
+    /// Connects and logs in. Reads wait no longer than the time for connecting until [`Client::ready`].
     ///
     /// # Errors
     /// `Config`, `Auth`, `Connection`, `Timeout` or `Cancelled`.
@@ -73,9 +73,13 @@ impl Client {
             .hint("is this a PostgreSQL server?"),
             _ => e,
         })?;
-        let silence = Duration::from_millis(settings.no_progress_timeout_ms);
-        client.wire.set_read_timeout(Some(silence).filter(|s| !s.is_zero()));
         Ok(client)
+    }
+
+    /// The connection is set up: from now on the server may take as long for an answer as a statement may.
+    pub fn ready(&self) {
+        let silence = Duration::from_millis(self.settings.no_progress_timeout_ms);
+        self.wire.set_read_timeout(Some(silence).filter(|s| !s.is_zero()));
     }
 
     fn start_up(&mut self, cx: &Cx) -> Result<()> {
@@ -239,8 +243,7 @@ impl Client {
                 Err(_) => break,
             }
         }
-        let silence = Duration::from_millis(self.settings.no_progress_timeout_ms);
-        self.wire.set_read_timeout(Some(silence).filter(|s| !s.is_zero()));
+        self.ready();
     }
 
     /// Asks the server, over a second connection, to cancel what runs in this one. Best effort.
