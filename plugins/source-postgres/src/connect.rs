@@ -148,7 +148,11 @@ impl Client {
         let mut failure = None;
         let mut n_bytes = 0;
         loop {
-            let frame = self.wire.next(cx)?;
+            let frame = match self.wire.next(cx) {
+                Ok(frame) => frame,
+                // A server that ends the connection says why and hangs up.
+                Err(e) => return Err(failure.unwrap_or(e)),
+            };
             let body = self.wire.body(&frame);
             match frame.tag {
                 b'T' => result.columns = columns(body)?,

@@ -105,7 +105,7 @@ fn an_interrupt_reaches_the_server_through_the_pooler() -> Result<()> {
     let wait_for = |n: u32| -> Result<()> {
         let until = Instant::now() + Duration::from_secs(20);
         while n_asleep()? != n {
-            ensure!(Instant::now() < until, "{n} statements of ours on the server");
+            ensure!(Instant::now() < until, "wait until {n} statements of ours are on the server");
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(())
