@@ -22,7 +22,6 @@ const SNAPSHOT_GONE: [&str; 3] = ["22023", "55000", "42704"];
 /// A session of the `postgres` source.
 pub struct PgSession {
     pub client: Client,
-    pub limits: SessionLimits,
     choices: Choices,
     described: HashMap<String, Described>,
 }
@@ -58,9 +57,8 @@ impl PgSession {
     fn open(settings: &Settings, request: &OpenGroup<PostgresOptions>, snapshot: &Snapshot, cx: &Cx) -> Result<Self> {
         let mut client = Client::connect(settings, cx)?;
         Self::begin(&mut client, request, snapshot, cx).map_err(|e| no_server_connection(e, settings))?;
-        client.ready();
-        let (limits, choices) = (request.limits.clone(), request.choices.clone());
-        Ok(Self { client, limits, choices, described: HashMap::new() })
+        client.ready(request.limits.statement_timeout_ms);
+        Ok(Self { client, choices: request.choices.clone(), described: HashMap::new() })
     }
 
     /// Opens the transaction and pins what could change what is read in it.
