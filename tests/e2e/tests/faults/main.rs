@@ -54,9 +54,12 @@ impl Site {
     /// Starts an export and waits until the server is in the middle of a statement that begins with `word`.
     fn start(&self, server: &Postgres, keys: &str, tuning: &str, word: &str) -> Result<Run> {
         let place = self.workspace(keys, tuning)?;
-        let child = place.spawn(&["run", "-vvv", "--output", "json"])?;
+        let mut child = place.spawn(&["run", "-vvv", "--output", "json"])?;
         let reading = format!("select count(*) from pg_stat_activity where {} and query like '{word}%'", self.ours());
-        wait_until("the table is read", || Ok(server.psql("postgres", &reading)?.trim() != "0"))?;
+        wait_until("the table is read", || {
+            ensure!(child.try_wait()?.is_none(), "the run ended before it read anything");
+            Ok(server.psql("postgres", &reading)?.trim() != "0")
+        })?;
         if word != "COPY" {
             return Ok(Run { place, child });
         }
