@@ -11,12 +11,14 @@ use rustls::StreamOwned;
 
 use crate::auth::Login;
 use crate::error::{self, ServerError, protocol};
+use crate::rows;
 use crate::stream::RowFrames;
 use crate::tls;
 use crate::transport::{Socket, Transport};
 use crate::wire::{Frame, Wire};
 
 pub use crate::address::{Host, Settings, stage};
+pub use crate::rows::{ColumnInfo, Rows};
 
 /// Time for a cancel request, connection and all.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
@@ -32,27 +34,16 @@ pub struct Client {
     process_id: i32,
     secret_key: i32,
     version: u32,
+    /// The limit that was set for a statement, ms; 0 = none.
+    statement_timeout_ms: u64,
+    /// When the latest statement was sent.
+    sent: Instant,
     /// A statement was sent and its end was not read.
     busy: bool,
 }
 
-/// The text result of a simple query.
-#[derive(Debug, Default)]
-pub struct Rows {
-    pub columns: Vec<ColumnInfo>,
-    pub rows: Vec<Vec<Option<String>>>,
-}
-
-/// A column of a RowDescription.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ColumnInfo {
-    pub name: String,
-    pub type_oid: u32,
-    pub typmod: i32,
-}
-
 impl Client {
-    /// Connects and logs in.
+    /// Connects and logs in. Reads wait no longer than the time for connecting until [`Client::ready`].
     ///
     /// # Errors
     /// `Config`, `Auth`, `Connection`, `Timeout` or `Cancelled`.
@@ -61,8 +52,16 @@ impl Client {
         let socket = Socket::connect(settings, timeout, cx)?;
         let transport = protect(settings, socket, cx).map_err(settings.failed_at(stage::TLS))?;
         let wire = Wire::new(transport, settings.max_value_bytes)?;
-        let mut client =
-            Self { settings: settings.clone(), wire, process_id: 0, secret_key: 0, version: 0, busy: false };
+        let mut client = Self {
+            settings: settings.clone(),
+            wire,
+            process_id: 0,
+            secret_key: 0,
+            version: 0,
+            statement_timeout_ms: 0,
+            sent: Instant::now(),
+            busy: false,
+        };
         let start = client.start_up(cx).map_err(|e| match e.code() {
             "postgres.no_progress" => PluginError::new(
                 ErrorKind::Timeout,
@@ -74,9 +73,19 @@ impl Client {
             _ => e,
         });
         start.map_err(settings.failed_at(stage::LOGIN))?;
-        let silence = Duration::from_millis(settings.no_progress_timeout_ms);
-        client.wire.set_read_timeout(Some(silence).filter(|s| !s.is_zero()));
         Ok(client)
+    }
+
+    /// The connection is set up: from now on the server may take as long for an answer as a statement may, which ends
+    /// after `statement_timeout_ms` (0 = no limit) at the latest.
+    pub fn ready(&mut self, statement_timeout_ms: u64) {
+        self.statement_timeout_ms = statement_timeout_ms;
+        self.patient();
+    }
+
+    fn patient(&self) {
+        let silence = Duration::from_millis(self.settings.no_progress_timeout_ms);
+        self.wire.set_read_timeout(Some(silence).filter(|s| !s.is_zero()));
     }
 
     fn start_up(&mut self, cx: &Cx) -> Result<()> {
@@ -155,26 +164,41 @@ impl Client {
         let mut failure = None;
         let mut n_bytes = 0;
         loop {
-            let frame = self.wire.next(cx)?;
+            let frame = match self.wire.next(cx) {
+                Ok(frame) => frame,
+                // A server that ends the connection says why and hangs up.
+                Err(e) => return Err(failure.unwrap_or(e)),
+            };
             let body = self.wire.body(&frame);
             match frame.tag {
-                b'T' => result.columns = columns(body)?,
+                b'T' => result.columns = rows::columns(body)?,
                 b'D' => {
                     n_bytes += body.len();
                     if n_bytes > MAX_RESULT_BYTES {
                         return Err(protocol("a catalogue result beyond 64 MiB"));
                     }
-                    result.rows.push(text_row(body)?);
+                    result.rows.push(rows::text_row(body)?);
                 }
-                b'E' => failure = failure.or(Some(ServerError::parse(body).into_plugin_error())),
+                b'E' if failure.is_none() => {
+                    failure = Some(self.explained(ServerError::parse(body).into_plugin_error()))
+                }
                 b'Z' => {
                     self.busy = false;
                     return failure.map_or(Ok(result), Err);
                 }
-                b'C' | b'I' => {}
+                b'C' | b'I' | b'E' => {}
                 _ => self.asynchronous(&frame)?,
             }
         }
+    }
+
+    /// A cancelled statement: by our own timeout, or by somebody else.
+    pub(crate) fn explained(&self, e: PluginError) -> PluginError {
+        if e.state() != Some("57014") {
+            return e;
+        }
+        let elapsed_ms = u64::try_from(self.sent.elapsed().as_millis()).unwrap_or(u64::MAX);
+        error::canceled(e, elapsed_ms, self.statement_timeout_ms)
     }
 
     /// Starts `COPY (…) TO STDOUT (FORMAT binary)`.
@@ -202,6 +226,7 @@ impl Client {
         let mut out = BytesMut::with_capacity(sql.len() + 6);
         frontend::query(sql, &mut out).map_err(|_| zero_byte())?;
         self.busy = true;
+        self.sent = Instant::now();
         self.wire.send(&out, cx)
     }
 
@@ -250,8 +275,7 @@ impl Client {
                 Err(_) => break,
             }
         }
-        let silence = Duration::from_millis(self.settings.no_progress_timeout_ms);
-        self.wire.set_read_timeout(Some(silence).filter(|s| !s.is_zero()));
+        self.patient();
     }
 
     /// Asks the server, over a second connection, to cancel what runs in this one. Best effort.
@@ -339,48 +363,6 @@ fn version_num(text: &str) -> u32 {
         [major] => major * 10_000,
         [] => 0,
     }
-}
-
-/// A RowDescription: per field a name, table, attribute, type, size, modifier and format.
-fn columns(body: &[u8]) -> Result<Vec<ColumnInfo>> {
-    let parse = || -> Option<Vec<ColumnInfo>> {
-        let (n, mut rest) = body.split_first_chunk::<2>()?;
-        let mut columns = Vec::new();
-        for _ in 0..u16::from_be_bytes(*n) {
-            let end = rest.iter().position(|b| *b == 0)?;
-            let name = String::from_utf8_lossy(&rest[..end]).into_owned();
-            let (fixed, after) = rest[end + 1..].split_first_chunk::<18>()?;
-            let word = |at: usize| fixed.get(at..at + 4).and_then(|b| b.first_chunk::<4>()).copied();
-            columns.push(ColumnInfo {
-                name,
-                type_oid: u32::from_be_bytes(word(6)?),
-                typmod: i32::from_be_bytes(word(12)?),
-            });
-            rest = after;
-        }
-        Some(columns)
-    };
-    parse().ok_or_else(|| protocol("a row description cut short"))
-}
-
-fn text_row(body: &[u8]) -> Result<Vec<Option<String>>> {
-    let parse = || -> Option<Vec<Option<String>>> {
-        let (n, mut rest) = body.split_first_chunk::<2>()?;
-        let mut row = Vec::new();
-        for _ in 0..u16::from_be_bytes(*n) {
-            let (length, after) = rest.split_first_chunk::<4>()?;
-            let Ok(length) = usize::try_from(i32::from_be_bytes(*length)) else {
-                row.push(None);
-                rest = after;
-                continue;
-            };
-            let (text, after) = after.split_at_checked(length)?;
-            row.push(Some(String::from_utf8_lossy(text).into_owned()));
-            rest = after;
-        }
-        Some(row)
-    };
-    parse().ok_or_else(|| protocol("a row cut short"))
 }
 
 #[cfg(test)]

@@ -85,8 +85,13 @@ fn standard_hint(error: PluginError) -> PluginError {
         }
         (_, ErrorKind::Data) => "change the query so that it does not meet this value",
         (_, ErrorKind::Config) => "check the query and the source's options",
-        (_, ErrorKind::Internal) => "look into the server's log",
-        _ => return error,
+        ("57P01" | "57P02" | "57P03", _) => {
+            "the server shuts down, or somebody ended the session: look into its log, then run it again"
+        }
+        ("08P01", _) => "the server, or a pooler in between, gave the connection up: look into its log",
+        (_, ErrorKind::Conflict) => "others change the same rows: run it again at a quieter time",
+        (_, ErrorKind::Capacity) => "the server is short of memory, disk or connections: look into its log",
+        _ => "look into the server's log",
     };
     error.hint(hint)
 }

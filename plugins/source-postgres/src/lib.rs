@@ -10,6 +10,7 @@ pub mod decode;
 mod error;
 mod filter;
 mod options;
+mod rows;
 mod scan;
 mod schema;
 mod select;

@@ -31,20 +31,17 @@ pub fn start<'s>(session: &'s mut PgSession, scan: &Scan, cx: &Cx) -> Result<Box
     let schema = TableSchema { columns: scan.columns.clone() }.arrow_schema(scan.types);
     let decoder = BatchDecoder::new(&columns, schema.clone(), scan.max_batch_rows, scan.max_batch_bytes)?;
     let select = select_sql(scan, &columns)?;
-    let timing = Timing::start(session.limits.statement_timeout_ms);
+    let timing = Timing::start();
     let names = columns.into_iter().map(|c| c.column.name).collect();
     let reader = Reader { schema, decoder, names, timing };
     match scan.read {
         ReadMode::Stream => {
-            let frames = session
-                .client
-                .copy_out(&format!("COPY ({select}) TO STDOUT (FORMAT binary)"), cx)
-                .map_err(|e| reader.timing.explain(e))?;
+            let frames = session.client.copy_out(&format!("COPY ({select}) TO STDOUT (FORMAT binary)"), cx)?;
             Ok(Box::new(CopyStream { reader, frames: Some(frames) }))
         }
         ReadMode::Fetch => {
             let declare = format!("DECLARE {CURSOR} BINARY NO SCROLL CURSOR WITHOUT HOLD FOR {select}");
-            session.client.execute(&declare, cx).map_err(|e| reader.timing.explain(e))?;
+            session.client.execute(&declare, cx)?;
             let next_rows = FIRST_FETCH_ROWS.min(scan.max_batch_rows);
             let (max_rows, max_bytes) = (scan.max_batch_rows, scan.max_batch_bytes);
             Ok(Box::new(FetchStream { reader, client: &mut session.client, next_rows, max_rows, max_bytes }))
@@ -98,7 +95,7 @@ impl Reader {
             match frames.next(cx) {
                 Ok(Some(tuple)) => self.decoder.push(tuple)?,
                 Ok(None) => return Ok(true),
-                Err(e) => return Err(self.timing.explain(error::with_column_name(e, &self.names))),
+                Err(e) => return Err(error::with_column_name(e, &self.names)),
             }
         }
         Ok(false)
@@ -106,9 +103,7 @@ impl Reader {
 
     /// Decodes until the frames end, however many there are.
     fn fill_all(&mut self, frames: &mut RowFrames<'_>, cx: &Cx) -> Result<()> {
-        while let Some(tuple) =
-            frames.next(cx).map_err(|e| self.timing.explain(error::with_column_name(e, &self.names)))?
-        {
+        while let Some(tuple) = frames.next(cx).map_err(|e| error::with_column_name(e, &self.names))? {
             self.decoder.push(tuple)?;
         }
         Ok(())
@@ -123,17 +118,16 @@ impl Reader {
     }
 }
 
-/// How long statements take, and what a cancelled one means.
+/// How long statements take.
 struct Timing {
-    statement_timeout_ms: u64,
     started: Instant,
     longest_ms: u64,
     running: bool,
 }
 
 impl Timing {
-    fn start(statement_timeout_ms: u64) -> Self {
-        Self { statement_timeout_ms, started: Instant::now(), longest_ms: 0, running: true }
+    fn start() -> Self {
+        Self { started: Instant::now(), longest_ms: 0, running: true }
     }
 
     fn begin(&mut self) {
@@ -152,11 +146,6 @@ impl Timing {
 
     fn longest_ms(&self) -> u64 {
         if self.running { self.longest_ms.max(self.elapsed_ms()) } else { self.longest_ms }
-    }
-
-    /// A cancelled statement: by our own timeout, or by somebody else.
-    fn explain(&self, e: PluginError) -> PluginError {
-        if e.state() == Some("57014") { error::canceled(e, self.elapsed_ms(), self.statement_timeout_ms) } else { e }
     }
 }
 
@@ -206,7 +195,7 @@ impl BatchStream for FetchStream<'_> {
         }
         self.reader.timing.begin();
         let fetch = format!("FETCH FORWARD {} FROM {CURSOR}", self.next_rows);
-        let mut frames = self.client.fetch_rows(&fetch, cx).map_err(|e| self.reader.timing.explain(e))?;
+        let mut frames = self.client.fetch_rows(&fetch, cx)?;
         self.reader.fill_all(&mut frames, cx)?;
         drop(frames);
         self.reader.timing.end();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use rivet_plugin_api::{
     Aggregate, BatchStream, Choices, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, OpenGroup,
-    PluginError, Relation, Result, Scan, Session, SessionGroup, SessionLimits, Snapshot, SnapshotInfo, Split,
+    PluginError, Relation, Result, Retry, Scan, Session, SessionGroup, SessionLimits, Snapshot, SnapshotInfo, Split,
     SplitRequest, TableSchema,
 };
 
@@ -22,7 +22,6 @@ const SNAPSHOT_GONE: [&str; 3] = ["22023", "55000", "42704"];
 /// A session of the `postgres` source.
 pub struct PgSession {
     pub client: Client,
-    pub limits: SessionLimits,
     choices: Choices,
     described: HashMap<String, Described>,
 }
@@ -57,16 +56,20 @@ pub fn open_group(request: &OpenGroup<PostgresOptions>, cx: &Cx) -> Result<Sessi
 impl PgSession {
     fn open(settings: &Settings, request: &OpenGroup<PostgresOptions>, snapshot: &Snapshot, cx: &Cx) -> Result<Self> {
         let mut client = Client::connect(settings, cx)?;
-        let limits = request.limits.clone();
+        Self::begin(&mut client, request, snapshot, cx).map_err(|e| no_server_connection(e, settings))?;
+        client.ready(request.limits.statement_timeout_ms);
+        Ok(Self { client, choices: request.choices.clone(), described: HashMap::new() })
+    }
+
+    /// Opens the transaction and pins what could change what is read in it.
+    fn begin(client: &mut Client, request: &OpenGroup<PostgresOptions>, snapshot: &Snapshot, cx: &Cx) -> Result<()> {
         let isolation = if *snapshot == Snapshot::None { "READ COMMITTED" } else { "REPEATABLE READ" };
         client.execute(&format!("BEGIN ISOLATION LEVEL {isolation} READ ONLY"), cx)?;
         if let Snapshot::Join(token) = snapshot {
             let set = format!("SET TRANSACTION SNAPSHOT {}", literal(token));
             client.execute(&set, cx).map_err(lost_snapshot)?;
         }
-        let pins = pins(&limits, client.server_version_num(), request.options.role.as_deref());
-        client.execute(&pins, cx)?;
-        Ok(Self { client, limits, choices: request.choices.clone(), described: HashMap::new() })
+        client.execute(&pins(&request.limits, client.server_version_num(), request.options.role.as_deref()), cx)
     }
 
     /// The snapshot's identity and the token that joins it.
@@ -164,6 +167,19 @@ fn pins(limits: &SessionLimits, version: u32, role: Option<&str>) -> String {
 /// A database without an encoding cannot convert its text, only refuse what is no UTF-8; we look at it ourselves.
 const CLIENT_ENCODING: &str = "SELECT pg_catalog.set_config('client_encoding', 'SQL_ASCII', true) \
      WHERE pg_catalog.current_setting('server_encoding') = 'SQL_ASCII'";
+
+/// Nothing is faster for a server than to begin a transaction: who logs us in and then keeps us waiting is a pooler.
+fn no_server_connection(e: PluginError, settings: &Settings) -> PluginError {
+    if e.code() != "postgres.no_progress" {
+        return e;
+    }
+    let (server, seconds) = (settings.server_label(), settings.connect_timeout_ms / 1000);
+    let text = format!("{server} admitted the login, and began no transaction in {seconds} s");
+    PluginError::new(ErrorKind::Capacity, "postgres.no_server_connection", text).retry(Retry::NewSession).hint(
+        "a pooler in between has no free connection to the server: set `parallel: 1` or `max_connections: 1`, or enlarge \
+         its pool",
+    )
+}
 
 fn lost_snapshot(e: PluginError) -> PluginError {
     if e.state().is_some_and(|state| SNAPSHOT_GONE.contains(&state)) {

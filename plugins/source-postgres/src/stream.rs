@@ -31,6 +31,7 @@ impl<'c> RowFrames<'c> {
                 b'H' => return Ok(frames),
                 b'E' => {
                     let error = ServerError::parse(frames.client.wire.body(&frame)).into_plugin_error();
+                    let error = frames.client.explained(error);
                     return Err(frames.fail(error, cx));
                 }
                 _ => frames.client.asynchronous(&frame)?,
@@ -73,6 +74,7 @@ impl<'c> RowFrames<'c> {
             match frame.tag {
                 b'E' => {
                     let error = ServerError::parse(self.client.wire.body(&frame)).into_plugin_error();
+                    let error = self.client.explained(error);
                     return Err(self.fail(error, cx));
                 }
                 b'Z' => {

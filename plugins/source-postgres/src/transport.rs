@@ -76,6 +76,15 @@ impl Socket {
         })
     }
 
+    /// Ends every read that is blocked on the socket, in any thread, without a word to the other side. A pooler that sees
+    /// us go would forget which statement a cancel request of ours is for.
+    pub fn end_reads(&self) {
+        let _ = match self {
+            Self::Tcp(s) => s.shutdown(Shutdown::Read),
+            Self::Unix(s) => s.shutdown(Shutdown::Read),
+        };
+    }
+
     /// Ends every read and write that is blocked on the socket, in any thread.
     pub fn shut_down(&self) {
         let _ = match self {

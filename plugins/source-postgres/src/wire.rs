@@ -138,7 +138,7 @@ impl Wire {
             self.make_room(self.end - self.start + 1);
         }
         let Self { transport, handle, buffer, end, .. } = self;
-        let read = cx.with_wake(&|| handle.shut_down(), || read_some(transport, &mut buffer[*end..]));
+        let read = cx.with_wake(&|| handle.end_reads(), || read_some(transport, &mut buffer[*end..]));
         self.broken |= !matches!(read, Ok(1..));
         match read {
             _ if cx.is_cancelled() => Err(PluginError::cancelled()),

@@ -2,11 +2,13 @@
 //! Must not know any crate of the product: it sees a program, its plugin libraries and files.
 
 mod built;
+mod canary;
 mod mount;
 mod output;
 mod program;
 
 pub use built::{PLUGINS, copy_plugins, library, plugin_dir, rivet};
+pub use canary::{CANARY, no_canary};
 pub use mount::Mount;
 pub use output::{Exported, files_below, holds};
-pub use program::{Ran, Workspace};
+pub use program::{Ran, Workspace, finish};

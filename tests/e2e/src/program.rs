@@ -162,7 +162,7 @@ impl Workspace {
 ///
 /// # Errors
 /// When it runs for more than two minutes; it is killed then.
-fn finish(mut child: Child) -> Result<Ran> {
+pub fn finish(mut child: Child) -> Result<Ran> {
     let started = Instant::now();
     let mut out = child.stdout.take().context("stdout is piped")?;
     let mut errors = child.stderr.take().context("stderr is piped")?;

@@ -25,6 +25,17 @@ pub enum PoolMode {
     Transaction,
 }
 
+/// How to start a pooler.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolOptions {
+    /// How long a server connection belongs to a client.
+    pub mode: PoolMode,
+    /// Server connections for each database.
+    pub size: u32,
+    /// How long a client waits for a server connection before the pooler ends it, seconds.
+    pub query_wait_timeout_s: u32,
+}
+
 /// A running pooler, gone when this is dropped or this process ends. Clients log in as `postgres`, by SCRAM.
 #[derive(Debug)]
 pub struct PgBouncer {
@@ -35,11 +46,11 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Installs pgBouncer if it is missing, and starts it with so many server connections for each database.
+    /// Installs pgBouncer if it is missing, and starts it.
     ///
     /// # Errors
     /// When it cannot be installed or does not start; the error ends with its log.
-    pub fn start(server: &Postgres, mode: PoolMode, pool_size: u32) -> Result<Self> {
+    pub fn start(server: &Postgres, options: PoolOptions) -> Result<Self> {
         let program = match find() {
             Some(program) => program,
             None => {
@@ -51,7 +62,7 @@ impl PgBouncer {
         let socket = TcpListener::bind(("127.0.0.1", 0)).context("find a free port")?;
         let port = socket.local_addr().context("find a free port")?.port();
         drop(socket);
-        let mode = match mode {
+        let mode = match options.mode {
             PoolMode::Session => "session",
             PoolMode::Transaction => "transaction",
         };
@@ -60,10 +71,12 @@ impl PgBouncer {
         let text = format!(
             "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
              unix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {}\npool_mode = {mode}\n\
-             default_pool_size = {pool_size}\nmax_client_conn = 50\nquery_wait_timeout = 5\n\
+             default_pool_size = {}\nmax_client_conn = 50\nquery_wait_timeout = {}\n\
              ignore_startup_parameters = extra_float_digits\n",
             server.port(),
-            users.display()
+            users.display(),
+            options.size,
+            options.query_wait_timeout_s
         );
         fs::write(&config, text).context("write the configuration")?;
         let words: [OsString; 2] = [program.into(), config.into()];

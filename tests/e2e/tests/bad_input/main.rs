@@ -7,14 +7,10 @@ mod monsters;
 mod plugins;
 mod server;
 
-use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
-use rivet_test_e2e::{Ran, Workspace, files_below, holds};
-
-/// The password that must show up nowhere; it has no character that a URL would have to escape.
-const CANARY: &str = "c4nary-9f3b7e21d";
+use anyhow::{Result, ensure};
+use rivet_test_e2e::{CANARY, Ran, Workspace, files_below, no_canary};
 
 /// Runs the workspace's config and checks what all refusals have in common; `output` is where nothing may be left.
 fn refused_in(place: &Workspace, output: &Path, code: i32, says: &[&str]) -> Result<Ran> {
@@ -47,21 +43,6 @@ fn refused(place: &Workspace, code: i32, says: &[&str]) -> Result<Ran> {
 fn nothing_left(output: &Path) -> Result<()> {
     let left = files_below(output)?;
     ensure!(left.is_empty(), "half-written: {left:?}");
-    Ok(())
-}
-
-/// The canary is in nothing that the process printed, wrote or showed.
-fn no_canary(place: &Workspace, ran: &Ran) -> Result<()> {
-    ensure!(!holds(&ran.stdout, CANARY), "the canary is on stdout");
-    ensure!(!ran.stderr.contains(CANARY), "the canary is on stderr: {}", ran.stderr);
-    ensure!(!holds(&ran.command_line, CANARY), "the canary is on the command line");
-    for file in files_below(place.path())? {
-        if file.file_name().is_some_and(|name| name == "rivet.yaml") {
-            continue;
-        }
-        let bytes = fs::read(&file).with_context(|| format!("read {}", file.display()))?;
-        ensure!(!holds(&bytes, CANARY), "the canary is in {}", file.display());
-    }
     Ok(())
 }
 
