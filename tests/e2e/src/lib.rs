@@ -8,7 +8,7 @@ mod output;
 mod program;
 
 pub use built::{PLUGINS, copy_plugins, library, plugin_dir, rivet};
-pub use canary::{CANARY, no_canary};
+pub use canary::{CANARY, no_canary, no_secret};
 pub use mount::Mount;
 pub use output::{Exported, files_below, holds};
 pub use program::{Ran, Workspace, finish};

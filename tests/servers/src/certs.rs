@@ -23,6 +23,8 @@ pub enum ServerCert {
     WrongHost,
     /// As `Good`, but by the CA of `other_ca_file`.
     OtherCa,
+    /// As `Good`, but signed by nobody else.
+    SelfSigned,
 }
 
 impl ServerCert {
@@ -32,6 +34,7 @@ impl ServerCert {
             Self::Expired => "server-expired",
             Self::WrongHost => "server-wrong-host",
             Self::OtherCa => "server-other-ca",
+            Self::SelfSigned => "server-self-signed",
         }
     }
 }
@@ -52,6 +55,10 @@ impl Certs {
         let local = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         certs.leaf(ServerCert::Good.name(), server(&local)?, &ca)?;
         certs.leaf(ServerCert::OtherCa.name(), server(&local)?, &other)?;
+        let key = KeyPair::generate().context("make a key")?;
+        let own = server(&local)?.self_signed(&key).context("sign the certificate of nobody else")?;
+        write_private(&certs.pem(ServerCert::SelfSigned.name()), &own.pem())?;
+        write_private(&certs.key(ServerCert::SelfSigned.name()), &key.serialize_pem())?;
         let elsewhere = ["wrong.invalid".to_owned()];
         certs.leaf(ServerCert::WrongHost.name(), server(&elsewhere)?, &ca)?;
         let mut expired = server(&local)?;

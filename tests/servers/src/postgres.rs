@@ -188,6 +188,11 @@ impl Postgres {
         self.certs.pem("other-ca")
     }
 
+    /// The certificate that nobody else signed (PEM), as if it were a CA.
+    pub fn self_signed_file(&self) -> PathBuf {
+        self.certs.server(ServerCert::SelfSigned).0
+    }
+
     /// Client certificate of role `app` (PEM).
     pub fn client_cert(&self) -> PathBuf {
         self.certs.pem("client")

@@ -28,6 +28,26 @@ fn a_session_that_is_ended_is_replaced() -> Result<()> {
     Ok(())
 }
 
+/// Splits that share a snapshot: one session holds it, another joined it and reads.
+#[test]
+fn a_snapshot_is_joined_again_or_replaced() -> Result<()> {
+    let server = postgres::shared();
+    // As many splits as the time for a statement asks for.
+    let tuning = format!("{SLOW}, {PATIENT}, statement_timeout_s: 2");
+    for (who, retries) in [("backend_start > FIRST", 1), ("backend_start = FIRST", 0), ("true", 1)] {
+        let site = Site::make(server, "snapshot")?;
+        // Who holds the snapshot came first.
+        let first = format!("(select min(backend_start) from pg_stat_activity where {})", site.ours());
+        let who = who.replace("FIRST", &first);
+        let run = site.start(server, "table: t", &tuning, "COPY")?;
+        site.signal_where(server, "pg_terminate_backend", &who)?;
+        let summary = run.succeeds()?;
+        ensure!(summary["retries"] == retries, "{who}: {summary}");
+        ensure!(summary["consistency"] == "snapshot", "{who}: {summary}");
+    }
+    Ok(())
+}
+
 #[test]
 fn a_session_that_is_ended_fails_the_run_without_a_budget() -> Result<()> {
     let server = postgres::shared();

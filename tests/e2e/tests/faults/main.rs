@@ -75,7 +75,12 @@ impl Site {
 
     /// Calls a function with the process id of each of our sessions, as an administrator would.
     fn signal(&self, server: &Postgres, function: &str) -> Result<()> {
-        let sql = format!("select count({function}(pid)) from pg_stat_activity where {}", self.ours());
+        self.signal_where(server, function, "true")
+    }
+
+    /// As `signal` for the sessions of which this condition on `pg_stat_activity` holds.
+    fn signal_where(&self, server: &Postgres, function: &str, condition: &str) -> Result<()> {
+        let sql = format!("select count({function}(pid)) from pg_stat_activity where {} and {condition}", self.ours());
         ensure!(server.psql("postgres", &sql)?.trim() != "0", "no session of ours is there");
         Ok(())
     }

@@ -2,7 +2,7 @@
 //! Must not know how a handshake goes.
 
 use anyhow::{Context, Result, ensure};
-use rivet_test_e2e::{Exported, Workspace, files_below};
+use rivet_test_e2e::{CANARY, Exported, Workspace, files_below, no_secret};
 use rivet_test_servers::postgres::{self, Postgres, PostgresOptions, ServerCert};
 
 /// A config whose source has this block `tls`, or none.
@@ -31,13 +31,24 @@ fn succeeds(tls: &str, url: &str) -> Result<()> {
     Ok(())
 }
 
-/// Refused with this exit code and these words; what failed first is said, not what a second attempt met.
-fn fails(tls: &str, url: &str, code: i32, says: &[&str]) -> Result<()> {
+/// Refused with this exit code, error code and these words, with a hint, and with no secret anywhere; what failed first is
+/// said, not what a second attempt met.
+fn fails(tls: &str, url: &str, exit: i32, code: &str, says: &[&str]) -> Result<()> {
     let place = with_tls(tls, url)?;
-    let ran = place.rivet(&["run"])?.expect(code).with_context(|| format!("with tls {{{tls}}}"))?;
+    let ran = place.rivet(&["run"])?.expect(exit).with_context(|| format!("with tls {{{tls}}}"))?;
     for part in says.iter().chain(&["hint:"]) {
         let found = ran.stderr.to_lowercase().contains(&part.to_lowercase());
         ensure!(found, "{part:?} with tls {{{tls}}} in {}", ran.stderr);
+    }
+    let verbose = place.rivet(&["run", "-vvv", "--output", "json"])?.expect(exit)?;
+    let document = verbose.json()?;
+    let error = if document["error"].is_object() { &document["error"] } else { &document["exports"][0]["error"] };
+    ensure!(error["code"] == code, "with tls {{{tls}}}: {error} instead of {code}");
+    ensure!(error["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "no hint: {error}");
+    if let Some(password) = url.split_once("://").and_then(|(_, rest)| rest.split_once('@')?.0.split_once(':')) {
+        for ran in [&ran, &verbose] {
+            no_secret(&place, ran, password.1)?;
+        }
     }
     ensure!(files_below(&place.path().join("out"))?.is_empty(), "nothing is written");
     Ok(())
@@ -56,22 +67,29 @@ fn tls_is_verified_as_its_mode_says() -> Result<()> {
         succeeds(tls, &url)?;
     }
     succeeds(&full, &by_name)?;
-    fails(&format!("mode: verify-full, ca_file: {other}"), &url, 1, &["certificate"])?;
-    fails(&format!("mode: verify-ca, ca_file: {other}"), &url, 1, &["certificate"])?;
+    fails(&format!("mode: verify-full, ca_file: {other}"), &url, 1, "postgres.tls", &["certificate"])?;
+    fails(&format!("mode: verify-ca, ca_file: {other}"), &url, 1, "postgres.tls", &["certificate"])?;
     // The system does not know our CA.
-    fails("mode: verify-full", &url, 1, &["certificate"])?;
-    fails("mode: verify-full, ca_file: missing.pem", &url, 1, &["missing.pem"])?;
+    fails("mode: verify-full", &url, 1, "postgres.tls", &["certificate"])?;
+    fails("mode: verify-full, ca_file: missing.pem", &url, 1, "postgres.tls", &["missing.pem"])?;
     server.use_server_cert(ServerCert::WrongHost)?;
-    fails(&full, &url, 1, &["certificate", "127.0.0.1"])?;
-    fails(&full, &by_name, 1, &["certificate", "localhost"])?;
+    fails(&full, &url, 1, "postgres.tls", &["certificate", "127.0.0.1"])?;
+    fails(&full, &by_name, 1, "postgres.tls", &["certificate", "localhost"])?;
     succeeds(&only_ca, &url)?;
     succeeds(&format!("{full}, accept_invalid_hostnames: true"), &url)?;
     server.use_server_cert(ServerCert::Expired)?;
-    fails(&full, &url, 1, &["certificate", "expired"])?;
-    fails(&only_ca, &url, 1, &["certificate", "expired"])?;
+    fails(&full, &url, 1, "postgres.tls", &["certificate", "expired"])?;
+    fails(&only_ca, &url, 1, "postgres.tls", &["certificate", "expired"])?;
     succeeds(&format!("{full}, accept_invalid_certs: true"), &url)?;
     server.use_server_cert(ServerCert::OtherCa)?;
-    fails(&full, &url, 1, &["certificate"])?;
+    fails(&full, &url, 1, "postgres.tls", &["certificate"])?;
+    succeeds("mode: require", &url)?;
+    server.use_server_cert(ServerCert::SelfSigned)?;
+    fails(&full, &url, 1, "postgres.tls", &["certificate"])?;
+    fails(&only_ca, &url, 1, "postgres.tls", &["certificate"])?;
+    succeeds(&format!("{full}, accept_invalid_certs: true"), &url)?;
+    // It vouches for itself to who says so.
+    succeeds(&format!("mode: verify-full, ca_file: {}", server.self_signed_file().display()), &url)?;
     succeeds("mode: require", &url)?;
     server.stop()
 }
@@ -83,7 +101,13 @@ fn a_server_without_tls_is_not_spoken_to_in_the_clear() -> Result<()> {
     let database = database(&server, "no_tls")?;
     let url = server.url(&database);
     for mode in ["require", "verify-ca", "verify-full"] {
-        fails(&format!("mode: {mode}, ca_file: {}", server.ca_file().display()), &url, 1, &["tls"])?;
+        fails(
+            &format!("mode: {mode}, ca_file: {}", server.ca_file().display()),
+            &url,
+            1,
+            "postgres.tls_refused",
+            &["tls"],
+        )?;
     }
     succeeds("mode: disable", &url)?;
     succeeds("", &url)?;
@@ -104,17 +128,41 @@ fn passwords_and_certificates_log_in() -> Result<()> {
     succeeds("mode: disable", &server.url_as("md5u", &database))?;
     succeeds("mode: disable", &server.url_as("plain", &database))?;
     succeeds(&with_cert, &server.url_as("app", &database))?;
-    fails(&full, &server.url_as("app", &database), 1, &["client certificate"])?;
-    fails("mode: disable", &server.url_as("app", &database), 1, &["pg_hba", "app"])?;
-    fails(&full, &server.url_as("plain", &database), 1, &["pg_hba", "plain"])?;
+    fails(&full, &server.url_as("app", &database), 1, "postgres.28000", &["client certificate"])?;
+    fails("mode: disable", &server.url_as("app", &database), 1, "postgres.28000", &["pg_hba", "app"])?;
+    fails(&full, &server.url_as("plain", &database), 1, "postgres.28000", &["pg_hba", "plain"])?;
     let half = format!("{full}, cert_file: {}", cert.display());
-    fails(&half, &server.url_as("app", &database), 1, &["key_file"])?;
+    fails(&half, &server.url_as("app", &database), 1, "postgres.tls", &["key_file"])?;
     for role in ["postgres", "md5u"] {
         let url = server.url_as(role, &database);
-        let wrong = url.replace(server.password(), "nonsense").replace(postgres::ROLE_PASSWORD, "nonsense");
-        fails(&full, &wrong, 1, &["password authentication failed", role])?;
+        let wrong =
+            url.replace(server.password(), "n0t-the-password").replace(postgres::ROLE_PASSWORD, "n0t-the-password");
+        fails(&full, &wrong, 1, "postgres.28p01", &["password authentication failed", role])?;
     }
     Ok(())
+}
+
+/// Which mechanism a login used is in the talkative log.
+#[test]
+fn the_login_is_bound_to_the_certificate_under_tls() -> Result<()> {
+    let mut server = Postgres::start(PostgresOptions::default())?;
+    let database = database(&server, "bound")?;
+    server.psql(&database, &format!("create role bound login password '{CANARY}'"))?;
+    let url = format!("postgres://bound:{CANARY}@{}:{}/{database}", server.host(), server.port());
+    let mechanism = |tls: &str| -> Result<bool> {
+        let place = with_tls(tls, &url)?;
+        let ran = place.rivet(&["run", "-vvv"])?.expect(0)?;
+        no_secret(&place, &ran, CANARY)?;
+        ensure!(ran.stderr.contains("SCRAM-SHA-256"), "{}", ran.stderr);
+        Ok(ran.stderr.contains("SCRAM-SHA-256-PLUS"))
+    };
+    let full = format!("mode: verify-full, ca_file: {}", server.ca_file().display());
+    ensure!(mechanism(&full)? && mechanism("mode: require")?, "under TLS the login is bound");
+    ensure!(!mechanism("mode: disable")?, "there is nothing to bind it to");
+    server.use_server_cert(ServerCert::SelfSigned)?;
+    ensure!(mechanism("mode: require")?, "whoever signed it");
+    fails("mode: require", &url.replace(CANARY, "n0t-the-password"), 1, "postgres.28p01", &["bound"])?;
+    server.stop()
 }
 
 #[test]
