@@ -26,10 +26,10 @@ pub fn shares(memory_bytes: u64, workers: usize) -> Shares {
         usize::try_from((each / part).clamp(floor, ceiling)).unwrap_or(usize::MAX)
     };
     Shares {
-        max_batch_bytes: share(16, 256 * 1024, 8 * MIB),
-        read_ahead_bytes: share(16, 256 * 1024, 8 * MIB),
-        max_buffered_bytes: share(4, 2 * MIB, 32 * MIB),
-        upload_ahead_bytes: share(32, 256 * 1024, 4 * MIB),
+        max_batch_bytes: share(16, 256 * 1024, MIB),
+        read_ahead_bytes: share(16, 256 * 1024, 2 * MIB),
+        max_buffered_bytes: share(4, 2 * MIB, 12 * MIB),
+        upload_ahead_bytes: share(32, 256 * 1024, 2 * MIB),
     }
 }
 

@@ -2,6 +2,7 @@
 //! It must not know the product beyond the names of its packages and features.
 
 mod args;
+mod bench;
 mod ci;
 mod demo;
 mod dist;
@@ -29,7 +30,7 @@ struct Chore {
     run: fn(&[String]) -> Result<()>,
 }
 
-const CHORES: [Chore; 9] = [
+const CHORES: [Chore; 10] = [
     Chore { usage: demo::USAGE, about: "build, then export a built-in sample through loaded plugins", run: demo::demo },
     Chore { usage: test::USAGE, about: "format, rules, lints, build, then all tests", run: test::test },
     Chore { usage: ci::USAGE, about: "what CI runs: checks, a slim binary that exports, all tests", run: ci::ci },
@@ -46,6 +47,7 @@ const CHORES: [Chore; 9] = [
         run: new_plugin::new_plugin,
     },
     Chore { usage: slim::USAGE, about: "one release binary with just these plugins linked in", run: slim::slim },
+    Chore { usage: bench::USAGE, about: "exports against the floor and other tools, in turn", run: bench::bench },
     Chore { usage: dist::USAGE, about: "release host and plugins, into target/dist", run: dist::dist },
 ];
 

@@ -2,6 +2,7 @@
 //! It must not know where bytes go, nor what an export, a run or a manifest is.
 #![forbid(unsafe_code)]
 
+mod dictionary;
 mod inspect;
 mod interval;
 mod options;

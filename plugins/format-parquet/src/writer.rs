@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
+use parquet::schema::types::ColumnPath;
 use rivet_plugin_api::{
     BatchWriter, ByteSink, Cx, ErrorKind, FieldMapping, PartFacts, PluginError, RecordBatch, Result, SchemaRef,
     WriterSettings,
 };
 
+use crate::dictionary::{self, SAMPLE_ROWS};
 use crate::interval::{self, Way};
 use crate::{inspect, options::ParquetOptions};
 
@@ -21,12 +23,29 @@ const STATISTICS_BYTES: usize = 64;
 const ROWS_PER_SLICE: usize = 8192;
 
 pub struct Writer {
-    inner: ArrowWriter<SinkWriter>,
+    stage: Stage,
     sink_error: SinkError,
+    properties: WriterPropertiesBuilder,
     max_buffered_bytes: usize,
     rows: u64,
-    /// The schema of the file, where intervals are text in it.
-    stored: Option<SchemaRef>,
+    /// The schema of the file.
+    schema: SchemaRef,
+    /// Whether intervals of the batches are text in the file.
+    has_intervals: bool,
+}
+
+/// How far the file is.
+enum Stage {
+    /// The first rows wait until there are enough to choose encodings by.
+    Sampling {
+        sink: SinkWriter,
+        sample: Vec<RecordBatch>,
+        rows: usize,
+        bytes: usize,
+    },
+    Encoding(ArrowWriter<SinkWriter>),
+    /// Finished or failed.
+    Ended,
 }
 
 impl Writer {
@@ -45,13 +64,61 @@ impl Writer {
             }
         }
         let sink_error = SinkError::default();
-        let writer = SinkWriter { sink, error: sink_error.clone() };
-        let properties = properties(options)?;
+        let sink = SinkWriter { sink, error: sink_error.clone() };
         let stored = interval::schema(&schema, Way::Store);
-        let file_schema = stored.clone().unwrap_or(schema);
-        let inner =
-            ArrowWriter::try_new(writer, file_schema, Some(properties)).map_err(|e| describe(&sink_error, &e))?;
-        Ok(Self { inner, sink_error, max_buffered_bytes: settings.max_buffered_bytes.max(1), rows: 0, stored })
+        Ok(Self {
+            stage: Stage::Sampling { sink, sample: Vec::new(), rows: 0, bytes: 0 },
+            sink_error,
+            properties: properties(options)?,
+            max_buffered_bytes: settings.max_buffered_bytes.max(1),
+            rows: 0,
+            has_intervals: stored.is_some(),
+            schema: stored.unwrap_or(schema),
+        })
+    }
+
+    /// Takes a few rows, in the types of the file.
+    fn take(&mut self, slice: RecordBatch) -> Result<()> {
+        match &mut self.stage {
+            Stage::Sampling { sample, rows, bytes, .. } => {
+                *rows += slice.num_rows();
+                *bytes += bytes_of(&slice);
+                sample.push(slice);
+                if *rows < SAMPLE_ROWS && *bytes < self.max_buffered_bytes / 2 {
+                    return Ok(());
+                }
+                self.begin()
+            }
+            Stage::Encoding(_) => self.encode(&slice),
+            Stage::Ended => Err(PluginError::new(ErrorKind::Internal, "parquet.ended", "the file has ended")),
+        }
+    }
+
+    /// Chooses encodings by the sample and writes it, unless that was done.
+    fn begin(&mut self) -> Result<()> {
+        let (sink, sample) = match std::mem::replace(&mut self.stage, Stage::Ended) {
+            Stage::Sampling { sink, sample, .. } => (sink, sample),
+            begun => {
+                self.stage = begun;
+                return Ok(());
+            }
+        };
+        let losing =
+            dictionary::losing(&sample, self.max_buffered_bytes, &self.properties).map_err(|e| self.fail(&e))?;
+        tracing::debug!(plain = ?losing.iter().map(ColumnPath::string).collect::<Vec<_>>(), "columns without a dictionary");
+        let without = |properties: WriterPropertiesBuilder, path| properties.set_column_dictionary_enabled(path, false);
+        let properties = losing.into_iter().fold(self.properties.clone(), without).build();
+        let writer = ArrowWriter::try_new(sink, self.schema.clone(), Some(properties)).map_err(|e| self.fail(&e))?;
+        self.stage = Stage::Encoding(writer);
+        sample.iter().try_for_each(|slice| self.encode(slice))
+    }
+
+    fn encode(&mut self, slice: &RecordBatch) -> Result<()> {
+        let Stage::Encoding(writer) = &mut self.stage else { return Ok(()) };
+        let written = writer.write(slice);
+        let flushed = written
+            .and_then(|()| if writer.memory_size() >= self.max_buffered_bytes { writer.flush() } else { Ok(()) });
+        flushed.map_err(|e| self.fail(&e))
     }
 
     fn fail(&self, e: &ParquetError) -> PluginError {
@@ -65,35 +132,42 @@ impl BatchWriter for Writer {
         while start < batch.num_rows() {
             cx.check()?;
             let rows = ROWS_PER_SLICE.min(batch.num_rows() - start);
-            let mut slice = batch.slice(start, rows);
-            if let Some(stored) = &self.stored {
-                slice = interval::batch(&slice, stored)?;
-            }
-            self.inner.write(&slice).map_err(|e| self.fail(&e))?;
+            let slice = batch.slice(start, rows);
+            self.take(if self.has_intervals { interval::batch(&slice, &self.schema)? } else { slice })?;
             start += rows;
-            if self.inner.memory_size() >= self.max_buffered_bytes {
-                self.inner.flush().map_err(|e| self.fail(&e))?;
-            }
         }
         self.rows += batch.num_rows() as u64;
         Ok(())
     }
 
     fn bytes_buffered(&self) -> u64 {
-        self.inner.in_progress_size() as u64
+        match &self.stage {
+            Stage::Sampling { bytes, .. } => *bytes as u64,
+            Stage::Encoding(writer) => writer.in_progress_size() as u64,
+            Stage::Ended => 0,
+        }
     }
 
     fn bytes_written(&self) -> u64 {
-        self.inner.bytes_written() as u64
+        if let Stage::Encoding(writer) = &self.stage { writer.bytes_written() as u64 } else { 0 }
     }
 
     fn finish(&mut self, _cx: &Cx) -> Result<PartFacts> {
-        let metadata = self.inner.finish().map_err(|e| self.fail(&e))?;
+        self.begin()?;
+        let Stage::Encoding(mut writer) = std::mem::replace(&mut self.stage, Stage::Ended) else {
+            return Err(PluginError::new(ErrorKind::Internal, "parquet.ended", "the file has ended"));
+        };
+        let metadata = writer.finish().map_err(|e| self.fail(&e))?;
         Ok(PartFacts { rows: self.rows, row_groups: metadata.num_row_groups() as u64 })
     }
 }
 
-fn properties(options: &ParquetOptions) -> Result<WriterProperties> {
+/// Arrow bytes of a slice by itself.
+fn bytes_of(slice: &RecordBatch) -> usize {
+    slice.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or_default()).sum()
+}
+
+fn properties(options: &ParquetOptions) -> Result<WriterPropertiesBuilder> {
     Ok(WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(concat!("rivet version ", env!("CARGO_PKG_VERSION")).to_owned())
@@ -101,8 +175,7 @@ fn properties(options: &ParquetOptions) -> Result<WriterProperties> {
         .set_max_row_group_row_count(options.row_group_rows)
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_statistics_truncate_length(Some(STATISTICS_BYTES))
-        .set_column_index_truncate_length(Some(STATISTICS_BYTES))
-        .build())
+        .set_column_index_truncate_length(Some(STATISTICS_BYTES)))
 }
 
 /// The sink's own error: parquet would flatten it to text on the way out.

@@ -9,9 +9,11 @@ use rivet_test_servers::{oracle, postgres};
 
 const USAGE: &str = "\
 usage: rivet-test-servers install
+       rivet-test-servers find psql
        rivet-test-servers run postgres [--major 12..18]
 
 install   installs every server and tool that the tests use into the test cache
+find      prints where a tool is, which is installed first when it is missing
 run       starts one server, prints one line of JSON about it, and stops it when standard input ends, or on SIGINT or SIGTERM
 ";
 
@@ -20,6 +22,7 @@ fn main() -> ExitCode {
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match args.as_slice() {
         ["install"] => install(),
+        ["find", "psql"] => postgres::find_psql().map(|path| println!("{}", path.display())),
         ["run", "postgres"] => run_postgres(postgres::DEFAULT_MAJOR),
         ["run", "postgres", "--major", major] => {
             major.parse().with_context(|| format!("read the major version {major:?}")).and_then(run_postgres)

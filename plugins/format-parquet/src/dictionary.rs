@@ -1,0 +1,139 @@
+//! Which columns a dictionary makes smaller, found by encoding the first rows with and without.
+//! It must not know where a file goes, nor any type: what is smaller is measured.
+
+use std::io;
+
+use parquet::arrow::ArrowWriter;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::properties::WriterPropertiesBuilder;
+use parquet::schema::types::ColumnPath;
+use rivet_plugin_api::RecordBatch;
+
+/// Rows that are tried.
+pub const SAMPLE_ROWS: usize = 32_768;
+/// Fewer rows than this are not worth a try.
+const MIN_ROWS: usize = 1024;
+/// A row group is taken to be at most this many times the sample.
+const MAX_SAMPLES: f64 = 32.0;
+
+/// Compressed bytes of a column chunk.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Size {
+    dictionary: f64,
+    data: f64,
+}
+
+/// The columns that are smaller without a dictionary, in row groups of about `row_group_bytes` encoded bytes.
+///
+/// A dictionary is written once for a row group, so the sample alone is no measure: its size is extrapolated from how
+/// it grew between half the sample and all of it. A column of ever new values doubles its dictionary with its rows; one
+/// of few values has them all soon.
+///
+/// # Errors
+/// Those of the encoder.
+pub fn losing(
+    sample: &[RecordBatch],
+    row_group_bytes: usize,
+    properties: &WriterPropertiesBuilder,
+) -> Result<Vec<ColumnPath>, ParquetError> {
+    let n_rows: usize = sample.iter().map(RecordBatch::num_rows).sum();
+    if n_rows < MIN_ROWS {
+        return Ok(Vec::new());
+    }
+    let with = properties.clone().set_dictionary_enabled(true);
+    let plain = encoded(sample, usize::MAX, properties.clone().set_dictionary_enabled(false))?;
+    let (half, whole) = (encoded(sample, n_rows / 2, with.clone())?, encoded(sample, n_rows, with)?);
+    let smallest = |(plain, whole): (&(ColumnPath, Size), &(ColumnPath, Size))| plain.1.data.min(whole.1.data);
+    let sample_bytes: f64 = plain.iter().zip(&whole).map(smallest).sum();
+    #[allow(clippy::cast_precision_loss, reason = "an estimate")]
+    let n_samples = (row_group_bytes as f64 / sample_bytes.max(1.0)).clamp(1.0, MAX_SAMPLES);
+    let all = plain.into_iter().zip(half).zip(whole);
+    let loses = |(((path, plain), (_, half)), (_, whole)): (((_, Size), (_, Size)), (_, Size))| {
+        (plain.data * n_samples < with_dictionary(half, whole, n_samples)).then_some(path)
+    };
+    Ok(all.filter_map(loses).collect())
+}
+
+/// Expected bytes of a chunk of `n_samples` times the sample, with a dictionary.
+fn with_dictionary(half: Size, whole: Size, n_samples: f64) -> f64 {
+    let growth = if half.dictionary > 0.0 { (whole.dictionary / half.dictionary).clamp(1.0, 2.0) } else { 1.0 };
+    whole.dictionary * growth.powf(n_samples.log2()) + whole.data * n_samples
+}
+
+/// Encodes the first `n_rows` rows to nowhere: each column with its size.
+fn encoded(
+    sample: &[RecordBatch],
+    mut n_rows: usize,
+    properties: WriterPropertiesBuilder,
+) -> Result<Vec<(ColumnPath, Size)>, ParquetError> {
+    let Some(first) = sample.first() else { return Ok(Vec::new()) };
+    let mut writer = ArrowWriter::try_new(io::sink(), first.schema(), Some(properties.build()))?;
+    for batch in sample {
+        let part = batch.slice(0, n_rows.min(batch.num_rows()));
+        n_rows -= part.num_rows();
+        writer.write(&part)?;
+    }
+    let metadata = writer.finish()?;
+    let columns = metadata.row_groups().first().map(|group| group.columns()).unwrap_or_default();
+    Ok(columns.iter().map(|column| (column.column_path().clone(), size(column))).collect())
+}
+
+#[allow(clippy::cast_precision_loss, reason = "an estimate")]
+fn size(column: &ColumnChunkMetaData) -> Size {
+    let dictionary = column.dictionary_page_offset().map_or(0, |start| column.data_page_offset() - start);
+    Size { dictionary: dictionary as f64, data: (column.compressed_size() - dictionary) as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{ArrayRef, Int64Array, StringArray};
+    use parquet::basic::{Compression, ZstdLevel};
+    use parquet::file::properties::WriterProperties;
+
+    use super::*;
+
+    /// Row i of a column of each kind, and whether a dictionary loses.
+    fn sample(n_rows: i64) -> RecordBatch {
+        let scattered = |i: i64| i.wrapping_mul(0x2545_f491_4f6c_dd1d).rotate_left(17) & 0xf_ffff_ffff;
+        let ints =
+            |of: &dyn Fn(i64) -> i64| -> ArrayRef { Arc::new(Int64Array::from_iter_values((0..n_rows).map(of))) };
+        let text: ArrayRef =
+            Arc::new(StringArray::from_iter_values((0..n_rows).map(|i| format!("{:x}", scattered(i)))));
+        RecordBatch::try_from_iter([
+            ("key", ints(&|i| i / 4)),
+            ("distinct", ints(&scattered)),
+            ("text", text),
+            ("few", ints(&|i| scattered(i) % 7)),
+            // Reaches all its values only late in the sample.
+            ("some", ints(&|i| scattered(i) % 3000 * 1_000_003)),
+        ])
+        .expect("columns of one length")
+    }
+
+    fn found(sample: &[RecordBatch]) -> Vec<String> {
+        let zstd = Compression::ZSTD(ZstdLevel::try_new(3).expect("a level"));
+        let properties = WriterProperties::builder().set_compression(zstd);
+        let losing = losing(sample, 8 << 20, &properties).expect("the sample can be encoded");
+        losing.iter().map(ColumnPath::string).collect()
+    }
+
+    #[test]
+    fn a_dictionary_is_kept_where_values_repeat() {
+        let rows = sample(32_768);
+        assert_eq!(found(&[rows.clone()]), ["key", "distinct", "text"]);
+        assert_eq!(found(&[rows.slice(0, 10_000), rows.slice(10_000, 22_768)]), ["key", "distinct", "text"]);
+        assert!(found(&[rows.slice(0, 100)]).is_empty(), "too few rows to tell");
+        assert!(found(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_dictionary_that_grows_is_expected_to_go_on() {
+        let size = |dictionary, data| Size { dictionary, data };
+        assert_eq!(with_dictionary(size(50.0, 100.0), size(100.0, 200.0), 4.0), 400.0 + 800.0);
+        assert_eq!(with_dictionary(size(100.0, 100.0), size(100.0, 200.0), 4.0), 100.0 + 800.0);
+        assert_eq!(with_dictionary(size(0.0, 100.0), size(0.0, 200.0), 4.0), 800.0);
+    }
+}

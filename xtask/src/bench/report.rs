@@ -1,0 +1,121 @@
+//! Figures to a table, a plot and a file.
+//! It must not know how they came about.
+
+use std::fmt::Write;
+
+use serde_json::{Value, json};
+
+use super::cases::Case;
+use super::measure::{Run, median};
+use super::tools::Tool;
+
+/// All runs of one tool on one case.
+#[derive(Debug)]
+pub struct Series {
+    pub tool: Tool,
+    pub runs: Vec<Run>,
+}
+
+/// All series of a case.
+#[derive(Debug)]
+pub struct Outcome<'a> {
+    pub case: &'a Case,
+    pub series: Vec<Series>,
+}
+
+impl Outcome<'_> {
+    fn floor_s(&self) -> Option<f64> {
+        let floor = self.series.iter().find(|s| s.tool == Tool::Floor)?;
+        Some(median(&floor.runs).wall_s)
+    }
+
+    /// A table in Markdown: the medians, with ratios to the floor and to the first of the peers that is compared.
+    pub fn table(&self) -> String {
+        let mut text = format!(
+            "### {}\n\n| tool | wall s | × floor | user s | system s | peak MiB | output MB |\n|---|---:|---:|---:|---:|---:|---:|\n",
+            self.case.title
+        );
+        for series in &self.series {
+            let m = median(&series.runs);
+            let ratio = self.floor_s().map_or_else(String::new, |floor| format!("{:.2}", m.wall_s / floor));
+            let output = if m.bytes == 0 { String::new() } else { format!("{:.1}", m.bytes as f64 / 1e6) };
+            let (name, wall, user, system, peak) = (series.tool.name(), m.wall_s, m.user_s, m.system_s, m.peak_mib);
+            let _ = writeln!(text, "| {name} | {wall:.2} | {ratio} | {user:.2} | {system:.2} | {peak:.0} | {output} |");
+        }
+        text
+    }
+
+    /// Every run, for who wants to look closer.
+    pub fn json(&self) -> Value {
+        let run = |r: &Run| json!({"wall_s": r.wall_s, "user_s": r.user_s, "system_s": r.system_s, "peak_mib": r.peak_mib, "bytes": r.bytes});
+        let series = |s: &Series| json!({"tool": s.tool.name(), "runs": s.runs.iter().map(run).collect::<Vec<_>>()});
+        json!({
+            "case": self.case.name,
+            "table": self.case.table,
+            "format": self.case.format,
+            "zstd_level": self.case.level,
+            "parallel": self.case.parallel,
+            "series": self.series.iter().map(series).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// Bars of wall time and of memory, a pair for each tool of a case.
+pub fn plot(outcomes: &[Outcome<'_>]) -> String {
+    const ROW: usize = 22;
+    const WIDTH: f64 = 300.0;
+    let n_rows: usize = outcomes.iter().map(|o| o.series.len() + 2).sum();
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"900\" height=\"{}\" font-family=\"sans-serif\" font-size=\"12\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
+        n_rows * ROW + 20
+    );
+    let mut y = 20;
+    for outcome in outcomes {
+        let title = outcome.case.title.replace('`', "");
+        let _ = writeln!(svg, "<text x=\"10\" y=\"{}\" font-weight=\"bold\">{title}</text>", y + 12);
+        let _ = writeln!(
+            svg,
+            "<text x=\"180\" y=\"{0}\">wall, s</text><text x=\"540\" y=\"{0}\">peak memory, MiB</text>",
+            y + 28
+        );
+        y += ROW * 3 / 2;
+        let medians: Vec<(Tool, Run)> = outcome.series.iter().map(|s| (s.tool, median(&s.runs))).collect();
+        let most = |figure: fn(&Run) -> f64| medians.iter().map(|(_, m)| figure(m)).fold(f64::MIN_POSITIVE, f64::max);
+        let (longest, largest) = (most(|m| m.wall_s), most(|m| m.peak_mib));
+        for (tool, m) in &medians {
+            let colour = if tool.is_peer() { "#9aa5b1" } else { "#2f6f9f" };
+            let _ = writeln!(svg, "<text x=\"10\" y=\"{}\">{}</text>", y + 12, tool.name());
+            for (x, value, all, digits) in [(180.0, m.wall_s, longest, 1), (540.0, m.peak_mib, largest, 0)] {
+                let width = value / all * WIDTH;
+                let _ = writeln!(
+                    svg,
+                    "<rect x=\"{x}\" y=\"{y}\" width=\"{width:.1}\" height=\"14\" fill=\"{colour}\"/>\
+                     <text x=\"{:.1}\" y=\"{}\">{value:.digits$}</text>",
+                    x + width + 4.0,
+                    y + 12
+                );
+            }
+            y += ROW;
+        }
+        y += ROW / 2;
+    }
+    svg + "</svg>\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cases::CASES;
+    use super::*;
+
+    #[test]
+    fn a_table_relates_to_the_floor() {
+        let run = |wall_s| Run { wall_s, user_s: 1.0, system_s: 0.5, peak_mib: 60.4, bytes: 1_500_000 };
+        let series = |tool, wall: f64| Series { tool, runs: vec![run(wall), run(wall + 9.0), run(wall)] };
+        let outcome = Outcome { case: &CASES[0], series: vec![series(Tool::Floor, 8.0), series(Tool::Rivet, 6.0)] };
+        let table = outcome.table();
+        assert!(table.ends_with("| rivet, dynamic plugins | 6.00 | 0.75 | 1.00 | 0.50 | 60 | 1.5 |\n"), "{table}");
+        assert_eq!(outcome.json()["series"][1]["runs"][1]["wall_s"], 15.0);
+        assert_eq!(plot(&[outcome]).matches("<rect").count(), 1 + 4);
+    }
+}
