@@ -1,15 +1,14 @@
 //! A checksum of each column of a part: equal values in any order and any batches give equal checksums.
 //! It must not know who compares them.
 //!
-//! The sum, modulo 2^64, of the 64-bit XXH3 hashes of all values, each written as `row_hash.rs` says. A sum does not
-//! depend on the order; and unlike an exclusive or, two equal values do not cancel each other.
+//! The sum, modulo 2^64, of the 64-bit XXH3 hashes of all values. A sum does not depend on the order; and unlike an
+//! exclusive or, two equal values do not cancel each other. `value_hash.rs` says what of a value is hashed.
 
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::xxh3_64;
 
-use crate::row_hash::Cells;
+use crate::value_hash;
 
 /// The checksum of a column, as a manifest has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -25,14 +24,12 @@ pub struct ColumnChecksum {
 pub struct Checksums {
     /// One a column; none when a column has a type without one.
     sums: Option<Vec<u64>>,
-    /// Room for one value.
-    value: Vec<u8>,
 }
 
 impl Checksums {
     /// Of no rows.
     pub fn new(n_columns: usize) -> Self {
-        Self { sums: Some(vec![0; n_columns]), value: Vec::new() }
+        Self { sums: Some(vec![0; n_columns]) }
     }
 
     /// Takes the rows of a batch.
@@ -42,15 +39,11 @@ impl Checksums {
             return;
         };
         for (sum, array) in sums.iter_mut().zip(batch.columns()) {
-            let Some(cells) = Cells::of(array) else {
+            let Some(of_batch) = value_hash::sum(array) else {
                 self.sums = None;
                 return;
             };
-            for row in 0..batch.num_rows() {
-                self.value.clear();
-                cells.write(row, &mut self.value);
-                *sum = sum.wrapping_add(xxh3_64(&self.value));
-            }
+            *sum = sum.wrapping_add(of_batch);
         }
     }
 

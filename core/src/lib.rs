@@ -20,3 +20,4 @@ pub mod run;
 pub mod state;
 pub mod summary;
 pub mod targets;
+mod value_hash;

@@ -30,7 +30,7 @@ struct Chore {
     run: fn(&[String]) -> Result<()>,
 }
 
-const CHORES: [Chore; 10] = [
+const CHORES: [Chore; 11] = [
     Chore { usage: demo::USAGE, about: "build, then export a built-in sample through loaded plugins", run: demo::demo },
     Chore { usage: test::USAGE, about: "format, rules, lints, build, then all tests", run: test::test },
     Chore { usage: ci::USAGE, about: "what CI runs: checks, a slim binary that exports, all tests", run: ci::ci },
@@ -48,6 +48,7 @@ const CHORES: [Chore; 10] = [
     },
     Chore { usage: slim::USAGE, about: "one release binary with just these plugins linked in", run: slim::slim },
     Chore { usage: bench::USAGE, about: "exports against the floor and other tools, in turn", run: bench::bench },
+    Chore { usage: bench::PROFILE_USAGE, about: "where an export spends its instructions", run: bench::profile },
     Chore { usage: dist::USAGE, about: "release host and plugins, into target/dist", run: dist::dist },
 ];
 

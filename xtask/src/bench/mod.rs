@@ -2,8 +2,11 @@
 //! It must not know how one tool is called or one figure is taken.
 
 mod cases;
+mod harm;
 mod machine;
 mod measure;
+mod page;
+mod profile;
 mod report;
 mod server;
 mod tables;
@@ -14,23 +17,26 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use serde_json::json;
 
 use self::cases::{CASES, Case};
 use self::measure::{Job, Run, measure};
-use self::report::{Outcome, Series, plot};
+use self::page::Results;
+pub use self::profile::{USAGE as PROFILE_USAGE, profile};
+use self::report::{Outcome, Series};
 use self::server::Server;
 use self::tables::Sizes;
 use self::tools::{Tool, Tools};
 use crate::args::Args;
-use crate::run::{root, timed};
+use crate::run::timed;
 use crate::suggest::did_you_mean;
 use crate::workspace::Workspace;
 
 /// How the chore is called.
 pub const USAGE: &str =
-    "bench [--quick] [--runs N] [--scale N] [--cases A,B,…] [--no-peers] [--name RESULT] [--url-env VARIABLE]";
+    "bench [harm] [--quick] [--runs N] [--scale N] [--cases A,B,…] [--no-peers] [--name RESULT] [--url-env VARIABLE]";
 
+/// What is watched when nothing is named.
+const HARM_CASES: [&str; 2] = ["lineitem", "lineitem-2"];
 /// Rounds that count, after one that warms up.
 const N_RUNS: usize = 5;
 
@@ -39,6 +45,10 @@ const N_RUNS: usize = 5;
 /// # Errors
 /// When something cannot be built, installed, started or exported.
 pub fn bench(words: &[String]) -> Result<()> {
+    let (is_harm, words) = match words.split_first() {
+        Some((first, rest)) if first == "harm" => (true, rest),
+        _ => (false, words),
+    };
     let args =
         Args::parse(words, &["--quick", "--no-peers"], &["--runs", "--scale", "--cases", "--name", "--url-env"])?;
     let quick = args.has("--quick");
@@ -49,26 +59,35 @@ pub fn bench(words: &[String]) -> Result<()> {
     } else {
         Sizes { lineitem_scale: scale, content_rows: 100_000, wide_rows: 1_000_000 }
     };
-    let cases = choose(args.list("--cases"))?;
+    let cases = match args.list("--cases") {
+        None if is_harm => choose(Some(HARM_CASES.to_vec()))?,
+        names => choose(names)?,
+    };
     let peers = !args.has("--no-peers");
     let workspace = Workspace::read()?;
     let scratch = workspace.target.join("bench/scratch");
     fs::create_dir_all(&scratch)?;
-    let url = args.value("--url-env").map(|name| std::env::var(name).with_context(|| format!("{name} is not set")));
-    let server = Server::get(&workspace, url.transpose()?)?;
+    let server = Server::get(&workspace, args.value("--url-env"))?;
     let tools = timed("getting the tools", || Tools::get(&workspace, server.psql.clone(), peers && !quick))?;
     for case in &cases {
         timed(case.table, || tables::fill(case.table, sizes, &server, &tools.tpchgen, &scratch))?;
     }
-    let mut outcomes = Vec::new();
+    let mut results = Results { sizes, n_runs, outcomes: Vec::new(), harms: Vec::new() };
     for case in cases {
-        let chosen = case.tools.iter().filter(|t| peers || !t.is_peer()).filter(|t| !(quick && **t == Tool::RivetCli));
-        let outcome = rounds(case, chosen.copied().collect(), n_runs, &server, &tools, &scratch)?;
-        println!("\n{}", outcome.table());
-        outcomes.push(outcome);
+        let takes_part = |t: &&Tool| (peers || !t.is_peer()) && !(quick && **t == Tool::RivetCli);
+        let chosen: Vec<Tool> = case.tools.iter().filter(takes_part).copied().collect();
+        if is_harm {
+            let harms = harm::watch(case, &chosen, &server, &tools, &scratch)?;
+            println!("\n{}", harm::table(case.title, &harms));
+            results.harms.push((case, harms));
+        } else {
+            let outcome = rounds(case, chosen, n_runs, &server, &tools, &scratch)?;
+            println!("\n{}", outcome.table());
+            results.outcomes.push(outcome);
+        }
     }
     match args.value("--name") {
-        Some(name) => keep(name, &outcomes, sizes, n_runs, &server),
+        Some(name) => page::keep(name, &results, &server),
         None => Ok(()),
     }
 }
@@ -110,52 +129,22 @@ fn rounds<'c>(
             if round > 0 {
                 one.runs.push(run);
             }
-            // Each run begins with nothing to remember and nothing left to write back.
-            for entry in fs::read_dir(scratch)?.flatten() {
-                if entry.file_name().to_string_lossy().starts_with(".rivet_state") {
-                    fs::remove_file(entry.path())?;
-                }
-            }
+            forget_state(scratch)?;
             fs::remove_dir_all(&out)?;
         }
     }
     Ok(Outcome { case, series })
 }
 
-/// Writes the results of this run, and the page that shows them.
-fn keep(name: &str, outcomes: &[Outcome<'_>], sizes: Sizes, n_runs: usize, server: &Server) -> Result<()> {
-    let machine = machine::facts(&server.sql("select version()")?);
-    let results = json!({
-        "machine": machine,
-        "runs": n_runs,
-        "lineitem_scale": sizes.lineitem_scale,
-        "content_rows": sizes.content_rows,
-        "wide_rows": sizes.wide_rows,
-        "cases": outcomes.iter().map(Outcome::json).collect::<Vec<_>>(),
-    });
-    let file = root().join("dev/bench/results").join(format!("{name}.json"));
-    fs::write(&file, format!("{}\n", serde_json::to_string_pretty(&results)?))?;
-    fs::write(root().join("docs/benchmarks.svg"), plot(outcomes))?;
-    let page = root().join("docs/benchmarks.md");
-    let old = fs::read_to_string(&page).context("failed to read docs/benchmarks.md")?;
-    let (before, rest) = old.split_once(BEGIN).context("docs/benchmarks.md has no place for results")?;
-    let (_, after) = rest.split_once(END).context("docs/benchmarks.md has no end of results")?;
-    let mut tables: Vec<String> = outcomes.iter().map(Outcome::table).collect();
-    tables.insert(
-        0,
-        format!(
-            "Medians of {n_runs} runs after a warm-up; {}. Every run is in `dev/bench/results/{name}.json`.\n",
-            machine::line(&machine)
-        ),
-    );
-    fs::write(&page, format!("{before}{BEGIN}\n\n{}\n{END}{after}", tables.join("\n")))?;
-    println!("wrote {} and docs/benchmarks.md", file.display());
+/// Removes what our host and rivet-cli remember: each run begins with nothing.
+fn forget_state(scratch: &Path) -> Result<()> {
+    for entry in fs::read_dir(scratch)?.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(".rivet_state") {
+            fs::remove_file(entry.path())?;
+        }
+    }
     Ok(())
 }
-
-/// What the results stand between on the page.
-const BEGIN: &str = "<!-- results: written by cargo xtask bench --name -->";
-const END: &str = "<!-- end of results -->";
 
 #[cfg(test)]
 mod tests {

@@ -21,15 +21,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// Installs (the first time) and starts a server with the defaults of its version; with `url`, takes the one there.
+    /// Installs (the first time) and starts a server with the defaults of its version; with the name of
+    /// a variable, takes the one at the URL in it.
     ///
     /// # Errors
     /// When it cannot be installed or does not start.
-    pub fn get(workspace: &Workspace, url: Option<String>) -> Result<Self> {
+    pub fn get(workspace: &Workspace, url_env: Option<&str>) -> Result<Self> {
         run(cargo(["build", "--quiet"]).args(DEV))?;
         let program = workspace.target.join("debug/rivet-test-servers");
         let psql = output(Command::new(&program).args(["find", "psql"]))?.trim().into();
-        if let Some(url) = url {
+        if let Some(name) = url_env {
+            let url = std::env::var(name).with_context(|| format!("{name} is not set"))?;
             return Ok(Self { child: None, url, psql });
         }
         // Its standard input ends with this process, however that ends; then it stops.

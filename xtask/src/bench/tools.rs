@@ -13,12 +13,13 @@ use crate::slim;
 use crate::workspace::Workspace;
 
 /// Peers from PyPI, pinned: what they do is theirs to change.
-const PACKAGES: [&str; 6] = [
+const PACKAGES: [&str; 7] = [
     "duckdb==1.5.5",
     "duckdb-extension-postgres-scanner==1.5.5",
     "connectorx==0.4.6",
     "adbc-driver-postgresql==1.13.0",
     "pyarrow==26.0.1",
+    "psycopg[binary]==3.3.9",
     "tpchgen-cli==4.0.0",
 ];
 /// A peer from crates.io, pinned.
@@ -78,7 +79,8 @@ pub struct Tools {
     psql: PathBuf,
     rivet: PathBuf,
     rivet_slim: PathBuf,
-    python: PathBuf,
+    /// Interpreter with the peers and with what watches a server.
+    pub python: PathBuf,
     rivet_cli: Option<PathBuf>,
     /// Generator of TPC-H tables.
     pub tpchgen: PathBuf,
@@ -93,7 +95,7 @@ impl Tools {
         dist::dist(&[])?;
         let rivet_slim = slim::build(workspace, &["postgres", "parquet", "csv", "local"], None)?;
         let dir = workspace.target.join("bench");
-        let environment = dir.join(format!("python-{}", PACKAGES.join("-").replace("==", "-")));
+        let environment = dir.join(format!("python-{}", PACKAGES.join("-").replace("==", "-").replace("[binary]", "")));
         if !environment.exists() {
             let new = dir.join("python.partial");
             let _ = fs::remove_dir_all(&new);

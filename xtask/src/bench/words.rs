@@ -12,7 +12,7 @@ pub const COLUMNS: &str = "id bigint primary key, external_id uuid not null, tit
 /// Different words; how often each occurs falls with its rank (Zipf), as in any language.
 const N_WORDS: usize = 12_000;
 /// Words of the two long texts of a row, on average.
-const WORDS_PER_TEXT: u64 = 950;
+const WORDS_PER_TEXT: u64 = 720;
 
 /// Makes rows in the text format of COPY, a line each.
 pub struct Rows {
