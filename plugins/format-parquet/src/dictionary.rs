@@ -4,8 +4,9 @@
 use std::io;
 
 use parquet::arrow::ArrowWriter;
+use parquet::basic::{Encoding, PageType};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::ColumnChunkMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, PageEncodingStats};
 use parquet::file::properties::WriterPropertiesBuilder;
 use parquet::schema::types::ColumnPath;
 use rivet_plugin_api::RecordBatch;
@@ -13,7 +14,7 @@ use rivet_plugin_api::RecordBatch;
 /// Rows that are tried.
 pub const SAMPLE_ROWS: usize = 32_768;
 /// Fewer rows than this are not worth a try.
-const MIN_ROWS: usize = 1024;
+const MIN_ROWS: usize = 64;
 /// A row group is taken to be at most this many times the sample.
 const MAX_SAMPLES: f64 = 32.0;
 
@@ -82,7 +83,14 @@ fn encoded(
 #[allow(clippy::cast_precision_loss, reason = "an estimate")]
 fn size(column: &ColumnChunkMetaData) -> Size {
     let dictionary = column.dictionary_page_offset().map_or(0, |start| column.data_page_offset() - start);
-    Size { dictionary: dictionary as f64, data: (column.compressed_size() - dictionary) as f64 }
+    // A dictionary that was given up was full: what it would have come to is not known, but too large.
+    let is_given_up = dictionary > 0 && column.page_encoding_stats().into_iter().flatten().any(is_plain_data);
+    let data = if is_given_up { f64::INFINITY } else { (column.compressed_size() - dictionary) as f64 };
+    Size { dictionary: dictionary as f64, data }
+}
+
+fn is_plain_data(pages: &PageEncodingStats) -> bool {
+    pages.page_type == PageType::DATA_PAGE && pages.encoding == Encoding::PLAIN && pages.count > 0
 }
 
 #[cfg(test)]
@@ -107,6 +115,8 @@ mod tests {
             ("distinct", ints(&scattered)),
             ("text", text),
             ("few", ints(&|i| scattered(i) % 7)),
+            // Full before the sample is.
+            ("long", Arc::new(StringArray::from_iter_values((0..n_rows).map(|i| format!("{:0200x}", scattered(i)))))),
             // Reaches all its values only late in the sample.
             ("some", ints(&|i| scattered(i) % 3000 * 1_000_003)),
         ])
@@ -123,9 +133,9 @@ mod tests {
     #[test]
     fn a_dictionary_is_kept_where_values_repeat() {
         let rows = sample(32_768);
-        assert_eq!(found(&[rows.clone()]), ["key", "distinct", "text"]);
-        assert_eq!(found(&[rows.slice(0, 10_000), rows.slice(10_000, 22_768)]), ["key", "distinct", "text"]);
-        assert!(found(&[rows.slice(0, 100)]).is_empty(), "too few rows to tell");
+        assert_eq!(found(std::slice::from_ref(&rows)), ["key", "distinct", "text", "long"]);
+        assert_eq!(found(&[rows.slice(0, 10_000), rows.slice(10_000, 22_768)]), ["key", "distinct", "text", "long"]);
+        assert!(found(&[rows.slice(0, 50)]).is_empty(), "too few rows to tell");
         assert!(found(&[]).is_empty());
     }
 

@@ -22,6 +22,12 @@ const STATISTICS_BYTES: usize = 64;
 /// Rows between two looks at the memory in use.
 const ROWS_PER_SLICE: usize = 8192;
 
+/// Where a page of long values ends, bytes before compression: zstd finds what repeats within a page only, and at level 3
+/// looks back 2 MiB.
+const MAX_PAGE_BYTES: usize = 4 << 20;
+/// A page is not cut smaller than this, however little memory there is.
+const MIN_PAGE_BYTES: usize = 64 * 1024;
+
 pub struct Writer {
     stage: Stage,
     sink_error: SinkError,
@@ -43,7 +49,7 @@ enum Stage {
         rows: usize,
         bytes: usize,
     },
-    Encoding(ArrowWriter<SinkWriter>),
+    Encoding(Box<ArrowWriter<SinkWriter>>),
     /// Finished or failed.
     Ended,
 }
@@ -69,7 +75,7 @@ impl Writer {
         Ok(Self {
             stage: Stage::Sampling { sink, sample: Vec::new(), rows: 0, bytes: 0 },
             sink_error,
-            properties: properties(options)?,
+            properties: properties(options, settings.max_buffered_bytes)?,
             max_buffered_bytes: settings.max_buffered_bytes.max(1),
             rows: 0,
             has_intervals: stored.is_some(),
@@ -109,7 +115,7 @@ impl Writer {
         let without = |properties: WriterPropertiesBuilder, path| properties.set_column_dictionary_enabled(path, false);
         let properties = losing.into_iter().fold(self.properties.clone(), without).build();
         let writer = ArrowWriter::try_new(sink, self.schema.clone(), Some(properties)).map_err(|e| self.fail(&e))?;
-        self.stage = Stage::Encoding(writer);
+        self.stage = Stage::Encoding(Box::new(writer));
         sample.iter().try_for_each(|slice| self.encode(slice))
     }
 
@@ -167,12 +173,13 @@ fn bytes_of(slice: &RecordBatch) -> usize {
     slice.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or_default()).sum()
 }
 
-fn properties(options: &ParquetOptions) -> Result<WriterPropertiesBuilder> {
+fn properties(options: &ParquetOptions, max_buffered_bytes: usize) -> Result<WriterPropertiesBuilder> {
     Ok(WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(concat!("rivet version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(options.compression()?)
         .set_max_row_group_row_count(options.row_group_rows)
+        .set_data_page_size_limit(MAX_PAGE_BYTES.min(max_buffered_bytes / 3).max(MIN_PAGE_BYTES))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_statistics_truncate_length(Some(STATISTICS_BYTES))
         .set_column_index_truncate_length(Some(STATISTICS_BYTES)))

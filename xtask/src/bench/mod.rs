@@ -140,7 +140,7 @@ fn rounds<'c>(
 fn forget_state(scratch: &Path) -> Result<()> {
     for entry in fs::read_dir(scratch)?.flatten() {
         if entry.file_name().to_string_lossy().starts_with(".rivet_state") {
-            fs::remove_file(entry.path())?;
+            if entry.file_type()?.is_dir() { fs::remove_dir_all(entry.path())? } else { fs::remove_file(entry.path())? }
         }
     }
     Ok(())

@@ -12,7 +12,7 @@ use crate::run::{cargo, root, run};
 use crate::slim;
 use crate::workspace::Workspace;
 
-/// Peers from PyPI, pinned: what they do is theirs to change.
+/// Peers that pip installs, pinned: what they do is theirs to change.
 const PACKAGES: [&str; 7] = [
     "duckdb==1.5.5",
     "duckdb-extension-postgres-scanner==1.5.5",
@@ -22,7 +22,7 @@ const PACKAGES: [&str; 7] = [
     "psycopg[binary]==3.3.9",
     "tpchgen-cli==4.0.0",
 ];
-/// A peer from crates.io, pinned.
+/// A peer that cargo installs, pinned.
 const RIVET_CLI: &str = "0.32.0";
 
 /// One way to export a table.

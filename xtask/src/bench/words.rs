@@ -12,13 +12,20 @@ pub const COLUMNS: &str = "id bigint primary key, external_id uuid not null, tit
 /// Different words; how often each occurs falls with its rank (Zipf), as in any language.
 const N_WORDS: usize = 12_000;
 /// Words of the two long texts of a row, on average.
-const WORDS_PER_TEXT: u64 = 720;
+const WORDS_PER_TEXT: u64 = 960;
+
+/// Different turns of phrase.
+const N_PHRASES: usize = 6000;
+/// Of so many runs of words one is new; the others are turns of phrase.
+const NEW_OF: u64 = 3;
 
 /// Makes rows in the text format of COPY, a line each.
 pub struct Rows {
     words: Vec<String>,
     /// For a number from 0 to its length, the rank of a word: ranks that are likely stand often in it.
     ranks: Vec<u16>,
+    /// Turns of phrase, which come back as in any body of texts by few authors.
+    phrases: Vec<String>,
     random: Random,
 }
 
@@ -32,7 +39,13 @@ impl Rows {
             let times = 60_000 / (rank + 3) + 1;
             ranks.extend(std::iter::repeat_n(u16::try_from(rank).unwrap_or(u16::MAX), times));
         }
-        Self { words, ranks, random }
+        let mut rows = Self { words, ranks, phrases: Vec::new(), random };
+        for _ in 0..N_PHRASES {
+            let (mut phrase, n_words) = (String::new(), 3 + rows.random.below(10));
+            rows.sentence(n_words, &mut phrase);
+            rows.phrases.push(phrase);
+        }
+        rows
     }
 
     /// Appends the row with this id.
@@ -96,7 +109,14 @@ impl Rows {
             while rest > 0 {
                 let words = rest.min(4 + self.random.below(16));
                 rest -= words;
-                self.sentence(words, line);
+                if self.random.below(NEW_OF) == 0 {
+                    self.sentence(words, line);
+                } else {
+                    // The smaller of two: some phrases are heard more often.
+                    let n = self.phrases.len() as u64;
+                    let (one, other) = (self.random.below(n), self.random.below(n));
+                    line.push_str(&self.phrases[one.min(other) as usize]);
+                }
                 line.push_str(". ");
             }
             if !tag.is_empty() {
