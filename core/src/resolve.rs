@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rivet_plugin_api::wire::Connector;
 use rivet_plugin_api::{
     Choices, ConnectorKind, Cx, FILTER_PLACEHOLDER, Relation, SessionGroup, Snapshot, SourceCapabilities, Store,
-    StoreCapabilities, TypesMode,
+    StoreCapabilities, TypesMode, Wanted,
 };
 use serde_json::{Map, Value, json};
 
@@ -16,6 +16,7 @@ use crate::config::{
 };
 use crate::connectors::Connectors;
 use crate::error::RunError;
+use crate::tables::path_part;
 
 /// One export, ready to run. It holds secrets (in the connection) and has no `Debug` for that reason.
 pub struct ExportSpec {
@@ -102,12 +103,17 @@ impl ExportSpec {
     /// # Errors
     /// The source's error.
     pub fn open_sessions(&self, n_sessions: usize, snapshot: &Snapshot, cx: &Cx) -> Result<SessionGroup, RunError> {
+        let wanted = match &self.select {
+            Select::All => Wanted::All,
+            Select::Only(names) => Wanted::Only(names.clone()),
+            Select::Except(names) => Wanted::Except(names.clone()),
+        };
         let request = json!({
             "connection": self.connection,
             "options": self.source_options,
             "n_sessions": n_sessions,
             "snapshot": snapshot,
-            "choices": self.choices,
+            "choices": Choices { wanted, ..self.choices.clone() },
             "limits": {
                 "statement_timeout_ms": self.tuning.statement_timeout_ms,
                 "lock_timeout_ms": self.tuning.lock_timeout_ms,
@@ -219,10 +225,10 @@ fn spec(
     today: &str,
 ) -> ExportSpec {
     let table = match &export.relation {
-        Relation::Table { name, .. } => name.as_str(),
-        Relation::Query { .. } => export.name.as_str(),
+        Relation::Table { name, .. } => path_part(name),
+        Relation::Query { .. } => export.name.clone(),
     };
-    let fill = |text: &str| text.replace("{export}", &export.name).replace("{table}", table).replace("{date}", today);
+    let fill = |text: &str| text.replace("{export}", &export.name).replace("{table}", &table).replace("{date}", today);
     let destination_template = identity(&destination.connector, &absolute_path(destination.options.clone(), base));
     let destination_options = absolute_path(map_strings(&destination.options, &fill), base);
     let tuning = export.tuning.clone();

@@ -110,7 +110,10 @@ fn syntax(text: &str) -> Result<(), ConfigError> {
             let problem = said.split(" at line ").next().unwrap_or_default().to_owned();
             let line = line_of(&e);
             let near = line.and_then(|l| text.lines().nth(l.saturating_sub(1) as usize)).unwrap_or_default();
-            let hint = near.contains("${").then(|| "inside { } and [ ] a variable needs quotes: '${VAR}'".to_owned());
+            let variable = near.contains("${").then_some("inside { } and [ ] a variable needs quotes: '${VAR}'");
+            let star = ["[*", " *"].iter().any(|start| near.contains(start));
+            let star = star.then_some("a pattern that starts with * is an alias to YAML: put it in quotes");
+            let hint = variable.or(star).map(str::to_owned);
             Err(ConfigError::Syntax { at: At::line(line), problem, hint })
         }
         Some(Ok(_)) if documents.next().is_some() => Err(ConfigError::ManyDocuments),

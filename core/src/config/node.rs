@@ -103,7 +103,7 @@ pub(super) fn item(parent: &str, index: usize, node: &Node) -> String {
 const MAX_NAME_BYTES: usize = 100;
 
 /// What is wrong with the name of an export, which becomes part of file names.
-pub(super) fn name_problem(name: &str) -> Option<&'static str> {
+pub(crate) fn name_problem(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         Some("is empty")
     } else if name.len() > MAX_NAME_BYTES {

@@ -12,6 +12,7 @@ mod increment;
 mod journal;
 mod leader;
 mod ledger;
+pub mod listing;
 mod pipeline;
 pub mod progress;
 mod recover;

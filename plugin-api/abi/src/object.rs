@@ -102,6 +102,8 @@ pub struct SessionVtable {
     pub aggregate: unsafe extern "C" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>,
     /// `Explain` -> `Explained`.
     pub explain: unsafe extern "C" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>,
+    /// -> list of `ListedTable`.
+    pub tables: unsafe extern "C" fn(*mut c_void, &AbiCx) -> AbiResult<RString>,
 }
 
 /// Functions on a stream of batches.

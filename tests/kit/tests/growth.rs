@@ -42,6 +42,14 @@ const OLDER: &[Edit] = &[
     edit(OBJECT, "/// `Explain` -> `Explained`.", ""),
     edit(OBJECT, "pub explain: unsafe extern \"C\" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>,", ""),
     edit(SOURCE, "explain: session_explain,", ""),
+    edit(OBJECT, "/// -> list of `ListedTable`.", ""),
+    edit(OBJECT, "pub tables: unsafe extern \"C\" fn(*mut c_void, &AbiCx) -> AbiResult<RString>,", ""),
+    edit(SOURCE, "tables: session_tables,", ""),
+    edit(
+        FOREIGN,
+        "self.raw.vtable.tables()",
+        "None::<unsafe extern \"C\" fn(*mut std::ffi::c_void, &AbiCx) -> AbiResult<RString>>",
+    ),
     edit(
         FOREIGN,
         "self.raw.vtable.explain()",
@@ -91,8 +99,8 @@ const NEWER: &[Edit] = &[
     ),
     edit(
         OBJECT,
-        "pub explain: unsafe extern \"C\" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>,",
-        "pub explain: unsafe extern \"C\" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>,
+        "pub tables: unsafe extern \"C\" fn(*mut c_void, &AbiCx) -> AbiResult<RString>,",
+        "pub tables: unsafe extern \"C\" fn(*mut c_void, &AbiCx) -> AbiResult<RString>,
     /// Of a later day.
     pub pause: unsafe extern \"C\" fn(*mut c_void) -> AbiResult<RString>,",
     ),
@@ -125,8 +133,8 @@ const NEWER: &[Edit] = &[
     ),
     edit(
         SOURCE,
-        "explain: session_explain,",
-        "explain: session_explain,
+        "tables: session_tables,",
+        "tables: session_tables,
         pause: { unsafe extern \"C\" fn f(_: *mut c_void) -> AbiResult<RString> { not_this_kind(\"\") } f },",
     ),
     edit(

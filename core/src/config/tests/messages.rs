@@ -309,6 +309,7 @@ fn yaml() {
             config.syntax: the config (line 1) is no valid YAML: a key must be text
             "source: *nowhere"
             config.syntax: the config (line 1) is no valid YAML: unknown anchor
+              hint: a pattern that starts with * is an alias to YAML: put it in quotes
             "source: {own: .nan}"
             config.missing_key: source.type (line 1) is missing
               hint: name the source plugin: `rivet plugin list` shows which there are

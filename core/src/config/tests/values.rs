@@ -102,6 +102,7 @@ fn a_table_of_a_config_with_every_block() {
         ExportConfig { name: "orders"
         relation: Table { schema: Some("we.ird")
         name: "Orders" }
+        tables: None
         mode: Full
         select: All
         condition: None
@@ -149,6 +150,7 @@ fn a_query_of_a_config_with_every_block() {
         ExportConfig { name: "top.customers-1"
         relation: Query { sql: "select $$x$$
         'word' from customers" }
+        tables: None
         mode: Full
         select: All
         condition: None
