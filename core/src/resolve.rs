@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::{
     Config, ConfigError, ConfigErrors, DriftPolicy, ExportConfig, MetaColumns, Mode, Options, PluginConfig, Select,
-    Tuning, check_reserved,
+    Tuning, Written, check_reserved,
 };
 use crate::connectors::Connectors;
 use crate::error::RunError;
@@ -58,6 +58,8 @@ pub struct ExportSpec {
     pub select: Select,
     /// Which rows of a table, in the source's own language.
     pub condition: Option<String>,
+    /// What of relation and condition may be kept.
+    pub written: Written,
     /// Types and value policies.
     pub choices: Choices,
     /// Columns that are added.
@@ -255,6 +257,7 @@ fn spec(
         mode: export.mode.clone(),
         select: export.select.clone(),
         condition: export.condition.clone(),
+        written: export.written.clone(),
         choices: export.choices.clone(),
         meta_columns: export.meta_columns,
         destination_template,

@@ -4,7 +4,7 @@
 use rivet_plugin_api::ListedTable;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::config::{Config, ExportConfig, Tables};
+use crate::config::{Config, ExportConfig, Tables, Written};
 use crate::error::RunError;
 
 /// Longest name of a group's export, bytes: it becomes part of file names.
@@ -47,6 +47,7 @@ pub fn expand(config: &Config, listed: &[ListedTable]) -> Result<Expanded, RunEr
             name: name(&export.name, table),
             relation: table.relation(),
             tables: None,
+            written: Written { relation: table.relation(), ..export.written.clone() },
             ..export.clone()
         }));
     }

@@ -8,7 +8,9 @@ use super::section::{Cx, Section, Text};
 use super::source::{self, check_plugin_name, plugin_name};
 use super::tuning::to_usize;
 use super::units::Unit;
-use super::{ConfigError, DriftPolicy, ExportConfig, Options, PluginConfig, Tables, columns, relation, rows, tuning};
+use super::{
+    ConfigError, DriftPolicy, ExportConfig, Options, PluginConfig, Tables, Written, columns, relation, rows, tuning,
+};
 
 /// Keys that `defaults` may hold; an export has its `name` too.
 pub(super) const SHARED_KEYS: &[&str] = &[
@@ -52,7 +54,7 @@ const MAX_GROUP_NAME_BYTES: usize = 50;
 /// The keys that one level sets.
 #[derive(Default)]
 pub(super) struct Patch {
-    relation: Option<Relation>,
+    relation: Option<relation::Found>,
     tables: Option<Tables>,
     /// Whether one of [`WHAT`] is there at all, right or wrong.
     has_relation: bool,
@@ -139,11 +141,16 @@ impl Patch {
         let format = self.settle_format(defaults, cx);
         let destination = settle_destination(self.destination, defaults, block, cx);
         let patterns = tables.as_ref().map(|t| Relation::Table { schema: None, name: t.label() });
-        let relation = own.or(patterns).unwrap_or(Relation::Query { sql: String::new() });
+        let (relation, written) = own.map_or((None, None), |read| (Some(read.relation), Some(read.written)));
+        let relation = relation.or(patterns).unwrap_or(Relation::Query { sql: String::new() });
         let rows = self.rows.settle(&defaults.rows, &relation, block, cx);
         let (choices, meta_columns) = self.columns.settle(&defaults.columns, source.policies);
         ExportConfig {
             name,
+            written: Written {
+                relation: written.unwrap_or_else(|| relation.clone()),
+                condition: rows.condition_written,
+            },
             relation,
             tables,
             mode: rows.mode,
@@ -222,7 +229,7 @@ fn read_format(block: &Section, cx: &mut Cx) -> Option<Block> {
     let path = block.path_of("format");
     match &entry.node.value {
         Value::Text(value) => {
-            let text = Text { value, from_env: entry.node.from_env, path, id: entry.id };
+            let text = Text { value, from_env: entry.node.from_env, written: None, path, id: entry.id };
             Some(Block { plugin: check_plugin_name(&text, cx), has_type: true, options: Options::default() })
         }
         Value::Map(entries) => Some(Block::read(&Section { path, id: entry.id, entries }, cx)),

@@ -1,7 +1,8 @@
 //! Reading the file, and turning YAML into a tree: the only place that knows the YAML parser.
 //! It must not know which keys there are.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
@@ -11,7 +12,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::node::{Entry, Node, Value};
-use super::{At, Config, ConfigError, ConfigErrors, read};
+use super::{At, Config, ConfigError, ConfigErrors, did_you_mean, read};
 
 /// Largest config, bytes.
 const MAX_BYTES: usize = 1 << 20;
@@ -32,6 +33,8 @@ pub type Params = BTreeMap<String, String>;
 pub(super) struct Variables<'a> {
     pub(super) env: &'a dyn Fn(&str) -> Option<String>,
     pub(super) params: &'a Params,
+    /// Names that queries have asked for so far.
+    pub(super) asked: &'a RefCell<BTreeSet<String>>,
 }
 
 /// Reads a config file; variables come from `params` (in queries) and from the environment of the process.
@@ -75,7 +78,17 @@ pub fn parse(
 ) -> Result<Config, ConfigErrors> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let root = tree(text)?;
-    read::config(root, Locator(text.into()), base_dir, Variables { env, params })
+    let asked = RefCell::default();
+    let config = read::config(root, Locator(text.into()), base_dir, Variables { env, params, asked: &asked })?;
+    let asked = asked.into_inner();
+    let unused = params.keys().filter(|key| !asked.contains(*key));
+    let unused: Vec<ConfigError> = unused
+        .map(|key| {
+            let hint = did_you_mean(key, asked.iter().map(String::as_str));
+            ConfigError::UnusedParam { key: key.clone(), hint }
+        })
+        .collect();
+    if unused.is_empty() { Ok(config) } else { Err(ConfigErrors(unused)) }
 }
 
 fn tree(text: &str) -> Result<Node, ConfigError> {
@@ -211,7 +224,7 @@ struct Any<'b> {
 
 impl Any<'_> {
     fn leaf<E: Error>(self, text_bytes: usize, value: Value) -> Result<Node, E> {
-        Ok(Node { id: self.builder.enter(text_bytes)?, value, from_env: false })
+        Ok(Node { id: self.builder.enter(text_bytes)?, value, from_env: false, written: None })
     }
 
     fn branch<E: Error>(&mut self) -> Result<u32, E> {
@@ -272,7 +285,7 @@ impl<'de> Visitor<'de> for Any<'_> {
         while let Some(node) = items.next_element_seed(Any { builder: &mut *self.builder, depth: self.depth + 1 })? {
             list.push(node);
         }
-        Ok(Node { id, value: Value::List(list), from_env: false })
+        Ok(Node { id, value: Value::List(list), from_env: false, written: None })
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut pairs: A) -> Result<Node, A::Error> {
@@ -293,6 +306,6 @@ impl<'de> Visitor<'de> for Any<'_> {
             seen.entry(text.clone()).or_insert(key.id);
             entries.push(Entry { key: text, id: key.id, node, first });
         }
-        Ok(Node { id, value: Value::Map(entries), from_env: false })
+        Ok(Node { id, value: Value::Map(entries), from_env: false, written: None })
     }
 }

@@ -84,6 +84,8 @@ pub struct ExportConfig {
     pub relation: Relation,
     /// The export stands for one export of each table that these mean; `relation` then is only how messages call it.
     pub tables: Option<Tables>,
+    /// What of `relation` and `condition` may be kept.
+    pub written: Written,
     /// Which rows are read.
     pub mode: Mode,
     /// Which columns are read.
@@ -110,6 +112,15 @@ pub struct ExportConfig {
     pub on_schema_drift: DriftPolicy,
     /// Pace and limits: profile, then source, then defaults, then the export, key by key.
     pub tuning: Tuning,
+}
+
+/// What an export reads, as it stands in the file: values of variables, which may be secrets, are not in there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The relation.
+    pub relation: Relation,
+    /// The condition on its rows.
+    pub condition: Option<String>,
 }
 
 /// Which rows an export reads.

@@ -12,6 +12,8 @@ pub(super) struct Node {
     pub(super) value: Value,
     /// Whether a variable took part: such a value is never shown, and its text may stand for a number.
     pub(super) from_env: bool,
+    /// The text as it stands in the file, where a variable took part.
+    pub(super) written: Option<String>,
 }
 
 /// What a value is.

@@ -1,7 +1,7 @@
 //! What an export reads: the grammar of `table`, and the tidying of `query`.
 //! It must not know SQL, nor how an engine folds or quotes names.
 
-use std::io::Read;
+use std::io::Read as _;
 use std::path::{Component, Path};
 
 use rivet_plugin_api::Relation;
@@ -15,22 +15,35 @@ use super::section::{Cx, Section, Text};
 /// Largest file that holds a query, bytes.
 const MAX_QUERY_BYTES: u64 = 1 << 20;
 
+/// A relation, and what of it may be kept: values of variables are not in there.
+#[derive(Clone)]
+pub(super) struct Found {
+    pub(super) relation: Relation,
+    pub(super) written: Relation,
+}
+
 /// The relation of an export, from `table`, `query` or `query_file`.
-pub(super) fn read(block: &Section, cx: &mut Cx) -> Option<Relation> {
+pub(super) fn read(block: &Section, cx: &mut Cx) -> Option<Found> {
+    let mut written = None;
     let (text, found, hint) = if let Some(text) = block.text("table", cx) {
         let found = table(text.value);
         (text, found, "write `name` or `schema.name`; a part with dots goes in double quotes")
     } else if let Some(text) = block.text("query", cx) {
         let found = query(text.value);
+        written = text.written.map(str::to_owned);
         (text, found, "write a SELECT statement")
     } else {
         let text = block.word("query_file", cx)?;
-        let sql = query_file(&text, cx)?;
+        let (sql, as_written) = query_file(&text, cx)?;
         let found = query(&sql);
+        written = as_written;
         (text, found, "the file must hold a SELECT statement")
     };
     match found {
-        Ok(relation) => Some(relation),
+        Ok(relation) => {
+            let written = written.and_then(|sql| query(&sql).ok()).unwrap_or_else(|| relation.clone());
+            Some(Found { relation, written })
+        }
         Err(problem) => {
             cx.bad(&text.path, text.id, problem, Some(hint));
             None
@@ -38,8 +51,8 @@ pub(super) fn read(block: &Section, cx: &mut Cx) -> Option<Relation> {
     }
 }
 
-/// The text of a query file, variables filled in. The file lies in the config's folder or below.
-fn query_file(text: &Text, cx: &mut Cx) -> Option<String> {
+/// The text of a query file, variables filled in, and as it stands there if that differs. The file lies in the config's folder or below.
+fn query_file(text: &Text, cx: &mut Cx) -> Option<(String, Option<String>)> {
     let path = Path::new(text.value);
     if !path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
         let hint = "write a path that starts from the config's folder, without '..'";
@@ -62,7 +75,8 @@ fn query_file(text: &Text, cx: &mut Cx) -> Option<String> {
     }
     let sql = sql.ok()?;
     match expand_query(&sql, cx.variables) {
-        Ok(expanded) => Some(expanded.map_or(sql, |e| e.text)),
+        Ok(Some(expanded)) if expanded.from_env => Some((expanded.text, Some(sql))),
+        Ok(_) => Some((sql, None)),
         Err(problem) => {
             let at = cx.at(text.path.clone(), text.id);
             cx.push(problem.into_error(at));

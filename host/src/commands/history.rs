@@ -8,8 +8,8 @@ use rivet_core::error::RunError;
 use rivet_core::state::State;
 use rivet_core::tables::is_made_of;
 
-use crate::cli::Global;
 use crate::cli::history::StateFile;
+use crate::cli::{Global, params};
 use crate::exit::Exit;
 use crate::render;
 
@@ -34,7 +34,7 @@ pub fn open(file: &StateFile, global: &Global) -> Result<Opened, Exit> {
     let (path, configured) = match &file.state {
         Some(path) => (path.clone(), None),
         None => {
-            let params = file.param.iter().cloned().collect();
+            let params = params(&file.param).map_err(|text| render::usage(global, &text))?;
             let config =
                 config::load(&file.config, &params).map_err(|e| render::failure(global, &RunError::Config(e)))?;
             let of = |e: &ExportConfig| Configured { name: e.name.clone(), is_group: e.tables.is_some() };

@@ -97,8 +97,9 @@ fn resolved(args: &RunArgs, global: &Global) -> Result<Ready, Exit> {
 /// The config, from its file or from the arguments that stand for one, and the folder where its paths start.
 fn configured(args: &RunArgs, global: &Global) -> Result<(Config, PathBuf), Exit> {
     let report = |error: RunError| render::failure(global, &error);
+    let params = args.params().map_err(|text| render::usage(global, &text))?;
     if !args.direct.is_given() {
-        let config = config::load(&args.config, &args.params()).map_err(|e| report(e.into()))?;
+        let config = config::load(&args.config, &params).map_err(|e| report(e.into()))?;
         return Ok((config, base_dir(&args.config)));
     }
     let refused = |e: direct::Refused| {
@@ -108,7 +109,7 @@ fn configured(args: &RunArgs, global: &Global) -> Result<(Config, PathBuf), Exit
     let env = |name: &str| std::env::var(name).ok();
     let made = direct::config(&args.direct, args.to.as_deref(), &env).map_err(refused)?;
     let dir = made.file.parent().unwrap_or(Path::new(""));
-    let config = config::parse(&made.text, dir, &env, &args.params()).map_err(|e| report(e.into()))?;
+    let config = config::parse(&made.text, dir, &env, &params).map_err(|e| report(e.into()))?;
     if args.direct.save.is_some() {
         direct::save(&made).map_err(refused)?;
     }

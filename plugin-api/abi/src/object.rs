@@ -188,6 +188,8 @@ pub struct StoreVtable {
     /// Writes and deletes a probe object.
     #[sabi(last_prefix_field)]
     pub probe: unsafe extern "C" fn(*mut c_void, &AbiCx) -> AbiResult<()>,
+    /// Prefix of names: removes what dead uploads left. Returns how many there were.
+    pub sweep: unsafe extern "C" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<u64>,
 }
 
 /// Functions on an upload.

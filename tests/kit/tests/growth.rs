@@ -17,6 +17,7 @@ const PLUGIN: &str = "plugin-api/abi/src/plugin.rs";
 const SOURCE: &str = "plugin-api/src/wire/export_source.rs";
 const FOREIGN: &str = "plugin-api/src/wire/foreign_source.rs";
 const FORMAT: &str = "plugin-api/src/wire/export_format.rs";
+const FOREIGN_STORE: &str = "plugin-api/src/wire/foreign_store.rs";
 const FOREIGN_FORMAT: &str = "plugin-api/src/wire/foreign_format.rs";
 const STORE: &str = "plugin-api/src/wire/export_store.rs";
 const REGISTER: &str = "plugin-api/src/wire/register.rs";
@@ -54,6 +55,14 @@ const OLDER: &[Edit] = &[
         FOREIGN,
         "self.raw.vtable.explain()",
         "None::<unsafe extern \"C\" fn(*mut std::ffi::c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>>",
+    ),
+    edit(OBJECT, "/// Prefix of names: removes what dead uploads left. Returns how many there were.", ""),
+    edit(OBJECT, "pub sweep: unsafe extern \"C\" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<u64>,", ""),
+    edit(STORE, "sweep: store_sweep,", ""),
+    edit(
+        FOREIGN_STORE,
+        "self.0.vtable.sweep()",
+        "None::<unsafe extern \"C\" fn(*mut std::ffi::c_void, &rivet_plugin_abi::AbiCx, RStr<'_>) -> rivet_plugin_abi::AbiResult<u64>>",
     ),
     edit(OBJECT, "/// -> `StreamFacts`, for everything returned so far.", ""),
     edit(OBJECT, "pub facts: unsafe extern \"C\" fn(*mut c_void) -> AbiResult<RString>,", ""),
@@ -113,8 +122,8 @@ const NEWER: &[Edit] = &[
     ),
     edit(
         OBJECT,
-        "pub probe: unsafe extern \"C\" fn(*mut c_void, &AbiCx) -> AbiResult<()>,",
-        "pub probe: unsafe extern \"C\" fn(*mut c_void, &AbiCx) -> AbiResult<()>,
+        "pub sweep: unsafe extern \"C\" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<u64>,",
+        "pub sweep: unsafe extern \"C\" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<u64>,
     /// Of a later day.
     pub tidy: unsafe extern \"C\" fn(*mut c_void, RStr<'_>) -> AbiResult<u64>,",
     ),
@@ -146,8 +155,8 @@ const NEWER: &[Edit] = &[
     ),
     edit(
         STORE,
-        "probe: store_probe,",
-        "probe: store_probe,
+        "sweep: store_sweep,",
+        "sweep: store_sweep,
         tidy: { unsafe extern \"C\" fn f(_: *mut c_void, _: RStr<'_>) -> AbiResult<u64> {
             super::export_source::not_this_kind(\"\") } f },",
     ),
@@ -162,11 +171,7 @@ const NEWER: &[Edit] = &[
 const BREAKING: &[Edit] = &[
     edit(OBJECT, "RSlice<'_, u8>, u8) -> AbiResult<u8>,", "RSlice<'_, u8>, u32) -> AbiResult<u8>,"),
     edit(STORE, "replace: u8,", "replace: u32,"),
-    edit(
-        "plugin-api/src/wire/foreign_store.rs",
-        "u8::from(mode == PutMode::Replace)",
-        "u32::from(mode == PutMode::Replace)",
-    ),
+    edit(FOREIGN_STORE, "u8::from(mode == PutMode::Replace)", "u32::from(mode == PutMode::Replace)"),
 ];
 
 struct Read {
