@@ -247,11 +247,11 @@ fn painted(text: &str, colour: Colour, is_terminal: bool) -> String {
     format!("\x1b[{code}m{text}\x1b[0m")
 }
 
-/// The end of a command, when all that it wrote is known to be out. A person's pager may leave early; a program that
-/// asked for a document and did not get it must not take silence for success.
+/// The end of a command, when all that it wrote is known to be out. A reader that has gone away is no failure of ours;
+/// a device that is full must not be taken for success.
 pub fn ended(global: &Global, exit: Exit) -> Exit {
     let Some(kind) = global.stdout.failure() else { return exit };
-    if kind == ErrorKind::BrokenPipe && global.output == Output::Text {
+    if kind == ErrorKind::BrokenPipe {
         return exit;
     }
     let hint = Some("what the command did is done; only its report is missing");

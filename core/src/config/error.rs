@@ -238,6 +238,9 @@ impl ConfigError {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
+            Self::Syntax { hint: None, .. } => {
+                "look at indentation, brackets and quotes there: YAML indents with blanks, and quotes a value that holds ': '"
+            }
             Self::Syntax { hint, .. }
             | Self::UnknownKey { hint, .. }
             | Self::MissingKey { hint, .. }

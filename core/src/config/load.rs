@@ -99,6 +99,7 @@ fn tree(text: &str) -> Result<Node, ConfigError> {
         let what = format!("has more than {MAX_BRACKETS} opening brackets");
         return Err(ConfigError::Limit { at: At::default(), what });
     }
+    printable(text)?;
     syntax(text)?;
     let mut builder = Builder::default();
     let seed = Any { builder: &mut builder, depth: 0 };
@@ -112,6 +113,16 @@ fn tree(text: &str) -> Result<Node, ConfigError> {
             Err(builder.problem.unwrap_or(own).at(At::line(line_of(&e))))
         }
     }
+}
+
+/// YAML takes no control characters but those that end lines and set columns apart. The parser would say so of no line.
+fn printable(text: &str) -> Result<(), ConfigError> {
+    let odd = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
+    let Some(at) = text.find(odd) else { return Ok(()) };
+    let line = 1 + text[..at].bytes().filter(|b| *b == b'\n').count();
+    let problem = "it holds a control character".to_owned();
+    let hint = Some("remove it, or write it as an escape in double quotes, such as \"\\t\"".to_owned());
+    Err(ConfigError::Syntax { at: At::line(u32::try_from(line).ok()), problem, hint })
 }
 
 /// A pass that looks at no value, so that no message of the parser can hold one.

@@ -333,3 +333,39 @@ fn blank(spec: &ExportSpec, run_id: &str) -> Summary {
         error: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_for_each_column_and_policy() {
+        let hit = |column: &str, policy: &str, n| (column.to_owned(), policy.to_owned(), n);
+        let hits = vec![hit("b", "nan", 1), hit("a", "nan", 2), hit("b", "nan", 3), hit("b", "out_of_range", 4)];
+        assert_eq!(summed(hits), [hit("a", "nan", 2), hit("b", "nan", 4), hit("b", "out_of_range", 4)]);
+    }
+
+    #[test]
+    fn only_a_snapshot_with_an_identity_is_called_one() {
+        let part = |epoch| Part {
+            name: String::new(),
+            split: 0,
+            epoch,
+            rows: 1,
+            bytes: 1,
+            digest: String::new(),
+            checksums: Vec::new(),
+        };
+        let held = || Some("1:2:".to_owned());
+        for (epochs, snapshots, expected) in [
+            (&[0, 0][..], vec![held()], Consistency::Snapshot),
+            (&[1, 1], vec![None, held()], Consistency::Snapshot),
+            (&[0, 1], vec![held(), held()], Consistency::Mixed),
+            (&[0], vec![None], Consistency::PerSplit),
+            (&[], vec![held()], Consistency::Snapshot),
+        ] {
+            let parts: Vec<Part> = epochs.iter().map(|epoch| part(*epoch)).collect();
+            assert_eq!(consistency(&parts, &snapshots), expected, "{epochs:?} {snapshots:?}");
+        }
+    }
+}
