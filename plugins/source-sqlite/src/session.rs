@@ -63,7 +63,7 @@ impl Session for SqliteSession {
         self.actor.call(cx, move |db| filter::explain(db, &explain))
     }
     fn tables(&mut self, cx: &Cx) -> Result<Vec<ListedTable>> {
-        self.actor.call(cx, |db| listing::tables(db))
+        self.actor.call(cx, listing::tables)
     }
     fn health(&mut self, _cx: &Cx) -> Result<Health> {
         Ok(Health { server_version: format!("SQLite {}", rusqlite::version()), ..Default::default() })
