@@ -19,5 +19,6 @@ pub mod row_hash;
 pub mod run;
 pub mod state;
 pub mod summary;
+pub mod tables;
 pub mod targets;
 mod value_hash;

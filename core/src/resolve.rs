@@ -6,16 +6,17 @@ use std::path::{Path, PathBuf};
 use rivet_plugin_api::wire::Connector;
 use rivet_plugin_api::{
     Choices, ConnectorKind, Cx, FILTER_PLACEHOLDER, Relation, SessionGroup, Snapshot, SourceCapabilities, Store,
-    StoreCapabilities, TypesMode,
+    StoreCapabilities, TypesMode, Wanted,
 };
 use serde_json::{Map, Value, json};
 
 use crate::config::{
     Config, ConfigError, ConfigErrors, DriftPolicy, ExportConfig, MetaColumns, Mode, Options, PluginConfig, Select,
-    Tuning, check_reserved,
+    Tuning, Written, check_reserved,
 };
 use crate::connectors::Connectors;
 use crate::error::RunError;
+use crate::tables::path_part;
 
 /// One export, ready to run. It holds secrets (in the connection) and has no `Debug` for that reason.
 pub struct ExportSpec {
@@ -57,6 +58,8 @@ pub struct ExportSpec {
     pub select: Select,
     /// Which rows of a table, in the source's own language.
     pub condition: Option<String>,
+    /// What of relation and condition may be kept.
+    pub written: Written,
     /// Types and value policies.
     pub choices: Choices,
     /// Columns that are added.
@@ -102,12 +105,17 @@ impl ExportSpec {
     /// # Errors
     /// The source's error.
     pub fn open_sessions(&self, n_sessions: usize, snapshot: &Snapshot, cx: &Cx) -> Result<SessionGroup, RunError> {
+        let wanted = match &self.select {
+            Select::All => Wanted::All,
+            Select::Only(names) => Wanted::Only(names.clone()),
+            Select::Except(names) => Wanted::Except(names.clone()),
+        };
         let request = json!({
             "connection": self.connection,
             "options": self.source_options,
             "n_sessions": n_sessions,
             "snapshot": snapshot,
-            "choices": self.choices,
+            "choices": Choices { wanted, ..self.choices.clone() },
             "limits": {
                 "statement_timeout_ms": self.tuning.statement_timeout_ms,
                 "lock_timeout_ms": self.tuning.lock_timeout_ms,
@@ -219,10 +227,10 @@ fn spec(
     today: &str,
 ) -> ExportSpec {
     let table = match &export.relation {
-        Relation::Table { name, .. } => name.as_str(),
-        Relation::Query { .. } => export.name.as_str(),
+        Relation::Table { name, .. } => path_part(name),
+        Relation::Query { .. } => export.name.clone(),
     };
-    let fill = |text: &str| text.replace("{export}", &export.name).replace("{table}", table).replace("{date}", today);
+    let fill = |text: &str| text.replace("{export}", &export.name).replace("{table}", &table).replace("{date}", today);
     let destination_template = identity(&destination.connector, &absolute_path(destination.options.clone(), base));
     let destination_options = absolute_path(map_strings(&destination.options, &fill), base);
     let tuning = export.tuning.clone();
@@ -249,6 +257,7 @@ fn spec(
         mode: export.mode.clone(),
         select: export.select.clone(),
         condition: export.condition.clone(),
+        written: export.written.clone(),
         choices: export.choices.clone(),
         meta_columns: export.meta_columns,
         destination_template,

@@ -47,6 +47,8 @@ pub struct Summary {
     pub peak_rss_bytes: u64,
     /// Attempts that failed and were tried again.
     pub retries: u32,
+    /// New snapshots after the first was lost.
+    pub restarts: u32,
     /// Longest single statement on the source, ms; 0 when unknown.
     pub longest_statement_ms: u64,
     /// Which state of the source was read: `snapshot`, `per-split` or `mixed`; empty when nothing was.

@@ -12,6 +12,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rivet_core::config::Params;
 
+use crate::stdout::Stdout;
+
 /// Extracts data from operational databases into Parquet and CSV: exact, bounded in memory, gentle on the source,
 /// safe to kill.
 #[derive(Debug, Parser)]
@@ -43,6 +45,9 @@ pub struct Global {
     /// Folder to load plugins from; may be given several times.
     #[arg(long, global = true, value_name = "DIR")]
     pub plugin_dir: Vec<PathBuf>,
+    /// Where data goes.
+    #[arg(skip)]
+    pub stdout: Stdout,
 }
 
 /// What is printed to stdout.
@@ -145,10 +150,27 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    /// The parameters by key; of a key that is given twice the last.
-    pub fn params(&self) -> Params {
-        self.param.iter().cloned().collect()
+    /// The parameters by key.
+    ///
+    /// # Errors
+    /// A sentence, when one is given twice.
+    pub fn params(&self) -> Result<Params, String> {
+        params(&self.param)
     }
+}
+
+/// Parameters by key.
+///
+/// # Errors
+/// A sentence, when one is given twice.
+pub fn params(given: &[(String, String)]) -> Result<Params, String> {
+    let mut all = Params::new();
+    for (key, value) in given {
+        if all.insert(key.clone(), value.clone()).is_some() {
+            return Err(format!("the parameter '{key}' is given twice"));
+        }
+    }
+    Ok(all)
 }
 
 fn param(text: &str) -> Result<(String, String), String> {

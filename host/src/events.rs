@@ -12,6 +12,7 @@ use rivet_core::summary::Summary;
 
 use crate::documents::events::{Event, EventLine};
 use crate::render;
+use crate::stdout::Stdout;
 
 /// Version of the events.
 const VERSION: u32 = 1;
@@ -21,6 +22,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// Prints events to stdout or, when stdout carries data, to stderr.
 pub struct Events {
     to_stderr: bool,
+    stdout: Stdout,
     runs: Mutex<HashMap<String, Run>>,
 }
 
@@ -36,8 +38,8 @@ struct Run {
 
 impl Events {
     /// Of no run yet.
-    pub fn new(to_stderr: bool) -> Self {
-        Self { to_stderr, runs: Mutex::default() }
+    pub fn new(to_stderr: bool, stdout: Stdout) -> Self {
+        Self { to_stderr, stdout, runs: Mutex::default() }
     }
 
     fn runs(&self) -> MutexGuard<'_, HashMap<String, Run>> {
@@ -50,7 +52,7 @@ impl Events {
 
     fn tell(&self, event: Event) {
         let text = line(event);
-        if self.to_stderr { render::note(&text) } else { render::to_stdout(&text) }
+        if self.to_stderr { render::note(&text) } else { self.stdout.write(&text) }
     }
 }
 

@@ -12,8 +12,10 @@ mod logging;
 mod plugins;
 mod progress;
 mod render;
+mod stdout;
 mod table;
 
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -24,9 +26,11 @@ fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
-            let _ = e.print();
+            let printed = e.print().and_then(|()| std::io::stdout().flush());
+            let lost = printed.is_err_and(|e| e.kind() != ErrorKind::BrokenPipe);
             // Help and version are answers; everything else is a usage error.
-            return if e.use_stderr() { Exit::Config.into() } else { Exit::Ok.into() };
+            let exit = if lost { Exit::Retryable } else { Exit::Ok };
+            return if e.use_stderr() { Exit::Config.into() } else { exit.into() };
         }
     };
     logging::init(&cli.global);
@@ -42,5 +46,5 @@ fn main() -> ExitCode {
         cli::Command::Plugin { command } => commands::plugin::run(&command, &cli.global),
         cli::Command::Demo(args) => commands::demo::run(&args, &cli.global),
     };
-    exit.into()
+    render::ended(&cli.global, exit).into()
 }

@@ -18,7 +18,7 @@ use crate::render;
 /// `piped` says that stdout carries the data.
 pub fn listener(global: &Global, piped: bool) -> Box<dyn Progress> {
     if global.output == Output::Ndjson {
-        return Box::new(Events::new(piped));
+        return Box::new(Events::new(piped, global.stdout.clone()));
     }
     let watched = std::io::stderr().is_terminal() && !global.quiet && global.output == Output::Text;
     let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));

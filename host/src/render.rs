@@ -2,7 +2,7 @@
 //! It must not decide anything but wording.
 
 use std::fmt::Write as _;
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 
 use rivet_core::error::RunError;
 use rivet_core::summary::{Status, Summary};
@@ -59,8 +59,8 @@ pub fn warning(global: &Global, text: &str) {
 pub fn problem(global: &Global, code: &str, message: &str, hint: Option<&str>) {
     let error = || ProblemRow { code: code.to_owned(), message: message.to_owned(), hint: hint.map(str::to_owned) };
     match global.output {
-        Output::Json => to_stdout(&line(&json!({ "error": error() }))),
-        Output::Ndjson => to_stdout(&events::line(Event::Error { error: error() })),
+        Output::Json => global.stdout.write(&line(&json!({ "error": error() }))),
+        Output::Ndjson => global.stdout.write(&events::line(Event::Error { error: error() })),
         Output::Text => to_stderr(&problem_text(message, hint)),
     }
 }
@@ -68,9 +68,9 @@ pub fn problem(global: &Global, code: &str, message: &str, hint: Option<&str>) {
 /// Data on stdout, in the form that was asked for: the whole document, its items one a line, or text.
 pub fn document<I: Serialize>(global: &Global, whole: &impl Serialize, items: &[I], text: impl FnOnce() -> String) {
     match global.output {
-        Output::Json => to_stdout(&line(whole)),
-        Output::Ndjson => to_stdout(&items.iter().map(line).collect::<String>()),
-        Output::Text => to_stdout(&text()),
+        Output::Json => global.stdout.write(&line(whole)),
+        Output::Ndjson => global.stdout.write(&items.iter().map(line).collect::<String>()),
+        Output::Text => global.stdout.write(&text()),
     }
 }
 
@@ -95,7 +95,7 @@ pub fn summaries(global: &Global, all: &[Summary]) {
         Output::Json => {
             let text = line(&SummaryDocument { version: VERSION, exports: all.to_vec() });
             // stdout may be the destination: then the data has it.
-            return if all.iter().any(is_piped) { to_stderr(&text) } else { to_stdout(&text) };
+            return if all.iter().any(is_piped) { to_stderr(&text) } else { global.stdout.write(&text) };
         }
         Output::Text => {}
     }
@@ -136,10 +136,14 @@ fn summary_text(s: &Summary) -> String {
         size(s.peak_rss_bytes),
     );
     let retries = if s.retries > 0 { format!(", {} retries", s.retries) } else { String::new() };
+    let restarts = match s.restarts {
+        0 => String::new(),
+        n => format!(", {n} lost snapshot{}", if n == 1 { "" } else { "s" }),
+    };
     let validated = if s.validated { ", validated" } else { "" };
     let _ = writeln!(
         text,
-        "  run       {} ({}, profile {}, consistency {}{retries}{validated})",
+        "  run       {} ({}, profile {}, consistency {}{retries}{restarts}{validated})",
         s.run_id, s.strategy, s.profile, s.consistency
     );
     match s.locations.as_slice() {
@@ -243,9 +247,16 @@ fn painted(text: &str, colour: Colour, is_terminal: bool) -> String {
     format!("\x1b[{code}m{text}\x1b[0m")
 }
 
-/// A reader that has gone away is no failure of ours.
-pub fn to_stdout(text: &str) {
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+/// The end of a command, when all that it wrote is known to be out. A reader that has gone away is no failure of ours;
+/// a device that is full must not be taken for success.
+pub fn ended(global: &Global, exit: Exit) -> Exit {
+    let Some(kind) = global.stdout.failure() else { return exit };
+    if kind == ErrorKind::BrokenPipe {
+        return exit;
+    }
+    let hint = Some("what the command did is done; only its report is missing");
+    to_stderr(&problem_text(&format!("failed to write to stdout: {kind}"), hint));
+    if exit == Exit::Ok { Exit::Retryable } else { exit }
 }
 
 fn to_stderr(text: &str) {

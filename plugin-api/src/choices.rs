@@ -15,6 +15,32 @@ pub struct Choices {
     pub policies: Policies,
     /// By column name, exactly.
     pub columns: BTreeMap<String, ColumnChoice>,
+    /// Columns that scans will ask for. Others are described too, but that they may not be read is no error.
+    pub wanted: Wanted,
+}
+
+/// Some of the columns of a relation, by their exact names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wanted {
+    /// All.
+    #[default]
+    All,
+    /// These.
+    Only(Vec<String>),
+    /// All but these.
+    Except(Vec<String>),
+}
+
+impl Wanted {
+    /// Whether the column is one of them.
+    pub fn has(&self, column: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.iter().any(|name| name == column),
+            Self::Except(names) => !names.iter().any(|name| name == column),
+        }
+    }
 }
 
 impl Choices {

@@ -97,6 +97,15 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// What a first upload would meet.
     fn probe(&self, cx: &Cx) -> Result<()>;
+
+    /// Removes what a dead process left of uploads whose names start with `prefix`: what was begun or prepared, never
+    /// what is visible. Returns how many there were; 0 where dead uploads leave nothing. No upload of such a name lives.
+    ///
+    /// # Errors
+    /// `Io`, `Auth` or `Connection`.
+    fn sweep(&self, _prefix: &str, _cx: &Cx) -> Result<u64> {
+        Ok(0)
+    }
 }
 
 /// Whether an object may replace one of the same name.

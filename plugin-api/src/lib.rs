@@ -13,6 +13,7 @@ mod filter;
 mod format;
 mod info;
 mod interval;
+mod listing;
 #[cfg(feature = "load")]
 pub mod load;
 mod logical;
@@ -25,7 +26,8 @@ pub use arrow_array::RecordBatch;
 pub use arrow_schema;
 pub use arrow_schema::SchemaRef;
 pub use choices::{
-    Choices, ColumnChoice, InvalidText, Nan, NumericUnbounded, OutOfRange, Policies, SubMicrosecond, TinyInt1, ZeroDate,
+    Choices, ColumnChoice, InvalidText, Nan, NumericUnbounded, OutOfRange, Policies, SubMicrosecond, TinyInt1, Wanted,
+    ZeroDate,
 };
 pub use connection::{Connection, Tls, TlsMode, is_local};
 pub use destination::{Destination, ObjectFacts, PutMode, Store, StoreCapabilities, Upload};
@@ -36,6 +38,7 @@ pub use filter::{
 pub use format::{BatchWriter, ByteSink, FieldMapping, Format, FormatCapabilities, PartFacts, ReadAt, WriterSettings};
 pub use info::{ConnectorInfo, ConnectorKind};
 pub use interval::write_iso_8601;
+pub use listing::{ListedTable, TableKind};
 pub use logical::{
     Column, EXTENSION_KEY, FIDELITY_KEY, Fidelity, LIST_ELEMENT, LogicalType, NATIVE_TYPE_KEY, TypesMode,
 };

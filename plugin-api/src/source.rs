@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    Aggregate, Choices, Column, Connection, Cx, ErrorKind, Explain, Explained, Filter, KeyValue, PluginError, Result,
-    TypesMode,
+    Aggregate, Choices, Column, Connection, Cx, ErrorKind, Explain, Explained, Filter, KeyValue, ListedTable,
+    PluginError, Result, TypesMode,
 };
 
 /// A source plugin. Register it with [`plugin!`](crate::plugin).
@@ -159,6 +159,15 @@ pub trait Session: Send {
     /// As [`describe`](Self::describe).
     fn explain(&mut self, _explain: &Explain, _cx: &Cx) -> Result<Explained> {
         Ok(Explained::default())
+    }
+
+    /// Every relation of the database except the engine's own and temporary ones, by schema and name; those too that
+    /// this session may not read.
+    ///
+    /// # Errors
+    /// `Connection`; `Unsupported` where the engine has no catalogue to list.
+    fn tables(&mut self, _cx: &Cx) -> Result<Vec<ListedTable>> {
+        Err(PluginError::new(ErrorKind::Unsupported, "source.tables", "this source cannot list its tables"))
     }
 
     /// Facts about the server that preflight shows.

@@ -66,7 +66,7 @@ impl Patch {
         let policies = self.policies.over(defaults.policies).over(source);
         let mut columns = defaults.columns.clone();
         columns.extend(self.columns);
-        (Choices { policies, columns }, self.meta.or(defaults.meta).unwrap_or_default())
+        (Choices { policies, columns, ..Choices::default() }, self.meta.or(defaults.meta).unwrap_or_default())
     }
 }
 

@@ -133,6 +133,14 @@ pub enum ConfigError {
         /// The author's own message (`${VAR:?message}`).
         message: Option<String>,
     },
+    /// A parameter of the command line that no query asks for.
+    #[error("the parameter '{key}' fills nothing: no query has ${{{key}}}")]
+    UnusedParam {
+        /// Its key.
+        key: String,
+        /// What was meant, if anything comes to mind.
+        hint: Option<String>,
+    },
     /// A `${…}` cannot be read.
     #[error("{at} {problem}")]
     BadExpansion {
@@ -216,6 +224,7 @@ impl ConfigError {
             Self::WrongType { .. } => "config.wrong_type",
             Self::BadValue { .. } => "config.bad_value",
             Self::UnsetVariable { .. } => "config.unset_variable",
+            Self::UnusedParam { .. } => "config.unused_param",
             Self::BadExpansion { .. } => "config.bad_expansion",
             Self::Conflict { .. } => "config.conflict",
             Self::NotBuilt { .. } => "config.not_built",
@@ -229,10 +238,14 @@ impl ConfigError {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         let text = match self {
+            Self::Syntax { hint: None, .. } => {
+                "look at indentation, brackets and quotes there: YAML indents with blanks, and quotes a value that holds ': '"
+            }
             Self::Syntax { hint, .. }
             | Self::UnknownKey { hint, .. }
             | Self::MissingKey { hint, .. }
-            | Self::BadValue { hint, .. } => {
+            | Self::BadValue { hint, .. }
+            | Self::UnusedParam { hint: hint @ Some(_), .. } => {
                 return hint.clone();
             }
             Self::DuplicateKey { first_line, .. } | Self::DuplicateName { first_line, .. } => {
@@ -255,6 +268,7 @@ impl ConfigError {
             Self::BadExpansion { .. } => {
                 "a variable is written ${NAME}, ${NAME:-default} or ${NAME:?message}, a dollar $$"
             }
+            Self::UnusedParam { .. } => "leave it out, or write ${KEY} into the query",
             Self::Conflict { .. } => "keep one of them",
             Self::ReservedKey { .. } => "this is a defect of the plugin: its author has to rename the option",
             Self::TooLarge { .. } => "is it a config at all? a large one can be several files, each with its own run",
@@ -286,6 +300,7 @@ impl ConfigError {
             | Self::Empty
             | Self::ManyDocuments
             | Self::NoExports
+            | Self::UnusedParam { .. }
             | Self::ReservedKey { .. } => None,
         }
     }

@@ -65,7 +65,10 @@ pub(super) fn expand(
 
 /// Expands a query: `params` beat the environment, and the filter's place stays for the source to fill.
 pub(super) fn expand_query(text: &str, variables: Variables<'_>) -> Result<Option<Expanded>, Problem> {
-    let env = |name: &str| variables.params.get(name).cloned().or_else(|| (variables.env)(name));
+    let env = |name: &str| {
+        variables.asked.borrow_mut().insert(name.to_owned());
+        variables.params.get(name).cloned().or_else(|| (variables.env)(name))
+    };
     expand(text, true, &env)
 }
 

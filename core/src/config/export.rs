@@ -8,11 +8,15 @@ use super::section::{Cx, Section, Text};
 use super::source::{self, check_plugin_name, plugin_name};
 use super::tuning::to_usize;
 use super::units::Unit;
-use super::{ConfigError, DriftPolicy, ExportConfig, Options, PluginConfig, columns, relation, rows, tuning};
+use super::{
+    ConfigError, DriftPolicy, ExportConfig, Options, PluginConfig, Tables, Written, columns, relation, rows, tuning,
+};
 
 /// Keys that `defaults` may hold; an export has its `name` too.
 pub(super) const SHARED_KEYS: &[&str] = &[
     "table",
+    "tables",
+    "exclude_tables",
     "query",
     "query_file",
     "parallel",
@@ -39,14 +43,20 @@ pub(super) const SHARED_KEYS: &[&str] = &[
     "null_cursor",
 ];
 
+/// Keys that say what is read.
+const WHAT: [&str; 4] = ["table", "tables", "query", "query_file"];
 /// Format of exports that name none.
 const DEFAULT_FORMAT: &str = "parquet";
+
+/// Longest name of an export that stands for several, bytes: the names of theirs start with it.
+const MAX_GROUP_NAME_BYTES: usize = 50;
 
 /// The keys that one level sets.
 #[derive(Default)]
 pub(super) struct Patch {
-    relation: Option<Relation>,
-    /// Whether `table` or `query` is there at all, right or wrong.
+    relation: Option<relation::Found>,
+    tables: Option<Tables>,
+    /// Whether one of [`WHAT`] is there at all, right or wrong.
     has_relation: bool,
     rows: rows::Patch,
     columns: columns::Patch,
@@ -73,15 +83,18 @@ struct Block {
 
 impl Patch {
     pub(super) fn read(block: &Section, cx: &mut Cx) -> Self {
-        for (one, other) in [("table", "query"), ("table", "query_file"), ("query", "query_file")] {
-            block.exclusive(one, other, cx);
+        for (i, one) in WHAT.iter().enumerate() {
+            for other in &WHAT[i + 1..] {
+                block.exclusive(one, other, cx);
+            }
         }
         let types = [("portable", TypesMode::Portable), ("native", TypesMode::Native)];
         let drift = [("warn", DriftPolicy::Warn), ("continue", DriftPolicy::Continue), ("fail", DriftPolicy::Fail)];
         let extra = |key: &str| block.get(key).map(|e| (e.clone(), block.path.clone()));
         let patch = Self {
             relation: relation::read(block, cx),
-            has_relation: ["table", "query", "query_file"].iter().any(|key| block.get(key).is_some()),
+            tables: relation::tables(block, cx),
+            has_relation: WHAT.iter().any(|key| block.get(key).is_some()),
             rows: rows::Patch::read(block, cx),
             columns: columns::Patch::read(block, cx),
             parallel: block.whole("parallel", 1..=1024, cx).map(to_usize),
@@ -116,17 +129,30 @@ impl Patch {
         cx: &mut Cx,
     ) -> ExportConfig {
         if !self.has_relation && !defaults.has_relation {
-            block.missing("table", "an export reads a `table` or a `query`", cx);
+            block.missing("table", "an export reads a `table`, several `tables`, or a `query`", cx);
         }
-        let own = if self.has_relation { self.relation.clone() } else { defaults.relation.clone() };
+        let what = if self.has_relation { &self } else { defaults };
+        let (own, tables) = (what.relation.clone(), what.tables.clone());
+        if tables.is_some() && name.len() > MAX_GROUP_NAME_BYTES {
+            let problem =
+                format!("is longer than {MAX_GROUP_NAME_BYTES} bytes, and `tables` adds the name of each table");
+            cx.bad(&block.path_of("name"), block.id, problem, None);
+        }
         let format = self.settle_format(defaults, cx);
         let destination = settle_destination(self.destination, defaults, block, cx);
-        let relation = own.unwrap_or(Relation::Query { sql: String::new() });
+        let patterns = tables.as_ref().map(|t| Relation::Table { schema: None, name: t.label() });
+        let (relation, written) = own.map_or((None, None), |read| (Some(read.relation), Some(read.written)));
+        let relation = relation.or(patterns).unwrap_or(Relation::Query { sql: String::new() });
         let rows = self.rows.settle(&defaults.rows, &relation, block, cx);
         let (choices, meta_columns) = self.columns.settle(&defaults.columns, source.policies);
         ExportConfig {
             name,
+            written: Written {
+                relation: written.unwrap_or_else(|| relation.clone()),
+                condition: rows.condition_written,
+            },
             relation,
+            tables,
             mode: rows.mode,
             select: rows.select,
             condition: rows.condition,
@@ -203,7 +229,7 @@ fn read_format(block: &Section, cx: &mut Cx) -> Option<Block> {
     let path = block.path_of("format");
     match &entry.node.value {
         Value::Text(value) => {
-            let text = Text { value, from_env: entry.node.from_env, path, id: entry.id };
+            let text = Text { value, from_env: entry.node.from_env, written: None, path, id: entry.id };
             Some(Block { plugin: check_plugin_name(&text, cx), has_type: true, options: Options::default() })
         }
         Value::Map(entries) => Some(Block::read(&Section { path, id: entry.id, entries }, cx)),

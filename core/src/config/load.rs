@@ -1,7 +1,8 @@
 //! Reading the file, and turning YAML into a tree: the only place that knows the YAML parser.
 //! It must not know which keys there are.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::Read;
 use std::path::Path;
@@ -11,7 +12,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::node::{Entry, Node, Value};
-use super::{At, Config, ConfigError, ConfigErrors, read};
+use super::{At, Config, ConfigError, ConfigErrors, did_you_mean, read};
 
 /// Largest config, bytes.
 const MAX_BYTES: usize = 1 << 20;
@@ -32,6 +33,8 @@ pub type Params = BTreeMap<String, String>;
 pub(super) struct Variables<'a> {
     pub(super) env: &'a dyn Fn(&str) -> Option<String>,
     pub(super) params: &'a Params,
+    /// Names that queries have asked for so far.
+    pub(super) asked: &'a RefCell<BTreeSet<String>>,
 }
 
 /// Reads a config file; variables come from `params` (in queries) and from the environment of the process.
@@ -75,7 +78,17 @@ pub fn parse(
 ) -> Result<Config, ConfigErrors> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let root = tree(text)?;
-    read::config(root, Locator(text.into()), base_dir, Variables { env, params })
+    let asked = RefCell::default();
+    let config = read::config(root, Locator(text.into()), base_dir, Variables { env, params, asked: &asked })?;
+    let asked = asked.into_inner();
+    let unused = params.keys().filter(|key| !asked.contains(*key));
+    let unused: Vec<ConfigError> = unused
+        .map(|key| {
+            let hint = did_you_mean(key, asked.iter().map(String::as_str));
+            ConfigError::UnusedParam { key: key.clone(), hint }
+        })
+        .collect();
+    if unused.is_empty() { Ok(config) } else { Err(ConfigErrors(unused)) }
 }
 
 fn tree(text: &str) -> Result<Node, ConfigError> {
@@ -86,6 +99,7 @@ fn tree(text: &str) -> Result<Node, ConfigError> {
         let what = format!("has more than {MAX_BRACKETS} opening brackets");
         return Err(ConfigError::Limit { at: At::default(), what });
     }
+    printable(text)?;
     syntax(text)?;
     let mut builder = Builder::default();
     let seed = Any { builder: &mut builder, depth: 0 };
@@ -101,6 +115,16 @@ fn tree(text: &str) -> Result<Node, ConfigError> {
     }
 }
 
+/// YAML takes no control characters but those that end lines and set columns apart. The parser would say so of no line.
+fn printable(text: &str) -> Result<(), ConfigError> {
+    let odd = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
+    let Some(at) = text.find(odd) else { return Ok(()) };
+    let line = 1 + text[..at].bytes().filter(|b| *b == b'\n').count();
+    let problem = "it holds a control character".to_owned();
+    let hint = Some("remove it, or write it as an escape in double quotes, such as \"\\t\"".to_owned());
+    Err(ConfigError::Syntax { at: At::line(u32::try_from(line).ok()), problem, hint })
+}
+
 /// A pass that looks at no value, so that no message of the parser can hold one.
 fn syntax(text: &str) -> Result<(), ConfigError> {
     let mut documents = serde_yaml::Deserializer::from_str(text);
@@ -110,7 +134,10 @@ fn syntax(text: &str) -> Result<(), ConfigError> {
             let problem = said.split(" at line ").next().unwrap_or_default().to_owned();
             let line = line_of(&e);
             let near = line.and_then(|l| text.lines().nth(l.saturating_sub(1) as usize)).unwrap_or_default();
-            let hint = near.contains("${").then(|| "inside { } and [ ] a variable needs quotes: '${VAR}'".to_owned());
+            let variable = near.contains("${").then_some("inside { } and [ ] a variable needs quotes: '${VAR}'");
+            let star = ["[*", " *"].iter().any(|start| near.contains(start));
+            let star = star.then_some("a pattern that starts with * is an alias to YAML: put it in quotes");
+            let hint = variable.or(star).map(str::to_owned);
             Err(ConfigError::Syntax { at: At::line(line), problem, hint })
         }
         Some(Ok(_)) if documents.next().is_some() => Err(ConfigError::ManyDocuments),
@@ -208,7 +235,7 @@ struct Any<'b> {
 
 impl Any<'_> {
     fn leaf<E: Error>(self, text_bytes: usize, value: Value) -> Result<Node, E> {
-        Ok(Node { id: self.builder.enter(text_bytes)?, value, from_env: false })
+        Ok(Node { id: self.builder.enter(text_bytes)?, value, from_env: false, written: None })
     }
 
     fn branch<E: Error>(&mut self) -> Result<u32, E> {
@@ -269,7 +296,7 @@ impl<'de> Visitor<'de> for Any<'_> {
         while let Some(node) = items.next_element_seed(Any { builder: &mut *self.builder, depth: self.depth + 1 })? {
             list.push(node);
         }
-        Ok(Node { id, value: Value::List(list), from_env: false })
+        Ok(Node { id, value: Value::List(list), from_env: false, written: None })
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut pairs: A) -> Result<Node, A::Error> {
@@ -290,6 +317,6 @@ impl<'de> Visitor<'de> for Any<'_> {
             seen.entry(text.clone()).or_insert(key.id);
             entries.push(Entry { key: text, id: key.id, node, first });
         }
-        Ok(Node { id, value: Value::Map(entries), from_env: false })
+        Ok(Node { id, value: Value::Map(entries), from_env: false, written: None })
     }
 }

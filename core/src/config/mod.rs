@@ -9,6 +9,7 @@ mod json_schema;
 mod load;
 mod node;
 mod options;
+mod patterns;
 mod read;
 mod relation;
 mod rows;
@@ -30,7 +31,10 @@ use serde_json::{Map, Value, json};
 pub use error::{At, ConfigError, ConfigErrors};
 pub use json_schema::json_schema;
 pub use load::{Params, load, parse};
+#[cfg(test)]
+pub(crate) use node::name_problem;
 pub use options::{Options, RESERVED_SOURCE_KEYS, check_reserved, validate_options};
+pub use patterns::{TablePattern, Tables};
 pub use suggest::did_you_mean;
 pub use tuning::{Profile, Tuning};
 
@@ -78,6 +82,10 @@ pub struct ExportConfig {
     /// What is read. `table` is `name` or `schema.name`, each part exactly as the engine stores it; a part with dots
     /// or quotes stands in double quotes, a doubled quote inside stands for one: `'"we.ird".t'`.
     pub relation: Relation,
+    /// The export stands for one export of each table that these mean; `relation` then is only how messages call it.
+    pub tables: Option<Tables>,
+    /// What of `relation` and `condition` may be kept.
+    pub written: Written,
     /// Which rows are read.
     pub mode: Mode,
     /// Which columns are read.
@@ -104,6 +112,15 @@ pub struct ExportConfig {
     pub on_schema_drift: DriftPolicy,
     /// Pace and limits: profile, then source, then defaults, then the export, key by key.
     pub tuning: Tuning,
+}
+
+/// What an export reads, as it stands in the file: values of variables, which may be secrets, are not in there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The relation.
+    pub relation: Relation,
+    /// The condition on its rows.
+    pub condition: Option<String>,
 }
 
 /// Which rows an export reads.

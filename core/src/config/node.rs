@@ -12,6 +12,8 @@ pub(super) struct Node {
     pub(super) value: Value,
     /// Whether a variable took part: such a value is never shown, and its text may stand for a number.
     pub(super) from_env: bool,
+    /// The text as it stands in the file, where a variable took part.
+    pub(super) written: Option<String>,
 }
 
 /// What a value is.
@@ -103,7 +105,7 @@ pub(super) fn item(parent: &str, index: usize, node: &Node) -> String {
 const MAX_NAME_BYTES: usize = 100;
 
 /// What is wrong with the name of an export, which becomes part of file names.
-pub(super) fn name_problem(name: &str) -> Option<&'static str> {
+pub(crate) fn name_problem(name: &str) -> Option<&'static str> {
     if name.is_empty() {
         Some("is empty")
     } else if name.len() > MAX_NAME_BYTES {

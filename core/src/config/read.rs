@@ -196,8 +196,11 @@ fn expand_text(node: &mut Node, id: u32, path: &str, is_query: bool, cx: &mut Cx
     match expanded {
         Ok(None) => {}
         Ok(Some(expanded)) => {
-            node.from_env = expanded.from_env;
-            node.value = Value::Text(expanded.text);
+            let written = std::mem::replace(&mut node.value, Value::Text(expanded.text));
+            if let (true, Value::Text(written)) = (expanded.from_env, written) {
+                node.from_env = true;
+                node.written = Some(written);
+            }
         }
         Err(problem) => {
             let at = cx.at(path, id);

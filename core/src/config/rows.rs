@@ -22,7 +22,7 @@ enum Word {
 pub(super) struct Patch {
     mode: Option<Word>,
     select: Option<Select>,
-    condition: Option<String>,
+    condition: Option<Condition>,
     cursor_column: Option<String>,
     cursor_fallback_column: Option<String>,
     lookback: Option<Distance>,
@@ -70,7 +70,9 @@ impl Patch {
             let at = cx.at(block.path.clone(), block.id);
             cx.push(ConfigError::Conflict { at, keys: ("query".to_owned(), "where".to_owned()) });
         }
-        Rows { mode, select: self.select.or_else(|| defaults.select.clone()).unwrap_or_default(), condition }
+        let (condition, condition_written) = condition.map(|c| (c.text, c.written)).unzip();
+        let select = self.select.or_else(|| defaults.select.clone()).unwrap_or_default();
+        Rows { mode, select, condition, condition_written }
     }
 
     /// A key that does nothing is a mistake; one in `defaults` may be meant for other exports.
@@ -93,6 +95,15 @@ pub(super) struct Rows {
     pub(super) mode: Mode,
     pub(super) select: Select,
     pub(super) condition: Option<String>,
+    /// As it stands in the file.
+    pub(super) condition_written: Option<String>,
+}
+
+/// A condition on rows, and what of it may be kept: values of variables are not in there.
+#[derive(Clone)]
+struct Condition {
+    text: String,
+    written: String,
 }
 
 fn read_mode(block: &Section, cx: &mut Cx) -> Option<Word> {
@@ -109,14 +120,14 @@ fn read_mode(block: &Section, cx: &mut Cx) -> Option<Word> {
 
 /// A condition stands in brackets of its own, so it may not close them: its other half would escape the ranges that
 /// splits and cursors put around it.
-fn read_condition(block: &Section, cx: &mut Cx) -> Option<String> {
+fn read_condition(block: &Section, cx: &mut Cx) -> Option<Condition> {
     let text = block.word("where", cx)?;
     let condition = text.value.trim().trim_end_matches(';').trim_end();
     if !is_closed(condition) {
         cx.bad(&text.path, text.id, "has brackets or quotes that do not match", Some("write one whole condition"));
         return None;
     }
-    Some(condition.to_owned())
+    Some(Condition { text: condition.to_owned(), written: text.written.unwrap_or(condition).to_owned() })
 }
 
 /// Whether brackets and quotes of a piece of SQL match within it. Quoted text and comments are passed over.

@@ -63,6 +63,8 @@ pub(super) struct Section<'n> {
 pub(super) struct Text<'n> {
     pub(super) value: &'n str,
     pub(super) from_env: bool,
+    /// As it stands in the file, where a variable took part.
+    pub(super) written: Option<&'n str>,
     pub(super) path: String,
     pub(super) id: u32,
 }
@@ -142,7 +144,10 @@ impl<'n> Section<'n> {
         let entry = self.get(key)?;
         let path = self.path_of(key);
         match &entry.node.value {
-            Value::Text(value) => Some(Text { value, from_env: entry.node.from_env, path, id: entry.id }),
+            Value::Text(value) => {
+                let written = entry.node.written.as_deref();
+                Some(Text { value, from_env: entry.node.from_env, written, path, id: entry.id })
+            }
             _ => {
                 cx.wrong_type(&path, entry.id, &entry.node, "text");
                 None

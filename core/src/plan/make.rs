@@ -21,6 +21,8 @@ pub struct Facts {
     pub estimate: Estimate,
     /// Server identity.
     pub server: String,
+    /// Whether further sessions can read the state of the database that the first one reads.
+    pub joinable: bool,
     /// What the source answered to a request for [`wanted`] splits.
     pub splits: Vec<Split>,
     /// Which rows are read.
@@ -64,7 +66,8 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
         vec![PlannedSplit { id: 0, split: None }]
     };
     let fetch = !cut && spec.source_capabilities().fetch && needs_fetch(&sizing(spec, &facts.estimate));
-    let n_workers = spec.n_workers.min(splits.len());
+    // Sessions that cannot share a snapshot do not read together.
+    let n_workers = if facts.joinable { spec.n_workers.min(splits.len()) } else { 1 };
     let endpoint = |connector: &rivet_plugin_api::wire::Connector, identity: &str| Endpoint {
         plugin: connector.info().name.clone(),
         version: connector.info().version.clone(),

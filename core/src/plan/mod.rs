@@ -111,7 +111,12 @@ impl Plan {
     /// Name of a part: a function of run, split, attempt and index alone, so that no two attempts collide and
     /// nothing is ever overwritten. All numbers are 0-based.
     pub fn part_name(&self, split: u32, attempt: u32, index: u32) -> String {
-        format!("{}-{}-s{split:05}-a{attempt:02}-{index:05}.{}", self.export, self.run_id, self.extension)
+        format!("{}s{split:05}-a{attempt:02}-{index:05}.{}", self.part_prefix(), self.extension)
+    }
+
+    /// What the names of all parts of this run start with, and those of no other run.
+    pub fn part_prefix(&self) -> String {
+        format!("{}-{}-", self.export, self.run_id)
     }
 
     /// The schema of what is written.

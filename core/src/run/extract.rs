@@ -24,6 +24,8 @@ pub struct Extracted {
     pub retries: u32,
     /// Identity of the snapshot of each epoch.
     pub snapshots: Vec<Option<String>>,
+    /// What is said about each lost snapshot.
+    pub restarts: Vec<String>,
 }
 
 /// Code of the error that says a snapshot to join is gone.
@@ -101,7 +103,11 @@ impl Extraction<'_> {
                 let relation = self.plan.relation.label();
                 return Err(RunError::LostSnapshot { relation, restarts: restarts - 1, cause });
             }
-            if !self.plan.splits_are_stable() {
+            let stable = self.plan.splits_are_stable();
+            if held {
+                self.say_restart(&cause, stable);
+            }
+            if !stable {
                 // Rows may have moved between physical pages: what was read before does not fit what comes now.
                 self.ledger.forget_all()?;
                 lock(&self.progress).tally = Tally::default();
@@ -109,6 +115,14 @@ impl Extraction<'_> {
             }
             leader = Leader::open(self.spec, self.env)?;
         }
+    }
+
+    /// What is read from now on is another state of the database than what was read before.
+    fn say_restart(&self, cause: &str, stable: bool) {
+        let next = if stable { "what is left is read" } else { "all is read again" };
+        let text = format!("the snapshot was lost, {next} in a new one: {cause}");
+        self.env.progress.warn(&self.plan.export, &text);
+        lock(&self.progress).restarts.push(text);
     }
 
     /// One pass: workers take splits until the queue is empty or one halts.

@@ -1,14 +1,16 @@
 //! What an incremental run reads: from the stored cursor to the largest key in the snapshot that reads the rows.
 //! It must not know how keys compare (the server does), nor how rows travel.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use rivet_plugin_api::{
-    Aggregate, ErrorKind, Explain, Explained, Filter, KeyRange, KeyValue, Lower, Measure, Relation, Scan, Session,
-    TableSchema,
+    Aggregate, Distance, ErrorKind, Explain, Explained, Filter, KeyRange, KeyValue, LogicalType, Lower, Measure,
+    Relation, Scan, Session, TableSchema,
 };
 
 use super::env::Env;
+use super::key_order;
 use super::shape::HashCounts;
 use crate::config::{Incremental, NullCursor};
 use crate::error::RunError;
@@ -45,6 +47,7 @@ pub fn find(
     env: &Env<'_>,
 ) -> Result<Found, RunError> {
     must_hold_key(spec, mode, schema)?;
+    lookback_must_fit(spec, mode, schema)?;
     let fingerprint = fingerprint(spec, mode, server);
     let asked = Asked { spec, mode, schema, env };
     if let Some((from, to)) = &spec.backfill {
@@ -207,6 +210,15 @@ impl Asked<'_> {
         let native_type = native.unwrap_or_default();
         let value = |text: &str| KeyValue { native_type: native_type.clone(), text: text.to_owned() };
         let (lower, upper) = (from.map(value), to.map(value));
+        let logical = self.schema.columns.iter().find(|c| c.name == *key).map(|c| &c.logical);
+        if let (Some(logical), Some(from), Some(to)) = (logical, from, to)
+            && key_order::compare(logical, from, to) == Some(Ordering::Greater)
+        {
+            return Err(RunError::Impossible {
+                what: format!("--from {from} is beyond --to {to} of the cursor column '{key}'"),
+                hint: "exchange the two: both ends are part of the range".to_owned(),
+            });
+        }
         let mut filter = self.filter(lower.clone().map(|value| Lower { value, minus: None }), upper.clone());
         if let Some(range) = &mut filter.range {
             range.nulls = false;
@@ -234,6 +246,33 @@ fn must_hold_key(spec: &ExportSpec, mode: &Incremental, schema: &TableSchema) ->
         if spec.choices.columns.get(key).is_some_and(|choice| choice.lossy) {
             let what = format!("the cursor column '{key}' is read with `lossy: true`");
             return impossible(what, "a cursor needs all its digits: read it as it is");
+        }
+    }
+    Ok(())
+}
+
+/// A time cannot be taken from a number, nor a number from a time.
+fn lookback_must_fit(spec: &ExportSpec, mode: &Incremental, schema: &TableSchema) -> Result<(), RunError> {
+    use LogicalType as L;
+    let Some(distance) = mode.lookback else { return Ok(()) };
+    for column in schema.columns.iter().filter(|c| mode.key.contains(&c.name)) {
+        let (fits, hint) = match &column.logical {
+            L::Int { .. } | L::Float { .. } | L::Decimal { .. } => {
+                (matches!(distance, Distance::Units(_)), "write a whole number, such as `lookback: 1000`")
+            }
+            L::Date | L::Time { .. } | L::Timestamp { .. } => {
+                (matches!(distance, Distance::Ms(_)), "write a time with its unit, such as `lookback: 15m`")
+            }
+            // What a source reads as text may be a number to it, such as one of unbounded precision.
+            L::Text => (true, ""),
+            _ => (false, "remove `lookback`: there is no distance between such values"),
+        };
+        if !fits {
+            let (relation, name, native) = (spec.relation.label(), &column.name, &column.native_type);
+            return Err(RunError::Impossible {
+                what: format!("`lookback` does not fit the cursor column '{name}' of {relation}, which is {native}"),
+                hint: hint.to_owned(),
+            });
         }
     }
     Ok(())

@@ -126,7 +126,7 @@ fn narrowed(all: Estimate, rows: Option<u64>) -> Estimate {
 }
 
 /// Calls until it works or the budget is spent. Each call starts from nothing: a new session.
-fn with_retries<T>(
+pub fn with_retries<T>(
     spec: &ExportSpec,
     env: &Env<'_>,
     mut call: impl FnMut() -> Result<T, RunError>,

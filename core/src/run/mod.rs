@@ -10,8 +10,10 @@ pub mod fault;
 mod finish;
 mod increment;
 mod journal;
+mod key_order;
 mod leader;
 mod ledger;
+pub mod listing;
 mod pipeline;
 pub mod progress;
 mod recover;
@@ -90,11 +92,11 @@ fn steps(
     let holder = Holder::this_process(run_id, env.command);
     let _lock = env.state.lock_export(&spec.name, &holder)?;
     env.faults.pass("locked");
+    recover::settle(spec, env)?;
     let store = spec.open_store(run_id, &env.cancel.cx())?;
-    recover::settle(spec, &*store, env)?;
     let Planned { leader, plan, estimate, seen, .. } = planned(spec, run_id, env, summary)?;
     summary.strategy.clone_from(&plan.strategy);
-    env.state.begin_run(&new_run(&plan))?;
+    env.state.begin_run(&new_run(spec, &plan))?;
     env.progress.planned(&plan, estimate.rows);
     env.faults.pass("planned");
     let extracted = extract::extract(&plan, spec, leader, Seen::new(seen), &*store, env);
@@ -138,6 +140,7 @@ fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary
             schema: described.schema,
             estimate: described.estimate,
             server: leader.snapshot.server.clone(),
+            joinable: leader.snapshot.join_token.is_some(),
             splits: described.splits,
             filter: described.filter,
             increment: described.increment,
@@ -155,9 +158,11 @@ fn judge(
 ) -> Result<(Manifest, Vec<String>), RunError> {
     let recorded = env.state.parts_of(&plan.run_id)?;
     let parts: Vec<Part> = recorded.iter().map(ledger::manifest_part).collect();
-    let consistency = consistency(&parts, &extracted.snapshots, plan.splits.len());
+    let consistency = consistency(&parts, &extracted.snapshots);
     let mut manifest = Manifest::new(plan, parts, consistency, extracted.snapshots);
-    manifest.policy_hits = extracted.tally.policy_hits;
+    manifest.policy_hits = summed(extracted.tally.policy_hits);
+    summary.restarts = u32::try_from(extracted.restarts.len()).unwrap_or(u32::MAX);
+    summary.warnings.extend(extracted.restarts);
     summary.retries = extracted.retries;
     summary.rows_known = extracted.tally.rows_known;
     summary.longest_statement_ms = extracted.tally.longest_statement_ms;
@@ -173,13 +178,26 @@ fn judge(
     Ok((manifest, recorded.into_iter().map(|r| r.part.token).collect()))
 }
 
-fn consistency(parts: &[Part], snapshots: &[Option<String>], n_splits: usize) -> Consistency {
+fn consistency(parts: &[Part], snapshots: &[Option<String>]) -> Consistency {
     let first = parts.first().map_or(0, |p| p.epoch);
     if parts.iter().any(|p| p.epoch != first) {
         return Consistency::Mixed;
     }
     let held = snapshots.get(first as usize).is_some_and(Option::is_some);
-    if held || n_splits == 1 { Consistency::Snapshot } else { Consistency::PerSplit }
+    if held { Consistency::Snapshot } else { Consistency::PerSplit }
+}
+
+/// One line for each column and policy: every split has counted for itself.
+fn summed(hits: Vec<(String, String, u64)>) -> Vec<(String, String, u64)> {
+    let mut sums: Vec<(String, String, u64)> = Vec::new();
+    for (column, policy, n) in hits {
+        match sums.iter_mut().find(|(c, p, _)| *c == column && *p == policy) {
+            Some((_, _, sum)) => *sum += n,
+            None => sums.push((column, policy, n)),
+        }
+    }
+    sums.sort();
+    sums
 }
 
 fn finish(
@@ -265,11 +283,15 @@ fn check_drift(spec: &ExportSpec, schema: &TableSchema, env: &Env<'_>, summary: 
     }
 }
 
-fn new_run(plan: &Plan) -> NewRun {
+fn new_run(spec: &ExportSpec, plan: &Plan) -> NewRun {
+    // The state keeps no value of a variable: it may be a secret, and a run that is completed later reads nothing.
+    let mut kept = plan.clone();
+    kept.relation = spec.written.relation.clone();
+    kept.filter.condition.clone_from(&spec.written.condition);
     NewRun {
         run_id: plan.run_id.clone(),
         export: plan.export.clone(),
-        plan_json: serde_json::to_value(plan).unwrap_or_default(),
+        plan_json: serde_json::to_value(kept).unwrap_or_default(),
         source: plan.source.identity.clone(),
         destination: plan.destination.identity.clone(),
         started_at_ms: plan.created_at_ms,
@@ -301,6 +323,7 @@ fn blank(spec: &ExportSpec, run_id: &str) -> Summary {
         rows_per_second: 0,
         peak_rss_bytes: 0,
         retries: 0,
+        restarts: 0,
         longest_statement_ms: 0,
         consistency: String::new(),
         validated: false,
@@ -308,5 +331,41 @@ fn blank(spec: &ExportSpec, run_id: &str) -> Summary {
         manifest: None,
         warnings: Vec::new(),
         error: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_for_each_column_and_policy() {
+        let hit = |column: &str, policy: &str, n| (column.to_owned(), policy.to_owned(), n);
+        let hits = vec![hit("b", "nan", 1), hit("a", "nan", 2), hit("b", "nan", 3), hit("b", "out_of_range", 4)];
+        assert_eq!(summed(hits), [hit("a", "nan", 2), hit("b", "nan", 4), hit("b", "out_of_range", 4)]);
+    }
+
+    #[test]
+    fn only_a_snapshot_with_an_identity_is_called_one() {
+        let part = |epoch| Part {
+            name: String::new(),
+            split: 0,
+            epoch,
+            rows: 1,
+            bytes: 1,
+            digest: String::new(),
+            checksums: Vec::new(),
+        };
+        let held = || Some("1:2:".to_owned());
+        for (epochs, snapshots, expected) in [
+            (&[0, 0][..], vec![held()], Consistency::Snapshot),
+            (&[1, 1], vec![None, held()], Consistency::Snapshot),
+            (&[0, 1], vec![held(), held()], Consistency::Mixed),
+            (&[0], vec![None], Consistency::PerSplit),
+            (&[], vec![held()], Consistency::Snapshot),
+        ] {
+            let parts: Vec<Part> = epochs.iter().map(|epoch| part(*epoch)).collect();
+            assert_eq!(consistency(&parts, &snapshots), expected, "{epochs:?} {snapshots:?}");
+        }
     }
 }

@@ -17,13 +17,15 @@ use crate::state::{Phase, RunRecord};
 ///
 /// # Errors
 /// The store's error; the run then stays as it is.
-pub fn settle(spec: &ExportSpec, store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
+pub fn settle(spec: &ExportSpec, env: &Env<'_>) -> Result<(), RunError> {
     while let Some(run) = env.state.unfinished_run(&spec.name)? {
         let plan: Option<Plan> = serde_json::from_value(run.plan.clone()).ok();
         let here = plan.as_ref().is_some_and(|p| p.destination.identity == spec.destination_identity);
-        match (run.phase, plan) {
-            (Phase::Judged, Some(plan)) if here => complete(spec, plan, &run, store, env)?,
-            _ if here => abandon(&run, store, env)?,
+        // Its own place: a path may have the run in it.
+        let store = if here { Some(spec.open_store(&run.run_id, &env.cancel.cx())?) } else { None };
+        match (run.phase, plan, &store) {
+            (Phase::Judged, Some(plan), Some(store)) => complete(spec, plan, &run, &**store, env)?,
+            (_, Some(plan), Some(store)) => abandon(&plan, &run, &**store, env)?,
             _ => {
                 // Its parts are somewhere this config does not lead to; they are invisible there.
                 let note =
@@ -57,14 +59,24 @@ fn complete(
     let schema = serde_json::to_value(&plan.schema).map_err(|e| RunError::Internal(e.to_string()))?;
     let (told, cursor) = (json!({ "recovered": true, "validated": plan.validate }), plan.cursor_update());
     env.state.finish_run_with_cursor(&run.run_id, "success", &schema, &told, cursor.as_ref())?;
+    sweep(&plan, store, env);
     env.progress
         .warn(&plan.export, &format!("run {} was interrupted after its verdict and is now complete", run.run_id));
     Ok(())
 }
 
-fn abandon(run: &RunRecord, store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
+fn abandon(plan: &Plan, run: &RunRecord, store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
     ledger::discard(store, env, &run.export, run.parts.iter().map(|p| p.part.token.as_str()));
+    sweep(plan, store, env);
     env.state.end_run(&run.run_id, Phase::Abandoned, &json!({}))?;
     env.progress.warn(&run.export, &format!("run {} was interrupted: its unpublished parts are discarded", run.run_id));
     Ok(())
+}
+
+/// Removes what was begun and never recorded: the process died in between. Nobody else's parts have the run in their
+/// names. Best effort: what stays is invisible.
+fn sweep(plan: &Plan, store: &dyn Store, env: &Env<'_>) {
+    if let Err(e) = store.sweep(&plan.part_prefix(), &env.cancel.cx()) {
+        env.progress.warn(&plan.export, &format!("failed to remove what run {} left behind: {e}", plan.run_id));
+    }
 }

@@ -13,7 +13,7 @@ use rivet_plugin_api::{FIDELITY_KEY, FieldMapping};
 
 use crate::cli::check::{CheckArgs, TargetName};
 use crate::cli::{Global, Output};
-use crate::commands::run::without_effects;
+use crate::commands::run::{Tables, without_effects};
 use crate::documents::checks::{CheckRow, ChecksDocument, TypeRow};
 use crate::documents::{ProblemRow, VERSION};
 use crate::exit::Exit;
@@ -22,7 +22,7 @@ use crate::table::{Side, Table};
 
 /// Runs the command.
 pub fn run(args: &CheckArgs, global: &Global) -> Exit {
-    without_effects(&args.run(), global, |specs, env| check(specs, env, args, global))
+    without_effects(&args.run(), global, Tables::Listed, |specs, env| check(specs, env, args, global))
 }
 
 fn check(specs: &[ExportSpec], env: &Env<'_>, args: &CheckArgs, global: &Global) -> Exit {

@@ -21,7 +21,7 @@ pub fn run(args: &CompletionsArgs, global: &Global) -> Exit {
             // Not to stdout at once: a reader that goes away is no failure.
             let mut script = Vec::new();
             generate(shell, &mut Cli::command(), NAME, &mut script);
-            render::to_stdout(&String::from_utf8_lossy(&script));
+            global.stdout.write(&String::from_utf8_lossy(&script));
             return Exit::Ok;
         }
         (Some(shell), Some(dir)) => {

@@ -10,7 +10,7 @@ use rivet_core::run::Env;
 
 use crate::cli::Global;
 use crate::cli::doctor::DoctorArgs;
-use crate::commands::run::without_effects;
+use crate::commands::run::{Tables, without_effects};
 use crate::documents::VERSION;
 use crate::documents::doctor::{DoctorDocument, ProbeRow};
 use crate::exit::Exit;
@@ -19,7 +19,7 @@ use crate::table::plain;
 
 /// Runs the command.
 pub fn run(args: &DoctorArgs, global: &Global) -> Exit {
-    without_effects(&args.run(), global, |specs, env| doctor(specs, env, global))
+    without_effects(&args.run(), global, Tables::ListedIfReached, |specs, env| doctor(specs, env, global))
 }
 
 fn doctor(specs: &[ExportSpec], env: &Env<'_>, global: &Global) -> Exit {

@@ -3,12 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use rivet_core::config;
+use rivet_core::config::{self, ExportConfig};
 use rivet_core::error::RunError;
 use rivet_core::state::State;
+use rivet_core::tables::is_made_of;
 
-use crate::cli::Global;
 use crate::cli::history::StateFile;
+use crate::cli::{Global, params};
 use crate::exit::Exit;
 use crate::render;
 
@@ -19,7 +20,13 @@ pub struct Opened {
     /// The state; none when no run has made it yet.
     pub state: Option<State>,
     /// Exports of the config, in its order; none when no config was read.
-    pub configured: Option<Vec<String>>,
+    configured: Option<Vec<Configured>>,
+}
+
+struct Configured {
+    name: String,
+    /// It has `tables`: what runs are those that are made of it.
+    is_group: bool,
 }
 
 /// Opens the state that the arguments lead to; a failure is reported.
@@ -27,11 +34,11 @@ pub fn open(file: &StateFile, global: &Global) -> Result<Opened, Exit> {
     let (path, configured) = match &file.state {
         Some(path) => (path.clone(), None),
         None => {
-            let params = file.param.iter().cloned().collect();
+            let params = params(&file.param).map_err(|text| render::usage(global, &text))?;
             let config =
                 config::load(&file.config, &params).map_err(|e| render::failure(global, &RunError::Config(e)))?;
-            let names = config.exports.iter().map(|e| e.name.clone()).collect();
-            (config.state.path, Some(names))
+            let of = |e: &ExportConfig| Configured { name: e.name.clone(), is_group: e.tables.is_some() };
+            (config.state.path, Some(config.exports.iter().map(of).collect()))
         }
     };
     let state = State::open_existing(&path).map_err(|e| render::failure(global, &e.into()))?;
@@ -50,29 +57,96 @@ impl Opened {
     ///
     /// # Errors
     /// When the state cannot be read.
-    pub fn known(&self) -> Result<Vec<String>, RunError> {
-        let mut names = self.configured.clone().unwrap_or_default();
-        let remembered = self.state.as_ref().map(State::known_exports).transpose()?.unwrap_or_default();
-        names.extend(remembered.into_iter().filter(|name| !self.configured.iter().flatten().any(|c| c == name)));
+    fn known(&self) -> Result<Vec<String>, RunError> {
+        let mut names: Vec<String> = self.configured.iter().flatten().map(|c| c.name.clone()).collect();
+        names.extend(self.remembered()?.into_iter().filter(|name| !self.is_configured(name)));
         Ok(names)
     }
 
-    /// Refuses a name that neither the config nor the state knows.
+    /// Exports of the config, those with `tables` by what was made of them so far; all that the state knows where no
+    /// config was read.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn all(&self) -> Result<Vec<String>, RunError> {
+        match &self.configured {
+            None => self.known(),
+            Some(configured) => {
+                let shown = configured.iter().map(|c| {
+                    let members = self.made_of(&c.name)?;
+                    Ok(if members.is_empty() { vec![c.name.clone()] } else { members })
+                });
+                Ok(shown.collect::<Result<Vec<_>, RunError>>()?.concat())
+            }
+        }
+    }
+
+    /// The exports of these names, those with `tables` by what was made of them so far, which may be nothing.
+    ///
+    /// # Errors
+    /// `Impossible` for a name that neither the config nor the state knows, listing the known ones.
+    pub fn these(&self, names: &[String]) -> Result<Vec<String>, RunError> {
+        let mut all = Vec::with_capacity(names.len());
+        for name in names {
+            self.check(name)?;
+            if self.is_group(name) { all.extend(self.made_of(name)?) } else { all.push(name.clone()) }
+        }
+        Ok(all)
+    }
+
+    /// Refuses a name that is not that of one export: unknown, or one with `tables`.
     ///
     /// # Errors
     /// `Impossible`, listing the known ones.
-    pub fn check<'n>(&self, names: impl IntoIterator<Item = &'n String>) -> Result<(), RunError> {
-        let known = self.known()?;
-        match names.into_iter().find(|name| !known.contains(name)) {
-            None => Ok(()),
-            Some(unknown) => Err(RunError::Impossible {
-                what: format!("no export is called '{unknown}'"),
-                hint: if known.is_empty() {
-                    "no run is remembered yet".to_owned()
-                } else {
-                    format!("there is {}", known.join(", "))
-                },
-            }),
+    pub fn one(&self, name: &str) -> Result<(), RunError> {
+        self.check(name)?;
+        if !self.is_group(name) {
+            return Ok(());
         }
+        let members = self.made_of(name)?;
+        Err(RunError::Impossible {
+            what: format!("export '{name}' stands for several tables"),
+            hint: if members.is_empty() {
+                "no run of one of them is remembered yet".to_owned()
+            } else {
+                format!("name one of {}", members.join(", "))
+            },
+        })
+    }
+
+    fn check(&self, name: &str) -> Result<(), RunError> {
+        let known = self.known()?;
+        if known.iter().any(|k| k == name) {
+            return Ok(());
+        }
+        Err(RunError::Impossible {
+            what: format!("no export is called '{name}'"),
+            hint: if known.is_empty() {
+                "no run is remembered yet".to_owned()
+            } else {
+                format!("there is {}", known.join(", "))
+            },
+        })
+    }
+
+    fn remembered(&self) -> Result<Vec<String>, RunError> {
+        Ok(self.state.as_ref().map(State::known_exports).transpose()?.unwrap_or_default())
+    }
+
+    fn is_configured(&self, name: &str) -> bool {
+        self.configured.iter().flatten().any(|c| c.name == name)
+    }
+
+    fn is_group(&self, name: &str) -> bool {
+        self.configured.iter().flatten().any(|c| c.is_group && c.name == name)
+    }
+
+    /// What the state knows that was made of an export with `tables`.
+    fn made_of(&self, name: &str) -> Result<Vec<String>, RunError> {
+        if !self.is_group(name) {
+            return Ok(Vec::new());
+        }
+        let ours = |other: &String| is_made_of(other, name) && !self.is_configured(other);
+        Ok(self.remembered()?.into_iter().filter(ours).collect())
     }
 }

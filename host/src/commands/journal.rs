@@ -31,11 +31,12 @@ pub fn run(args: &JournalArgs, global: &Global) -> Exit {
 }
 
 fn document(args: &JournalArgs, opened: &Opened) -> Result<JournalDocument, RunError> {
-    opened.check(&args.export)?;
+    let names = opened.these(args.export.as_slice())?;
     let state = opened.state.as_ref().ok_or_else(no_runs)?;
     let run_id = match &args.run_id {
         Some(run_id) => run_id.clone(),
-        None => newest(args, state)?,
+        None if names.is_empty() && args.export.is_some() => return Err(no_runs()),
+        None => newest(&names, state)?,
     };
     let run = state.run(&run_id)?.map(|run| RunRow::of(&run, state)).transpose()?;
     let events: Vec<EventRow> = state
@@ -52,9 +53,8 @@ fn document(args: &JournalArgs, opened: &Opened) -> Result<JournalDocument, RunE
     Ok(JournalDocument { version: VERSION, run_id, run, events })
 }
 
-fn newest(args: &JournalArgs, state: &State) -> Result<String, RunError> {
-    let of: Vec<String> = args.export.iter().cloned().collect();
-    let newest = state.runs_of(&of, 1)?.into_iter().next();
+fn newest(names: &[String], state: &State) -> Result<String, RunError> {
+    let newest = state.runs_of(names, 1)?.into_iter().next();
     newest.map(|run| run.run_id).ok_or_else(no_runs)
 }
 

@@ -29,9 +29,12 @@ pub fn run(args: &MetricsArgs, global: &Global) -> Exit {
 }
 
 fn rows(args: &MetricsArgs, opened: &Opened) -> Result<Vec<RunRow>, RunError> {
-    opened.check(&args.export)?;
+    let names = opened.these(&args.export)?;
     let Some(state) = &opened.state else { return Ok(Vec::new()) };
-    let runs = state.runs_of(&args.export, usize::try_from(args.last).unwrap_or(usize::MAX))?;
+    if names.is_empty() && !args.export.is_empty() {
+        return Ok(Vec::new());
+    }
+    let runs = state.runs_of(&names, usize::try_from(args.last).unwrap_or(usize::MAX))?;
     runs.iter().map(|run| Ok(RunRow::of(run, state)?)).collect()
 }
 

@@ -14,4 +14,5 @@ mod parallel;
 pub mod plugin;
 pub mod run;
 pub mod schema;
+mod select;
 pub mod state;

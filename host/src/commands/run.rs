@@ -8,12 +8,13 @@ use rivet_core::config::{self, Config, Mode};
 use rivet_core::error::{FailureClass, RunError};
 use rivet_core::random::SystemRandom;
 use rivet_core::resolve::{ExportSpec, resolve};
-use rivet_core::run::Env;
 use rivet_core::run::fault::Faults;
+use rivet_core::run::{Env, listing};
 use rivet_core::state::State;
+use rivet_core::tables::expand;
 use rivet_plugin_api::CancelToken;
 
-use super::{direct, dry_run, parallel};
+use super::{direct, dry_run, parallel, select};
 use crate::cli::{Global, RunArgs};
 use crate::exit::Exit;
 use crate::plugins::{self, Plugins};
@@ -26,20 +27,38 @@ pub fn run(args: &RunArgs, global: &Global) -> Exit {
         Err(text) => return render::usage(global, &text),
     };
     if args.dry_run {
-        return without_effects(args, global, |specs, env| dry_run::run(specs, env, global));
+        return without_effects(args, global, Tables::Listed, |specs, env| dry_run::run(specs, env, global));
     }
     match resolved(args, global).and_then(|ready| ready.go(args, global, &faults)) {
         Ok(exit) | Err(exit) => exit,
     }
 }
 
+/// What becomes of exports with `tables`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tables {
+    /// The source lists them.
+    Listed,
+    /// As before; where the source cannot be reached, such an export stands for itself.
+    ListedIfReached,
+}
+
 /// Does something with the exports that leaves no trace: the state is only read, if there is one.
-pub fn without_effects(args: &RunArgs, global: &Global, act: impl FnOnce(&[ExportSpec], &Env<'_>) -> Exit) -> Exit {
+pub fn without_effects(
+    args: &RunArgs,
+    global: &Global,
+    tables: Tables,
+    act: impl FnOnce(&[ExportSpec], &Env<'_>) -> Exit,
+) -> Exit {
     let go = || {
         let ready = resolved(args, global)?;
-        let state = State::open_existing(&ready.state).and_then(|found| found.map_or_else(State::in_memory, Ok));
+        let state = State::open_existing(&ready.config.state.path);
+        let state = state.and_then(|found| found.map_or_else(State::in_memory, Ok));
         let state = state.map_err(|e| render::failure(global, &e.into()))?;
-        Ok(ready.within(&state, &Faults::default(), global, act))
+        ready.within(&state, &Faults::default(), global, |ready, env| {
+            let specs = ready.listed(args, env, global, tables)?;
+            Ok(act(&specs, env))
+        })
     };
     go().unwrap_or_else(|exit: Exit| exit)
 }
@@ -53,10 +72,13 @@ fn faults(_: &RunArgs) -> Result<Faults, String> {
     Ok(Faults::default())
 }
 
-/// Exports that can run, and where their state is.
+/// Exports that can run once those with `tables` are one for each table.
 struct Ready {
+    config: Config,
+    base: PathBuf,
+    today: String,
+    found: Plugins,
     specs: Vec<ExportSpec>,
-    state: PathBuf,
 }
 
 /// Loads and resolves; what fails before the first export is reported here.
@@ -65,18 +87,19 @@ fn resolved(args: &RunArgs, global: &Global) -> Result<Ready, Exit> {
     let (config, base) = configured(args, global)?;
     let found = load_plugins(global, &config.plugins.dirs)?;
     let today = format_rfc3339(SystemClock::default().now_unix_ms());
-    let today = today.get(..10).unwrap_or_default();
-    let config = selected(config, &args.export).map_err(|e| report(&e))?;
-    let mut specs = resolve(&config, &found.connectors, &base, today).map_err(|e| unresolved(global, &e, &found))?;
+    let today = today.get(..10).unwrap_or_default().to_owned();
+    let config = select::before_expansion(config, &args.export).map_err(|e| report(&e))?;
+    let mut specs = resolve(&config, &found.connectors, &base, &today).map_err(|e| unresolved(global, &e, &found))?;
     once(args, &mut specs).map_err(|e| report(&e))?;
-    Ok(Ready { specs, state: config.state.path })
+    Ok(Ready { config, base, today, found, specs })
 }
 
 /// The config, from its file or from the arguments that stand for one, and the folder where its paths start.
 fn configured(args: &RunArgs, global: &Global) -> Result<(Config, PathBuf), Exit> {
     let report = |error: RunError| render::failure(global, &error);
+    let params = args.params().map_err(|text| render::usage(global, &text))?;
     if !args.direct.is_given() {
-        let config = config::load(&args.config, &args.params()).map_err(|e| report(e.into()))?;
+        let config = config::load(&args.config, &params).map_err(|e| report(e.into()))?;
         return Ok((config, base_dir(&args.config)));
     }
     let refused = |e: direct::Refused| {
@@ -86,7 +109,7 @@ fn configured(args: &RunArgs, global: &Global) -> Result<(Config, PathBuf), Exit
     let env = |name: &str| std::env::var(name).ok();
     let made = direct::config(&args.direct, args.to.as_deref(), &env).map_err(refused)?;
     let dir = made.file.parent().unwrap_or(Path::new(""));
-    let config = config::parse(&made.text, dir, &env, &args.params()).map_err(|e| report(e.into()))?;
+    let config = config::parse(&made.text, dir, &env, &params).map_err(|e| report(e.into()))?;
     if args.direct.save.is_some() {
         direct::save(&made).map_err(refused)?;
     }
@@ -94,25 +117,52 @@ fn configured(args: &RunArgs, global: &Global) -> Result<(Config, PathBuf), Exit
 }
 
 impl Ready {
-    fn go(mut self, args: &RunArgs, global: &Global, faults: &Faults) -> Result<Exit, Exit> {
-        let state = State::open(&self.state).map_err(|e| render::failure(global, &e.into()))?;
-        let n_at_once = if args.parallel_exports { parallel::share(&mut self.specs) } else { 1 };
-        Ok(self.within(&state, faults, global, |specs, env| {
-            let summaries = parallel::run(specs, env, n_at_once);
+    fn go(self, args: &RunArgs, global: &Global, faults: &Faults) -> Result<Exit, Exit> {
+        let state = State::open(&self.config.state.path).map_err(|e| render::failure(global, &e.into()))?;
+        self.within(&state, faults, global, |ready, env| {
+            let mut specs = ready.listed(args, env, global, Tables::Listed)?;
+            let n_at_once = if args.parallel_exports { parallel::share(&mut specs) } else { 1 };
+            let summaries = parallel::run(&specs, env, n_at_once);
             render::summaries(global, &summaries);
             let failures: Vec<_> = summaries.iter().filter_map(|s| Some(s.error.as_ref()?.class)).collect();
-            Exit::of(&failures)
-        }))
+            Ok(Exit::of(&failures))
+        })
+    }
+
+    /// The exports with one for each table in the place of those with `tables`: the same from here on.
+    fn listed(self, args: &RunArgs, env: &Env<'_>, global: &Global, tables: Tables) -> Result<Vec<ExportSpec>, Exit> {
+        let groups: Vec<String> =
+            self.config.exports.iter().filter(|e| e.tables.is_some()).map(|e| e.name.clone()).collect();
+        let Some(asking) = self.specs.iter().find(|spec| groups.contains(&spec.name)) else { return Ok(self.specs) };
+        let expanded = || {
+            let listed = listing::tables(asking, env);
+            env.progress.ended(&asking.name);
+            let expanded = expand(&self.config, &listed?)?;
+            let config = select::after_expansion(expanded.config, &args.export, &groups)?;
+            let mut specs = resolve(&config, &self.found.connectors, &self.base, &self.today)?;
+            once(args, &mut specs)?;
+            Ok((specs, expanded.warnings))
+        };
+        match expanded() {
+            Ok((specs, warnings)) => {
+                for warning in warnings {
+                    render::warning(global, &warning);
+                }
+                Ok(specs)
+            }
+            Err(RunError::Plugin { .. }) if tables == Tables::ListedIfReached => Ok(self.specs),
+            Err(error) => Err(render::failure(global, &error)),
+        }
     }
 
     /// Acts in the real world: its clock, its interrupts, a terminal that listens.
     fn within(
-        &self,
+        self,
         state: &State,
         faults: &Faults,
         global: &Global,
-        act: impl FnOnce(&[ExportSpec], &Env<'_>) -> Exit,
-    ) -> Exit {
+        act: impl FnOnce(Self, &Env<'_>) -> Result<Exit, Exit>,
+    ) -> Result<Exit, Exit> {
         let clock = SystemClock::default();
         let cancel = CancelToken::new();
         interrupt(&cancel);
@@ -127,7 +177,7 @@ impl Ready {
             faults,
             command: "rivet run",
         };
-        act(&self.specs, &env)
+        act(self, &env)
     }
 }
 
@@ -180,22 +230,6 @@ fn unresolved(global: &Global, error: &RunError, found: &Plugins) -> Exit {
 fn base_dir(config: &Path) -> PathBuf {
     let dir = config.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())
-}
-
-/// The exports that were asked for, in the config's order.
-fn selected(mut config: Config, names: &[String]) -> Result<Config, RunError> {
-    if names.is_empty() {
-        return Ok(config);
-    }
-    let known: Vec<&str> = config.exports.iter().map(|e| e.name.as_str()).collect();
-    if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
-        return Err(RunError::Impossible {
-            what: format!("no export is called '{unknown}'"),
-            hint: format!("there is {}", known.join(", ")),
-        });
-    }
-    config.exports.retain(|e| names.contains(&e.name));
-    Ok(config)
 }
 
 /// The first interrupt cancels and waits for a clean end, the second ends at once.

@@ -55,12 +55,7 @@ fn dispatch(command: &StateCommand, opened: &Opened, global: &Global) -> Result<
 }
 
 fn show(names: &[String], opened: &Opened) -> Result<StateDocument, RunError> {
-    opened.check(names)?;
-    let names = match (names, &opened.configured) {
-        ([], Some(configured)) => configured.clone(),
-        ([], None) => opened.known()?,
-        (names, _) => names.to_vec(),
-    };
+    let names = if names.is_empty() { opened.all()? } else { opened.these(names)? };
     let exports = names.iter().map(|name| export_row(name, opened.state.as_ref())).collect::<Result<_, _>>()?;
     Ok(StateDocument { version: VERSION, state: opened.path.display().to_string(), exports })
 }
@@ -138,7 +133,7 @@ fn holder(lock: &LockRow) -> String {
 }
 
 fn files(export: &String, last: u32, opened: &Opened) -> Result<FilesDocument, RunError> {
-    opened.check([export])?;
+    opened.one(export)?;
     let mut files = Vec::new();
     if let Some(state) = &opened.state {
         for run in state.good_runs(export, usize::try_from(last).unwrap_or(usize::MAX))? {
@@ -181,7 +176,7 @@ fn change(
     command: &str,
     work: impl FnOnce(&State, &StoredCursor) -> Result<(), RunError>,
 ) -> Result<CursorDocument, RunError> {
-    opened.check([export])?;
+    opened.one(export)?;
     let nothing = || RunError::Impossible {
         what: format!("export '{export}' has no cursor"),
         hint: "the first run of an incremental export stores one; exports of other modes have none".to_owned(),

@@ -102,6 +102,8 @@ pub struct SessionVtable {
     pub aggregate: unsafe extern "C" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>,
     /// `Explain` -> `Explained`.
     pub explain: unsafe extern "C" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>,
+    /// -> list of `ListedTable`.
+    pub tables: unsafe extern "C" fn(*mut c_void, &AbiCx) -> AbiResult<RString>,
 }
 
 /// Functions on a stream of batches.
@@ -186,6 +188,8 @@ pub struct StoreVtable {
     /// Writes and deletes a probe object.
     #[sabi(last_prefix_field)]
     pub probe: unsafe extern "C" fn(*mut c_void, &AbiCx) -> AbiResult<()>,
+    /// Prefix of names: removes what dead uploads left. Returns how many there were.
+    pub sweep: unsafe extern "C" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<u64>,
 }
 
 /// Functions on an upload.

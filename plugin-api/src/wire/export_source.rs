@@ -106,6 +106,11 @@ unsafe extern "C" fn session_explain(this: *mut c_void, cx: &AbiCx, explain: RSt
     json_call(this, cx, explain, |s, explain, cx| s.explain(explain, cx))
 }
 
+unsafe extern "C" fn session_tables(this: *mut c_void, cx: &AbiCx) -> AbiResult<RString> {
+    // SAFETY: as in `json_call`.
+    unsafe { SessionSlot::exclusive(this, |session| Ok(to_json(&session.tables(&Cx::lent(cx))?)?.into())) }
+}
+
 unsafe extern "C" fn stream_drop(this: *mut c_void) {
     // SAFETY: made by `export_stream`, dropped once.
     unsafe { StreamSlot::free(this) }
@@ -140,6 +145,7 @@ const SESSION: SessionVtableRef = SessionVtableRef({
         end: session_end,
         aggregate: session_aggregate,
         explain: session_explain,
+        tables: session_tables,
     });
     StaticRef::new(&VTABLE).as_prefix()
 });

@@ -88,6 +88,11 @@ unsafe extern "C" fn store_probe(this: *mut c_void, cx: &AbiCx) -> AbiResult<()>
     unsafe { StoreSlot::shared(this, |store| store.probe(&Cx::lent(cx))) }
 }
 
+unsafe extern "C" fn store_sweep(this: *mut c_void, cx: &AbiCx, prefix: RStr<'_>) -> AbiResult<u64> {
+    // SAFETY: as above.
+    unsafe { StoreSlot::shared(this, |store| store.sweep(prefix.as_str(), &Cx::lent(cx))) }
+}
+
 unsafe extern "C" fn upload_drop(this: *mut c_void) {
     // SAFETY: made by `store_begin`, dropped once.
     unsafe { UploadSlot::free(this) }
@@ -117,6 +122,7 @@ const STORE: StoreVtableRef = StoreVtableRef({
         open: store_open,
         delete: store_delete,
         probe: store_probe,
+        sweep: store_sweep,
     });
     StaticRef::new(&VTABLE).as_prefix()
 });

@@ -10,8 +10,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::arrow_ffi::{Importer, import_schema};
 use super::{Trust, from_json, lift, to_json};
 use crate::{
-    Aggregate, BatchStream, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, PluginError, RecordBatch,
-    Relation, Result, Scan, SchemaRef, Session, SessionGroup, Split, SplitRequest, StreamFacts, TableSchema,
+    Aggregate, BatchStream, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, ListedTable, PluginError,
+    RecordBatch, Relation, Result, Scan, SchemaRef, Session, SessionGroup, Split, SplitRequest, StreamFacts,
+    TableSchema,
 };
 
 pub fn import_group(raw: AbiSessionGroup, trust: Trust) -> Result<SessionGroup> {
@@ -74,6 +75,14 @@ impl Session for ForeignSession {
     fn explain(&mut self, explain: &Explain, cx: &Cx) -> Result<Explained> {
         let Some(call) = self.raw.vtable.explain() else { return Ok(Explained::default()) };
         self.json_call(call, explain, cx)
+    }
+    fn tables(&mut self, cx: &Cx) -> Result<Vec<ListedTable>> {
+        let Some(tables) = self.raw.vtable.tables() else {
+            let text = "the plugin is older than lists of tables";
+            return Err(PluginError::new(ErrorKind::Unsupported, "wire.tables", text));
+        };
+        // SAFETY: as in `json_call`.
+        from_json(lift(unsafe { tables(self.raw.this, &cx.0) })?.as_str())
     }
     fn end(&mut self, cx: &Cx) -> Result<()> {
         let Some(end) = self.raw.vtable.end() else { return Ok(()) };

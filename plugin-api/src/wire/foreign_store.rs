@@ -46,6 +46,11 @@ impl Store for ForeignStore {
     fn probe(&self, cx: &Cx) -> Result<()> {
         call!(self.probe(&cx.0))
     }
+    fn sweep(&self, prefix: &str, cx: &Cx) -> Result<u64> {
+        let Some(sweep) = self.0.vtable.sweep() else { return Ok(0) };
+        // SAFETY: the object lives as long as `self` and is thread-safe by contract.
+        lift(unsafe { sweep(self.0.this, &cx.0, RStr::from_str(prefix)) })
+    }
 }
 
 struct ForeignUpload(AbiUpload);

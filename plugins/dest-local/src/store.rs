@@ -108,18 +108,17 @@ impl LocalStore {
     }
 
     /// Visits the objects below `folder`, whose names start with `within`.
-    fn walk(&self, folder: &Folder, within: &str, prefix: &str, found: &mut Vec<ObjectFacts>, cx: &Cx) -> Result<()> {
+    /// Every file below whose name, as decoded, starts with `prefix`.
+    fn walk(&self, folder: &Folder, within: &str, prefix: &str, cx: &Cx, found: &mut Found<'_>) -> Result<()> {
         cx.check()?;
         for entry in folder.names().map_err(at("list", folder.path()))? {
             let Some(name) = decode(&entry).map(|segment| format!("{within}{segment}")) else { continue };
             let look = |e| at("look at", &folder.path_of(&entry))(e);
             match folder.entry(&entry).map_err(look)? {
-                Some(Entry::File(bytes)) if is_visible(&name) && name.starts_with(prefix) => {
-                    found.push(facts(&name, folder, &entry, bytes));
-                }
+                Some(Entry::File(bytes)) if name.starts_with(prefix) => found(&name, folder, &entry, bytes)?,
                 Some(Entry::Folder) if name.starts_with(prefix) || prefix.starts_with(&format!("{name}/")) => {
                     match folder.child(&entry) {
-                        Ok(child) => self.walk(&child, &format!("{name}/"), prefix, found, cx)?,
+                        Ok(child) => self.walk(&child, &format!("{name}/"), prefix, cx, found)?,
                         // Removed meanwhile, or replaced by a link.
                         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => {}
                         Err(e) => return Err(at("list", &folder.path_of(&entry))(e)),
@@ -131,6 +130,9 @@ impl LocalStore {
         Ok(())
     }
 }
+
+/// Takes a file: its name as an object, its folder, its name there, its size in bytes.
+type Found<'f> = dyn FnMut(&str, &Folder, &str, u64) -> Result<()> + 'f;
 
 impl Store for LocalStore {
     fn begin(&self, name: &str, cx: &Cx) -> Result<Box<dyn Upload>> {
@@ -220,8 +222,25 @@ impl Store for LocalStore {
 
     fn list(&self, prefix: &str, cx: &Cx) -> Result<Vec<ObjectFacts>> {
         let mut found = Vec::new();
-        self.walk(&self.root, "", prefix, &mut found, cx)?;
+        self.walk(&self.root, "", prefix, cx, &mut |name, folder, entry, bytes| {
+            if is_visible(name) {
+                found.push(facts(name, folder, entry, bytes));
+            }
+            Ok(())
+        })?;
         Ok(found)
+    }
+
+    fn sweep(&self, prefix: &str, cx: &Cx) -> Result<u64> {
+        let mut n_removed = 0;
+        self.walk(&self.root, "", prefix, cx, &mut |name, folder, entry, _| {
+            if name.ends_with(STAGED) && folder.remove(entry)? {
+                folder.sync()?;
+                n_removed += 1;
+            }
+            Ok(())
+        })?;
+        Ok(n_removed)
     }
 
     fn open(&self, name: &str, _cx: &Cx) -> Result<Box<dyn ReadAt>> {

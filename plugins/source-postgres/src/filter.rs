@@ -144,7 +144,8 @@ fn one(
 /// The server's.
 pub fn explain(session: &mut PgSession, explain: &Explain, cx: &Cx) -> Result<Explained> {
     let rows = Rows::of(&explain.relation, &explain.filter)?;
-    let plan = explained(session, &format!("SELECT * FROM {rows}"), cx)?;
+    let columns = session.described(&explain.relation, cx)?.readable();
+    let plan = explained(session, &format!("SELECT {columns} FROM {rows}"), cx)?;
     let scan = first_scan(&plan);
     let index = scan.and_then(|node| index_of(node));
     let partial_index = match index {

@@ -7,7 +7,7 @@ use rivet_plugin_api::{Choices, Cx, ErrorKind, PluginError, Relation, Result};
 
 use crate::catalogue::{self, TypeOf, number, unexpected};
 use crate::connect::{Client, ColumnInfo, Rows};
-use crate::sql::{from_item, literal};
+use crate::sql::{from_item, identifier, literal};
 use crate::types::{CatalogType, ColumnPlan};
 
 /// A relation as the catalogue describes it.
@@ -19,6 +19,23 @@ pub struct Described {
     pub table_oid: Option<u32>,
     /// One heap of its own pages, nothing inherited: physical page ranges hold each row once.
     pub plain_heap: bool,
+    /// Columns of a table that the role may not read; none is wanted.
+    pub closed: Vec<String>,
+}
+
+impl Described {
+    /// What stands after SELECT for every column that the role may read.
+    pub fn readable(&self) -> String {
+        if self.closed.is_empty() {
+            return "*".to_owned();
+        }
+        let names = self.columns.iter().map(|plan| plan.column.name.as_str());
+        names
+            .filter(|name| !self.closed.iter().any(|closed| closed == name))
+            .map(identifier)
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
 }
 
 /// Describes a relation under the choices of its export.
@@ -51,20 +68,22 @@ fn describe_table(client: &mut Client, relation: &Relation, choices: &Choices, c
             .hint("check schema and spelling; names are case-sensitive, and the schema is part of the name")
     };
     let facts = client.query(&table_sql(&from_item(relation)), cx)?;
-    let Some([Some(oid), Some(kind), Some(method), Some(readable), Some(inherited), closed]) =
+    let Some([Some(oid), Some(kind), Some(method), Some(readable), Some(inherited), Some(whole), closed]) =
         facts.rows.first().map(Vec::as_slice)
     else {
         return Err(missing());
     };
     let denied = |text| {
         PluginError::new(ErrorKind::Auth, "postgres.permission", text)
-            .hint("grant SELECT on the table, or on the columns and name them in a query")
+            .hint("grant SELECT on the table, or name the columns that may be read in `select`")
     };
     if readable == "f" {
         return Err(denied(format!("permission denied for table {}", relation.label())));
     }
-    if let Some(closed) = closed {
-        return Err(denied(format!("permission denied for column {closed} of table {}", relation.label())));
+    let closed: Vec<String> =
+        closed.as_deref().map_or(Ok(Vec::new()), serde_json::from_str).map_err(|_| unexpected())?;
+    if let Some(closed) = closed.iter().find(|name| choices.wanted.has(name)) {
+        return Err(denied(format!("permission denied for column '{closed}' of table {}", relation.label())));
     }
     let table_oid = oid.parse::<u32>().map_err(|_| missing())?;
     let base_table = matches!(kind.as_str(), "r" | "p");
@@ -78,8 +97,9 @@ fn describe_table(client: &mut Client, relation: &Relation, choices: &Choices, c
         ColumnPlan::chosen(name, !(constraints_hold && *not_null), t, choices)
     };
     let columns = facts.iter().zip(&types).map(plan).collect::<Result<Vec<_>>>()?;
-    let plain_heap = matches!(kind.as_str(), "r" | "m") && method == "heap" && inherited == "f";
-    Ok(Described { columns, table_oid: Some(table_oid), plain_heap })
+    // Where a row lies is for those to see who may read all of it.
+    let plain_heap = matches!(kind.as_str(), "r" | "m") && method == "heap" && inherited == "f" && whole == "t";
+    Ok(Described { columns, table_oid: Some(table_oid), plain_heap, closed })
 }
 
 fn table_sql(from_item: &str) -> String {
@@ -87,9 +107,10 @@ fn table_sql(from_item: &str) -> String {
         "SELECT c.oid, c.relkind, coalesce(am.amname, ''), \
          pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.has_any_column_privilege(c.oid, 'SELECT'), \
          c.relhassubclass AND c.relkind = 'r', \
-         (SELECT pg_catalog.quote_ident(a.attname) FROM pg_catalog.pg_attribute a \
+         pg_catalog.has_table_privilege(c.oid, 'SELECT'), \
+         (SELECT pg_catalog.json_agg(a.attname::pg_catalog.text ORDER BY a.attnum) FROM pg_catalog.pg_attribute a \
            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
-             AND NOT pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT') ORDER BY a.attnum LIMIT 1) \
+             AND NOT pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT')) \
          FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam \
          WHERE c.oid = pg_catalog.to_regclass({})",
         literal(from_item)
@@ -122,7 +143,7 @@ fn describe_query(client: &mut Client, sql: &str, choices: &Choices, cx: &Cx) ->
     let from = from_item(&Relation::Query { sql: sql.to_owned() });
     let described: Rows = client.query(&format!("SELECT * FROM {from} LIMIT 0"), cx)?;
     if described.columns.is_empty() {
-        return Ok(Described { columns: Vec::new(), table_oid: None, plain_heap: false });
+        return Ok(Described { columns: Vec::new(), table_oid: None, plain_heap: false, closed: Vec::new() });
     }
     let (oids, typmods): (Vec<_>, Vec<_>) =
         described.columns.iter().map(|c| (c.type_oid.to_string(), c.typmod.to_string())).unzip();
@@ -144,5 +165,5 @@ fn describe_query(client: &mut Client, sql: &str, choices: &Choices, cx: &Cx) ->
     let types = catalogue::types(client, &of, cx)?;
     let plan = |(c, t): (&ColumnInfo, &CatalogType)| ColumnPlan::chosen(&c.name, true, t, choices);
     let columns = described.columns.iter().zip(&types).map(plan).collect::<Result<Vec<_>>>()?;
-    Ok(Described { columns, table_oid: None, plain_heap: false })
+    Ok(Described { columns, table_oid: None, plain_heap: false, closed: Vec::new() })
 }

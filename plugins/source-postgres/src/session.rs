@@ -4,16 +4,16 @@
 use std::collections::HashMap;
 
 use rivet_plugin_api::{
-    Aggregate, BatchStream, Choices, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, OpenGroup,
-    PluginError, Relation, Result, Retry, Scan, Session, SessionGroup, SessionLimits, Snapshot, SnapshotInfo, Split,
-    SplitRequest, TableSchema,
+    Aggregate, BatchStream, Choices, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, ListedTable,
+    OpenGroup, PluginError, Relation, Result, Retry, Scan, Session, SessionGroup, SessionLimits, Snapshot,
+    SnapshotInfo, Split, SplitRequest, TableSchema,
 };
 
 use crate::connect::{Client, Settings};
 use crate::options::PostgresOptions;
 use crate::schema::{self, Described};
 use crate::sql::{identifier, literal};
-use crate::{filter, scan, split};
+use crate::{filter, listing, scan, split};
 
 /// SQLSTATEs of a snapshot that cannot be imported: `invalid_parameter_value` for an identifier nobody holds any
 /// more, `object_not_in_prerequisite_state` and `undefined_object` for one that is gone since.
@@ -122,6 +122,9 @@ impl Session for PgSession {
     }
     fn explain(&mut self, explain: &Explain, cx: &Cx) -> Result<Explained> {
         filter::explain(self, explain, cx)
+    }
+    fn tables(&mut self, cx: &Cx) -> Result<Vec<ListedTable>> {
+        listing::tables(&mut self.client, cx)
     }
     fn health(&mut self, cx: &Cx) -> Result<Health> {
         let standby = self.one_text("SELECT pg_catalog.pg_is_in_recovery()::text", cx)? == "true";

@@ -50,7 +50,7 @@ impl Pages {
 /// What the planner expects: statistics scaled to the file's present size, for tables, views and queries alike.
 pub fn estimate(session: &mut PgSession, relation: &Relation, cx: &Cx) -> Result<Estimate> {
     let described = session.described(relation, cx)?;
-    let explain = format!("SELECT * FROM {}", from_item(relation));
+    let explain = format!("SELECT {} FROM {}", described.readable(), from_item(relation));
     let plan = explained(session, &explain, cx)?;
     let rows = plan["Plan Rows"].as_f64().map(|rows| rows as u64);
     let width = plan["Plan Width"].as_u64().unwrap_or(0);

@@ -7,6 +7,7 @@ mod connect;
 mod decode;
 mod error;
 mod filter;
+mod listing;
 mod location;
 mod options;
 mod scan;

@@ -2,15 +2,16 @@
 //! It must not know what is read in it.
 
 use rivet_plugin_api::{
-    Aggregate, BatchStream, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, OpenGroup, PluginError,
-    Relation, Result, Scan, Session, SessionGroup, Snapshot, SnapshotInfo, Split, SplitRequest, TableSchema,
+    Aggregate, BatchStream, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, ListedTable, OpenGroup,
+    PluginError, Relation, Result, Scan, Session, SessionGroup, Snapshot, SnapshotInfo, Split, SplitRequest,
+    TableSchema,
 };
 
 use crate::actor::Actor;
 use crate::error::sqlite;
 use crate::location::Location;
 use crate::options::SqliteOptions;
-use crate::{connect, filter, scan, schema, split};
+use crate::{connect, filter, listing, scan, schema, split};
 
 struct SqliteSession {
     actor: Actor,
@@ -60,6 +61,9 @@ impl Session for SqliteSession {
     fn explain(&mut self, explain: &Explain, cx: &Cx) -> Result<Explained> {
         let explain = explain.clone();
         self.actor.call(cx, move |db| filter::explain(db, &explain))
+    }
+    fn tables(&mut self, cx: &Cx) -> Result<Vec<ListedTable>> {
+        self.actor.call(cx, listing::tables)
     }
     fn health(&mut self, _cx: &Cx) -> Result<Health> {
         Ok(Health { server_version: format!("SQLite {}", rusqlite::version()), ..Default::default() })

@@ -49,6 +49,7 @@ fn configs_that_run_are_accepted() -> Result<()> {
         format!("{SOURCE}exports: [{{name: a, table: a, mode: incremental, cursor_column: id, lookback: 15m, select: [id], \
                  null_cursor: include, where: x > 1, columns: {{id: 'decimal(18,2)', v: {{type: text, lossy: true}}}}, \
                  policies: {{nan: null}}, meta_columns: [row_hash], destination: {{type: local, path: o}}}}]"),
+        format!("{SOURCE}exports: [{{name: a, tables: ['*', s.o_?], exclude_tables: [x], destination: {{type: local, path: o}}}}]"),
         format!("{SOURCE}exports: [{{name: a, table: a, format: {{compression_level: 5, row_group_rows: 10}}, \
                  destination: {{type: local, path: o}}}}]"),
     ]);
@@ -101,6 +102,9 @@ fn what_the_reader_refuses_the_schema_refuses() -> Result<()> {
         format!("source: {{type: postgres, url: x, tuning: {{batch_size: 1, batch_size_memory_mb: 1}}}}\n{EXPORT}"),
         export("tabel: a"),
         export("query: select 1"),
+        export("tables: [b]"),
+        export("exclude_tables: [b]"),
+        format!("{SOURCE}exports: [{{name: a, tables: [], destination: {{type: stdout}}}}]\n"),
         export("parallel: many"),
         export("parallel: 0"),
         export("parallel: '2'"),

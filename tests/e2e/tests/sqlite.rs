@@ -230,3 +230,18 @@ fn a_changed_schema_warns_or_fails_by_policy() -> Result<()> {
     assert_eq!(again["exports"][0]["warnings"], json!([]), "the last good run has the column");
     Ok(())
 }
+
+#[test]
+fn a_source_that_reads_alone_does_not_say_that_it_reads_in_parallel() -> Result<()> {
+    let workspace = Workspace::new(&config("t", "  parallel: 4\n"))?;
+    let rows =
+        "with recursive i(i) as (select 1 union all select i + 1 from i where i < 50000) select i, 'v' || i from i";
+    sqlite(&workspace, "data.db", &format!("create table t (a integer primary key, b text); insert into t {rows}"))?;
+    for words in [&["run", "--dry-run"][..], &["run"], &["check"]] {
+        let document = workspace.rivet(&[words, &["--output", "json"]].concat())?.expect(0)?.json()?;
+        assert_eq!(document["exports"][0]["strategy"], "full-scan", "{words:?}");
+    }
+    let read = Exported::read(&workspace.path().join("out"))?;
+    assert_eq!((read.n_rows(), &read.manifest["strategy"]), (50_000, &json!("full-scan")));
+    Ok(())
+}

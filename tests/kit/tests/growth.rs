@@ -17,6 +17,7 @@ const PLUGIN: &str = "plugin-api/abi/src/plugin.rs";
 const SOURCE: &str = "plugin-api/src/wire/export_source.rs";
 const FOREIGN: &str = "plugin-api/src/wire/foreign_source.rs";
 const FORMAT: &str = "plugin-api/src/wire/export_format.rs";
+const FOREIGN_STORE: &str = "plugin-api/src/wire/foreign_store.rs";
 const FOREIGN_FORMAT: &str = "plugin-api/src/wire/foreign_format.rs";
 const STORE: &str = "plugin-api/src/wire/export_store.rs";
 const REGISTER: &str = "plugin-api/src/wire/register.rs";
@@ -42,10 +43,26 @@ const OLDER: &[Edit] = &[
     edit(OBJECT, "/// `Explain` -> `Explained`.", ""),
     edit(OBJECT, "pub explain: unsafe extern \"C\" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>,", ""),
     edit(SOURCE, "explain: session_explain,", ""),
+    edit(OBJECT, "/// -> list of `ListedTable`.", ""),
+    edit(OBJECT, "pub tables: unsafe extern \"C\" fn(*mut c_void, &AbiCx) -> AbiResult<RString>,", ""),
+    edit(SOURCE, "tables: session_tables,", ""),
+    edit(
+        FOREIGN,
+        "self.raw.vtable.tables()",
+        "None::<unsafe extern \"C\" fn(*mut std::ffi::c_void, &AbiCx) -> AbiResult<RString>>",
+    ),
     edit(
         FOREIGN,
         "self.raw.vtable.explain()",
         "None::<unsafe extern \"C\" fn(*mut std::ffi::c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>>",
+    ),
+    edit(OBJECT, "/// Prefix of names: removes what dead uploads left. Returns how many there were.", ""),
+    edit(OBJECT, "pub sweep: unsafe extern \"C\" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<u64>,", ""),
+    edit(STORE, "sweep: store_sweep,", ""),
+    edit(
+        FOREIGN_STORE,
+        "self.0.vtable.sweep()",
+        "None::<unsafe extern \"C\" fn(*mut std::ffi::c_void, &rivet_plugin_abi::AbiCx, RStr<'_>) -> rivet_plugin_abi::AbiResult<u64>>",
     ),
     edit(OBJECT, "/// -> `StreamFacts`, for everything returned so far.", ""),
     edit(OBJECT, "pub facts: unsafe extern \"C\" fn(*mut c_void) -> AbiResult<RString>,", ""),
@@ -91,8 +108,8 @@ const NEWER: &[Edit] = &[
     ),
     edit(
         OBJECT,
-        "pub explain: unsafe extern \"C\" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>,",
-        "pub explain: unsafe extern \"C\" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>,
+        "pub tables: unsafe extern \"C\" fn(*mut c_void, &AbiCx) -> AbiResult<RString>,",
+        "pub tables: unsafe extern \"C\" fn(*mut c_void, &AbiCx) -> AbiResult<RString>,
     /// Of a later day.
     pub pause: unsafe extern \"C\" fn(*mut c_void) -> AbiResult<RString>,",
     ),
@@ -105,8 +122,8 @@ const NEWER: &[Edit] = &[
     ),
     edit(
         OBJECT,
-        "pub probe: unsafe extern \"C\" fn(*mut c_void, &AbiCx) -> AbiResult<()>,",
-        "pub probe: unsafe extern \"C\" fn(*mut c_void, &AbiCx) -> AbiResult<()>,
+        "pub sweep: unsafe extern \"C\" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<u64>,",
+        "pub sweep: unsafe extern \"C\" fn(*mut c_void, &AbiCx, RStr<'_>) -> AbiResult<u64>,
     /// Of a later day.
     pub tidy: unsafe extern \"C\" fn(*mut c_void, RStr<'_>) -> AbiResult<u64>,",
     ),
@@ -125,8 +142,8 @@ const NEWER: &[Edit] = &[
     ),
     edit(
         SOURCE,
-        "explain: session_explain,",
-        "explain: session_explain,
+        "tables: session_tables,",
+        "tables: session_tables,
         pause: { unsafe extern \"C\" fn f(_: *mut c_void) -> AbiResult<RString> { not_this_kind(\"\") } f },",
     ),
     edit(
@@ -138,8 +155,8 @@ const NEWER: &[Edit] = &[
     ),
     edit(
         STORE,
-        "probe: store_probe,",
-        "probe: store_probe,
+        "sweep: store_sweep,",
+        "sweep: store_sweep,
         tidy: { unsafe extern \"C\" fn f(_: *mut c_void, _: RStr<'_>) -> AbiResult<u64> {
             super::export_source::not_this_kind(\"\") } f },",
     ),
@@ -154,11 +171,7 @@ const NEWER: &[Edit] = &[
 const BREAKING: &[Edit] = &[
     edit(OBJECT, "RSlice<'_, u8>, u8) -> AbiResult<u8>,", "RSlice<'_, u8>, u32) -> AbiResult<u8>,"),
     edit(STORE, "replace: u8,", "replace: u32,"),
-    edit(
-        "plugin-api/src/wire/foreign_store.rs",
-        "u8::from(mode == PutMode::Replace)",
-        "u32::from(mode == PutMode::Replace)",
-    ),
+    edit(FOREIGN_STORE, "u8::from(mode == PutMode::Replace)", "u32::from(mode == PutMode::Replace)"),
 ];
 
 struct Read {

@@ -31,9 +31,15 @@ pub fn defaults() -> Value {
     defaults
 }
 
+fn patterns(what: &str) -> Value {
+    let pattern = word("`schema.name` or `name`; `*` stands for any characters, `?` for one.");
+    json!({ "type": "array", "description": what, "minItems": 1, "items": pattern })
+}
+
 fn conditions() -> Vec<Value> {
-    let mut all = exclusive(&["table", "query", "query_file"]);
+    let mut all = exclusive(&["table", "tables", "query", "query_file"]);
     all.extend(exclusive(&["select", "exclude"]));
+    all.push(json!({ "dependentRequired": { "exclude_tables": ["tables"] } }));
     all
 }
 
@@ -46,6 +52,8 @@ fn shared() -> Map<String, Value> {
 fn rows() -> Map<String, Value> {
     keys([
         ("table", word("`name` or `schema.name`; a part with dots stands in double quotes.")),
+        ("tables", patterns("Read every table that one of these patterns matches, each as an export of its own.")),
+        ("exclude_tables", patterns("With `tables`: but none that one of these matches.")),
         ("query", word("A SELECT statement; `${rivet.filter}` marks where a condition goes.")),
         ("query_file", word("File that holds the query, in the config's folder or below.")),
         ("select", column_names("Read these columns, in this order.")),

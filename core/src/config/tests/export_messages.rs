@@ -7,7 +7,8 @@ use super::{SOURCE, check, export};
 
 #[test]
 fn relations() {
-    let texts = ["table: a, query: b", "parallel: 1", "table: a.b.c", "table: [a]", "query: ' ; '"];
+    let texts =
+        ["table: a, query: b", "parallel: 1", "table: a.b.c", "table: [a]", "query: ' ; '", "tables: [a, b..c, 5]"];
     export(
         &texts,
         expect![[r#"
@@ -16,7 +17,7 @@ fn relations() {
               hint: keep one of them
             "parallel: 1"
             config.missing_key: exports.orders.table (line 2) is missing
-              hint: an export reads a `table` or a `query`
+              hint: an export reads a `table`, several `tables`, or a `query`
             "table: a.b.c"
             config.bad_value: exports.orders.table (line 2) has more than two parts
               hint: write `name` or `schema.name`; a part with dots goes in double quotes
@@ -25,6 +26,10 @@ fn relations() {
             "query: ' ; '"
             config.bad_value: exports.orders.query (line 2) is empty
               hint: write a SELECT statement
+            "tables: [a, b..c, 5]"
+            config.bad_value: exports.orders.tables[1] (line 2) has an empty part
+              hint: write a pattern such as `public.*` or `order_?`; a part with dots goes in double quotes
+            config.wrong_type: exports.orders.tables[2] (line 2) must be a pattern of table names, not a number
         "#]],
     );
 }

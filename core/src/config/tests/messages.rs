@@ -295,8 +295,10 @@ fn yaml() {
               hint: use one file per config, and remove the `---` between the documents
             "source: [1, 2\nexports: }"
             config.syntax: the config (line 2) is no valid YAML: did not find expected ',' or ']'
+              hint: look at indentation, brackets and quotes there: YAML indents with blanks, and quotes a value that holds ': '
             "source:\n\ttype: s"
             config.syntax: the config (line 2) is no valid YAML: found character that cannot start any token
+              hint: look at indentation, brackets and quotes there: YAML indents with blanks, and quotes a value that holds ': '
             "just text"
             config.wrong_type: the config (line 1) must be a block of keys, not text
             "source: !env X"
@@ -307,8 +309,10 @@ fn yaml() {
               hint: put text that starts with '!' in quotes
             "source: {? [a] : b}"
             config.syntax: the config (line 1) is no valid YAML: a key must be text
+              hint: look at indentation, brackets and quotes there: YAML indents with blanks, and quotes a value that holds ': '
             "source: *nowhere"
             config.syntax: the config (line 1) is no valid YAML: unknown anchor
+              hint: a pattern that starts with * is an alias to YAML: put it in quotes
             "source: {own: .nan}"
             config.missing_key: source.type (line 1) is missing
               hint: name the source plugin: `rivet plugin list` shows which there are

@@ -102,6 +102,10 @@ fn a_table_of_a_config_with_every_block() {
         ExportConfig { name: "orders"
         relation: Table { schema: Some("we.ird")
         name: "Orders" }
+        tables: None
+        written: Written { relation: Table { schema: Some("we.ird")
+        name: "Orders" }
+        condition: None }
         mode: Full
         select: All
         condition: None
@@ -113,7 +117,8 @@ fn a_table_of_a_config_with_every_block() {
         infinity_timestamp: None
         zero_date: None
         tinyint1: None }
-        columns: {} }
+        columns: {}
+        wanted: All }
         meta_columns: MetaColumns { exported_at: false
         row_hash: false }
         parallel: 4
@@ -149,6 +154,10 @@ fn a_query_of_a_config_with_every_block() {
         ExportConfig { name: "top.customers-1"
         relation: Query { sql: "select $$x$$
         'word' from customers" }
+        tables: None
+        written: Written { relation: Query { sql: "select $$x$$
+        '${WORD}' from customers" }
+        condition: None }
         mode: Full
         select: All
         condition: None
@@ -160,7 +169,8 @@ fn a_query_of_a_config_with_every_block() {
         infinity_timestamp: None
         zero_date: None
         tinyint1: None }
-        columns: {} }
+        columns: {}
+        wanted: All }
         meta_columns: MetaColumns { exported_at: false
         row_hash: false }
         parallel: 1
@@ -362,7 +372,8 @@ fn rows_and_columns_of_an_incremental_export() {
         nan: None
         infinity_timestamp: None
         zero_date: None
-        tinyint1: None } }} }
+        tinyint1: None } }}
+        wanted: All }
         MetaColumns { exported_at: false
         row_hash: true })"#]]
     .assert_eq(&fields(&(export.mode, export.select, export.condition, export.choices, export.meta_columns)));

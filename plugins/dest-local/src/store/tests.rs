@@ -362,3 +362,24 @@ fn a_probe_leaves_no_folder_but_those_that_were_there_or_are_in_use() -> Result<
     assert!(dir.path().join("there/e").exists(), "opened to be written to");
     Ok(())
 }
+
+#[test]
+fn a_sweep_takes_what_is_staged_under_a_prefix_and_nothing_else() -> Result<()> {
+    let fixture = fixture()?;
+    let cx = fixture.token.cx();
+    for name in ["t-1-a.parquet", "t-1-b/c.parquet", "t-2-a.parquet", "tt-1-a.parquet"] {
+        fixture.prepare(name, b"x")?;
+    }
+    fixture.store.publish(&fixture.prepare("t-1-visible.parquet", b"x")?, &cx)?;
+    for foreign in ["t-1-a.tmp", "t-1-notes.txt", "t-1-%zz.staged"] {
+        std::fs::write(fixture.root().join(foreign), "x")?;
+    }
+    symlink("/etc/passwd", fixture.root().join("t-1-link.staged"))?;
+    let before = fixture.files()?;
+    assert_eq!(fixture.store.sweep("t-1-", &cx)?, 2);
+    let gone: Vec<String> =
+        before.into_iter().filter(|name| !fixture.files().is_ok_and(|f| f.contains(name))).collect();
+    assert_eq!(gone, ["t-1-a.parquet.staged", "t-1-b/c.parquet.staged"]);
+    assert_eq!(fixture.store.sweep("t-1-", &cx)?, 0);
+    Ok(())
+}

@@ -1,8 +1,10 @@
 //! What users get wrong, one at a time: the right exit code, one error that names it, a hint, nothing half-written, no secret.
 //! Must not know any crate of the product.
 
+mod arguments;
 mod config;
 mod disk;
+mod misspelled;
 mod monsters;
 mod plugins;
 mod server;

@@ -49,7 +49,7 @@ impl Case {
         self.workspace.path().join(STATE)
     }
 
-    /// Staged parts that no run recorded: nobody can know whose they are, so they stay.
+    /// Staged parts that no run recorded: their names alone say whose they are.
     pub fn unrecorded(&self, recorded: &BTreeSet<String>) -> BTreeSet<String> {
         self.crashed.staged.difference(recorded).cloned().collect()
     }

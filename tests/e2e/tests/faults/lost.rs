@@ -24,8 +24,15 @@ fn a_session_that_is_ended_is_replaced() -> Result<()> {
         site.signal(server, "pg_terminate_backend")?;
         let summary = run.succeeds()?;
         ensure!(summary["retries"] == 1, "{word}: {summary}");
+        ensure!(summary["restarts"] == 1 && says_restart(&summary), "{word}: {summary}");
     }
     Ok(())
+}
+
+/// Whether the summary warns of a lost snapshot.
+fn says_restart(summary: &serde_json::Value) -> bool {
+    let said = |w: &serde_json::Value| w.as_str().is_some_and(|text| text.starts_with("the snapshot was lost, "));
+    summary["warnings"].as_array().is_some_and(|all| all.iter().any(said))
 }
 
 /// Splits that share a snapshot: one session holds it, another joined it and reads.
@@ -34,7 +41,7 @@ fn a_snapshot_is_joined_again_or_replaced() -> Result<()> {
     let server = postgres::shared();
     // As many splits as the time for a statement asks for.
     let tuning = format!("{SLOW}, {PATIENT}, statement_timeout_s: 2");
-    for (who, retries) in [("backend_start > FIRST", 1), ("backend_start = FIRST", 0), ("true", 1)] {
+    for (who, retries, restarts) in [("backend_start > FIRST", 1, 0), ("backend_start = FIRST", 0, 0), ("true", 1, 1)] {
         let site = Site::make(server, "snapshot")?;
         // Who holds the snapshot came first.
         let first = format!("(select min(backend_start) from pg_stat_activity where {})", site.ours());
@@ -43,6 +50,7 @@ fn a_snapshot_is_joined_again_or_replaced() -> Result<()> {
         site.signal_where(server, "pg_terminate_backend", &who)?;
         let summary = run.succeeds()?;
         ensure!(summary["retries"] == retries, "{who}: {summary}");
+        ensure!(summary["restarts"] == restarts && says_restart(&summary) == (restarts > 0), "{who}: {summary}");
         ensure!(summary["consistency"] == "snapshot", "{who}: {summary}");
     }
     Ok(())

@@ -8,6 +8,7 @@ mod doctor;
 mod login;
 mod names;
 mod pooler;
+mod tables;
 mod types;
 
 use anyhow::Result;

@@ -186,3 +186,17 @@ fn policies_and_overrides_reach_the_file_and_the_manifest() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn hits_of_a_policy_are_summed_over_splits() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("summed")?;
+    let fill = "create table t as select i id, case i % 2 when 0 then 'NaN' else 1 end::numeric(5,2) r, repeat('x', 60) v \
+                from generate_series(1, 240000) i; analyze t";
+    server.psql(&database, fill)?;
+    let place = workspace(&server.url(&database), "table: t\nparallel: 2\npolicies: {nan: null}")?;
+    let manifest = place.export()?.manifest;
+    ensure!(manifest["strategy"] == "full-parallel(2)", "{}", manifest["strategy"]);
+    assert_eq!(manifest["policy_hits"], json!([["r", "nan", 120_000]]));
+    Ok(())
+}

@@ -48,11 +48,28 @@ pub fn source(connector: &Connector, request: &Value, relation: &Relation) -> Re
 
     let missing = Relation::Table { schema: None, name: "rivet no such table".to_owned() };
     fails("a missing table", ErrorKind::NotFound, session.describe(&missing, &cx))?;
+    listed_once(session, relation, &cx)?;
     session.health(&cx)?;
     session.end(&cx)?;
     drop(group);
     cancelled(connector, request, relation, &table)?;
     Ok(whole)
+}
+
+/// A source may have nothing to list by; one that lists has the relation in the list, and no name twice.
+fn listed_once(session: &mut dyn Session, relation: &Relation, cx: &Cx) -> Result<()> {
+    let tables = match session.tables(cx) {
+        Err(e) if e.kind() == ErrorKind::Unsupported => return Ok(()),
+        tables => tables?,
+    };
+    for (i, table) in tables.iter().enumerate() {
+        let twice = tables[..i].iter().any(|before| before.relation() == table.relation());
+        ensure!(!twice, "{} is listed twice", table.relation().label());
+    }
+    let Relation::Table { schema, name } = relation else { return Ok(()) };
+    let same = |listed: &Option<String>| if schema.is_some() { listed == schema } else { true };
+    ensure!(tables.iter().any(|t| t.name == *name && same(&t.schema)), "{} is not listed", relation.label());
+    Ok(())
 }
 
 fn scan(relation: &Relation, columns: &[Column], split: Option<Split>, portion: Portion, types: TypesMode) -> Scan {

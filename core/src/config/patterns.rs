@@ -1,0 +1,230 @@
+//! Patterns of table names: `schema.*`, `order_?`. Whether one matches, and what is nearest where none does.
+//! It must not know which tables there are, nor SQL.
+
+use rivet_plugin_api::{ListedTable, TableKind};
+
+use super::relation;
+use super::suggest::did_you_mean;
+
+/// Which tables of the source an export stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tables {
+    /// A table is meant that one of these matches. At least one.
+    pub patterns: Vec<TablePattern>,
+    /// And none of these.
+    pub except: Vec<TablePattern>,
+}
+
+/// `name` or `schema.name`, where `*` stands for any characters and `?` for one. A part in double quotes means itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TablePattern {
+    text: String,
+    schema: Option<Glob>,
+    name: Glob,
+}
+
+/// One part of a pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Glob(Vec<Piece>);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Piece {
+    Just(char),
+    One,
+    Any,
+}
+
+impl Tables {
+    /// Whether a table is meant.
+    pub fn mean(&self, table: &ListedTable) -> bool {
+        self.patterns.iter().any(|p| p.matches(table)) && !self.except.iter().any(|p| p.matches(table))
+    }
+
+    /// The patterns as they were written.
+    pub fn label(&self) -> String {
+        self.patterns.iter().map(TablePattern::text).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl TablePattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// The rest of a sentence that starts with the pattern's place.
+    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+        let (schema, name) = relation::two(relation::parts(text)?)?;
+        let glob = |part: relation::Part| Glob::of(&part.text, part.quoted);
+        Ok(Self { text: text.to_owned(), schema: schema.map(glob), name: glob(name) })
+    }
+
+    /// As it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether a relation is meant. One with `*` or `?` means tables alone; a plain name means whatever has it, and
+    /// without a schema only what the source finds by the name alone.
+    pub fn matches(&self, table: &ListedTable) -> bool {
+        let schema = match (&self.schema, &table.schema) {
+            (None, _) => table.in_search_path,
+            (Some(glob), Some(schema)) => glob.matches(schema),
+            (Some(_), None) => false,
+        };
+        let kind = self.is_plain() || table.kind == TableKind::Table;
+        schema && kind && self.name.matches(&table.name)
+    }
+
+    /// The hint for a pattern that matches none of these: the nearest schema or name, else what there is.
+    pub fn nearest(&self, tables: &[ListedTable]) -> String {
+        let schemas: Vec<&str> = tables.iter().filter_map(|t| t.schema.as_deref()).collect();
+        let unknown_schema = self.schema.as_ref().filter(|glob| !schemas.iter().any(|s| glob.matches(s)));
+        if let Some(guess) = unknown_schema.and_then(|glob| did_you_mean(&glob.text(), schemas.iter().copied())) {
+            return guess;
+        }
+        let labels: Vec<String> = tables.iter().map(|t| t.relation().label()).collect();
+        let names = tables.iter().filter(|t| t.in_search_path).map(|t| t.name.as_str());
+        let known = labels.iter().map(String::as_str).chain(names);
+        did_you_mean(&self.text, known).unwrap_or_else(|| there_is(&labels))
+    }
+
+    fn is_plain(&self) -> bool {
+        self.schema.iter().chain([&self.name]).all(|glob| glob.0.iter().all(|p| matches!(p, Piece::Just(_))))
+    }
+}
+
+/// Tables that a message names.
+const MAX_NAMED: usize = 10;
+
+fn there_is(labels: &[String]) -> String {
+    match labels {
+        [] => "the source has no tables, or hides them from this role".to_owned(),
+        labels => {
+            let more = labels.len().saturating_sub(MAX_NAMED);
+            let named = labels[..labels.len() - more].join(", ");
+            if more == 0 { format!("there is {named}") } else { format!("there is {named} and {more} more") }
+        }
+    }
+}
+
+impl Glob {
+    fn of(text: &str, quoted: bool) -> Self {
+        let piece = |c| match c {
+            '*' if !quoted => Piece::Any,
+            '?' if !quoted => Piece::One,
+            c => Piece::Just(c),
+        };
+        Self(text.chars().map(piece).collect())
+    }
+
+    fn text(&self) -> String {
+        let shown = |piece: &Piece| match piece {
+            Piece::Just(c) => *c,
+            Piece::One => '?',
+            Piece::Any => '*',
+        };
+        self.0.iter().map(shown).collect()
+    }
+
+    /// The last `*` takes one character more whenever what follows it does not fit: time grows with the product of
+    /// both lengths, whatever the pattern.
+    fn matches(&self, text: &str) -> bool {
+        let (pieces, text): (&[Piece], Vec<char>) = (&self.0, text.chars().collect());
+        let (mut p, mut t) = (0, 0);
+        let mut last_any: Option<(usize, usize)> = None;
+        while t < text.len() {
+            match pieces.get(p) {
+                Some(Piece::Any) => {
+                    last_any = Some((p, t));
+                    p += 1;
+                }
+                Some(Piece::One) => (p, t) = (p + 1, t + 1),
+                Some(Piece::Just(c)) if *c == text[t] => (p, t) = (p + 1, t + 1),
+                _ => {
+                    let Some((any, from)) = last_any else { return false };
+                    last_any = Some((any, from + 1));
+                    (p, t) = (any + 1, from + 1);
+                }
+            }
+        }
+        pieces[p..].iter().all(|piece| *piece == Piece::Any)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(schema: &str, name: &str, kind: TableKind, in_search_path: bool) -> ListedTable {
+        ListedTable { schema: Some(schema.to_owned()), name: name.to_owned(), kind, readable: true, in_search_path }
+    }
+
+    fn all() -> Vec<ListedTable> {
+        vec![
+            table("public", "orders", TableKind::Table, true),
+            table("public", "order_items", TableKind::Table, true),
+            table("public", "orders_2026", TableKind::Partition, true),
+            table("public", "order_totals", TableKind::View, true),
+            table("sales", "orders", TableKind::Table, false),
+            table("sales", "Länder", TableKind::Table, false),
+            table("sales", "a*b", TableKind::Table, false),
+            table("we.ird", "t", TableKind::Table, false),
+        ]
+    }
+
+    #[test]
+    fn patterns_mean_tables_and_plain_names_mean_anything() {
+        let cases: [(&str, &[&str]); 16] = [
+            ("*", &["public.orders", "public.order_items"]),
+            ("*.*", &["public.orders", "public.order_items", "sales.orders", "sales.Länder", "sales.a*b", "we.ird.t"]),
+            ("sales.*", &["sales.orders", "sales.Länder", "sales.a*b"]),
+            ("*.orders", &["public.orders", "sales.orders"]),
+            ("order*", &["public.orders", "public.order_items"]),
+            ("public.order?", &["public.orders"]),
+            ("public.*_*", &["public.order_items"]),
+            ("public.*r*r*", &["public.orders", "public.order_items"]),
+            ("public.o*d*s", &["public.orders", "public.order_items"]),
+            ("order_totals", &["public.order_totals"]),
+            ("public.orders_2026", &["public.orders_2026"]),
+            ("sales.L?nder", &["sales.Länder"]),
+            ("sales.\"a*b\"", &["sales.a*b"]),
+            ("\"we.ird\".*", &["we.ird.t"]),
+            ("Public.*", &[]),
+            ("sales.orders?", &[]),
+        ];
+        for (pattern, expected) in cases {
+            let parsed = TablePattern::parse(pattern).expect(pattern);
+            let found: Vec<String> = all().iter().filter(|t| parsed.matches(t)).map(|t| t.relation().label()).collect();
+            assert_eq!(found, expected, "{pattern}");
+        }
+        for wrong in ["", "a.b.c", "a.", "a\"*", "a\u{7}"] {
+            assert!(TablePattern::parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn many_stars_take_no_time() {
+        let pattern = TablePattern::parse(&format!("{}b", "*a".repeat(40))).expect("it is right");
+        assert!(!pattern.matches(&table("s", &"a".repeat(5000), TableKind::Table, true)));
+    }
+
+    #[test]
+    fn what_was_meant_is_said() {
+        let cases = [
+            ("sale.*", "did you mean 'sales'?"),
+            ("public.order", "did you mean 'public.orders'?"),
+            ("ordres", "did you mean 'orders'?"),
+            (
+                "xyz.*",
+                "there is public.orders, public.order_items, public.orders_2026, public.order_totals, \
+                       sales.orders, sales.Länder, sales.a*b, we.ird.t",
+            ),
+        ];
+        for (pattern, expected) in cases {
+            assert_eq!(TablePattern::parse(pattern).expect(pattern).nearest(&all()), expected, "{pattern}");
+        }
+        let many: Vec<_> = (0..12).map(|i| table("s", &format!("t{i}"), TableKind::Table, true)).collect();
+        let said = TablePattern::parse("zzzzzz").expect("it is right").nearest(&many);
+        assert!(said.ends_with("s.t9 and 2 more"), "{said}");
+        assert!(TablePattern::parse("x").expect("it is right").nearest(&[]).contains("no tables"));
+    }
+}
