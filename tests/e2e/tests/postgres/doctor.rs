@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use rivet_test_e2e::{Ran, Workspace, holds};
-use rivet_test_servers::pgbouncer::{PgBouncer, PoolMode};
+use rivet_test_servers::pgbouncer::{PgBouncer, PoolMode, PoolOptions};
 use rivet_test_servers::postgres::{self, Postgres, PostgresOptions};
 use serde_json::{Value, json};
 
@@ -210,7 +210,7 @@ fn a_pooler_in_between_is_recognised() -> Result<()> {
     let database = server.fresh_database("doctor_pooled")?;
     server.psql(&database, "create table t (id int)")?;
     for mode in [PoolMode::Transaction, PoolMode::Session] {
-        let pooler = PgBouncer::start(server, mode, 1)?;
+        let pooler = PgBouncer::start(server, PoolOptions { mode, size: 1, query_wait_timeout_s: 120 })?;
         let place = place(&pooler.url(&database), "", "table: t")?;
         let document = place.rivet(&["doctor", "--output", "json"])?.expect(0)?.json()?;
         let found = document["probes"].as_array().context("probes")?.iter().find(|row| row["probe"] == "pooler");
