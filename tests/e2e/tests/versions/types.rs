@@ -1,10 +1,13 @@
 //! Every type at its edges and NULL, in every format, by every reader, under settings that change what the server prints.
 //! Must not know how a reader reads.
 
-use anyhow::{Context, Result};
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
 use rivet_test_e2e::{Exported, Workspace};
-use rivet_test_servers::postgres::Postgres;
 use rivet_test_servers::postgres::values::{self, TypeCase};
+use rivet_test_servers::postgres::{MAJORS, Postgres};
 use rivet_test_servers::type_oracle::FileFormat::{Arrow, Parquet};
 use rivet_test_servers::type_oracle::Reader::{DuckDb, Polars};
 use rivet_test_servers::type_oracle::{self, Limit, Table};
@@ -80,12 +83,19 @@ pub fn check(server: &Postgres) -> Result<()> {
         if types == "native" {
             server.psql(&database, values::ONLY_WHAT_NATIVE_HOLDS)?;
         }
-        let place = Workspace::new(&config(types))?.with_variable("TEST_URL", &server.url_as("reader", &database));
+        let url = server.url_as("reader", &database);
+        let place = Workspace::new(&config(types))?.with_variable("TEST_URL", &url);
         place.run()?.expect(0)?;
         let mut tables = Vec::new();
         for (table, cases) in values::TABLES {
             let query = values::expected_query(table, &cases_of(cases, server.major()));
             tables.push(exported(&place, table, json_rows(&server.psql(&database, &query)?)?)?);
+        }
+        // How a plugin came into the process has nothing to do with the version in between.
+        if [MAJORS.start(), MAJORS.end()].contains(&&server.major()) {
+            let linked = Workspace::new(&config(types))?.with_variable("TEST_URL", &url).with_linked_plugins();
+            linked.run()?.expect(0)?;
+            tables.iter().try_for_each(|table| same_bytes(table, &linked))?;
         }
         let slow = Exported::read(&place.path().join("out/slow"))?;
         let (csv, arrow) = (Vec::new(), Vec::new());
@@ -110,12 +120,22 @@ fn exported(place: &Workspace, table: &str, expected: Vec<Value>) -> Result<Tabl
     Ok(Table { name: table.to_owned(), parquet, csv, arrow, expected })
 }
 
+/// Plugins that are linked in write the same bytes as plugins that are loaded.
+fn same_bytes(loaded: &Table, linked: &Workspace) -> Result<()> {
+    let linked = exported(linked, &loaded.name, Vec::new())?;
+    for (a, b) in [(&loaded.parquet, &linked.parquet), (&loaded.csv, &linked.csv), (&loaded.arrow, &linked.arrow)] {
+        let bytes = |parts: &[PathBuf]| parts.iter().map(fs::read).collect::<Result<Vec<_>, _>>();
+        ensure!(!a.is_empty() && bytes(a)? == bytes(b)?, "{a:?} and {b:?} differ");
+    }
+    Ok(())
+}
+
 /// Each table in each format; and once through a cursor, which fetches what takes longer than a statement may.
 fn config(types: &str) -> String {
     let slow = "tuning: {statement_timeout_s: 1, throttle_ms: 600, batch_size: 10}";
     let mut text = format!(
         "source: {{type: postgres, url_env: TEST_URL, tuning: {{profile: fast}}}}\n\
-         defaults: {{types: {types}, destination: {{type: local, path: 'out/{{export}}'}}}}\n\
+         defaults: {{types: {types}, meta_columns: [row_hash], destination: {{type: local, path: 'out/{{export}}'}}}}\n\
          exports:\n- {{name: slow, query: select * from public.exact, {slow}}}\n"
     );
     for (table, _) in values::TABLES {
