@@ -19,8 +19,22 @@
 //! | list | a JSON array of such texts; in it dates are `2026-01-31`, timestamps `2026-01-31 23:59:59.5`, with UTC `…+00` |
 //!
 //! NULL is `null`, and different from the empty text, in all three formats.
+//!
+//! ```no_run
+//! use rivet_test_servers::type_oracle::{self, FileFormat::Parquet, Limit, Reader::DuckDb, Table};
+//! # fn rows_as_the_database_prints_them() -> Vec<serde_json::Value> { vec![] }
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! // `out` holds what `rivet run` wrote: the table as Parquet, as CSV and as Arrow.
+//! let table = Table::below("types", std::path::Path::new("out"), rows_as_the_database_prints_them())?;
+//! let limits = [Limit::new(DuckDb, Parquet, &["wide"], "reads decimals of more than 38 digits as floats")];
+//! type_oracle::check(&[table], "id", &limits)
+//! # }
+//! ```
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -102,6 +116,30 @@ pub struct Table {
 }
 
 impl Table {
+    /// All files below a folder whose names end as the plugins `parquet`, `csv` and `arrow` end them without compression of
+    /// the whole file.
+    ///
+    /// # Errors
+    /// When a folder cannot be read, or has none.
+    pub fn below(name: &str, dir: &Path, expected: Vec<Value>) -> Result<Self> {
+        let mut table = Self { name: name.into(), parquet: vec![], csv: vec![], arrow: vec![], expected };
+        let mut dirs = vec![dir.to_owned()];
+        while let Some(dir) = dirs.pop() {
+            for entry in fs::read_dir(&dir).with_context(|| format!("list {}", dir.display()))? {
+                let path = entry?.path();
+                match path.extension().and_then(OsStr::to_str) {
+                    _ if path.is_dir() => dirs.push(path),
+                    Some("parquet") => table.parquet.push(path),
+                    Some("csv") => table.csv.push(path),
+                    Some("arrow" | "arrows") => table.arrow.push(path),
+                    _ => {}
+                }
+            }
+        }
+        ensure!(!table.arrow.is_empty() || !table.parquet.is_empty(), "no files below {}", dir.display());
+        Ok(table)
+    }
+
     fn files(&self, format: FileFormat) -> &[PathBuf] {
         match format {
             FileFormat::Parquet => &self.parquet,
@@ -162,8 +200,9 @@ fn uncovered(readings: &[Reading]) -> Vec<String> {
     for reading in readings {
         let of_same = |r: &&Reading| (&r.table.name, r.format) == (&reading.table.name, reading.format);
         for column in &reading.limited {
-            if readings.iter().filter(of_same).all(|r| r.limited.contains(column)) {
-                found.push(format!("{}: nobody reads '{column}' as {:?}", reading.table.name, reading.format));
+            let message = format!("{}: nobody reads '{column}' as {:?}", reading.table.name, reading.format);
+            if readings.iter().filter(of_same).all(|r| r.limited.contains(column)) && !found.contains(&message) {
+                found.push(message);
             }
         }
     }
