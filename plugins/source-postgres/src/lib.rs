@@ -9,6 +9,7 @@ mod connect;
 pub mod decode;
 mod error;
 mod filter;
+mod hint;
 mod listing;
 mod options;
 mod rows;

@@ -162,9 +162,10 @@ impl Wire {
         self.start += 5;
         let found = self.largest_field(cx);
         let limit = self.max_row_bytes;
+        let enough_mb = row_bytes.div_ceil(1 << 20);
         let error = |text: String| {
             PluginError::new(ErrorKind::Data, "postgres.value_too_large", text)
-                .hint("raise `tuning: {max_value_mb: …}`, or leave the column out with a query")
+                .hint(format!("set `tuning: {{max_value_mb: {enough_mb}}}`, or leave the column out with `exclude`"))
         };
         match found {
             Ok((index, bytes)) if bytes > limit => {

@@ -39,6 +39,14 @@ pub fn rivet() -> Result<PathBuf> {
     built("rivet")
 }
 
+/// The same binary with all of [`PLUGINS`] linked in.
+///
+/// # Errors
+/// When it was not built.
+pub fn rivet_linked() -> Result<PathBuf> {
+    built("rivet-linked")
+}
+
 /// The library of one of [`PLUGINS`], as built.
 ///
 /// # Errors

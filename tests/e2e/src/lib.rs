@@ -7,7 +7,7 @@ mod mount;
 mod output;
 mod program;
 
-pub use built::{PLUGINS, copy_plugins, library, plugin_dir, rivet};
+pub use built::{PLUGINS, copy_plugins, library, plugin_dir, rivet, rivet_linked};
 pub use canary::{CANARY, no_canary, no_secret};
 pub use mount::Mount;
 pub use output::{Exported, files_below, holds};

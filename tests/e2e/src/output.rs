@@ -84,15 +84,6 @@ impl Exported {
         printed.lines().map(|line| serde_json::from_str(line).context("read a row of DuckDB")).collect()
     }
 
-    /// Rows as pyarrow reads them: see [`oracle::pyarrow_rows`].
-    ///
-    /// # Errors
-    /// When pyarrow cannot read a part.
-    pub fn pyarrow_rows(&self) -> Result<Vec<Value>> {
-        let printed = oracle::pyarrow_rows(&self.parts)?;
-        printed.lines().map(|line| serde_json::from_str(line).context("read a row of pyarrow")).collect()
-    }
-
     /// As pyarrow sees the schema of the first part: a line a column.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::output::Exported;
-use crate::{plugin_dir, rivet};
+use crate::{plugin_dir, rivet, rivet_linked};
 
 /// Longest time that one run of the binary may take.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -70,7 +70,8 @@ impl Ran {
 pub struct Workspace {
     dir: TempDir,
     variables: Vec<(String, String)>,
-    plugins: PathBuf,
+    /// Where plugins are loaded from; none when all are linked in.
+    plugins: Option<PathBuf>,
 }
 
 impl Workspace {
@@ -80,7 +81,7 @@ impl Workspace {
     /// When it cannot be made, or the plugins were not built.
     pub fn new(config: &str) -> Result<Self> {
         let dir = TempDir::with_prefix("rivet-e2e-").context("create a folder")?;
-        let made = Self { dir, variables: Vec::new(), plugins: plugin_dir()?.to_owned() };
+        let made = Self { dir, variables: Vec::new(), plugins: Some(plugin_dir()?.to_owned()) };
         made.configure(config)?;
         Ok(made)
     }
@@ -101,7 +102,13 @@ impl Workspace {
 
     /// The same with another plugin folder.
     pub fn with_plugins(mut self, dir: &Path) -> Self {
-        self.plugins = dir.to_owned();
+        self.plugins = Some(dir.to_owned());
+        self
+    }
+
+    /// The same with the binary that has all plugins linked in, and loads none.
+    pub fn with_linked_plugins(mut self) -> Self {
+        self.plugins = None;
         self
     }
 
@@ -115,10 +122,13 @@ impl Workspace {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(&self, words: &[&str]) -> Result<Child> {
-        let mut command = Command::new(rivet()?);
+        let mut command = Command::new(if self.plugins.is_some() { rivet()? } else { rivet_linked()? });
         command.env_clear().env("HOME", self.path()).env("TZ", "Asia/Kathmandu");
         command.envs(self.variables.iter().map(|(k, v)| (k, v)));
-        command.args(words).arg("--plugin-dir").arg(&self.plugins).current_dir(self.path());
+        command.args(words).current_dir(self.path());
+        if let Some(plugins) = &self.plugins {
+            command.arg("--plugin-dir").arg(plugins);
+        }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().context("start rivet")
     }
 

@@ -4,7 +4,7 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use rivet_test_e2e::{Exported, Workspace, files_below, plugin_dir};
+use rivet_test_e2e::{Exported, PLUGINS, Workspace, files_below, plugin_dir};
 use rivet_test_servers::oracle;
 use serde_json::{Value, json};
 
@@ -190,5 +190,18 @@ fn the_options_are_described() -> Result<()> {
             ensure!(lines.get(at + 1).is_some_and(|l| l.trim().len() > 10), "{option} has no description in {text}");
         }
     }
+    Ok(())
+}
+
+#[test]
+fn the_binary_with_linked_plugins_has_those_that_the_other_loads() -> Result<()> {
+    let list = |workspace: Workspace| -> Result<Vec<String>> {
+        let ran = workspace.rivet(&["plugin", "list"])?.expect(0)?;
+        // Kind, name, version and ABI; then where it is from, which differs.
+        let words = |line: &str| line.split_whitespace().take(4).collect::<Vec<_>>().join(" ");
+        Ok(ran.text()?.lines().map(words).collect())
+    };
+    let (loaded, linked) = (list(Workspace::new("")?)?, list(Workspace::new("")?.with_linked_plugins())?);
+    assert_eq!((loaded.len(), &linked), (1 + PLUGINS.len(), &loaded));
     Ok(())
 }

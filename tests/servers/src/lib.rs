@@ -12,5 +12,6 @@ mod guard;
 pub mod oracle;
 pub mod pgbouncer;
 pub mod postgres;
+pub mod type_oracle;
 
 pub use cache::Cache;

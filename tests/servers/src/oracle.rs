@@ -1,4 +1,4 @@
-//! Independent readers of what we write: DuckDB and pyarrow in a Python environment of the cache.
+//! Independent readers of what we write: DuckDB, pyarrow and Polars in a Python environment of the cache.
 //! Must not know any crate of ours that reads or writes a file.
 
 use std::path::{Path, PathBuf};
@@ -9,7 +9,8 @@ use anyhow::{Context, Result};
 use crate::{Cache, command};
 
 /// The pinned packages. DuckDB needs pytz to return a timestamp with time zone; jsonschema and PyYAML judge schemas.
-const PACKAGES: [&str; 5] = ["duckdb==1.5.5", "pyarrow==26.0.1", "pytz==2026.6", "jsonschema==4.26.0", "pyyaml==6.0.3"];
+const PACKAGES: [&str; 6] =
+    ["duckdb==1.5.5", "pyarrow==26.0.1", "polars==2.1.0", "pytz==2026.6", "jsonschema==4.26.0", "pyyaml==6.0.3"];
 
 const DUCKDB_SCRIPT: &str = r#"
 import duckdb, json, math, sys
@@ -49,48 +50,6 @@ for field in pyarrow.parquet.read_schema(sys.argv[1]):
     print(f"{field.name}: {field.type}" + ("" if field.nullable else " not null"))
 "#;
 
-const ROWS_SCRIPT: &str = r#"
-import datetime, decimal, json, struct, sys, uuid
-import pyarrow as pa, pyarrow.parquet as pq
-
-def trimmed(text, us):
-    return text + (f".{us:06d}".rstrip("0") if us else "")
-
-def canonical(v, t):
-    if v is None:
-        return None
-    if isinstance(v, bool):
-        return "true" if v else "false"
-    if isinstance(v, float):
-        return struct.pack(">f" if pa.types.is_float32(t) else ">d", v).hex()
-    if isinstance(v, decimal.Decimal):
-        return format(v, "f")
-    if isinstance(v, (bytes, bytearray)):
-        return v.hex()
-    if isinstance(v, datetime.datetime):
-        zone = "+00" if v.tzinfo else ""
-        return trimmed(v.strftime("%Y-%m-%d %H:%M:%S").zfill(19), v.microsecond) + zone
-    if isinstance(v, datetime.date):
-        return v.isoformat()
-    if isinstance(v, datetime.time):
-        return trimmed(v.strftime("%H:%M:%S"), v.microsecond)
-    if isinstance(v, list):
-        return [canonical(x, t.value_type) for x in v]
-    return str(v)
-
-columns = {}
-table = pa.concat_tables([pq.read_table(path, use_threads=False) for path in sys.argv[1:]])
-for field, column in zip(table.schema, table.columns):
-    # Python's own dates end at the years 1 and 9999.
-    if pa.types.is_timestamp(field.type):
-        column = column.cast(pa.int64())
-    elif pa.types.is_date32(field.type):
-        column = column.cast(pa.int32())
-    columns[field.name] = [canonical(v, field.type) for v in column.to_pylist()]
-for i in range(table.num_rows):
-    print(json.dumps({name: values[i] for name, values in columns.items()}, ensure_ascii=False))
-"#;
-
 /// The Python interpreter of the oracle environment, which is installed on first use (about ten seconds).
 ///
 /// # Errors
@@ -120,19 +79,6 @@ pub fn run(script: &str, args: &[&str]) -> Result<String> {
 /// When DuckDB refuses the query or cannot read a file.
 pub fn duckdb(sql: &str) -> Result<String> {
     run(DUCKDB_SCRIPT, &[sql]).with_context(|| format!("query DuckDB with {sql:?}"))
-}
-
-/// All rows of Parquet files of one schema as pyarrow reads them, one JSON object a line and row, keyed by column name.
-///
-/// Values are text: decimals in full, floats as the hexadecimal digits of their big-endian bits, bytes in hexadecimal, dates as
-/// days and timestamps as µs since 1970. Lists are lists, in which dates and timestamps are ISO 8601 as PostgreSQL prints it.
-///
-/// # Errors
-/// When pyarrow cannot read a file.
-pub fn pyarrow_rows(paths: &[PathBuf]) -> Result<String> {
-    let paths =
-        paths.iter().map(|p| p.to_str().context("read a path that is not UTF-8")).collect::<Result<Vec<_>>>()?;
-    run(ROWS_SCRIPT, &paths).context("read rows with pyarrow")
 }
 
 /// The Arrow schema that pyarrow sees in a Parquet file: one line `name: type` a column, with ` not null` when it is required.

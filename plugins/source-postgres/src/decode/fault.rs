@@ -3,6 +3,8 @@
 
 use rivet_plugin_api::{ErrorKind, PluginError};
 
+use crate::hint;
+
 /// Why a field cannot be decoded. Small and free of text, so that the way of the good values stays short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -28,6 +30,8 @@ pub(super) enum Fault {
     EndOfDay,
     /// Text that is not UTF-8.
     NotUtf8,
+    /// JSON that is not UTF-8.
+    JsonNotUtf8,
     /// An array of another number of dimensions than the column has levels of lists.
     Dimensions,
     /// An array whose subscripts do not start at 1.
@@ -46,12 +50,12 @@ impl Fault {
     pub(super) fn into_error(self, column: &str, row: u64) -> PluginError {
         let at = |what: &str| format!("the value {what}");
         let value = |what: &str, policy: &str| {
-            let way_out = format!("export it as text: use `query:` with CAST({} AS text)", quoted(column));
+            let way_out = hint::as_text(column);
             let hint = if policy.is_empty() { way_out } else { format!("set {policy}, or {way_out}") };
             PluginError::new(ErrorKind::Data, "postgres.value", at(what)).hint(hint)
         };
-        const NAN: &str = "`nan: null`";
-        const RANGE: &str = "`out_of_range: null` or `clamp`";
+        const NAN: &str = "`policies: {nan: null}`";
+        const RANGE: &str = "`policies: {out_of_range: null}` or `clamp`";
         let error = match self {
             Self::NotANumber => value("holds NaN, which has no place in a column of exact numbers", NAN),
             Self::InfiniteNumber => value("holds an infinite number, which has no place in a decimal column", NAN),
@@ -60,27 +64,28 @@ impl Fault {
             Self::OutOfRange => value("holds a number beyond the range of the column", RANGE),
             Self::InfiniteTime => value(
                 "holds infinity, which has no place in a column of dates or times",
-                "`infinity_timestamp: null` or `clamp`",
+                "`policies: {infinity_timestamp: null}` or `clamp`",
             ),
             Self::TimeOverflow => value("holds a date or time beyond the range of its arrow type", RANGE),
             Self::EndOfDay => value("holds 24:00:00, which has no place in a time column", RANGE),
             Self::Dimensions => value("is an array of another number of dimensions than the column has", ""),
-            Self::LowerBound => value("is an array whose subscripts do not start at 1", "`lossy: true` on the column"),
+            Self::LowerBound => {
+                let lossy = hint::column(column, "{lossy: true}");
+                value("is an array whose subscripts do not start at 1", &lossy)
+            }
             Self::UnknownLabel => PluginError::new(
                 ErrorKind::Schema,
                 "postgres.unknown_label",
                 at("holds a label that the enum did not have when it was described"),
             )
             .hint("the enum changed since: run the export again"),
-            // A server of another encoding converts or refuses: what comes here is damaged text of a UTF-8 database.
-            Self::NotUtf8 => {
-                PluginError::new(ErrorKind::Data, "postgres.value", at("holds text that is not valid utf-8")).hint(
-                    format!(
-                        "set `invalid_text: replace` or `binary`, or export it as bytes: use `query:` with \
-                         textsend(CAST({} AS text))",
-                        quoted(column)
-                    ),
-                )
+            // A server of another encoding converts or refuses: what comes here is of a database without an encoding, or
+            // damaged text of one in UTF-8.
+            Self::NotUtf8 | Self::JsonNotUtf8 => {
+                // What is JSON is not read as anything but text.
+                let or_bytes = if self == Self::NotUtf8 { " or `binary`" } else { "" };
+                PluginError::new(ErrorKind::Data, "postgres.value", at("holds text that is not valid utf-8"))
+                    .hint(format!("set `policies: {{invalid_text: replace}}`{or_bytes}"))
             }
             Self::Null => PluginError::new(
                 ErrorKind::Schema,
@@ -107,9 +112,4 @@ pub(super) fn bad_tuple(what: &str, row: u64) -> PluginError {
 
 fn protocol(message: String) -> PluginError {
     PluginError::new(ErrorKind::Internal, "postgres.protocol", message)
-}
-
-/// A column name as SQL writes it.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

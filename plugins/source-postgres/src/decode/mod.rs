@@ -20,8 +20,8 @@ mod varlen;
 mod whole;
 
 use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::SchemaRef;
-use rivet_plugin_api::{ErrorKind, PluginError, Result};
+use arrow_schema::{DataType, Field, SchemaRef};
+use rivet_plugin_api::{EXTENSION_KEY, ErrorKind, PluginError, Result};
 
 use self::column::{ColumnBuilder, TupleReader};
 use self::fault::{Fault, bad_tuple};
@@ -149,7 +149,8 @@ impl BatchDecoder {
         (self.n_rows, self.n_var_bytes) = (0, 0);
         let arrays: Vec<_> = self.columns.iter_mut().map(|column| column.take(next_rows)).collect();
         let named = |(field, array): (&arrow_schema::FieldRef, Result<ArrayRef, usize>)| {
-            array.map_err(|row| Fault::NotUtf8.into_error(field.name(), first_row + row as u64))
+            let fault = if holds_json(field) { Fault::JsonNotUtf8 } else { Fault::NotUtf8 };
+            array.map_err(|row| fault.into_error(field.name(), first_row + row as u64))
         };
         let arrays = self.schema.fields().iter().zip(arrays).map(named).collect::<Result<Vec<_>>>()?;
         Ok(RecordBatch::try_new(self.schema.clone(), arrays)?)
@@ -184,6 +185,14 @@ impl BatchDecoder {
     /// Removes the fields of a tuple that turned out bad.
     fn take_back(&mut self) {
         self.columns.iter_mut().for_each(|column| column.truncate(self.n_rows));
+    }
+}
+
+/// Whether the field, or what its lists are of, is JSON.
+fn holds_json(field: &Field) -> bool {
+    match field.data_type() {
+        DataType::List(element) => holds_json(element),
+        _ => field.metadata().get(EXTENSION_KEY).is_some_and(|name| name == "arrow.json"),
     }
 }
 

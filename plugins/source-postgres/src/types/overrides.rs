@@ -9,6 +9,7 @@ use rivet_plugin_api::{
 
 use super::classify::{MAX_DECIMAL_DIGITS, base, is_unbounded, oid};
 use super::{CatalogType, ColumnPlan, Select, Wire};
+use crate::hint;
 
 /// Makes a plan what the choices say.
 pub(super) fn apply(mut plan: ColumnPlan, t: &CatalogType, choices: &Choices) -> Result<ColumnPlan> {
@@ -147,15 +148,17 @@ fn depth(mut logical: &LogicalType) -> (usize, &LogicalType) {
 #[cold]
 fn refusal(natural: &ColumnPlan, wanted: &LogicalType, no: No) -> PluginError {
     let column = &natural.column;
+    let as_text = hint::as_text(&column.name);
     let (what, hint) = match no {
-        No::LossyOnly => (
-            "without changing values",
-            "add `lossy: true` to the column if that is meant, or read it as text".to_owned(),
-        ),
-        No::Never => (
-            "at all",
-            format!("read it as text, or use `query:` with a cast of {}", crate::sql::identifier(&column.name)),
-        ),
+        No::LossyOnly => {
+            let lossy = format!("{{type: {}, lossy: true}}", hint::type_word(wanted));
+            let lossy = hint::column(&column.name, &lossy);
+            ("without changing values", format!("set {lossy} if that is meant, or {as_text}"))
+        }
+        No::Never => {
+            let name = crate::sql::identifier(&column.name);
+            ("at all", format!("{as_text}, or use `query:` with a cast of {name}"))
+        }
     };
     let message = format!("the column is {} and cannot be delivered as {wanted} {what}", column.native_type);
     PluginError::new(ErrorKind::Unsupported, "postgres.override", message).detail("column", &column.name).hint(hint)
@@ -172,7 +175,7 @@ fn check_unbounded(plan: &ColumnPlan, t: &CatalogType) -> Result<()> {
     }
     let refuse = |code, message: String| {
         Err(PluginError::new(ErrorKind::Unsupported, code, message).detail("column", &plan.column.name).hint(
-            "set `numeric_unbounded: text` for the exact digits, or give the column a type: `decimal(38,9)` or the like",
+            "set `policies: {numeric_unbounded: text}` for the exact digits, or a decimal such as `'decimal(38,9)'`",
         ))
     };
     match plan.policies.numeric_unbounded {

@@ -5,6 +5,7 @@ mod check;
 mod concurrent;
 mod direct;
 mod doctor;
+mod hints;
 mod login;
 mod names;
 mod pooler;

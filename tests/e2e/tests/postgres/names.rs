@@ -79,6 +79,7 @@ fn not_null_is_carried_for_tables_only() -> Result<()> {
          create table a (id int primary key, v text not null, w int, d filled);\n\
          create table b (id int primary key, a_id int not null);\n\
          create view va as select * from a;\n\
+         create view vb as select b.id, a.v from b left join a on a.id = b.a_id;\n\
          insert into a values (1, 'x', null, 'd'); insert into b values (1, 1), (2, 7);",
     )?;
     for (relation, required) in [
@@ -86,6 +87,11 @@ fn not_null_is_carried_for_tables_only() -> Result<()> {
         ("table: va", vec![]),
         ("query: select id, v, w from a", vec![]),
         ("query: select b.id, a.v, a.id as a_id from b left join a on a.id = b.a_id", vec![]),
+        ("query: select b.id, a.v from a right join b on a.id = b.a_id", vec![]),
+        ("query: select b.id, a.v from a full join b on a.id = b.a_id", vec![]),
+        ("query: select b.id, a.v from b left join lateral (select v from a where a.id = b.a_id) a on true", vec![]),
+        ("query: select b.id, a.v from b cross join a", vec![]),
+        ("table: vb", vec![]),
     ] {
         let read = workspace(&server.url(&database), relation)?.into_export()?;
         let schema = read.schema()?;
@@ -95,9 +101,12 @@ fn not_null_is_carried_for_tables_only() -> Result<()> {
         let found: Vec<&str> = found.into_iter().filter(|name| *name != "d").collect();
         assert_eq!(found, required, "{relation}: {schema}");
     }
-    let place = workspace(&server.url(&database), "query: select b.id, a.v from b left join a on a.id = b.a_id")?;
-    let rows = place.into_export()?.rows("id, v", "order by id")?;
-    assert_eq!(rows, [json!({"id": 1, "v": "x"}), json!({"id": 2, "v": null})]);
+    for join in ["b left join a on a.id = b.a_id", "a right join b on a.id = b.a_id", "a full join b on a.id = b.a_id"]
+    {
+        let place = workspace(&server.url(&database), &format!("query: select b.id, a.v from {join}"))?;
+        let rows = place.into_export()?.rows("id, v", "order by id")?;
+        assert_eq!(rows, [json!({"id": 1, "v": "x"}), json!({"id": 2, "v": null})], "{join}");
+    }
     Ok(())
 }
 
