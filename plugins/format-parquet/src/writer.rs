@@ -50,8 +50,8 @@ enum Stage {
         bytes: usize,
     },
     Encoding(Box<ArrowWriter<SinkWriter>>),
-    /// Finished or failed.
-    Ended,
+    /// Finished or failed, with so many bytes written.
+    Ended(u64),
 }
 
 impl Writer {
@@ -96,13 +96,13 @@ impl Writer {
                 self.begin()
             }
             Stage::Encoding(_) => self.encode(&slice),
-            Stage::Ended => Err(PluginError::new(ErrorKind::Internal, "parquet.ended", "the file has ended")),
+            Stage::Ended(_) => Err(PluginError::new(ErrorKind::Internal, "parquet.ended", "the file has ended")),
         }
     }
 
     /// Chooses encodings by the sample and writes it, unless that was done.
     fn begin(&mut self) -> Result<()> {
-        let (sink, sample) = match std::mem::replace(&mut self.stage, Stage::Ended) {
+        let (sink, sample) = match std::mem::replace(&mut self.stage, Stage::Ended(0)) {
             Stage::Sampling { sink, sample, .. } => (sink, sample),
             begun => {
                 self.stage = begun;
@@ -150,20 +150,25 @@ impl BatchWriter for Writer {
         match &self.stage {
             Stage::Sampling { bytes, .. } => *bytes as u64,
             Stage::Encoding(writer) => writer.in_progress_size() as u64,
-            Stage::Ended => 0,
+            Stage::Ended(_) => 0,
         }
     }
 
     fn bytes_written(&self) -> u64 {
-        if let Stage::Encoding(writer) = &self.stage { writer.bytes_written() as u64 } else { 0 }
+        match &self.stage {
+            Stage::Sampling { .. } => 0,
+            Stage::Encoding(writer) => writer.bytes_written() as u64,
+            Stage::Ended(bytes) => *bytes,
+        }
     }
 
     fn finish(&mut self, _cx: &Cx) -> Result<PartFacts> {
         self.begin()?;
-        let Stage::Encoding(mut writer) = std::mem::replace(&mut self.stage, Stage::Ended) else {
+        let Stage::Encoding(mut writer) = std::mem::replace(&mut self.stage, Stage::Ended(0)) else {
             return Err(PluginError::new(ErrorKind::Internal, "parquet.ended", "the file has ended"));
         };
         let metadata = writer.finish().map_err(|e| self.fail(&e))?;
+        self.stage = Stage::Ended(writer.bytes_written() as u64);
         Ok(PartFacts { rows: self.rows, row_groups: metadata.num_row_groups() as u64 })
     }
 }
