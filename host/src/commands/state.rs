@@ -132,7 +132,7 @@ fn holder(lock: &LockRow) -> String {
     text
 }
 
-fn files(export: &String, last: u32, opened: &Opened) -> Result<FilesDocument, RunError> {
+fn files(export: &str, last: u32, opened: &Opened) -> Result<FilesDocument, RunError> {
     opened.one(export)?;
     let mut files = Vec::new();
     if let Some(state) = &opened.state {

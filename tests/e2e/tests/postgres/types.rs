@@ -110,7 +110,7 @@ fn policies_and_overrides_reach_the_file_and_the_manifest() -> Result<()> {
 fn hits_of_a_policy_are_summed_over_splits() -> Result<()> {
     let server = postgres::shared();
     let database = server.fresh_database("summed")?;
-    let fill = "create table t as select i id, case i % 2 when 0 then 'NaN' else 1 end::numeric(5,2) r, repeat('x', 60) v \
+    let fill = "create table t as select i id, case i % 2 when 0 then 'NaN'::numeric else 1 end::numeric(5,2) r, repeat('x', 60) v \
                 from generate_series(1, 240000) i; analyze t";
     server.psql(&database, fill)?;
     let place = workspace(&server.url(&database), "table: t\nparallel: 2\npolicies: {nan: null}")?;
