@@ -59,7 +59,8 @@ impl Servers {
         }
     }
 
-    fn allow(&self, needed: &[&str]) -> bool {
+    /// Whether all of these may be used.
+    pub fn allow(&self, needed: &[&str]) -> bool {
         match self {
             Self::All => true,
             Self::Only(names) => needed.iter().all(|n| names.iter().any(|name| name == n)),

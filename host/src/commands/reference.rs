@@ -53,11 +53,12 @@ fn argument(arg: &Arg) -> Value {
         .map(|value| json!({ "name": value.get_name(), "about": text(value.get_help()) }))
         .collect();
     let names: Vec<&str> = arg.get_value_names().unwrap_or_default().iter().map(|n| n.as_str()).collect();
+    let value = if names.is_empty() { arg.get_id().as_str().to_uppercase() } else { names.join(" ") };
     let defaults = arg.get_default_values().iter().map(|d| d.to_string_lossy().into_owned());
     json!({
         "long": arg.get_long(),
         "short": arg.get_short().map(String::from),
-        "value": takes_value.then(|| names.join(" ")),
+        "value": takes_value.then_some(value),
         "required": arg.is_required_set(),
         "repeated": matches!(arg.get_action(), ArgAction::Append | ArgAction::Count),
         "default": if takes_value { defaults.collect::<Vec<_>>().join(" ") } else { String::new() },
