@@ -56,6 +56,9 @@ fn tls() -> Value {
     block("How the connection is protected; needed for servers on other machines.", tls)
 }
 
+const MAX_CONNECTIONS: &str = "Most server connections at once, one of which plans and holds the snapshot; absent, there are as \
+                               many as `parallel` needs.";
+
 /// The `tuning` block.
 pub fn tuning() -> Value {
     // What the profiles say, in the unit of the key.
@@ -90,7 +93,7 @@ pub fn tuning() -> Value {
             "max_value_mb",
             by_default(size("Largest value to accept, MiB, or with a unit; 0 = no limit."), base.max_value_bytes / MIB),
         ),
-        ("max_connections", whole("Most server connections at once; `parallel` alone says it when absent.", 1, 10_000)),
+        ("max_connections", whole(MAX_CONNECTIONS, 1, 10_000)),
         (
             "memory_mb",
             by_default(size("Byte budget of the whole process, MiB, or with a unit."), base.memory_bytes / MIB),
