@@ -18,7 +18,7 @@ pub const SUCCESS_NAME: &str = "_SUCCESS";
 /// What a run wrote.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Manifest {
-    /// [`MANIFEST_VERSION`].
+    /// Version of this document: 1 ([`MANIFEST_VERSION`]).
     pub version: u32,
     /// Run.
     pub run_id: String,

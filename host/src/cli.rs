@@ -12,12 +12,14 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rivet_core::config::Params;
 
+use crate::exit;
 use crate::stdout::Stdout;
 
 /// Extracts data from operational databases into Parquet and CSV: exact, bounded in memory, gentle on the source,
 /// safe to kill.
 #[derive(Debug, Parser)]
-#[command(name = "rivet", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "rivet", version, max_term_width = 100, arg_required_else_help = true,
+    after_long_help = exit::listed())]
 pub struct Cli {
     /// Flags of all commands.
     #[command(flatten)]
@@ -105,6 +107,9 @@ pub enum Command {
     },
     /// Export a built-in sample, to see how it works.
     Demo(DemoArgs),
+    /// Print the command line and the exit codes as JSON, from which the reference is made.
+    #[command(hide = true)]
+    Reference,
 }
 
 /// Arguments of `run`.

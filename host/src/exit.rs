@@ -47,6 +47,52 @@ impl Exit {
         }
     }
 
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 10] = [
+        Self::Ok,
+        Self::Config,
+        Self::Retryable,
+        Self::Integrity,
+        Self::Drift,
+        Self::Several,
+        Self::Locked,
+        Self::Plugin,
+        Self::LostSnapshot,
+        Self::Interrupted,
+    ];
+
+    /// What it means, in one line.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Ok => "all good",
+            Self::Config => "the config, the command line, a name or a login is wrong: trying again changes nothing",
+            Self::Retryable => "something outside failed and may work later; all retries are spent",
+            Self::Integrity => "data is not what it must be",
+            Self::Drift => "the schema changed, and `on_schema_drift` is `fail`, or it changed during the run",
+            Self::Several => "several exports failed in different ways, none of which is 3, 4, 7, 8 or 130",
+            Self::Locked => "the export is running already",
+            Self::Plugin => "a plugin, or rivet itself, is at fault",
+            Self::LostSnapshot => "the snapshot that all workers share was lost, again and again",
+            Self::Interrupted => "interrupted; the next run discards what was not published",
+        }
+    }
+
+    /// What a caller does about it, in one line.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Ok => "read the files that the manifest lists",
+            Self::Config => "read the hint; `rivet doctor` probes the source and each destination",
+            Self::Retryable => "run it again later; `rivet doctor` says what cannot be reached",
+            Self::Integrity => "read the message: it names the table, the column and the row, or the file",
+            Self::Drift => "if the change is meant, run once with `on_schema_drift: continue`",
+            Self::Several => "read the message of each export",
+            Self::Locked => "wait for the run that the message names",
+            Self::Plugin => "report it, with what `rivet plugin list` prints",
+            Self::LostSnapshot => "check what ends long transactions on the server",
+            Self::Interrupted => "run it again",
+        }
+    }
+
     /// The exit of several exports: one class of failure has its own code, several the gravest that is present.
     pub fn of(failures: &[FailureClass]) -> Self {
         let mut classes: Vec<Self> = failures.iter().map(|c| Self::from(*c)).collect();
@@ -61,6 +107,12 @@ impl Exit {
             }
         }
     }
+}
+
+/// All codes with their meanings, for help.
+pub fn listed() -> String {
+    let line = |exit: Exit| format!("\n  {:<4} {}", exit.code(), exit.meaning());
+    format!("Exit codes:{}", Exit::ALL.map(line).concat())
 }
 
 impl From<FailureClass> for Exit {
@@ -95,6 +147,7 @@ mod tests {
         let codes = classes.map(|c| Exit::of(&[c]).code());
         assert_eq!(codes, [1, 2, 3, 4, 6, 7, 8, 130]);
         assert_eq!(Exit::of(&[]).code(), 0);
+        assert_eq!(Exit::ALL.map(Exit::code), [0, 1, 2, 3, 4, 5, 6, 7, 8, 130]);
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub trait Destination: Sized + Send + Sync + 'static {
 }
 
 /// What a destination can do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct StoreCapabilities {
     /// Objects have names and stay: manifests can be put, parts can be read back. A pipe cannot.

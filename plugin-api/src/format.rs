@@ -54,7 +54,7 @@ pub trait Format: Sized + Send + Sync + 'static {
 }
 
 /// What a format can do.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct FormatCapabilities {
     /// File name extension, without the dot; that of the default options where options change it.

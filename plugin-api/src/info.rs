@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{FormatCapabilities, SourceCapabilities, StoreCapabilities};
 
 /// The three kinds of connector, with what each can do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case", tag = "kind", content = "capabilities")]
 #[non_exhaustive]
 pub enum ConnectorKind {
@@ -30,7 +30,7 @@ impl ConnectorKind {
 }
 
 /// Name, versions, capabilities and options of a connector.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ConnectorInfo {
     /// Name in the config.
     pub name: String,

@@ -31,20 +31,21 @@ pub trait Source: 'static {
 }
 
 /// What a source can do.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(default)]
 pub struct SourceCapabilities {
     /// Several sessions can share one snapshot.
     pub shared_snapshot: bool,
-    /// [`ReadMode::Fetch`] is supported.
+    /// A result can be fetched piece by piece, so that no statement lasts long ([`ReadMode::Fetch`]).
     pub fetch: bool,
     /// A statement timeout can be set on the server.
     pub statement_timeout: bool,
-    /// [`Scan::filter`], [`Scan::limit`] and [`Session::aggregate`] are supported.
+    /// Rows can be chosen by a range of a key, which incremental exports need ([`Scan::filter`], [`Scan::limit`],
+    /// [`Session::aggregate`]).
     pub filter: bool,
-    /// [`Choices::columns`] may change the type of a column.
+    /// `columns` may change the type of a column ([`Choices::columns`]).
     pub overrides: bool,
-    /// Fields of [`Policies`](crate::Policies) that mean something to this source.
+    /// Policies that mean something to this source: fields of [`Policies`](crate::Policies).
     pub policies: Vec<String>,
 }
 

@@ -12,6 +12,7 @@ const NEEDS: &[(&str, &str, &[&str])] = &[
     ("rivet-source-postgres", "session", &["postgres"]),
     ("rivet-test-e2e", "bad_input", &["postgres"]),
     ("rivet-test-e2e", "crash", &["postgres"]),
+    ("rivet-test-e2e", "examples", &["postgres"]),
     ("rivet-test-e2e", "faults", &["postgres"]),
     ("rivet-test-e2e", "incremental", &["postgres"]),
     ("rivet-test-e2e", "postgres", &["postgres"]),
@@ -59,7 +60,8 @@ impl Servers {
         }
     }
 
-    fn allow(&self, needed: &[&str]) -> bool {
+    /// Whether all of these may be used.
+    pub fn allow(&self, needed: &[&str]) -> bool {
         match self {
             Self::All => true,
             Self::Only(names) => needed.iter().all(|n| names.iter().any(|name| name == n)),

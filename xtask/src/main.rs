@@ -6,6 +6,7 @@ mod bench;
 mod ci;
 mod demo;
 mod dist;
+mod docs;
 mod legs;
 mod new_plugin;
 mod plugins;
@@ -30,7 +31,7 @@ struct Chore {
     run: fn(&[String]) -> Result<()>,
 }
 
-const CHORES: [Chore; 11] = [
+const CHORES: &[Chore] = &[
     Chore { usage: demo::USAGE, about: "build, then export a built-in sample through loaded plugins", run: demo::demo },
     Chore { usage: test::USAGE, about: "format, rules, lints, build, then all tests", run: test::test },
     Chore { usage: ci::USAGE, about: "what CI runs: checks, a slim binary that exports, all tests", run: ci::ci },
@@ -38,6 +39,11 @@ const CHORES: [Chore; 11] = [
         usage: tidy::USAGE,
         about: "who depends on whom, lengths, unsafe, words, links, licences",
         run: tidy::tidy,
+    },
+    Chore {
+        usage: docs::USAGE,
+        about: "the reference in docs/reference, made from the code, or compared with it",
+        run: docs::docs,
     },
     Chore { usage: plugins::USAGE, about: "plugin libraries, into target/plugins or DIR", run: plugins::plugins },
     Chore { usage: services::USAGE, about: "test servers for use by hand", run: services::services },
@@ -72,7 +78,7 @@ fn dispatch(words: &[String]) -> Result<()> {
         return Ok(());
     }
     let names = || CHORES.iter().filter_map(|c| c.usage.split(' ').next());
-    let Some(chore) = names().zip(&CHORES).find(|(n, _)| n == name).map(|(_, chore)| chore) else {
+    let Some(chore) = names().zip(CHORES).find(|(n, _)| n == name).map(|(_, chore)| chore) else {
         bail!("there is no chore '{name}'{}", suggest::did_you_mean(name, names()));
     };
     // The demo's flags are the host's.

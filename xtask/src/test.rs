@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::args::Args;
+use crate::docs;
 use crate::legs::{self, Servers};
 use crate::plugins;
 use crate::run::{DEV, cargo, run, timed};
@@ -58,6 +59,7 @@ pub fn tests(workspace: &Workspace, servers: &Servers, filter: &[String]) -> Res
     if *servers == Servers::All {
         timed("install", || run(Command::new(workspace.target.join("debug/rivet-test-servers")).arg("install")))?;
     }
+    timed("docs", || docs::check(workspace, servers.allow(&["postgres"])))?;
     let doc = timed("doc tests", || run(cargo(["test", "--doc", "--no-fail-fast"]).args(DEV).arg("--").args(filter)));
     let mut all = cargo(["test", "--no-fail-fast", "--lib", "--bins", "--examples"]);
     all.args(DEV).args(legs.run.iter().flat_map(|name| ["--test", name]));

@@ -91,6 +91,11 @@ impl fmt::Display for Profile {
 }
 
 impl Tuning {
+    /// What holds where no key but the profile is given.
+    pub(super) fn of(profile: Profile) -> Self {
+        Patch { profile: Some(profile), ..Patch::default() }.settle()
+    }
+
     /// Rows that one pause of `throttle_ms` pays for: the batch size in rows, the profile's when it is set in bytes.
     pub fn throttle_rows(&self) -> usize {
         self.batch_rows.unwrap_or_else(|| self.profile.batch_rows())

@@ -135,7 +135,8 @@ fn logical(value: &serde_json::Value) -> String {
         serde_json::Value::Object(map) => {
             let one = |(word, inner): (&String, &serde_json::Value)| match inner {
                 serde_json::Value::Object(parts) => {
-                    let parts: Vec<String> = parts.iter().map(|(key, value)| format!("{key} {value}")).collect();
+                    let parts: Vec<String> =
+                        parts.iter().map(|(key, value)| format!("{key} {}", logical(value))).collect();
                     format!("{word}({})", parts.join(", "))
                 }
                 other => format!("{word}({})", logical(other)),

@@ -12,6 +12,7 @@ pub mod journal;
 pub mod metrics;
 mod parallel;
 pub mod plugin;
+pub mod reference;
 pub mod run;
 pub mod schema;
 mod select;

@@ -5,22 +5,22 @@ use arrow_ipc::CompressionType;
 use arrow_ipc::writer::IpcWriteOptions;
 use rivet_plugin_api::{ErrorKind, PluginError, Result};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Options of `format: {type: arrow, …}`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ArrowOptions {
-    /// What the batches are wrapped in: `file` (default), which ends in `.arrow`, or `stream`, which ends in `.arrows`.
+    /// What the batches are wrapped in: a `file` ends in `.arrow`, a `stream` in `.arrows`.
     pub container: Container,
-    /// Codec of the buffers: `none` (default), `lz4` or `zstd`.
+    /// Codec of the buffers.
     pub compression: Compression,
     /// Level of the codec: zstd 1 to 22 (default 3); the other codecs have none.
     pub compression_level: Option<i32>,
 }
 
 /// What the batches are wrapped in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Container {
     /// With an index at the end: readers jump to any batch, and a file that was cut is noticed. Also known as Feather 2.
@@ -31,7 +31,7 @@ pub enum Container {
 }
 
 /// Compression codec.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Compression {
     /// Uncompressed: readers map the file into memory.

@@ -3,7 +3,7 @@
 
 use rivet_plugin_api::{ErrorKind, PluginError, Result};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::compress::Codec;
 
@@ -17,15 +17,15 @@ pub struct CsvOptions {
     pub null: String,
     /// Whether the first line holds the names of the columns.
     pub header: bool,
-    /// Which values are put in quotes: `minimal` (default), those that need them, or `all`; NULL never is.
+    /// Which values are put in quotes; NULL never is.
     pub quote: Quoting,
-    /// How lines end: `lf` (default) or `crlf`.
+    /// How lines end.
     pub line_ending: LineEnding,
-    /// How binary values are written: `hex` (default), in lower case, or `base64`.
+    /// How binary values are written.
     pub binary: BinaryForm,
     /// Whether hexadecimal values begin with `\x`, as PostgreSQL reads them.
     pub hex_prefix: bool,
-    /// Compression of the whole file: `none` (default), `gzip` (the name ends in `.csv.gz`) or `zstd` (`.csv.zst`).
+    /// Compression of the whole file; its name ends in `.csv.gz` or `.csv.zst` then.
     pub compression: Compression,
     /// Level of the codec: zstd 1 to 19 (default 3), gzip 0 to 9 (default 6); `none` has none.
     pub compression_level: Option<i32>,
@@ -48,7 +48,7 @@ impl Default for CsvOptions {
 }
 
 /// Which values are put in quotes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Quoting {
     /// Those that would be read wrongly without.
@@ -59,7 +59,7 @@ pub enum Quoting {
 }
 
 /// How lines end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LineEnding {
     /// Line feed.
@@ -70,7 +70,7 @@ pub enum LineEnding {
 }
 
 /// How binary values are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BinaryForm {
     /// Two hexadecimal digits a byte, in lower case.
@@ -81,7 +81,7 @@ pub enum BinaryForm {
 }
 
 /// Compression of the whole file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Compression {
     /// Plain text.

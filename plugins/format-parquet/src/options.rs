@@ -4,7 +4,7 @@
 use parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use rivet_plugin_api::{ErrorKind, PluginError, Result};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Options of `format: {type: parquet, …}`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -19,7 +19,7 @@ pub struct ParquetOptions {
 }
 
 /// Compression codec.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Codec {
     /// Zstandard: small and fast.

@@ -3,7 +3,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::pieces::{block, choice, exclusive, flag, keys, or_variable, reference, size, text, whole, word};
+use super::pieces::{
+    block, by_default, choice, exclusive, flag, keys, or_variable, reference, size, text, whole, word,
+};
 use super::plugin::Variants;
 use super::source::{column_names, lookback};
 
@@ -49,6 +51,16 @@ fn shared() -> Map<String, Value> {
     all
 }
 
+const MODE: &str = "Which rows are read: all of them, or what came since the last good run.";
+const NULL_CURSOR: &str = "What happens to rows without a cursor: `error` stops the run, `include` exports them all in \
+                           every run.";
+const MAX_FILE_SIZE: &str = "A part is ended after about so many bytes, or a size with a unit; 256 MiB where the \
+                             destination holds objects, and no limit where it holds a stream.";
+const TYPES: &str =
+    "Which Arrow forms are written: those that every common reader takes without surprise, or the richest.";
+const DRIFT: &str = "When the schema is not that of the last good run: say so and go on, go on, or stop before a byte is \
+                     written.";
+
 fn rows() -> Map<String, Value> {
     keys([
         ("table", word("`name` or `schema.name`; a part with dots stands in double quotes.")),
@@ -59,12 +71,12 @@ fn rows() -> Map<String, Value> {
         ("select", column_names("Read these columns, in this order.")),
         ("exclude", column_names("Read all columns but these.")),
         ("where", word("A condition on the rows of a table, in the source's own language.")),
-        ("mode", choice("Which rows are read.", &["full", "incremental"])),
-        ("cursor_column", word("Mode incremental: the column that grows.")),
-        ("cursor_fallback_column", word("Mode incremental: read where the cursor column is NULL.")),
+        ("mode", by_default(choice(MODE, &["full", "incremental"]), "full")),
+        ("cursor_column", word("Mode incremental, which needs it: the column that grows.")),
+        ("cursor_fallback_column", word("Mode incremental: stands in for the cursor column where that is NULL.")),
         ("lookback", lookback()),
-        ("null_cursor", choice("What happens to rows without a cursor.", &["error", "include"])),
-        ("parallel", whole("Workers that read at once.", 1, 1024)),
+        ("null_cursor", by_default(choice(NULL_CURSOR, &["error", "include"]), "error")),
+        ("parallel", by_default(whole("Workers that read at once.", 1, 1024), 1)),
         ("tuning", reference("tuning")),
         ("columns", columns()),
         ("policies", reference("policies")),
@@ -74,13 +86,13 @@ fn rows() -> Map<String, Value> {
 fn output() -> Map<String, Value> {
     keys([
         ("format", reference("format")),
-        ("compression", text("Compression of the format.")),
-        ("compression_level", or_variable("Level of the compression.", json!({ "type": "integer" }))),
-        ("max_file_size", size("A part is ended after about so many bytes, or a size with a unit.")),
+        ("compression", text("Compression of the format; the same as its own option.")),
+        ("compression_level", or_variable("Level of that compression.", json!({ "type": "integer" }))),
+        ("max_file_size", size(MAX_FILE_SIZE)),
         ("skip_empty", flag("Write no part when there are no rows.", false)),
-        ("types", choice("Which Arrow forms are written.", &["portable", "native"])),
+        ("types", by_default(choice(TYPES, &["portable", "native"]), "portable")),
         ("meta_columns", meta_columns()),
-        ("on_schema_drift", choice("When the schema is not that of the last good run.", &["warn", "continue", "fail"])),
+        ("on_schema_drift", by_default(choice(DRIFT, &["warn", "continue", "fail"]), "warn")),
         ("destination", reference("destination")),
     ])
 }
@@ -88,8 +100,10 @@ fn output() -> Map<String, Value> {
 fn meta_columns() -> Value {
     let listed = json!({ "type": "array", "items": { "enum": ["exported_at", "row_hash"] } });
     json!({
-        "description": "Columns that Rivet adds: all, none, or these.",
+        "description": "Columns that Rivet adds: all, none, or these. `_rivet_exported_at` is when the run started, \
+                        `_rivet_row_hash` a hash of all values of the row.",
         "anyOf": [{ "type": "boolean" }, listed],
+        "default": false,
     })
 }
 
@@ -118,18 +132,48 @@ pub fn policies() -> Map<String, Value> {
     // YAML reads the word null as nothing.
     let or_null = |what: &str, words: &[&str]| {
         let words: Vec<Value> = words.iter().map(|w| Value::from(*w)).chain([Value::Null]).collect();
-        or_variable(what, json!({ "enum": words }))
+        by_default(or_variable(what, json!({ "enum": words })), "error")
     };
+    let or_error = |what: &str, words: &[&str]| by_default(choice(what, words), "error");
     let unbounded = json!({ "type": "string", "pattern": "^(text|error|decimal\\(.*\\))$" });
+    let unbounded = or_variable(
+        "A number that does not say how many digits it has: its digits as `text`, a `decimal(p,s)` in which each value \
+         has to fit, or `error` to refuse the column.",
+        unbounded,
+    );
     keys([
-        ("numeric_unbounded", or_variable("A number that does not say how many digits it has.", unbounded)),
-        ("sub_microsecond", choice("Fractions of a second beyond µs.", &["error", "truncate", "ns", "text"])),
-        ("invalid_text", choice("Text that is no UTF-8.", &["error", "replace", "binary"])),
-        ("out_of_range", or_null("A value beyond what the column holds.", &["error", "null", "clamp"])),
-        ("nan", or_null("NaN in a decimal column.", &["error", "null"])),
-        ("infinity_timestamp", or_null("Infinite dates and timestamps.", &["error", "null", "clamp"])),
-        ("zero_date", or_null("Dates such as 0000-00-00.", &["error", "null", "text"])),
-        ("tinyint1", choice("`tinyint(1)`.", &["int", "bool"])),
+        ("numeric_unbounded", by_default(unbounded, "text")),
+        (
+            "sub_microsecond",
+            or_error(
+                "Fractions of a second beyond µs: stop, cut them off, write ns, or write text.",
+                &["error", "truncate", "ns", "text"],
+            ),
+        ),
+        (
+            "invalid_text",
+            or_error(
+                "Text that is no UTF-8: stop, put U+FFFD in its place, or write the column's bytes.",
+                &["error", "replace", "binary"],
+            ),
+        ),
+        (
+            "out_of_range",
+            or_null(
+                "A value beyond what the column holds: stop, NULL, or the nearest that fits.",
+                &["error", "null", "clamp"],
+            ),
+        ),
+        ("nan", or_null("NaN in a decimal column: stop, or NULL.", &["error", "null"])),
+        (
+            "infinity_timestamp",
+            or_null(
+                "Infinite dates and timestamps: stop, NULL, or the first or last that fits.",
+                &["error", "null", "clamp"],
+            ),
+        ),
+        ("zero_date", or_null("Dates such as 0000-00-00: stop, NULL, or text.", &["error", "null", "text"])),
+        ("tinyint1", by_default(choice("`tinyint(1)`: a number, or true and false.", &["int", "bool"]), "int")),
     ])
 }
 
@@ -138,6 +182,7 @@ pub fn format(formats: &Variants) -> Value {
     let names = or_variable("Name of the format.", json!({ "enum": formats.names() }));
     json!({
         "description": "How parts are encoded: a name, or a block with `type` and options.",
+        "default": "parquet",
         "anyOf": [names, formats.schema(false, "The format with its options.")],
     })
 }

@@ -25,7 +25,11 @@ pub fn word(description: &str) -> Value {
 
 /// True or false.
 pub fn flag(description: &str, default: bool) -> Value {
-    let mut schema = or_variable(description, json!({ "type": "boolean" }));
+    by_default(or_variable(description, json!({ "type": "boolean" })), default)
+}
+
+/// The same, with what holds where the key is absent.
+pub fn by_default(mut schema: Value, default: impl Into<Value>) -> Value {
     schema["default"] = default.into();
     schema
 }
@@ -37,19 +41,19 @@ pub fn whole(description: &str, least: u64, most: u64) -> Value {
 
 /// A size: a number, or a number with a unit of bytes.
 pub fn size(description: &str) -> Value {
-    measure(description, "^\\s*[0-9]+\\s*([kKmMgGtT]?[iI]?[bB])?\\s*$")
+    measure(description, "size", "^\\s*[0-9]+\\s*([kKmMgGtT]?[iI]?[bB])?\\s*$")
 }
 
 /// A time: a number, or a number with a unit.
 pub fn time(description: &str) -> Value {
-    measure(description, "^\\s*[0-9]+\\s*([mM]?[sS]|[mMhHdD])?\\s*$")
+    measure(description, "duration", "^\\s*[0-9]+\\s*([mM]?[sS]|[mMhHdD])?\\s*$")
 }
 
-fn measure(description: &str, pattern: &str) -> Value {
+fn measure(description: &str, title: &str, pattern: &str) -> Value {
     let number = json!({ "type": "integer", "minimum": 0 });
     let mut schema = or_variable(description, number);
     if let Some(all) = schema["anyOf"].as_array_mut() {
-        all.insert(1, json!({ "type": "string", "pattern": pattern }));
+        all.insert(1, json!({ "type": "string", "title": title, "pattern": pattern }));
     }
     schema
 }

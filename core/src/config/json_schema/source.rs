@@ -3,7 +3,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::pieces::{block, choice, exclusive, flag, keys, or_variable, reference, size, text, time, whole, word};
+use super::pieces::{
+    block, by_default, choice, exclusive, flag, keys, or_variable, reference, size, text, time, whole, word,
+};
+use crate::config::units::MIB;
+use crate::config::{Profile, Tuning};
 
 /// Every key but `type`, which differs from plugin to plugin.
 pub fn properties() -> Map<String, Value> {
@@ -37,9 +41,12 @@ pub fn conditions() -> Vec<Value> {
     all
 }
 
+const TLS_MODE: &str = "How far the connection is protected: not at all, encrypted, encrypted by a server that a trusted \
+                        authority vouches for, or by one that it vouches for under this host name.";
+
 fn tls() -> Value {
     let tls = keys([
-        ("mode", choice("How far the connection is protected.", &["disable", "require", "verify-ca", "verify-full"])),
+        ("mode", by_default(choice(TLS_MODE, &["disable", "require", "verify-ca", "verify-full"]), "verify-full")),
         ("ca_file", word("PEM file of trusted authorities; the system's by default.")),
         ("cert_file", word("PEM file of the client's certificate chain.")),
         ("key_file", word("PEM file of the client's private key.")),
@@ -49,20 +56,48 @@ fn tls() -> Value {
     block("How the connection is protected; needed for servers on other machines.", tls)
 }
 
+const MAX_CONNECTIONS: &str = "Most server connections at once, one of which plans and holds the snapshot; absent, there are as \
+                               many as `parallel` needs.";
+
 /// The `tuning` block.
 pub fn tuning() -> Value {
+    // What the profiles say, in the unit of the key.
+    let by_profile = |what: &str, value: fn(&Tuning) -> u64| {
+        let one = |profile: Profile| format!("{profile} {}", value(&Tuning::of(profile)));
+        format!("{what} By profile: {}.", [Profile::Fast, Profile::Balanced, Profile::Safe].map(one).join(", "))
+    };
+    let base = Tuning::of(Profile::default());
+    let rows = by_profile("Most rows in a batch.", |t| t.batch_rows.unwrap_or_default() as u64);
+    let throttle = by_profile("Pause per batch of rows, ms, or with a unit; 0 = none.", |t| t.throttle_ms);
+    let statement = "Longest a statement may take, s, or with a unit; 0 = no limit. Large tables are read in pieces that \
+                     stay below it.";
+    let statement = by_profile(statement, |t| t.statement_timeout_ms / 1000);
+    let lock = "Longest wait for a lock, s, or with a unit; 0 = no limit.";
+    let lock = by_profile(lock, |t| t.lock_timeout_ms / 1000);
+    let retries = by_profile("Attempts after the first, per split.", |t| t.max_retries.into());
+    let backoff = "Pause before the first retry, ms, or with a unit; doubled each time.";
+    let backoff = by_profile(backoff, |t| t.retry_backoff_ms);
+    let profiles = [Profile::Fast, Profile::Balanced, Profile::Safe].map(Profile::as_str);
+    let profile = "Where the values come from that no key names: `fast` for replicas and idle servers, `balanced` for \
+                   servers that others use, `safe` for a production server under load.";
     let properties = keys([
-        ("profile", choice("Where the values come from that no key names.", &["fast", "balanced", "safe"])),
-        ("batch_size", whole("Most rows in a batch.", 1, 100_000_000)),
-        ("batch_size_memory_mb", size("Size of a batch, MiB, or with a unit.")),
-        ("throttle_ms", time("Pause per batch of rows, ms, or with a unit; 0 = none.")),
-        ("statement_timeout_s", time("Longest a statement may take, s, or with a unit; 0 = no limit.")),
-        ("lock_timeout_s", time("Longest wait for a lock, s, or with a unit; 0 = no limit.")),
-        ("max_retries", whole("Attempts after the first, per split.", 0, 1000)),
-        ("retry_backoff_ms", time("Pause before the first retry, ms, or with a unit; doubled each time.")),
-        ("max_value_mb", size("Largest value to accept, MiB, or with a unit; 0 = no limit.")),
-        ("max_connections", whole("Most server connections at once.", 1, 10_000)),
-        ("memory_mb", size("Byte budget of the whole process, MiB, or with a unit.")),
+        ("profile", by_default(choice(profile, &profiles), base.profile.as_str())),
+        ("batch_size", whole(&rows, 1, 100_000_000)),
+        ("batch_size_memory_mb", size("Size of a batch, MiB, or with a unit; instead of `batch_size`.")),
+        ("throttle_ms", time(&throttle)),
+        ("statement_timeout_s", time(&statement)),
+        ("lock_timeout_s", time(&lock)),
+        ("max_retries", whole(&retries, 0, 1000)),
+        ("retry_backoff_ms", time(&backoff)),
+        (
+            "max_value_mb",
+            by_default(size("Largest value to accept, MiB, or with a unit; 0 = no limit."), base.max_value_bytes / MIB),
+        ),
+        ("max_connections", whole(MAX_CONNECTIONS, 1, 10_000)),
+        (
+            "memory_mb",
+            by_default(size("Byte budget of the whole process, MiB, or with a unit."), base.memory_bytes / MIB),
+        ),
     ]);
     let mut tuning = block("How hard the source is worked, and how much memory is used.", properties);
     tuning["allOf"] = exclusive(&["batch_size", "batch_size_memory_mb"]).into();

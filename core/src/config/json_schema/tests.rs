@@ -62,6 +62,48 @@ fn every_key_of_the_reader_is_a_key_of_the_schema() {
 }
 
 #[test]
+fn the_defaults_of_the_schema_are_those_of_the_reader() {
+    let schema = schema();
+    let settled = |more: &str| {
+        let text = format!(
+            "source: {{type: db{more}}}\nexports: [{{name: a, table: a, destination: {{type: dir, path: o}}}}]\n"
+        );
+        crate::config::parse(&text, std::path::Path::new("."), &|_| None, &crate::config::Params::default())
+            .expect("a config")
+    };
+    let config = settled("");
+    let export = &config.exports[0];
+    let tls = settled(", host: h, tls: {}").source.connection.tls.expect("a block");
+    let mib = |bytes: u64| bytes / (1 << 20);
+    let shared = &schema["properties"]["exports"]["items"]["properties"];
+    let tuning = &schema["$defs"]["tuning"]["properties"];
+    let tls_keys = &schema["properties"]["source"]["oneOf"][0]["properties"]["tls"]["properties"];
+    for (key, default, real) in [
+        ("parallel", &shared["parallel"], json!(export.parallel)),
+        ("skip_empty", &shared["skip_empty"], json!(export.skip_empty)),
+        ("types", &shared["types"], json!(export.types)),
+        ("mode", &shared["mode"], json!(export.mode)),
+        ("null_cursor", &shared["null_cursor"], json!(crate::config::NullCursor::default())),
+        ("format", &schema["$defs"]["format"], json!(export.format.plugin)),
+        ("meta_columns", &shared["meta_columns"], json!(export.meta_columns.exported_at)),
+        ("profile", &tuning["profile"], json!(export.tuning.profile)),
+        ("memory_mb", &tuning["memory_mb"], json!(mib(export.tuning.memory_bytes))),
+        ("max_value_mb", &tuning["max_value_mb"], json!(mib(export.tuning.max_value_bytes))),
+        ("accept_invalid_certs", &tls_keys["accept_invalid_certs"], json!(tls.accept_invalid_certs)),
+    ] {
+        assert_eq!(default["default"], real, "{key}");
+    }
+    assert_eq!(
+        (&tls_keys["mode"]["default"], tls.mode),
+        (&json!("verify-full"), rivet_plugin_api::TlsMode::VerifyFull)
+    );
+    assert_eq!(
+        (&shared["on_schema_drift"]["default"], export.on_schema_drift),
+        (&json!("warn"), crate::config::DriftPolicy::Warn)
+    );
+}
+
+#[test]
 fn plugins_keep_their_definitions_apart() {
     let schema = schema();
     for (at, target) in [("source", "source.db.Level"), ("destination", "destination.dir.Level")] {
