@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         cli::Command::Completions(args) => commands::completions::run(&args, &cli.global),
         cli::Command::Plugin { command } => commands::plugin::run(&command, &cli.global),
         cli::Command::Demo(args) => commands::demo::run(&args, &cli.global),
-        cli::Command::Reference => commands::reference::run(),
+        cli::Command::Reference => commands::reference::run(&cli.global),
     };
     render::ended(&cli.global, exit).into()
 }

@@ -6,12 +6,11 @@ use clap::{Arg, ArgAction, Command, CommandFactory};
 use rivet_plugin_api::ConnectorInfo;
 use serde_json::{Value, json};
 
-use crate::cli::Cli;
+use crate::cli::{Cli, Global};
 use crate::exit::Exit;
-use crate::render;
 
 /// Runs the command.
-pub fn run() -> Exit {
+pub fn run(global: &Global) -> Exit {
     let mut root = Cli::command();
     root.build();
     let mut commands = Vec::new();
@@ -23,7 +22,7 @@ pub fn run() -> Exit {
         "exit_codes": Exit::ALL.map(code),
         "plugin": schemars::schema_for!(ConnectorInfo),
     });
-    render::to_stdout(&format!("{document:#}\n"));
+    global.stdout.write(&format!("{document:#}\n"));
     Exit::Ok
 }
 

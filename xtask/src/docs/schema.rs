@@ -37,7 +37,7 @@ impl Schema<'_> {
         let needed = |key: &str| block["required"].as_array().is_some_and(|r| r.iter().any(|k| k == key));
         let rows = properties.iter().filter(|(key, _)| pick(key)).map(|(key, schema)| {
             let default = schema.get("default").or_else(|| self.resolve(schema).get("default"));
-            let default = default.filter(|d| !d.is_null() && **d != Value::from("")).map(plain);
+            let default = default.filter(|d| !d.is_null() && d.as_str() != Some("")).map(plain);
             let mark = match (self.marks, needed(key)) {
                 (Marks::Required, true) => " Required.",
                 (Marks::Optional, false) => " May be missing.",

@@ -53,8 +53,12 @@ impl Random {
 }
 
 /// How shipments are to be handled, as `char(25)` has them.
-pub const INSTRUCTIONS: [&str; 4] =
-    ["DELIVER IN PERSON        ", "COLLECT COD              ", "NONE                     ", "TAKE BACK RETURN         "];
+pub const INSTRUCTIONS: [&str; 4] = [
+    "DELIVER IN PERSON        ",
+    "COLLECT COD              ",
+    "NONE                     ",
+    "TAKE BACK RETURN         ",
+];
 /// How shipments travel, as `char(10)` has them.
 pub const MODES: [&str; 4] = ["TRUCK     ", "MAIL      ", "REG AIR   ", "AIR       "];
 
@@ -103,7 +107,9 @@ fn texts(random: &mut Random, one: fn(&mut Random) -> String) -> ArrayRef {
 }
 
 fn dates(random: &mut Random) -> ArrayRef {
-    Arc::new(Date32Array::from_iter_values((0..N_ROWS).map(|_| 8_036 + i32::try_from(random.below(2_500)).unwrap_or(0))))
+    Arc::new(Date32Array::from_iter_values(
+        (0..N_ROWS).map(|_| 8_036 + i32::try_from(random.below(2_500)).unwrap_or(0)),
+    ))
 }
 
 /// A sink that counts and drops.
