@@ -27,13 +27,13 @@ use self::server::Server;
 use self::tables::Sizes;
 use self::tools::{Tool, Tools};
 use crate::args::Args;
-use crate::run::timed;
+use crate::plugins::build_dev;
+use crate::run::{cargo, run, timed};
 use crate::suggest::did_you_mean;
 use crate::workspace::Workspace;
 
 /// How the chore is called.
-pub const USAGE: &str =
-    "bench [harm] [--quick] [--runs N] [--scale N] [--cases A,B,…] [--no-peers] [--name RESULT] [--url-env VARIABLE]";
+pub const USAGE: &str = "bench [harm|micro] [--quick] [--runs N] [--scale N] [--cases A,B,…] [--no-peers] [--name RESULT] [--url-env VARIABLE]";
 
 /// What is watched when nothing is named.
 const HARM_CASES: [&str; 2] = ["lineitem", "lineitem-2"];
@@ -45,6 +45,9 @@ const N_RUNS: usize = 5;
 /// # Errors
 /// When something cannot be built, installed, started or exported.
 pub fn bench(words: &[String]) -> Result<()> {
+    if let Some(("micro", filter)) = words.split_first().map(|(first, rest)| (first.as_str(), rest)) {
+        return micro(filter);
+    }
     let (is_harm, words) = match words.split_first() {
         Some((first, rest)) if first == "harm" => (true, rest),
         _ => (false, words),
@@ -90,6 +93,15 @@ pub fn bench(words: &[String]) -> Result<()> {
         Some(name) => page::keep(name, &results, &server),
         None => Ok(()),
     }
+}
+
+/// Microbenchmarks, all or those whose names hold a word; built beside the release, whose dependencies they share.
+fn micro(filter: &[String]) -> Result<()> {
+    let workspace = Workspace::read()?;
+    // The boundary is crossed to a plugin of the development build.
+    build_dev(&workspace)?;
+    let mut bench = cargo(["bench", "--locked", "--package", "rivet-bench", "--target-dir"]);
+    run(bench.arg(workspace.target.join("dist-build")).arg("--").args(filter))
 }
 
 fn number(args: &Args, option: &str) -> Result<Option<f64>> {
