@@ -49,4 +49,11 @@ create table events (
 insert into events (at, kind, payload)
 select timestamptz '2026-01-01 00:00+00' + i * interval '1 second', 'click', jsonb_build_object('n', i)
 from generate_series(1, 220000) i;
+
+create type device_state as enum ('on', 'off');
+create table devices (
+    id uuid primary key,
+    state device_state not null
+);
+insert into devices values ('11111111-2222-3333-4444-555555555555', 'on'), ('11111111-2222-3333-4444-666666666666', 'off');
 analyze;

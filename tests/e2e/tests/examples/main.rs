@@ -1,6 +1,8 @@
 //! Every config under `dev/examples` is run as it stands, and does what it says.
 //! Must not know any crate of the product.
 
+mod commands;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,6 +28,10 @@ const EXAMPLES: &[Example] = &[
     Example { file: "arrow.yaml", words: &[], verify: arrow },
     Example { file: "types.yaml", words: &[], verify: types },
     Example { file: "parallel.yaml", words: &[], verify: parallel },
+    Example { file: "busy-server.yaml", words: &[], verify: busy_server },
+    Example { file: "tables.yaml", words: &[], verify: tables },
+    Example { file: "meta-columns.yaml", words: &[], verify: meta_columns },
+    Example { file: "native.yaml", words: &[], verify: native },
     Example { file: "stdout.yaml", words: &[], verify: stdout },
     Example { file: "tls.yaml", words: &[], verify: tls },
     Example { file: "sqlite.yaml", words: &[], verify: sqlite },
@@ -34,7 +40,7 @@ const EXAMPLES: &[Example] = &[
 ];
 
 /// What the configs need, and no configs themselves.
-const BESIDE: [&str; 2] = ["queries/revenue.sql", "tables.sql"];
+const BESIDE: [&str; 3] = ["README.md", "queries/revenue.sql", "tables.sql"];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dev/examples")
@@ -87,10 +93,7 @@ fn every_example_is_known_here_and_accepted_by_the_schema() -> Result<()> {
 #[test]
 fn every_example_runs_and_does_what_it_says() -> Result<()> {
     let server = postgres::shared();
-    let tables = fs::read_to_string(folder().join("tables.sql"))?;
-    let database = server.fresh_database("examples")?;
-    server.psql(&database, &tables)?;
-    server.psql(&database, "grant select on all tables in schema public to app")?;
+    let database = database(server)?;
     for example in EXAMPLES {
         let place = place(example, server, &database)?;
         let words = [&["run"], example.words].concat();
@@ -98,6 +101,15 @@ fn every_example_runs_and_does_what_it_says() -> Result<()> {
         (example.verify)(&place, &ran).with_context(|| format!("{}\n{}", example.file, ran.stderr))?;
     }
     Ok(())
+}
+
+/// A database with what the examples read.
+fn database(server: &Postgres) -> Result<String> {
+    let tables = fs::read_to_string(folder().join("tables.sql"))?;
+    let database = server.fresh_database("examples")?;
+    server.psql(&database, &tables)?;
+    server.psql(&database, "grant select on all tables in schema public to app")?;
+    Ok(database)
 }
 
 /// A folder as a user has it: config, queries, certificates, an SQLite file; the URL in a variable.
@@ -216,6 +228,35 @@ fn parallel(place: &Place<'_>, ran: &Ran) -> Result<()> {
     let splits: BTreeSet<_> =
         read.manifest["parts"].as_array().context("parts")?.iter().map(|p| p["split"].as_u64()).collect();
     ensure!(splits.len() > 1, "several splits: {splits:?}\n{}", ran.stderr);
+    Ok(())
+}
+
+fn busy_server(place: &Place<'_>, ran: &Ran) -> Result<()> {
+    parallel(place, ran)?;
+    ensure!(ran.stderr.contains("profile safe"), "{}", ran.stderr);
+    Ok(())
+}
+
+fn tables(place: &Place<'_>, _: &Ran) -> Result<()> {
+    for (table, n_rows) in [("customers", 300), ("devices", 2), ("orders", 5000)] {
+        ensure!(place.read(table)?.n_rows() == n_rows, "{table}");
+    }
+    let folders = fs::read_dir(place.out(""))?.count();
+    ensure!(folders == 3, "{folders} tables");
+    Ok(())
+}
+
+fn meta_columns(place: &Place<'_>, _: &Ran) -> Result<()> {
+    let what = "count(distinct _rivet_row_hash)::int hashes, count(distinct _rivet_exported_at)::int times";
+    let seen = place.read("customers")?.rows(what, "")?;
+    ensure!(seen == [json!({ "hashes": 300, "times": 1 })], "{seen:?}");
+    Ok(())
+}
+
+fn native(place: &Place<'_>, _: &Ran) -> Result<()> {
+    let schema = place.read("devices")?.schema()?;
+    let state = "state: dictionary<values=string, indices=int32, ordered=0> not null\n";
+    ensure!(schema == format!("id: extension<arrow.uuid> not null\n{state}"), "{schema}");
     Ok(())
 }
 
