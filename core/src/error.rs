@@ -3,7 +3,7 @@
 
 use rivet_plugin_api::{ErrorKind, PluginError, Retry};
 
-use crate::config::ConfigErrors;
+use crate::config::{ConfigErrors, did_you_mean};
 use crate::state::StateError;
 
 /// The classes of failure that a caller can tell apart.
@@ -158,7 +158,11 @@ impl RunError {
             Self::UnknownPlugin { known, kind, .. } if known.is_empty() => {
                 Some(format!("no {kind} plugin was found: name the folder of the plugins with --plugin-dir"))
             }
-            Self::UnknownPlugin { known, .. } => Some(format!("there is {}", known.join(", "))),
+            Self::UnknownPlugin { known, name, .. } => {
+                let all = format!("there is {}", known.join(", "));
+                let meant = did_you_mean(name, known.iter().map(String::as_str));
+                Some(meant.map_or(all.clone(), |meant| format!("{meant} {all}")))
+            }
             Self::Impossible { hint, .. } | Self::Integrity { hint, .. } => Some(hint.clone()),
             Self::Plugin { source, .. } => source.hint_text().map(str::to_owned),
             Self::State(e) => e.hint(),

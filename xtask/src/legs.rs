@@ -15,6 +15,7 @@ const NEEDS: &[(&str, &str, &[&str])] = &[
     ("rivet-test-e2e", "examples", &["postgres"]),
     ("rivet-test-e2e", "faults", &["postgres"]),
     ("rivet-test-e2e", "incremental", &["postgres"]),
+    ("rivet-test-e2e", "mistakes", &["postgres"]),
     ("rivet-test-e2e", "postgres", &["postgres"]),
     ("rivet-test-e2e", "validate", &["postgres"]),
     ("rivet-test-e2e", "versions", &["postgres"]),

@@ -263,6 +263,9 @@ impl ConfigError {
             }
             Self::WrongType { found: "nothing", .. } => "give it a value, or remove the key",
             Self::UnsetVariable { at, .. } if at.path.ends_with("_env") => "set it in the environment of rivet",
+            Self::UnsetVariable { at, variable, message: None } if at.path.ends_with("query") => {
+                return Some(format!("give it with -p {variable}=VALUE, or a default: ${{{variable}:-default}}"));
+            }
             Self::UnsetVariable { message: None, .. } => "set it, or give a default: ${VAR:-default}",
             Self::NotBuilt { .. } => "leave the key out",
             Self::BadExpansion { .. } => {

@@ -137,7 +137,9 @@ fn syntax(text: &str) -> Result<(), ConfigError> {
             let variable = near.contains("${").then_some("inside { } and [ ] a variable needs quotes: '${VAR}'");
             let star = ["[*", " *"].iter().any(|start| near.contains(start));
             let star = star.then_some("a pattern that starts with * is an alias to YAML: put it in quotes");
-            let hint = variable.or(star).map(str::to_owned);
+            let tab = near.trim_start_matches(' ').starts_with('\t');
+            let tab = tab.then_some("indent with spaces: YAML takes no tabs there");
+            let hint = variable.or(tab).or(star).map(str::to_owned);
             Err(ConfigError::Syntax { at: At::line(line), problem, hint })
         }
         Some(Ok(_)) if documents.next().is_some() => Err(ConfigError::ManyDocuments),

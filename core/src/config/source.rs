@@ -89,7 +89,7 @@ fn from_variable(key: &str, block: &Section, cx: &mut Cx) -> Option<Secret> {
     }
     match (cx.variables.env)(name.value) {
         Some(value) if value.is_empty() => {
-            cx.bad(&name.path, name.id, "names a variable that is empty", None);
+            cx.bad(&name.path, name.id, "names a variable that is empty", Some("set it in the environment of rivet"));
             None
         }
         Some(value) => Some(Secret::new(value)),

@@ -12,7 +12,7 @@ use rivet_plugin_api::{
 use super::env::Env;
 use super::key_order;
 use super::shape::HashCounts;
-use crate::config::{Incremental, NullCursor};
+use crate::config::{Incremental, NullCursor, did_you_mean};
 use crate::error::RunError;
 use crate::manifest::digest;
 use crate::plan::{Increment, Mark};
@@ -241,7 +241,10 @@ fn must_hold_key(spec: &ExportSpec, mode: &Incremental, schema: &TableSchema) ->
         let impossible = |what: String, hint: &str| Err(RunError::Impossible { what, hint: hint.to_owned() });
         if !schema.columns.iter().any(|c| c.name == *key) {
             let what = format!("the cursor column '{key}' is not among the columns that are read");
-            return impossible(what, "check its spelling, and add it to `select` or the query");
+            let names = schema.columns.iter().map(|c| c.name.as_str());
+            let hint = did_you_mean(key, names);
+            let hint = hint.unwrap_or_else(|| "check its spelling, and add it to `select` or the query".to_owned());
+            return impossible(what, &hint);
         }
         if spec.choices.columns.get(key).is_some_and(|choice| choice.lossy) {
             let what = format!("the cursor column '{key}' is read with `lossy: true`");

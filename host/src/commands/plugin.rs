@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use rivet_core::config::did_you_mean;
 use rivet_plugin_api::ConnectorInfo;
 use rivet_plugin_api::wire::Connector;
 use serde_json::{Value, json};
@@ -53,7 +54,8 @@ fn info(global: &Global, all: &[&Connector], name: &str) -> Exit {
     let named: Vec<&&Connector> = all.iter().filter(|c| c.info().name == name).collect();
     if named.is_empty() {
         let known: Vec<&str> = all.iter().map(|c| c.info().name.as_str()).collect();
-        return render::usage(global, &format!("no plugin is called '{name}'; there is {}", known.join(", ")));
+        let meant = did_you_mean(name, known.iter().copied()).map(|meant| format!("; {meant}")).unwrap_or_default();
+        return render::usage(global, &format!("no plugin is called '{name}'{meant}; there is {}", known.join(", ")));
     }
     for c in named {
         let described = described(c);

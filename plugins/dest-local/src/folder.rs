@@ -201,6 +201,10 @@ fn make_all(dir: &Path) -> Result<()> {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
         // There, but no folder.
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Err(at("make the folder", dir)(Errno::NOTDIR)),
+        // Its parent is there: such a file system holds no folders of ours.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            Err(at("make the folder", dir)(e).hint(format!("check `path`: '{}' takes no folders", parent.display())))
+        }
         Err(e) => Err(at("make the folder", dir)(e)),
     }
 }

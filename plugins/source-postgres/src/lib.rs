@@ -20,6 +20,7 @@ mod session;
 mod split;
 mod sql;
 mod stream;
+mod suggest;
 mod tls;
 mod transport;
 pub mod types;

@@ -8,7 +8,11 @@ use rivet_plugin_api::{Choices, Cx, ErrorKind, PluginError, Relation, Result};
 use crate::catalogue::{self, TypeOf, number, unexpected};
 use crate::connect::{Client, ColumnInfo, Rows};
 use crate::sql::{from_item, identifier, literal};
+use crate::suggest;
 use crate::types::{CatalogType, ColumnPlan};
+
+/// Code of the error about a table that does not exist.
+const NO_TABLE: &str = "postgres.no_table";
 
 /// A relation as the catalogue describes it.
 #[derive(Debug, Clone)]
@@ -44,7 +48,8 @@ impl Described {
 /// `NotFound`, `Auth`, or `Unsupported` for duplicate column names and for columns that cannot be what was chosen.
 pub fn describe(client: &mut Client, relation: &Relation, choices: &Choices, cx: &Cx) -> Result<Described> {
     let described = match relation {
-        Relation::Table { .. } => describe_table(client, relation, choices, cx)?,
+        Relation::Table { schema, name } => describe_table(client, relation, choices, cx)
+            .map_err(|e| if e.code() == NO_TABLE { like(client, schema.as_deref(), name, e, cx) } else { e })?,
         Relation::Query { sql } => describe_query(client, sql, choices, cx)?,
     };
     let mut names = HashSet::new();
@@ -63,10 +68,8 @@ pub fn describe(client: &mut Client, relation: &Relation, choices: &Choices, cx:
 }
 
 fn describe_table(client: &mut Client, relation: &Relation, choices: &Choices, cx: &Cx) -> Result<Described> {
-    let missing = || {
-        PluginError::new(ErrorKind::NotFound, "postgres.no_table", format!("table {} does not exist", relation.label()))
-            .hint("check schema and spelling; names are case-sensitive, and the schema is part of the name")
-    };
+    let missing =
+        || PluginError::new(ErrorKind::NotFound, NO_TABLE, format!("table {} does not exist", relation.label()));
     let facts = client.query(&table_sql(&from_item(relation)), cx)?;
     let Some([Some(oid), Some(kind), Some(method), Some(readable), Some(inherited), Some(whole), closed]) =
         facts.rows.first().map(Vec::as_slice)
@@ -100,6 +103,15 @@ fn describe_table(client: &mut Client, relation: &Relation, choices: &Choices, c
     // Where a row lies is for those to see who may read all of it.
     let plain_heap = matches!(kind.as_str(), "r" | "m") && method == "heap" && inherited == "f" && whole == "t";
     Ok(Described { columns, table_oid: Some(table_oid), plain_heap, closed })
+}
+
+/// The error about a table that does not exist, with the one that was meant.
+#[cold]
+fn like(client: &mut Client, schema: Option<&str>, name: &str, error: PluginError, cx: &Cx) -> PluginError {
+    error.hint(match suggest::relation(client, schema, name, cx) {
+        Some(meant) => format!("did you mean '{meant}'? names are case-sensitive"),
+        None => "check schema and spelling; names are case-sensitive, and the schema is part of the name".to_owned(),
+    })
 }
 
 fn table_sql(from_item: &str) -> String {

@@ -85,7 +85,14 @@ fn describe_table(db: &Connection, schema: Option<&str>, name: &str) -> Result<D
     let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?));
     let found = db.query_row(list, [name], read).optional().map_err(&failed)?;
     let Some((table, kind, without_rowid)) = found else {
-        return Err(missing().hint("check the spelling of `table`, and that `path` names the right file"));
+        let all = "SELECT coalesce(group_concat(name, ', '), '') FROM \
+                   (SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite%' \
+                    ORDER BY name LIMIT 20)";
+        let all: String = db.query_row(all, [], |row| row.get(0)).map_err(&failed)?;
+        return Err(missing().hint(match all.as_str() {
+            "" => "the file holds no tables: check that `path` names the right one".to_owned(),
+            all => format!("check `table`, and that `path` names the right file: this one holds {all}"),
+        }));
     };
     let base_table = matches!(kind.as_str(), "table" | "shadow");
     let columns = match kind.as_str() {

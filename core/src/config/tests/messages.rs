@@ -119,6 +119,7 @@ fn secrets() {
               hint: set it in the environment of rivet
             "password_env: EMPTY"
             config.bad_value: source.password_env (line 1) names a variable that is empty
+              hint: set it in the environment of rivet
             "password_env: hunter2"
             config.bad_value: source.password_env (line 1) names a variable that is not set
               hint: it takes the name of a variable, not the secret itself
