@@ -39,6 +39,10 @@ pub fn expand(config: &Config, listed: &[ListedTable]) -> Result<Expanded, RunEr
                 hint: "grant SELECT on the tables, and USAGE on their schema".to_owned(),
             });
         }
+        for idle in tables.except.iter().filter(|pattern| !listed.iter().any(|table| pattern.matches(table))) {
+            let text = idle.text();
+            warnings.push(format!("'{text}' in `exclude_tables` of export '{}' excludes no table", export.name));
+        }
         if !names.is_empty() {
             let names = names.join(", ");
             warnings.push(format!("export '{}' leaves out what the role may not read: {names}", export.name));
@@ -155,6 +159,15 @@ mod tests {
         assert_eq!(warnings, ["export 'all' leaves out what the role may not read: s.b"]);
         let refused = expanded("- {name: all, tables: [b]}", &tables).expect_err("none is left");
         assert!(refused.contains("means s.b, which the role may not read; grant SELECT"), "{refused}");
+    }
+
+    #[test]
+    fn an_exclusion_of_nothing_is_said() {
+        let tables = [listed(Some("sales"), "a", true), listed(Some("sales"), "b_tmp", true)];
+        let pick = "- {name: all, tables: [sales.*], exclude_tables: [sales.*_tmp, archive.*]}";
+        let (names, warnings) = expanded(pick, &tables).expect("one is left");
+        assert_eq!(names, ["all.sales.a = sales.a"]);
+        assert_eq!(warnings, ["'archive.*' in `exclude_tables` of export 'all' excludes no table"]);
     }
 
     #[test]

@@ -118,7 +118,7 @@ fn types(
         TypeRow {
             name: column.name.clone(),
             native_type: column.native_type.clone(),
-            logical_type: serde_json::to_value(&column.logical).map(|v| logical(&v)).unwrap_or_default(),
+            logical_type: column.logical.to_string(),
             arrow_type: field.data_type().to_string(),
             file_type,
             nullable: column.nullable,
@@ -127,24 +127,6 @@ fn types(
         }
     };
     Ok(columns.map(one).collect())
-}
-
-/// `text`, or `decimal(precision 12, scale 2)`.
-fn logical(value: &serde_json::Value) -> String {
-    match value {
-        serde_json::Value::Object(map) => {
-            let one = |(word, inner): (&String, &serde_json::Value)| match inner {
-                serde_json::Value::Object(parts) => {
-                    let parts: Vec<String> =
-                        parts.iter().map(|(key, value)| format!("{key} {}", logical(value))).collect();
-                    format!("{word}({})", parts.join(", "))
-                }
-                other => format!("{word}({})", logical(other)),
-            };
-            map.iter().map(one).collect::<Vec<_>>().join(", ")
-        }
-        other => other.as_str().map_or_else(|| other.to_string(), str::to_owned),
-    }
 }
 
 fn known(name: TargetName) -> (&'static str, Target) {
