@@ -46,7 +46,7 @@ pub fn page(root: &Value, plugins: &Value) -> Result<Page> {
     let about = "How hard the source is worked, and how much memory is used. In `source`, `defaults` and each export, key by \
                  key: the export's counts most.";
     section("tuning", about, all(tuning));
-    let about = "What is exported. An export reads exactly one of `table`, `query` and `query_file`. `defaults` takes all \
+    let about = "What is exported. An export reads exactly one of `table`, `tables`, `query` and `query_file`. `defaults` takes all \
                  these keys but `name`, for exports that say nothing themselves.";
     section("exports", about, all(export));
     let about = "By the name of a column: a type such as `text` or `decimal(18,2)`, or a block with these keys. Sources that \

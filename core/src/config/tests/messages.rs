@@ -179,7 +179,7 @@ fn variables() {
         expect![[r#"
             "query: 'select ${MISSING}'"
             config.unset_variable: exports.orders.query (line 2) needs the variable MISSING, which is not set
-              hint: set it, or give a default: ${VAR:-default}
+              hint: give it with -p MISSING=VALUE, or a default: ${MISSING:-default}
             "query: 'select 1 where ${rivet.filter}'"
             no error
         "#]],
@@ -299,7 +299,7 @@ fn yaml() {
               hint: look at indentation, brackets and quotes there: YAML indents with blanks, and quotes a value that holds ': '
             "source:\n\ttype: s"
             config.syntax: the config (line 2) is no valid YAML: found character that cannot start any token
-              hint: look at indentation, brackets and quotes there: YAML indents with blanks, and quotes a value that holds ': '
+              hint: indent with spaces: YAML takes no tabs there
             "just text"
             config.wrong_type: the config (line 1) must be a block of keys, not text
             "source: !env X"
