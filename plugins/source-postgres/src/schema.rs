@@ -97,7 +97,12 @@ fn describe_table(client: &mut Client, relation: &Relation, choices: &Choices, c
     let of: Vec<TypeOf> = facts.iter().map(|(.., t)| t.clone()).collect();
     let types = catalogue::types(client, &of, cx)?;
     let plan = |((name, not_null, _), t): (&(String, bool, TypeOf), &CatalogType)| {
-        ColumnPlan::chosen(name, !(constraints_hold && *not_null), t, choices)
+        let nullable = !(constraints_hold && *not_null);
+        match ColumnPlan::chosen(name, nullable, t, choices) {
+            // What nobody will read cannot be in the way.
+            Err(_) if !choices.wanted.has(name) => Ok(ColumnPlan::new(name, nullable, t)),
+            plan => plan,
+        }
     };
     let columns = facts.iter().zip(&types).map(plan).collect::<Result<Vec<_>>>()?;
     // Where a row lies is for those to see who may read all of it.

@@ -121,6 +121,21 @@ fn hits_of_a_policy_are_summed_over_splits() -> Result<()> {
 }
 
 #[test]
+fn a_column_that_is_left_out_is_not_in_the_way() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("left_out")?;
+    server.psql(&database, "create table t as select 1 id, 1.5::numeric n")?;
+    let url = server.url(&database);
+    let refused = workspace(&url, "table: t\npolicies: {numeric_unbounded: error}")?.rivet(&["run"])?.expect(1)?;
+    ensure!(refused.stderr.contains("'n'") || refused.stderr.contains("\"n\""), "{}", refused.stderr);
+    for leave_out in ["select: [id]", "exclude: [n]"] {
+        let keys = format!("table: t\n{leave_out}\npolicies: {{numeric_unbounded: error}}");
+        assert_eq!(workspace(&url, &keys)?.export()?.n_rows(), 1, "{leave_out}");
+    }
+    Ok(())
+}
+
+#[test]
 fn what_is_no_type_of_a_table_is_read_as_text() -> Result<()> {
     let server = postgres::shared();
     let database = server.fresh_database("pseudo")?;
