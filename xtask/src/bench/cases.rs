@@ -30,7 +30,8 @@ impl Case {
     }
 }
 
-const ALL: &[Tool] =
+/// Every tool.
+pub const ALL: &[Tool] =
     &[Tool::Floor, Tool::Rivet, Tool::RivetSlim, Tool::Duckdb, Tool::Connectorx, Tool::Adbc, Tool::RivetCli];
 const OURS: &[Tool] = &[Tool::Floor, Tool::Rivet, Tool::RivetSlim];
 

@@ -18,7 +18,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use self::cases::{CASES, Case};
+use self::cases::{ALL, CASES, Case};
 use self::measure::{Job, Run, measure};
 use self::page::Results;
 pub use self::profile::{USAGE as PROFILE_USAGE, profile};
@@ -33,7 +33,7 @@ use crate::suggest::did_you_mean;
 use crate::workspace::Workspace;
 
 /// How the chore is called.
-pub const USAGE: &str = "bench [harm|micro] [--quick] [--runs N] [--scale N] [--cases A,B,…] [--no-peers] [--name RESULT] [--url-env VARIABLE]";
+pub const USAGE: &str = "bench [harm|micro] [--quick] [--runs N] [--scale N] [--cases A,B,…] [--tools A,B,…] [--name RESULT] [--url-env VARIABLE]";
 
 /// What is watched when nothing is named.
 const HARM_CASES: [&str; 2] = ["lineitem", "lineitem-2"];
@@ -52,8 +52,7 @@ pub fn bench(words: &[String]) -> Result<()> {
         Some((first, rest)) if first == "harm" => (true, rest),
         _ => (false, words),
     };
-    let args =
-        Args::parse(words, &["--quick", "--no-peers"], &["--runs", "--scale", "--cases", "--name", "--url-env"])?;
+    let args = Args::parse(words, &["--quick"], &["--runs", "--scale", "--cases", "--tools", "--name", "--url-env"])?;
     let quick = args.has("--quick");
     let n_runs = number(&args, "--runs")?.unwrap_or(if quick { 1.0 } else { N_RUNS as f64 }) as usize;
     let scale = number(&args, "--scale")?.unwrap_or(if quick { 0.1 } else { 1.0 });
@@ -66,19 +65,20 @@ pub fn bench(words: &[String]) -> Result<()> {
         None if is_harm => choose(Some(HARM_CASES.to_vec()))?,
         names => choose(names)?,
     };
-    let peers = !args.has("--no-peers");
+    let takes_part = choose_tools(args.list("--tools"), quick)?;
     let workspace = Workspace::read()?;
     let scratch = workspace.target.join("bench/scratch");
     fs::create_dir_all(&scratch)?;
     let server = Server::get(&workspace, args.value("--url-env"))?;
-    let tools = timed("getting the tools", || Tools::get(&workspace, server.psql.clone(), peers && !quick))?;
+    let tools = timed("getting the tools", || {
+        Tools::get(&workspace, server.psql.clone(), takes_part.contains(&Tool::RivetCli))
+    })?;
     for case in &cases {
         timed(case.table, || tables::fill(case.table, sizes, &server, &tools.tpchgen, &scratch))?;
     }
     let mut results = Results { sizes, n_runs, outcomes: Vec::new(), harms: Vec::new() };
     for case in cases {
-        let takes_part = |t: &&Tool| (peers || !t.is_peer()) && !(quick && **t == Tool::RivetCli);
-        let chosen: Vec<Tool> = case.tools.iter().filter(takes_part).copied().collect();
+        let chosen: Vec<Tool> = case.tools.iter().filter(|tool| takes_part.contains(tool)).copied().collect();
         if is_harm {
             let harms = harm::watch(case, &chosen, &server, &tools, &scratch)?;
             println!("\n{}", harm::table(case.title, &harms));
@@ -114,6 +114,18 @@ fn choose(names: Option<Vec<&str>>) -> Result<Vec<&'static Case>> {
         let known = CASES.iter().map(|c| c.name);
         let unknown = || format!("there is no case '{name}'{}", did_you_mean(name, known));
         CASES.iter().find(|c| c.name == *name).with_context(unknown)
+    };
+    names.iter().map(find).collect()
+}
+
+/// The tools that take part: those that are named, else all; a quick run leaves out the one that must be compiled.
+fn choose_tools(names: Option<Vec<&str>>, quick: bool) -> Result<Vec<Tool>> {
+    let Some(names) = names else {
+        return Ok(ALL.iter().copied().filter(|tool| !(quick && *tool == Tool::RivetCli)).collect());
+    };
+    let find = |name: &&str| {
+        let unknown = || format!("there is no tool '{name}'{}", did_you_mean(name, ALL.iter().map(|t| t.id())));
+        ALL.iter().copied().find(|tool| tool.id() == *name).with_context(unknown)
     };
     names.iter().map(find).collect()
 }
@@ -161,6 +173,16 @@ fn forget_state(scratch: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tools_are_chosen_by_their_ids() {
+        let ids = |names, quick| choose_tools(names, quick).map(|all| all.iter().map(|t| t.id()).collect::<Vec<_>>());
+        assert_eq!(ids(None, false).map(|all| all.len()).ok(), Some(ALL.len()));
+        assert!(ids(None, true).is_ok_and(|all| !all.contains(&"rivet-cli") && all.contains(&"duckdb")));
+        assert_eq!(ids(Some(vec!["slim", "floor"]), true).ok(), Some(vec!["slim", "floor"]));
+        let error = ids(Some(vec!["duck"]), false).expect_err("there is none");
+        assert!(error.to_string().starts_with("there is no tool 'duck'"), "{error}");
+    }
 
     #[test]
     fn a_case_is_chosen_by_its_name() {

@@ -68,6 +68,19 @@ impl Tool {
         }
     }
 
+    /// As `--tools` calls it.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Floor => "floor",
+            Self::Rivet => "rivet",
+            Self::RivetSlim => "slim",
+            Self::Duckdb => "duckdb",
+            Self::Connectorx => "connectorx",
+            Self::Adbc => "adbc",
+            Self::RivetCli => "rivet-cli",
+        }
+    }
+
     /// Whether it is not ours.
     pub fn is_peer(self) -> bool {
         !matches!(self, Self::Floor | Self::Rivet | Self::RivetSlim)
@@ -151,14 +164,18 @@ impl Tools {
                 vec![text(program), "run".into(), "--config".into(), text(settings)]
             }
             Tool::Duckdb | Tool::Connectorx | Tool::Adbc => {
-                let name = match tool {
-                    Tool::Duckdb => "duckdb",
-                    Tool::Connectorx => "connectorx",
-                    _ => "adbc",
-                };
                 let script = text(&root().join("dev/bench/peers.py"));
                 let (level, parallel) = (task.level.to_string(), task.parallel.to_string());
-                vec![text(&self.python), script, name.into(), url.into(), task.table.into(), text(out), level, parallel]
+                vec![
+                    text(&self.python),
+                    script,
+                    tool.id().into(),
+                    url.into(),
+                    task.table.into(),
+                    text(out),
+                    level,
+                    parallel,
+                ]
             }
         };
         Ok(words)
