@@ -120,7 +120,7 @@ fn source(first: &ExportSpec, specs: &[ExportSpec], env: &Env<'_>) -> Examined {
                 let found = health.pooler.unwrap_or_else(|| "none was recognised".to_owned());
                 probes.push(Probe::new("pooler", Outcome::Ok(Some(found))));
             }
-            reusable = Some((session, first.choices.clone()));
+            reusable = Some((session, first.session_choices()));
         }
         Err(error) => {
             connected(&[], probes);
@@ -192,12 +192,12 @@ type Reusable = Option<(Box<dyn Session>, Choices)>;
 fn readable(spec: &ExportSpec, reusable: &mut Reusable, env: &Env<'_>) -> Result<Option<String>, RunError> {
     let cx = env.cancel.cx();
     let mut session = match reusable.take() {
-        Some((session, choices)) if choices == spec.choices => session,
+        Some((session, choices)) if choices == spec.session_choices() => session,
         _ => open(spec, env)?.0,
     };
     let label = spec.relation.label();
     let schema = session.describe(&spec.relation, &cx).map_err(RunError::plugin("describe", label.clone()))?;
-    *reusable = Some((session, spec.choices.clone()));
+    *reusable = Some((session, spec.session_choices()));
     let columns = project::columns(schema, &spec.select, &spec.choices, spec.meta_columns, &label)?.columns.len();
     Ok(Some(format!("{columns} column{}", if columns == 1 { "" } else { "s" })))
 }

@@ -96,7 +96,7 @@ pub struct Part {
     pub bytes: u64,
     /// Digest of the bytes.
     pub digest: String,
-    /// Checksum of each column, in order, where the run was to be validated.
+    /// Checksum of each column, in order; none where a column is of a type without one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checksums: Vec<ColumnChecksum>,
 }

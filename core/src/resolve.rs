@@ -100,22 +100,27 @@ impl ExportSpec {
         if self.store_capabilities().retractable { self.tuning.max_retries } else { 0 }
     }
 
-    /// Opens sessions of the source.
-    ///
-    /// # Errors
-    /// The source's error.
-    pub fn open_sessions(&self, n_sessions: usize, snapshot: &Snapshot, cx: &Cx) -> Result<SessionGroup, RunError> {
+    /// The choices that sessions are opened with: types, policies, and the columns that are wanted.
+    pub fn session_choices(&self) -> Choices {
         let wanted = match &self.select {
             Select::All => Wanted::All,
             Select::Only(names) => Wanted::Only(names.clone()),
             Select::Except(names) => Wanted::Except(names.clone()),
         };
+        Choices { wanted, ..self.choices.clone() }
+    }
+
+    /// Opens sessions of the source.
+    ///
+    /// # Errors
+    /// The source's error.
+    pub fn open_sessions(&self, n_sessions: usize, snapshot: &Snapshot, cx: &Cx) -> Result<SessionGroup, RunError> {
         let request = json!({
             "connection": self.connection,
             "options": self.source_options,
             "n_sessions": n_sessions,
             "snapshot": snapshot,
-            "choices": Choices { wanted, ..self.choices.clone() },
+            "choices": self.session_choices(),
             "limits": {
                 "statement_timeout_ms": self.tuning.statement_timeout_ms,
                 "lock_timeout_ms": self.tuning.lock_timeout_ms,

@@ -14,7 +14,7 @@ const MAX_NAME_BYTES: usize = 100;
 pub struct Expanded {
     /// No export of it has `tables`.
     pub config: Config,
-    /// What is left out, and why: one sentence for each export with `tables` that something is left out of.
+    /// One sentence for each pattern that excludes nothing, and for each export that leaves out what may not be read.
     pub warnings: Vec<String>,
 }
 

@@ -1,13 +1,13 @@
 """Other extractors, each used as its documentation shows: one table of PostgreSQL to one Parquet file in zstd.
 
-usage: peers.py TOOL URL TABLE OUT LEVEL THREADS. It must not know how it is measured.
+usage: peers.py TOOL TABLE OUT LEVEL THREADS; BENCH_URL says where. It must not know how it is measured.
 """
 import glob
 import os
 import sys
 
-tool, url, table, out, level, threads = sys.argv[1:]
-level, threads = int(level), int(threads)
+tool, table, out, level, threads = sys.argv[1:]
+level, threads, url = int(level), int(threads), os.environ["BENCH_URL"]
 file = os.path.join(out, f"{table}.parquet")
 query = f"select * from {table}"
 

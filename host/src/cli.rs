@@ -2,6 +2,7 @@
 //! It must not know what a command does.
 
 pub mod check;
+pub mod chosen;
 pub mod direct;
 pub mod doctor;
 pub mod history;

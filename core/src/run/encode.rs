@@ -33,8 +33,7 @@ struct Part {
     writer: Box<dyn BatchWriter>,
     pending: Arc<Pending>,
     rows: u64,
-    /// Where the run is to be validated.
-    checksums: Option<Checksums>,
+    checksums: Checksums,
 }
 
 impl<'a> Encoder<'a> {
@@ -55,9 +54,7 @@ impl<'a> Encoder<'a> {
         };
         part.writer.write(batch, &self.cx).map_err(|e| self.failed(e))?;
         part.rows += batch.num_rows() as u64;
-        if let Some(checksums) = &mut part.checksums {
-            checksums.add(batch);
-        }
+        part.checksums.add(batch);
         self.rows += batch.num_rows() as u64;
         let bytes = part.writer.bytes_written() + part.writer.bytes_buffered();
         if self.shared.plan.max_part_bytes.is_some_and(|most| bytes >= most) {
@@ -91,7 +88,7 @@ impl<'a> Encoder<'a> {
         let schema = plan.written_schema();
         let sink = Box::new(PartSink(pending.clone()));
         let writer = self.shared.format.writer(&schema, &self.settings, sink).map_err(|e| self.failed(e))?;
-        let checksums = plan.validate.then(|| Checksums::new(schema.fields().len()));
+        let checksums = Checksums::new(schema.fields().len());
         Ok(Part { writer, pending, rows: 0, checksums })
     }
 
@@ -101,8 +98,8 @@ impl<'a> Encoder<'a> {
         if facts.rows != part.rows {
             return Err(miscounted("the format says it wrote", facts.rows, "it was given", part.rows));
         }
-        let checksums = part.checksums.map(|sums| sums.named(&self.shared.plan.written_schema()));
-        Ok(self.upload.send(Item::End { rows: facts.rows, checksums: checksums.unwrap_or_default() }, 0)?)
+        let checksums = part.checksums.named(&self.shared.plan.written_schema());
+        Ok(self.upload.send(Item::End { rows: facts.rows, checksums }, 0)?)
     }
 
     fn failed(&self, e: PluginError) -> Stop {

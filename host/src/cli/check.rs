@@ -1,24 +1,16 @@
 //! Arguments of `rivet check`.
 //! It must not know what is judged how.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
 
-use super::RunArgs;
+use super::chosen::ChosenArgs;
 
 /// Arguments of `check`.
 #[derive(Debug, Clone, Args)]
 pub struct CheckArgs {
-    /// The configuration.
-    #[arg(long, short, default_value = "rivet.yaml", value_name = "FILE")]
-    pub config: PathBuf,
-    /// Check only this export; may be given several times.
-    #[arg(long, short, value_name = "NAME")]
-    pub export: Vec<String>,
-    /// Value for `${KEY}` in queries; may be given several times.
-    #[arg(long, short, value_name = "KEY=VALUE", value_parser = super::param)]
-    pub param: Vec<(String, String)>,
+    /// What is checked.
+    #[command(flatten)]
+    pub chosen: ChosenArgs,
     /// List each column: its type in the source, its logical type, how the file holds it, how exactly.
     #[arg(long)]
     pub type_report: bool,
@@ -41,16 +33,4 @@ pub enum TargetName {
     Bigquery,
     /// Snowflake.
     Snowflake,
-}
-
-impl CheckArgs {
-    /// The run that is judged.
-    pub fn run(&self) -> RunArgs {
-        RunArgs {
-            config: self.config.clone(),
-            export: self.export.clone(),
-            param: self.param.clone(),
-            ..RunArgs::default()
-        }
-    }
 }

@@ -22,7 +22,7 @@ use crate::table::{Side, Table};
 
 /// Runs the command.
 pub fn run(args: &CheckArgs, global: &Global) -> Exit {
-    without_effects(&args.run(), global, Tables::Listed, |specs, env| check(specs, env, args, global))
+    without_effects(&args.chosen.run(), global, Tables::Listed, |specs, env| check(specs, env, args, global))
 }
 
 fn check(specs: &[ExportSpec], env: &Env<'_>, args: &CheckArgs, global: &Global) -> Exit {

@@ -107,8 +107,7 @@ impl LocalStore {
         }
     }
 
-    /// Visits the objects below `folder`, whose names start with `within`.
-    /// Every file below whose name, as decoded, starts with `prefix`.
+    /// Visits the objects below `folder` whose names start with `prefix`; `within` is the name of `folder` itself.
     fn walk(&self, folder: &Folder, within: &str, prefix: &str, cx: &Cx, found: &mut Found<'_>) -> Result<()> {
         cx.check()?;
         for entry in folder.names().map_err(at("list", folder.path()))? {

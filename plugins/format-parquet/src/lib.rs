@@ -2,10 +2,13 @@
 //! It must not know where bytes go, nor what an export, a run or a manifest is.
 #![forbid(unsafe_code)]
 
+mod columns;
 mod dictionary;
+mod file;
 mod inspect;
 mod interval;
 mod options;
+mod threads;
 mod writer;
 
 use rivet_plugin_api::{

@@ -1,6 +1,8 @@
 //! The options of the `parquet` format and what they mean to the encoder.
 //! It must not know schemas or batches.
 
+use std::num::NonZero;
+
 use parquet::basic::{Compression, GzipLevel, ZstdLevel};
 use rivet_plugin_api::{ErrorKind, PluginError, Result};
 use schemars::JsonSchema;
@@ -15,7 +17,10 @@ pub struct ParquetOptions {
     /// Level of the codec: zstd 1 to 22 (default 3), gzip 0 to 9 (default 6); the other codecs have none.
     pub compression_level: Option<i32>,
     /// Most rows in a row group; by default only memory ends one.
-    pub row_group_rows: Option<usize>,
+    pub row_group_rows: Option<NonZero<usize>>,
+    /// Threads that encode the columns of a part. By default those that idle processors allow, 4 at most: each part
+    /// that is written keeps two processors busy, what is left of them is shared. The file is the same however many.
+    pub encode_threads: Option<NonZero<usize>>,
 }
 
 /// Compression codec.

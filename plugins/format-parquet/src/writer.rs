@@ -1,10 +1,10 @@
-//! Encodes batches into one Parquet file; a row group ends when memory says so.
+//! Takes batches for one Parquet file: the first rows choose the encodings of all.
 //! It must not know how large a part may become: core rolls parts.
 
 use std::io;
+use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use parquet::arrow::ArrowWriter;
 use parquet::errors::ParquetError;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use parquet::schema::types::ColumnPath;
@@ -14,7 +14,9 @@ use rivet_plugin_api::{
 };
 
 use crate::dictionary::{self, SAMPLE_ROWS};
+use crate::file::File;
 use crate::interval::{self, Way};
+use crate::threads::Share;
 use crate::{inspect, options::ParquetOptions};
 
 /// Longest prefix of a text or binary value that is kept as a statistic, bytes.
@@ -33,6 +35,7 @@ pub struct Writer {
     sink_error: SinkError,
     properties: WriterPropertiesBuilder,
     max_buffered_bytes: usize,
+    encode_threads: Option<NonZero<usize>>,
     rows: u64,
     /// The schema of the file.
     schema: SchemaRef,
@@ -49,7 +52,7 @@ enum Stage {
         rows: usize,
         bytes: usize,
     },
-    Encoding(Box<ArrowWriter<SinkWriter>>),
+    Encoding(Box<File<SinkWriter>>),
     /// Finished or failed, with so many bytes written.
     Ended(u64),
 }
@@ -77,6 +80,7 @@ impl Writer {
             sink_error,
             properties: properties(options, settings.max_buffered_bytes)?,
             max_buffered_bytes: settings.max_buffered_bytes.max(1),
+            encode_threads: options.encode_threads,
             rows: 0,
             has_intervals: stored.is_some(),
             schema: stored.unwrap_or(schema),
@@ -114,17 +118,15 @@ impl Writer {
         tracing::debug!(plain = ?losing.iter().map(ColumnPath::string).collect::<Vec<_>>(), "columns without a dictionary");
         let without = |properties: WriterPropertiesBuilder, path| properties.set_column_dictionary_enabled(path, false);
         let properties = losing.into_iter().fold(self.properties.clone(), without).build();
-        let writer = ArrowWriter::try_new(sink, self.schema.clone(), Some(properties)).map_err(|e| self.fail(&e))?;
-        self.stage = Stage::Encoding(Box::new(writer));
+        let share = Share::new(self.encode_threads);
+        let file = File::begin(sink, self.schema.clone(), properties, self.max_buffered_bytes, share);
+        self.stage = Stage::Encoding(Box::new(file.map_err(|e| self.fail(&e))?));
         sample.iter().try_for_each(|slice| self.encode(slice))
     }
 
     fn encode(&mut self, slice: &RecordBatch) -> Result<()> {
-        let Stage::Encoding(writer) = &mut self.stage else { return Ok(()) };
-        let written = writer.write(slice);
-        let flushed = written
-            .and_then(|()| if writer.memory_size() >= self.max_buffered_bytes { writer.flush() } else { Ok(()) });
-        flushed.map_err(|e| self.fail(&e))
+        let Stage::Encoding(file) = &mut self.stage else { return Ok(()) };
+        file.write(slice).map_err(|e| self.fail(&e))
     }
 
     fn fail(&self, e: &ParquetError) -> PluginError {
@@ -149,7 +151,7 @@ impl BatchWriter for Writer {
     fn bytes_buffered(&self) -> u64 {
         match &self.stage {
             Stage::Sampling { bytes, .. } => *bytes as u64,
-            Stage::Encoding(writer) => writer.in_progress_size() as u64,
+            Stage::Encoding(file) => file.bytes_buffered() as u64,
             Stage::Ended(_) => 0,
         }
     }
@@ -157,19 +159,19 @@ impl BatchWriter for Writer {
     fn bytes_written(&self) -> u64 {
         match &self.stage {
             Stage::Sampling { .. } => 0,
-            Stage::Encoding(writer) => writer.bytes_written() as u64,
+            Stage::Encoding(file) => file.bytes_written() as u64,
             Stage::Ended(bytes) => *bytes,
         }
     }
 
     fn finish(&mut self, _cx: &Cx) -> Result<PartFacts> {
         self.begin()?;
-        let Stage::Encoding(mut writer) = std::mem::replace(&mut self.stage, Stage::Ended(0)) else {
+        let Stage::Encoding(mut file) = std::mem::replace(&mut self.stage, Stage::Ended(0)) else {
             return Err(PluginError::new(ErrorKind::Internal, "parquet.ended", "the file has ended"));
         };
-        let metadata = writer.finish().map_err(|e| self.fail(&e))?;
-        self.stage = Stage::Ended(writer.bytes_written() as u64);
-        Ok(PartFacts { rows: self.rows, row_groups: metadata.num_row_groups() as u64 })
+        let row_groups = file.finish().map_err(|e| self.fail(&e))? as u64;
+        self.stage = Stage::Ended(file.bytes_written() as u64);
+        Ok(PartFacts { rows: self.rows, row_groups })
     }
 }
 
@@ -183,7 +185,7 @@ fn properties(options: &ParquetOptions, max_buffered_bytes: usize) -> Result<Wri
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(concat!("rivet version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(options.compression()?)
-        .set_max_row_group_row_count(options.row_group_rows)
+        .set_max_row_group_row_count(options.row_group_rows.map(NonZero::get))
         .set_data_page_size_limit(MAX_PAGE_BYTES.min(max_buffered_bytes / 3).max(MIN_PAGE_BYTES))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_statistics_truncate_length(Some(STATISTICS_BYTES))

@@ -72,12 +72,13 @@ fn each_format_is_read_back() -> Result<()> {
         ensure!(found[0].iter().all(|(_, sum)| sum.starts_with("xxh3-64-sum:") && sum.len() == 28), "{found:?}");
         seen.push(found);
     }
-    ensure!(seen.windows(2).all(|w| w[0] == w[1]), "checksums are of the data, not of the format: {seen:?}");
-    // Without the flag nothing is computed and nothing is promised.
+    // Without the flag nothing is read back and nothing is promised; who wants to compare later, can.
     let plain = filled("parquet", "")?;
+    sqlite(&plain, "update t set b = cast('b' || id % 9 as blob)")?;
     let summary = plain.run()?.expect(0)?.json()?["exports"][0].clone();
     assert_eq!(summary["validated"], json!(false));
-    assert_eq!(checksums(&Exported::read(&plain.path().join("out"))?), [[]]);
+    seen.push(checksums(&Exported::read(&plain.path().join("out"))?));
+    ensure!(seen.windows(2).all(|w| w[0] == w[1]), "checksums are of the data, not of the format: {seen:?}");
     Ok(())
 }
 

@@ -15,6 +15,8 @@ pub struct Case {
     pub parallel: u8,
     pub validate: bool,
     pub tools: &'static [Tool],
+    /// Takes so long that it is measured only when it is named.
+    pub is_long: bool,
 }
 
 impl Case {
@@ -44,10 +46,11 @@ const PLAIN: Case = Case {
     parallel: 1,
     validate: false,
     tools: ALL,
+    is_long: false,
 };
 
 /// Every case, in the order of the report.
-pub const CASES: [Case; 7] = [
+pub const CASES: [Case; 8] = [
     Case { name: "lineitem", title: "`lineitem` to Parquet (zstd 3), one worker", ..PLAIN },
     Case {
         name: "lineitem-2",
@@ -73,4 +76,12 @@ pub const CASES: [Case; 7] = [
         ..PLAIN
     },
     Case { name: "wide", title: "100 columns of `bigint`, to Parquet (zstd 3)", table: "wide", tools: OURS, ..PLAIN },
+    Case {
+        name: "lineitem-10",
+        title: "ten times the rows of `lineitem`, to Parquet (zstd 3), one worker",
+        table: "lineitem_10",
+        tools: &[Tool::Floor, Tool::Rivet],
+        is_long: true,
+        ..PLAIN
+    },
 ];

@@ -8,9 +8,9 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::cases::Case;
+use super::cases::{CASES, Case};
 use super::server::Server;
 use super::tools::{Tool, Tools};
 use crate::run::{output, root};
@@ -19,25 +19,29 @@ use crate::run::{output, root};
 const REST_S: &str = "8";
 
 /// What clients met while a tool exported; `tool` is none at rest.
-pub struct Harm {
-    pub tool: Option<Tool>,
-    /// Workers or threads.
-    pub parallel: u8,
-    pub facts: Value,
+struct Harm {
+    tool: Option<Tool>,
+    facts: Value,
+}
+
+/// What clients met while each tool of a case exported.
+pub struct Harms {
+    pub case: &'static Case,
+    all: Vec<Harm>,
 }
 
 /// Watches each tool of a case once, after a look at the server at rest.
 ///
 /// # Errors
 /// When a tool or the watcher fails.
-pub fn watch(case: &Case, chosen: &[Tool], server: &Server, tools: &Tools, scratch: &Path) -> Result<Vec<Harm>> {
+pub fn watch(case: &'static Case, chosen: &[Tool], server: &Server, tools: &Tools, scratch: &Path) -> Result<Harms> {
     let environment: BTreeMap<_, _> = server.environment().into_iter().collect();
     let (out, settings) = (scratch.join("out"), scratch.join("rivet.yaml"));
     let mut all = Vec::new();
     for tool in std::iter::once(None).chain(chosen.iter().copied().map(Some)) {
         fs::create_dir_all(&out)?;
         let words = match tool {
-            Some(tool) => tools.words(tool, case.task(), &server.url, &out, &settings)?,
+            Some(tool) => tools.words(tool, case.task(), &out, &settings)?,
             None => Vec::new(),
         };
         let mut command = Command::new(&tools.python);
@@ -49,41 +53,57 @@ pub fn watch(case: &Case, chosen: &[Tool], server: &Server, tools: &Tools, scrat
             bail!("{name} failed while it was watched");
         }
         eprintln!("harm {name}: {facts}");
-        all.push(Harm { tool, parallel: case.parallel, facts });
+        all.push(Harm { tool, facts });
         fs::remove_dir_all(&out)?;
         super::forget_state(scratch)?;
     }
-    Ok(all)
+    Ok(Harms { case, all })
 }
 
-/// A table in Markdown.
-pub fn table(title: &str, harms: &[Harm]) -> String {
-    let mut text = format!(
-        "### {title}\n\n| exported by | took s | read p50 / p99 ms | write p50 / p99 ms | longest statement s | longest transaction s \
-         | connections | locks | lock modes | temp MB |\n|---|---:|---:|---:|---:|---:|---:|---:|---|---:|\n"
-    );
-    for harm in harms {
-        let f = &harm.facts;
-        let number = |name: &str| f[name].as_f64().unwrap_or_default();
-        let modes: Vec<&str> = f["lock_modes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        let name = harm.tool.map_or_else(|| "nobody".to_owned(), |t| format!("{} ({})", t.name(), harm.parallel));
-        let _ = writeln!(
-            text,
-            "| {name} | {:.1} | {:.2} / {:.2} | {:.2} / {:.2} | {:.1} | {:.1} | {} | {} | {} | {:.1} |",
-            number("took_s"),
-            number("read_p50_ms"),
-            number("read_p99_ms"),
-            number("write_p50_ms"),
-            number("write_p99_ms"),
-            number("longest_statement_s"),
-            number("longest_transaction_s"),
-            f["connections"],
-            f["locks"],
-            modes.join(" "),
-            number("temp_bytes") / 1e6,
-        );
+impl Harms {
+    /// As a file of results has it.
+    pub fn json(&self) -> Value {
+        let harm = |h: &Harm| json!({"tool": h.tool.map(Tool::name), "facts": h.facts});
+        json!({"case": self.case.name, "tools": self.all.iter().map(harm).collect::<Vec<_>>()})
     }
-    text
+
+    /// What [`json`](Self::json) gave; none where the case is not known any more.
+    pub fn read(json: &Value) -> Option<Self> {
+        let case = CASES.iter().find(|case| json["case"] == case.name)?;
+        let harm = |h: &Value| Harm { tool: Tool::named(&h["tool"]), facts: h["facts"].clone() };
+        Some(Self { case, all: json["tools"].as_array()?.iter().map(harm).collect() })
+    }
+
+    /// A table in Markdown.
+    pub fn table(&self) -> String {
+        let mut text = format!(
+            "### {}\n\n| exported by | took s | read p50 / p99 ms | write p50 / p99 ms | longest statement s | longest transaction s \
+         | connections | locks | lock modes | temp MB |\n|---|---:|---:|---:|---:|---:|---:|---:|---|---:|\n",
+            self.case.title
+        );
+        for harm in &self.all {
+            let f = &harm.facts;
+            let number = |name: &str| f[name].as_f64().unwrap_or_default();
+            let modes: Vec<&str> = f["lock_modes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let name = harm.tool.map_or_else(|| "nobody".to_owned(), |t| t.name().to_owned());
+            let _ = writeln!(
+                text,
+                "| {name} | {:.1} | {:.2} / {:.2} | {:.2} / {:.2} | {:.1} | {:.1} | {} | {} | {} | {:.1} |",
+                number("took_s"),
+                number("read_p50_ms"),
+                number("read_p99_ms"),
+                number("write_p50_ms"),
+                number("write_p99_ms"),
+                number("longest_statement_s"),
+                number("longest_transaction_s"),
+                f["connections"],
+                f["locks"],
+                modes.join(" "),
+                number("temp_bytes") / 1e6,
+            );
+        }
+        text
+    }
 }
 
 #[cfg(test)]
@@ -97,13 +117,12 @@ mod tests {
             "longest_statement_s": 7.9, "longest_transaction_s": 8.0, "connections": 2, "locks": 3,
             "lock_modes": ["AccessShareLock"], "temp_bytes": 0
         });
-        let rows = [
-            Harm { tool: None, parallel: 1, facts: facts.clone() },
-            Harm { tool: Some(Tool::Rivet), parallel: 1, facts },
-        ];
-        let table = table("T", &rows);
+        let all = vec![Harm { tool: None, facts: facts.clone() }, Harm { tool: Some(Tool::Rivet), facts }];
+        let harms = Harms { case: &CASES[0], all };
+        let table = harms.table();
+        assert_eq!(Harms::read(&harms.json()).map(|read| read.table()).as_deref(), Some(&*table));
         assert!(table.contains("| nobody | 8.2 |"), "{table}");
-        let last = "| rivet, dynamic plugins (1) | 8.2 | 0.20 / 5.00 | 0.30 / 6.00 | 7.9 | 8.0 | 2 | 3 | AccessShareLock | 0.0 |\n";
+        let last = "| rivet, dynamic plugins | 8.2 | 0.20 / 5.00 | 0.30 / 6.00 | 7.9 | 8.0 | 2 | 3 | AccessShareLock | 0.0 |\n";
         assert!(table.ends_with(last), "{table}");
     }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::run::root;
 
@@ -21,6 +21,26 @@ pub struct Run {
     pub peak_mib: f64,
     /// What it wrote, bytes.
     pub bytes: u64,
+}
+
+impl Run {
+    /// As a file of results has it.
+    pub fn json(&self) -> Value {
+        let Self { wall_s, user_s, system_s, peak_mib, bytes } = self;
+        json!({"wall_s": wall_s, "user_s": user_s, "system_s": system_s, "peak_mib": peak_mib, "bytes": bytes})
+    }
+
+    /// What [`json`](Self::json) gave; what is missing is 0.
+    pub fn read(json: &Value) -> Self {
+        let number = |name: &str| json[name].as_f64().unwrap_or_default();
+        Self {
+            wall_s: number("wall_s"),
+            user_s: number("user_s"),
+            system_s: number("system_s"),
+            peak_mib: number("peak_mib"),
+            bytes: json["bytes"].as_u64().unwrap_or_default(),
+        }
+    }
 }
 
 /// A command as words, to be run in `dir`, with what it wrote below `out`.
@@ -58,14 +78,7 @@ pub fn measure(job: &Job<'_>) -> Result<Run> {
         let last: Vec<&str> = said.lines().rev().take(5).collect();
         bail!("{} failed: {}", job.words.join(" "), last.into_iter().rev().collect::<Vec<_>>().join(" | "));
     }
-    let number = |name: &str| facts[name].as_f64().unwrap_or_default();
-    Ok(Run {
-        wall_s: number("wall_s"),
-        user_s: number("user_s"),
-        system_s: number("system_s"),
-        peak_mib: number("peak_mib"),
-        bytes: data_bytes(job.out)?,
-    })
+    Ok(Run { bytes: data_bytes(job.out)?, ..Run::read(&facts) })
 }
 
 /// Bytes of the files of data below a folder: not what a tool keeps for itself.

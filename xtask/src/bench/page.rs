@@ -1,67 +1,100 @@
-//! The results of a run as files: every figure in `dev/bench/results/`, tables and a plot in `docs/`.
+//! Results as files: every figure in `dev/bench/results/`, tables and a plot in `docs/`.
 //! It must not know how figures are taken.
 
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::cases::Case;
-use super::harm::{self, Harm};
+use super::harm::Harms;
 use super::machine;
 use super::report::{Outcome, plot};
 use super::server::Server;
 use super::tables::Sizes;
 use crate::run::root;
 
-/// What a run found out: how fast tools are, or what they do to others.
-pub struct Results<'c> {
-    pub sizes: Sizes,
-    pub n_runs: usize,
-    pub outcomes: Vec<Outcome<'c>>,
-    pub harms: Vec<(&'c Case, Vec<Harm>)>,
+/// What is known so far: how fast tools are, and what they do to others.
+pub struct Results(Value);
+
+impl Results {
+    /// Nothing yet, about this machine and tables of such sizes.
+    ///
+    /// # Errors
+    /// When the server does not say what it is.
+    pub fn about(sizes: Sizes, server: &Server) -> Result<Self> {
+        Ok(Self(json!({
+            "machine": machine::facts(&server.sql("select version()")?),
+            "lineitem_scale": sizes.lineitem_scale,
+            "content_rows": sizes.content_rows,
+            "wide_rows": sizes.wide_rows,
+            "cases": [],
+            "harm": [],
+        })))
+    }
+
+    /// Takes what was found out about a case, in the place of what was known; `part` is `cases` or `harm`.
+    pub fn put(&mut self, part: &str, about_case: &Value) {
+        if let Some(all) = self.0[part].as_array_mut() {
+            match all.iter_mut().find(|one| one["case"] == about_case["case"]) {
+                Some(known) => known.clone_from(about_case),
+                None => all.push(about_case.clone()),
+            }
+        }
+    }
+
+    /// With what was kept before and is not known yet.
+    fn over(&self, kept: Value) -> Self {
+        let mut all = Self(kept);
+        for part in ["cases", "harm"] {
+            self.0[part].as_array().into_iter().flatten().for_each(|one| all.put(part, one));
+        }
+        for (name, value) in self.0.as_object().into_iter().flatten() {
+            if !value.is_array() {
+                all.0[name].clone_from(value);
+            }
+        }
+        all
+    }
+
+    fn part<T>(&self, part: &str, read: impl Fn(&Value) -> Option<T>) -> Vec<T> {
+        self.0[part].as_array().into_iter().flatten().filter_map(read).collect()
+    }
 }
 
-/// Writes the results of this run, and its part of the page that shows them.
+/// Writes results under a name, to those of earlier runs of that name, and into the page that shows them.
 ///
 /// # Errors
 /// When a file cannot be written, or the page has no place for them.
-pub fn keep(name: &str, results: &Results<'_>, server: &Server) -> Result<()> {
-    let machine = machine::facts(&server.sql("select version()")?);
-    let harm = |h: &Harm| json!({"tool": h.tool.map(super::Tool::name), "parallel": h.parallel, "facts": h.facts});
-    let all = json!({
-        "machine": machine,
-        "runs": results.n_runs,
-        "lineitem_scale": results.sizes.lineitem_scale,
-        "content_rows": results.sizes.content_rows,
-        "wide_rows": results.sizes.wide_rows,
-        "cases": results.outcomes.iter().map(Outcome::json).collect::<Vec<_>>(),
-        "harm": results.harms.iter().map(|(case, harms)| json!({
-            "case": case.name, "tools": harms.iter().map(harm).collect::<Vec<_>>(),
-        })).collect::<Vec<_>>(),
-    });
-    let file = root().join("dev/bench/results").join(format!("{name}.json"));
-    fs::write(&file, format!("{}\n", serde_json::to_string_pretty(&all)?))?;
-    let about = |what: &str| {
-        format!("{what}; {}. Every figure is in `dev/bench/results/{name}.json`.\n", machine::line(&machine))
-    };
-    if !results.outcomes.is_empty() {
-        fs::write(root().join("docs/benchmarks.svg"), plot(&results.outcomes))?;
-        let mut tables = vec![about(&format!("Medians of {} runs after a warm-up", results.n_runs))];
-        tables.extend(results.outcomes.iter().map(Outcome::table));
-        put("results", &tables)?;
+pub fn keep(name: &str, new: &Results) -> Result<()> {
+    let file = file_of(name);
+    let kept = fs::read_to_string(&file).ok().map(|text| serde_json::from_str(&text)).transpose();
+    let kept = kept.with_context(|| format!("{} is no file of results", file.display()))?;
+    let results = kept.map_or_else(|| Results(new.0.clone()), |kept| new.over(kept));
+    fs::write(&file, format!("{}\n", serde_json::to_string_pretty(&results.0)?))?;
+    let about =
+        format!("{}. Every figure is in `dev/bench/results/{name}.json`.\n", machine::line(&results.0["machine"]));
+    let outcomes = results.part("cases", Outcome::read);
+    if !outcomes.is_empty() {
+        fs::write(root().join("docs/benchmarks.svg"), plot(&outcomes))?;
+        let tables = outcomes.iter().map(Outcome::table);
+        put("results", std::iter::once(about.clone()).chain(tables).collect())?;
     }
-    if !results.harms.is_empty() {
-        let mut tables = vec![about("One run of each")];
-        tables.extend(results.harms.iter().map(|(case, harms)| harm::table(case.title, harms)));
-        put("harm", &tables)?;
+    let harms = results.part("harm", Harms::read);
+    if !harms.is_empty() {
+        let tables = harms.iter().map(Harms::table);
+        put("harm", std::iter::once(about).chain(tables).collect())?;
     }
     println!("wrote {} and docs/benchmarks.md", file.display());
     Ok(())
 }
 
+fn file_of(name: &str) -> PathBuf {
+    root().join("dev/bench/results").join(format!("{name}.json"))
+}
+
 /// Replaces a part of the page, which stands between two comments.
-fn put(part: &str, tables: &[String]) -> Result<()> {
+fn put(part: &str, tables: Vec<String>) -> Result<()> {
     let (begin, end) = (format!("<!-- begin {part}: written by cargo xtask bench -->"), format!("<!-- end {part} -->"));
     let page = root().join("docs/benchmarks.md");
     let old = fs::read_to_string(&page).context("failed to read docs/benchmarks.md")?;
@@ -69,4 +102,21 @@ fn put(part: &str, tables: &[String]) -> Result<()> {
     let (before, after) = split.with_context(|| format!("docs/benchmarks.md has no place for {part}"))?;
     fs::write(&page, format!("{before}{begin}\n\n{}\n{end}{after}", tables.join("\n")))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_case_replaces_itself_and_no_other() {
+        let kept =
+            json!({"machine": {"commit": "a"}, "cases": [{"case": "x", "n": 1}, {"case": "y", "n": 2}], "harm": []});
+        let mut new = Results(json!({"machine": {"commit": "b"}, "cases": [], "harm": []}));
+        new.put("cases", &json!({"case": "y", "n": 3}));
+        new.put("harm", &json!({"case": "y"}));
+        let expected = json!({"machine": {"commit": "b"}, "cases": [{"case": "x", "n": 1}, {"case": "y", "n": 3}],
+                              "harm": [{"case": "y"}]});
+        assert_eq!(new.over(kept).0, expected);
+    }
 }

@@ -41,7 +41,7 @@ pub fn profile(words: &[String]) -> Result<()> {
     for case in choose(Some(args.list("--cases").unwrap_or_else(|| vec!["lineitem"])))? {
         tables::fill(case.table, sizes, &server, &tools.tpchgen, &scratch)?;
         let counts = workspace.target.join(format!("bench/callgrind-{}.out", case.name));
-        let words = tools.words(Tool::RivetSlim, case.task(), &server.url, &out, &scratch.join("rivet.yaml"))?;
+        let words = tools.words(Tool::RivetSlim, case.task(), &out, &scratch.join("rivet.yaml"))?;
         let mut valgrind = Command::new("valgrind");
         valgrind.arg("--quiet").args(["--tool=callgrind", "--cache-sim=no"]);
         valgrind.arg(format!("--callgrind-out-file={}", counts.display())).args(words).envs(server.environment());

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::cases::Case;
+use super::cases::{CASES, Case};
 use super::measure::{Run, median};
 use super::tools::Tool;
 
@@ -18,12 +18,12 @@ pub struct Series {
 
 /// All series of a case.
 #[derive(Debug)]
-pub struct Outcome<'a> {
-    pub case: &'a Case,
+pub struct Outcome {
+    pub case: &'static Case,
     pub series: Vec<Series>,
 }
 
-impl Outcome<'_> {
+impl Outcome {
     fn floor_s(&self) -> Option<f64> {
         let floor = self.series.iter().find(|s| s.tool == Tool::Floor)?;
         Some(median(&floor.runs).wall_s)
@@ -32,8 +32,9 @@ impl Outcome<'_> {
     /// A table in Markdown: the medians, with ratios to the floor and to the first of the peers that is compared.
     pub fn table(&self) -> String {
         let mut text = format!(
-            "### {}\n\n| tool | wall s | × floor | user s | system s | peak MiB | output MB |\n|---|---:|---:|---:|---:|---:|---:|\n",
-            self.case.title
+            "### {}\n\nMedians of {} runs.\n\n| tool | wall s | × floor | user s | system s | peak MiB | output MB |\n|---|---:|---:|---:|---:|---:|---:|\n",
+            self.case.title,
+            self.series.first().map_or(0, |series| series.runs.len()),
         );
         for series in &self.series {
             let m = median(&series.runs);
@@ -47,8 +48,8 @@ impl Outcome<'_> {
 
     /// Every run, for who wants to look closer.
     pub fn json(&self) -> Value {
-        let run = |r: &Run| json!({"wall_s": r.wall_s, "user_s": r.user_s, "system_s": r.system_s, "peak_mib": r.peak_mib, "bytes": r.bytes});
-        let series = |s: &Series| json!({"tool": s.tool.name(), "runs": s.runs.iter().map(run).collect::<Vec<_>>()});
+        let series =
+            |s: &Series| json!({"tool": s.tool.name(), "runs": s.runs.iter().map(Run::json).collect::<Vec<_>>()});
         json!({
             "case": self.case.name,
             "table": self.case.table,
@@ -58,10 +59,20 @@ impl Outcome<'_> {
             "series": self.series.iter().map(series).collect::<Vec<_>>(),
         })
     }
+
+    /// What [`json`](Self::json) gave; none where the case or a tool is not known any more.
+    pub fn read(json: &Value) -> Option<Self> {
+        let case = CASES.iter().find(|case| json["case"] == case.name)?;
+        let series = |s: &Value| {
+            let runs = s["runs"].as_array()?.iter().map(Run::read).collect();
+            Some(Series { tool: Tool::named(&s["tool"])?, runs })
+        };
+        Some(Self { case, series: json["series"].as_array()?.iter().map(series).collect::<Option<_>>()? })
+    }
 }
 
 /// Bars of wall time and of memory, a pair for each tool of a case.
-pub fn plot(outcomes: &[Outcome<'_>]) -> String {
+pub fn plot(outcomes: &[Outcome]) -> String {
     const ROW: usize = 22;
     const WIDTH: f64 = 300.0;
     let n_rows: usize = outcomes.iter().map(|o| o.series.len() + 2).sum();
@@ -116,6 +127,8 @@ mod tests {
         let table = outcome.table();
         assert!(table.ends_with("| rivet, dynamic plugins | 6.00 | 0.75 | 1.00 | 0.50 | 60 | 1.5 |\n"), "{table}");
         assert_eq!(outcome.json()["series"][1]["runs"][1]["wall_s"], 15.0);
+        let read = Outcome::read(&outcome.json()).expect("case and tools are known");
+        assert_eq!((read.table(), read.case.name), (table, "lineitem"));
         assert_eq!(plot(&[outcome]).matches("<rect").count(), 1 + 4);
     }
 }

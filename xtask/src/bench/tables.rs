@@ -23,7 +23,7 @@ const N_WIDE_COLUMNS: usize = 100;
 /// How much data.
 #[derive(Debug, Clone, Copy)]
 pub struct Sizes {
-    /// TPC-H scale factor: 1 is 6 001 215 rows.
+    /// TPC-H scale factor of `lineitem`: 1 is 6 001 215 rows.
     pub lineitem_scale: f64,
     pub content_rows: u64,
     pub wide_rows: u64,
@@ -38,7 +38,8 @@ pub fn fill(table: &str, sizes: Sizes, server: &Server, tpchgen: &Path, scratch:
         return Ok(());
     }
     match table {
-        "lineitem" => lineitem(sizes.lineitem_scale, server, tpchgen, scratch),
+        "lineitem" => lineitem(table, sizes.lineitem_scale, server, tpchgen, scratch),
+        "lineitem_10" => lineitem(table, sizes.lineitem_scale * 10.0, server, tpchgen, scratch),
         "content_items" => content_items(sizes.content_rows, server),
         "wide" => wide(sizes.wide_rows, server),
         _ => anyhow::bail!("there is no table {table}"),
@@ -48,8 +49,8 @@ pub fn fill(table: &str, sizes: Sizes, server: &Server, tpchgen: &Path, scratch:
     Ok(())
 }
 
-fn lineitem(scale: f64, server: &Server, tpchgen: &Path, scratch: &Path) -> Result<()> {
-    server.sql(&format!("create table lineitem ({LINEITEM})"))?;
+fn lineitem(table: &str, scale: f64, server: &Server, tpchgen: &Path, scratch: &Path) -> Result<()> {
+    server.sql(&format!("create table {table} ({LINEITEM})"))?;
     // In parts, so that the scratch folder holds no more than one of them.
     let n_parts = scale.ceil().max(1.0);
     for part in 1..=n_parts as u32 {
@@ -58,7 +59,7 @@ fn lineitem(scale: f64, server: &Server, tpchgen: &Path, scratch: &Path) -> Resu
         generate.args(["--parts", &n_parts.to_string(), "--part", &part.to_string()]).arg("--output-dir").arg(scratch);
         run(&mut generate)?;
         let file = scratch.join("lineitem").join(format!("lineitem.{part}.csv"));
-        let copy = format!("\\copy lineitem from '{}' csv header", file.display());
+        let copy = format!("\\copy {table} from '{}' csv header", file.display());
         run(server.psql().args(["-c", &copy]))?;
         std::fs::remove_file(&file).with_context(|| format!("failed to remove {}", file.display()))?;
     }

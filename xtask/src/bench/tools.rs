@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 
+use super::cases::ALL;
 use crate::dist;
 use crate::run::{cargo, root, run};
 use crate::slim;
@@ -81,6 +83,11 @@ impl Tool {
         }
     }
 
+    /// The one that a report calls so.
+    pub fn named(name: &Value) -> Option<Self> {
+        ALL.iter().copied().find(|tool| *name == tool.name())
+    }
+
     /// Whether it is not ours.
     pub fn is_peer(self) -> bool {
         !matches!(self, Self::Floor | Self::Rivet | Self::RivetSlim)
@@ -135,7 +142,7 @@ impl Tools {
             rivet_slim,
             python: environment.join("bin/python"),
             rivet_cli,
-            // A script with the path of its interpreter would not survive the rename; the program does.
+            // A program, not a script: nothing in it names the folder that it was installed in.
             tpchgen: environment.join("bin/tpchgen-cli"),
         })
     }
@@ -144,7 +151,7 @@ impl Tools {
     ///
     /// # Errors
     /// When the settings cannot be written.
-    pub fn words(&self, tool: Tool, task: Task<'_>, url: &str, out: &Path, settings: &Path) -> Result<Vec<String>> {
+    pub fn words(&self, tool: Tool, task: Task<'_>, out: &Path, settings: &Path) -> Result<Vec<String>> {
         let text = |path: &Path| path.display().to_string();
         let words = match tool {
             Tool::Floor => {
@@ -166,16 +173,7 @@ impl Tools {
             Tool::Duckdb | Tool::Connectorx | Tool::Adbc => {
                 let script = text(&root().join("dev/bench/peers.py"));
                 let (level, parallel) = (task.level.to_string(), task.parallel.to_string());
-                vec![
-                    text(&self.python),
-                    script,
-                    tool.id().into(),
-                    url.into(),
-                    task.table.into(),
-                    text(out),
-                    level,
-                    parallel,
-                ]
+                vec![text(&self.python), script, tool.id().into(), task.table.into(), text(out), level, parallel]
             }
         };
         Ok(words)

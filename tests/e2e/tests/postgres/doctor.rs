@@ -201,6 +201,15 @@ fn each_relation_is_looked_for() -> Result<()> {
     let (probes, failed) = examined(&place, 1)?;
     ensure!(probes.ends_with("grants! grants+"), "{probes}");
     assert_eq!((&failed["export"], &failed["relation"]), (&json!("gone"), &json!("gone")));
+    // Whoever may read one column may not read the table.
+    place.configure(
+        "source: {type: postgres, url_env: TEST_URL}\n\
+         defaults: {destination: {type: local, path: 'out/{export}'}}\n\
+         exports: [{name: id, table: half, select: [id]}, {name: all, table: half}]\n",
+    )?;
+    let (probes, failed) = examined(&place, 1)?;
+    ensure!(probes.ends_with("grants+ grants!"), "{probes}");
+    assert_eq!(failed["export"], json!("all"));
     Ok(())
 }
 

@@ -1,0 +1,185 @@
+//! The columns of a row group, each encoded by itself: on this thread, or on several where processors are idle.
+//! It must not know rows beyond a batch, nor when a row group ends.
+
+use std::cmp::Reverse;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use arrow_schema::SchemaRef;
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::errors::ParquetError;
+use parquet::schema::types::SchemaDescriptor;
+use rivet_plugin_api::RecordBatch;
+
+/// A row group being encoded. Its bytes do not depend on how many threads encode it.
+pub struct Columns {
+    schema: SchemaRef,
+    /// The leaves of each field.
+    fields: Vec<Vec<ArrowColumnWriter>>,
+    rows: usize,
+}
+
+impl Columns {
+    /// The `index`th row group of a file of `schema`, which holds `leaves`.
+    ///
+    /// # Errors
+    /// Those of the encoder.
+    pub fn new(
+        schema: &SchemaRef,
+        leaves: &SchemaDescriptor,
+        factory: &ArrowRowGroupWriterFactory,
+        index: usize,
+    ) -> Result<Self, ParquetError> {
+        let mut fields: Vec<Vec<ArrowColumnWriter>> = schema.fields().iter().map(|_| Vec::new()).collect();
+        for (leaf, writer) in factory.create_column_writers(index)?.into_iter().enumerate() {
+            fields[leaves.get_column_root_idx(leaf)].push(writer);
+        }
+        Ok(Self { schema: schema.clone(), fields, rows: 0 })
+    }
+
+    /// Rows so far.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Memory that is held, bytes.
+    pub fn memory_size(&self) -> usize {
+        self.fields.iter().flatten().map(ArrowColumnWriter::memory_size).sum()
+    }
+
+    /// What it would be in the file by now, bytes; an estimate.
+    pub fn encoded_size(&self) -> usize {
+        self.fields.iter().flatten().map(ArrowColumnWriter::get_estimated_total_bytes).sum()
+    }
+
+    /// Takes rows of the schema.
+    ///
+    /// # Errors
+    /// Those of the encoder.
+    pub fn write(&mut self, batch: &RecordBatch, n_threads: usize) -> Result<(), ParquetError> {
+        self.rows += batch.num_rows();
+        let fields = self.schema.fields().iter().zip(batch.columns());
+        let mut work: Vec<_> = fields.zip(&mut self.fields).collect();
+        if n_threads > 1 {
+            // The largest first, so that none of them is alone at the end.
+            work.sort_by_key(|((_, array), _)| Reverse(array.to_data().get_slice_memory_size().unwrap_or_default()));
+        }
+        share_out(work, n_threads, |((field, array), writers)| {
+            let leaves = compute_leaves(field, array)?;
+            leaves.iter().zip(writers).try_for_each(|(leaf, writer)| writer.write(leaf))
+        })
+    }
+
+    /// Compresses what is left, and gives the columns in their order.
+    ///
+    /// # Errors
+    /// Those of the encoder.
+    pub fn close(self, n_threads: usize) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
+        let writers: Vec<ArrowColumnWriter> = self.fields.into_iter().flatten().collect();
+        let mut chunks: Vec<Option<ArrowColumnChunk>> = writers.iter().map(|_| None).collect();
+        share_out(writers.into_iter().zip(&mut chunks).collect(), n_threads, |(writer, chunk)| {
+            *chunk = Some(writer.close()?);
+            Ok(())
+        })?;
+        Ok(chunks.into_iter().flatten().collect())
+    }
+}
+
+/// Does every piece of work, on so many threads, this one among them; the first error ends it.
+fn share_out<T: Send>(
+    work: Vec<T>,
+    n_threads: usize,
+    each: impl Fn(T) -> Result<(), ParquetError> + Sync,
+) -> Result<(), ParquetError> {
+    let n_helpers = n_threads.min(work.len()).saturating_sub(1);
+    if n_helpers == 0 {
+        return work.into_iter().try_for_each(each);
+    }
+    let queue = Mutex::new(work.into_iter());
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let run = || std::iter::from_fn(next).try_for_each(&each);
+    thread::scope(|scope| {
+        let helpers: Vec<_> = (0..n_helpers).map(|_| scope.spawn(run)).collect();
+        let own = run();
+        helpers.into_iter().fold(own, |result, helper| match helper.join() {
+            Ok(done) => result.and(done),
+            // Whoever called this one hears of it, as without helpers.
+            Err(panic) => std::panic::resume_unwind(panic),
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZero;
+    use std::sync::Arc;
+
+    use arrow_array::builder::{Int32Builder, ListBuilder, StringBuilder};
+    use arrow_array::{ArrayRef, Int64Array};
+    use parquet::basic::Compression;
+    use parquet::file::properties::WriterProperties;
+
+    use super::*;
+    use crate::file::File;
+    use crate::threads::Share;
+
+    fn batch(n_rows: i32) -> RecordBatch {
+        let (mut text, mut list) = (StringBuilder::new(), ListBuilder::new(Int32Builder::new()));
+        for row in 0..n_rows {
+            text.append_option((row % 7 > 0).then(|| format!("{row:x} of {n_rows}")));
+            (0..row % 4).for_each(|n| list.values().append_value(n * row));
+            list.append(row % 5 > 0);
+        }
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values((0..n_rows).map(|n| i64::from(n) * 1_000_003)));
+        let pairs = arrow_array::StructArray::from(vec![
+            (Arc::new(arrow_schema::Field::new("a", numbers.data_type().clone(), false)), numbers.clone()),
+            (Arc::new(arrow_schema::Field::new("b", numbers.data_type().clone(), false)), numbers.clone()),
+        ]);
+        RecordBatch::try_from_iter([
+            ("n", numbers),
+            ("list", Arc::new(list.finish()) as ArrayRef),
+            ("pair", Arc::new(pairs) as ArrayRef),
+            ("text", Arc::new(text.finish()) as ArrayRef),
+        ])
+        .expect("columns of one length")
+    }
+
+    /// A file by so many threads, and its row groups.
+    fn file(n_threads: usize, max_group_rows: usize) -> (Vec<u8>, usize) {
+        let (rows, mut out) = (batch(10_000), Vec::new());
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_max_row_group_row_count(Some(max_group_rows));
+        let share = Share::new(NonZero::new(n_threads));
+        let mut file =
+            File::begin(&mut out, rows.schema(), properties.build(), 1 << 20, share).expect("a schema it holds");
+        for _ in 0..5 {
+            file.write(&rows).expect("memory takes it");
+        }
+        let n_groups = file.finish().expect("memory takes it");
+        drop(file);
+        (out, n_groups)
+    }
+
+    #[test]
+    fn threads_change_nothing_in_the_file() {
+        let (alone, n_groups) = file(1, 12_345);
+        assert_eq!(n_groups, 5, "50 000 rows by 12 345");
+        for n_threads in [2, 3, 64] {
+            assert!(file(n_threads, 12_345) == (alone.clone(), n_groups), "{n_threads}");
+        }
+        assert_eq!(file(4, usize::MAX).1, file(1, usize::MAX).1);
+    }
+
+    #[test]
+    fn the_error_of_any_thread_ends_it() {
+        for n_threads in [1, 2, 8] {
+            let failed = share_out((0..100).collect(), n_threads, |n| match n {
+                70 => Err(ParquetError::General("seventy".to_owned())),
+                _ => Ok(()),
+            });
+            assert!(failed.is_err_and(|e| e.to_string().contains("seventy")), "{n_threads}");
+        }
+        assert!(share_out(Vec::<()>::new(), 4, |()| Ok(())).is_ok());
+    }
+}
