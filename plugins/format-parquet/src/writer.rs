@@ -25,8 +25,8 @@ const STATISTICS_BYTES: usize = 64;
 const ROWS_PER_SLICE: usize = 8192;
 
 /// Where a page of long values ends, bytes before compression: zstd finds what repeats within a page only, and at level 3
-/// looks back 2 MiB.
-const MAX_PAGE_BYTES: usize = 4 << 20;
+/// looks back 2 MiB, so each page begins at a loss.
+const MAX_PAGE_BYTES: usize = 6 << 20;
 /// A page is not cut smaller than this, however little memory there is.
 const MIN_PAGE_BYTES: usize = 64 * 1024;
 
@@ -186,7 +186,7 @@ fn properties(options: &ParquetOptions, max_buffered_bytes: usize) -> Result<Wri
         .set_created_by(concat!("rivet version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(options.compression()?)
         .set_max_row_group_row_count(options.row_group_rows.map(NonZero::get))
-        .set_data_page_size_limit(MAX_PAGE_BYTES.min(max_buffered_bytes / 3).max(MIN_PAGE_BYTES))
+        .set_data_page_size_limit(MAX_PAGE_BYTES.min(max_buffered_bytes / 2).max(MIN_PAGE_BYTES))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_statistics_truncate_length(Some(STATISTICS_BYTES))
         .set_column_index_truncate_length(Some(STATISTICS_BYTES)))

@@ -131,7 +131,8 @@ fn choose_tools(names: Option<Vec<&str>>, quick: bool) -> Result<Vec<Tool>> {
     names.iter().map(find).collect()
 }
 
-/// All tools of a case in turn, round after round; the first round warms up.
+/// All tools of a case in turn, round after round; the first round warms up. Each round begins with another tool, so that
+/// none of them always follows the same one.
 fn rounds(
     case: &'static Case,
     chosen: Vec<Tool>,
@@ -144,6 +145,7 @@ fn rounds(
     let environment = server.environment().into_iter().collect();
     let (out, settings, log) = (scratch.join("out"), scratch.join("rivet.yaml"), scratch.join("log"));
     for round in 0..=n_runs {
+        series.rotate_left(usize::from(round > 0));
         for one in &mut series {
             let words = tools.words(one.tool, case.task(), &out, &settings)?;
             let run: Run = measure(&Job { words, environment: &environment, out: &out, log: &log })?;
@@ -158,6 +160,7 @@ fn rounds(
             fs::remove_dir_all(&out)?;
         }
     }
+    series.sort_by_key(|one| ALL.iter().position(|tool| *tool == one.tool));
     Ok(Outcome { case, series })
 }
 
