@@ -191,13 +191,16 @@ type Reusable = Option<(Box<dyn Session>, Choices)>;
 /// was opened with other choices, is replaced.
 fn readable(spec: &ExportSpec, reusable: &mut Reusable, env: &Env<'_>) -> Result<Option<String>, RunError> {
     let cx = env.cancel.cx();
-    let mut session = match reusable.take() {
-        Some((session, choices)) if choices == spec.session_choices() => session,
-        _ => open(spec, env)?.0,
+    let choices = spec.session_choices();
+    // One that cannot be used ends before the next one begins: there may be room for one connection only.
+    let kept = reusable.take().filter(|(_, opened_with)| *opened_with == choices);
+    let mut session = match kept {
+        Some((session, _)) => session,
+        None => open(spec, env)?.0,
     };
     let label = spec.relation.label();
     let schema = session.describe(&spec.relation, &cx).map_err(RunError::plugin("describe", label.clone()))?;
-    *reusable = Some((session, spec.session_choices()));
+    *reusable = Some((session, choices));
     let columns = project::columns(schema, &spec.select, &spec.choices, spec.meta_columns, &label)?.columns.len();
     Ok(Some(format!("{columns} column{}", if columns == 1 { "" } else { "s" })))
 }

@@ -27,7 +27,7 @@ pub fn shares(memory_bytes: u64, workers: usize) -> Shares {
     };
     Shares {
         max_batch_bytes: share(16, 256 * 1024, MIB),
-        read_ahead_bytes: share(16, 256 * 1024, 2 * MIB),
+        read_ahead_bytes: share(16, 256 * 1024, 5 * MIB),
         max_buffered_bytes: share(4, 2 * MIB, 12 * MIB),
         upload_ahead_bytes: share(32, 256 * 1024, 2 * MIB),
     }

@@ -1,7 +1,8 @@
-"""Runs a command and prints what it took, as one line of JSON on standard error's place: file descriptor 3.
+"""Runs a command and prints what it took, as one line of JSON, to file descriptor 3.
 
 wall seconds, user and system CPU seconds of the command and what it waited for, and the largest resident memory of any one
-process of it in MiB, all from the kernel's own accounting (wait4). It must not know what the command is.
+process of it in MiB, all from the kernel's own accounting (wait4). The kernel counts from the fork on, so no command is said
+to have less than this program, about 12 MiB. It must not know what the command is.
 """
 import json
 import os

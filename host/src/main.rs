@@ -23,6 +23,7 @@ use clap::Parser;
 use crate::exit::Exit;
 
 fn main() -> ExitCode {
+    rivet_plugin_api::wire::heap::settle();
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {

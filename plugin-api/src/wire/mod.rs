@@ -12,6 +12,7 @@ mod foreign_format;
 mod foreign_source;
 mod foreign_store;
 mod guard;
+pub mod heap;
 mod io;
 pub mod register;
 pub mod telemetry;

@@ -85,7 +85,7 @@ impl Columns {
     }
 }
 
-/// Does every piece of work, on so many threads, this one among them; the first error ends it.
+/// Does every piece of work, on so many threads at most, this one among them. A thread stops at its first error.
 fn share_out<T: Send>(
     work: Vec<T>,
     n_threads: usize,
@@ -99,7 +99,9 @@ fn share_out<T: Send>(
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
     let run = || std::iter::from_fn(next).try_for_each(&each);
     thread::scope(|scope| {
-        let helpers: Vec<_> = (0..n_helpers).map(|_| scope.spawn(run)).collect();
+        // Where no thread can be had, the work is done all the same.
+        let helper = |_| thread::Builder::new().spawn_scoped(scope, run).ok();
+        let helpers: Vec<_> = (0..n_helpers).filter_map(helper).collect();
         let own = run();
         helpers.into_iter().fold(own, |result, helper| match helper.join() {
             Ok(done) => result.and(done),

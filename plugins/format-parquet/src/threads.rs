@@ -10,36 +10,43 @@ const MAX_THREADS: usize = 4;
 /// What a part needs while it is written: a thread that reads from the source, and one that encodes.
 const THREADS_PER_PART: usize = 2;
 
-/// Parts that are being written in this process.
-static N_PARTS: AtomicUsize = AtomicUsize::new(0);
+/// Parts that this plugin is encoding.
+static PARTS: Parts = Parts(AtomicUsize::new(0));
 
-/// A part that is being written, until it is dropped.
+struct Parts(AtomicUsize);
+
+/// A part that is being encoded, until it is dropped.
 pub struct Share {
     /// What the options say.
     fixed: Option<NonZero<usize>>,
     n_processors: usize,
+    all: &'static Parts,
 }
 
 impl Share {
     /// Counts a part. `fixed` is the number of threads, if that was configured.
     pub fn new(fixed: Option<NonZero<usize>>) -> Self {
-        N_PARTS.fetch_add(1, Ordering::Relaxed);
         // Asks for the control group's limit, so it is not asked for each batch.
-        Self { fixed, n_processors: thread::available_parallelism().map_or(1, NonZero::get) }
+        Self::of(&PARTS, fixed, thread::available_parallelism().map_or(1, NonZero::get))
+    }
+
+    fn of(all: &'static Parts, fixed: Option<NonZero<usize>>, n_processors: usize) -> Self {
+        all.0.fetch_add(1, Ordering::Relaxed);
+        Self { fixed, n_processors, all }
     }
 
     /// Threads for the next rows of this part.
     pub fn n_threads(&self) -> usize {
         match self.fixed {
             Some(fixed) => fixed.get(),
-            None => share_of(self.n_processors, N_PARTS.load(Ordering::Relaxed)),
+            None => share_of(self.n_processors, self.all.0.load(Ordering::Relaxed)),
         }
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        N_PARTS.fetch_sub(1, Ordering::Relaxed);
+        self.all.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -64,9 +71,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_configured_holds() {
-        let share = Share::new(NonZero::new(7));
-        assert_eq!(share.n_threads(), 7);
-        assert!((1..=MAX_THREADS).contains(&Share::new(None).n_threads()));
+    fn parts_share_while_they_last() {
+        static ALL: Parts = Parts(AtomicUsize::new(0));
+        let one = Share::of(&ALL, None, 4);
+        assert_eq!(one.n_threads(), 3);
+        let other = Share::of(&ALL, NonZero::new(7), 4);
+        assert_eq!((one.n_threads(), other.n_threads()), (1, 7), "what is configured holds");
+        drop(other);
+        assert_eq!(one.n_threads(), 3);
     }
 }

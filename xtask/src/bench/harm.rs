@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::cases::{CASES, Case};
+use super::machine;
 use super::server::Server;
 use super::tools::{Tool, Tools};
 use crate::run::{output, root};
@@ -27,6 +28,8 @@ struct Harm {
 /// What clients met while each tool of a case exported.
 pub struct Harms {
     pub case: &'static Case,
+    /// What was measured.
+    commit: String,
     all: Vec<Harm>,
 }
 
@@ -57,29 +60,33 @@ pub fn watch(case: &'static Case, chosen: &[Tool], server: &Server, tools: &Tool
         fs::remove_dir_all(&out)?;
         super::forget_state(scratch)?;
     }
-    Ok(Harms { case, all })
+    Ok(Harms { case, commit: machine::commit(), all })
 }
 
 impl Harms {
     /// As a file of results has it.
     pub fn json(&self) -> Value {
         let harm = |h: &Harm| json!({"tool": h.tool.map(Tool::name), "facts": h.facts});
-        json!({"case": self.case.name, "tools": self.all.iter().map(harm).collect::<Vec<_>>()})
+        json!({"case": self.case.name, "commit": self.commit, "tools": self.all.iter().map(harm).collect::<Vec<_>>()})
     }
 
-    /// What [`json`](Self::json) gave; none where the case is not known any more.
+    /// What [`json`](Self::json) gave; none where the case or a tool is not known any more.
     pub fn read(json: &Value) -> Option<Self> {
         let case = CASES.iter().find(|case| json["case"] == case.name)?;
-        let harm = |h: &Value| Harm { tool: Tool::named(&h["tool"]), facts: h["facts"].clone() };
-        Some(Self { case, all: json["tools"].as_array()?.iter().map(harm).collect() })
+        let harm = |h: &Value| {
+            let tool = if h["tool"].is_null() { None } else { Some(Tool::named(&h["tool"])?) };
+            Some(Harm { tool, facts: h["facts"].clone() })
+        };
+        let all = json["tools"].as_array()?.iter().map(harm).collect::<Option<_>>()?;
+        Some(Self { case, commit: json["commit"].as_str()?.to_owned(), all })
     }
 
     /// A table in Markdown.
     pub fn table(&self) -> String {
         let mut text = format!(
-            "### {}\n\n| exported by | took s | read p50 / p99 ms | write p50 / p99 ms | longest statement s | longest transaction s \
+            "### {}\n\nOne run of each, commit {}.\n\n| exported by | took s | read p50 / p99 ms | write p50 / p99 ms | longest statement s | longest transaction s \
          | connections | locks | lock modes | temp MB |\n|---|---:|---:|---:|---:|---:|---:|---:|---|---:|\n",
-            self.case.title
+            self.case.title, self.commit
         );
         for harm in &self.all {
             let f = &harm.facts;
@@ -118,7 +125,7 @@ mod tests {
             "lock_modes": ["AccessShareLock"], "temp_bytes": 0
         });
         let all = vec![Harm { tool: None, facts: facts.clone() }, Harm { tool: Some(Tool::Rivet), facts }];
-        let harms = Harms { case: &CASES[0], all };
+        let harms = Harms { case: &CASES[0], commit: "abc".to_owned(), all };
         let table = harms.table();
         assert_eq!(Harms::read(&harms.json()).map(|read| read.table()).as_deref(), Some(&*table));
         assert!(table.contains("| nobody | 8.2 |"), "{table}");

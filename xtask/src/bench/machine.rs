@@ -6,10 +6,18 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::run::output;
+use crate::run::{output, root};
 
-/// Processor, cores, memory, kernel, compiler, server and the commit that was measured.
-pub fn facts(server: &str) -> Value {
+/// The commit that is measured, with a word where files differ from it other than what a measurement writes.
+pub fn commit() -> String {
+    let git = |words: &[&str]| output(Command::new("git").args(words).current_dir(root())).unwrap_or_default();
+    let changed = git(&["status", "--porcelain", "--", ".", ":!docs", ":!dev/bench/results"]);
+    let mark = if changed.trim().is_empty() { "" } else { " and changes" };
+    format!("{}{mark}", git(&["rev-parse", "--short", "HEAD"]).trim())
+}
+
+/// Processor, cores, memory, kernel, compiler, and the server with where it is.
+pub fn facts(server: &str, is_local: bool) -> Value {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|l| l.strip_prefix("model name")).unwrap_or_default();
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
@@ -24,7 +32,7 @@ pub fn facts(server: &str) -> Value {
         "kernel": said("uname", &["-sr"]),
         "compiler": said("rustc", &["--version"]),
         "server": server.split(" on ").next().unwrap_or_default(),
-        "commit": said("git", &["rev-parse", "--short", "HEAD"]),
+        "server_is_local": is_local,
     })
 }
 
@@ -32,12 +40,12 @@ pub fn facts(server: &str) -> Value {
 pub fn line(facts: &Value) -> String {
     let text = |name: &str| facts[name].as_str().unwrap_or("?").to_owned();
     format!(
-        "{} cores of {}, {} GiB, {}, {} on the same machine, commit {}",
+        "{} cores of {}, {} GiB, {}, {} on {} machine",
         facts["cores"],
         text("processor"),
         facts["memory_gib"],
         text("kernel"),
         text("server"),
-        text("commit")
+        if facts["server_is_local"] == true { "the same" } else { "another" },
     )
 }

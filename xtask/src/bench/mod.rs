@@ -14,7 +14,9 @@ mod tools;
 mod words;
 
 use std::fs;
+use std::num::NonZero;
 use std::path::Path;
+use std::str::FromStr;
 
 use anyhow::{Context, Result, bail};
 
@@ -54,8 +56,8 @@ pub fn bench(words: &[String]) -> Result<()> {
     };
     let args = Args::parse(words, &["--quick"], &["--runs", "--scale", "--cases", "--tools", "--name", "--url-env"])?;
     let quick = args.has("--quick");
-    let n_runs = number(&args, "--runs")?.unwrap_or(if quick { 1.0 } else { N_RUNS as f64 }) as usize;
-    let scale = number(&args, "--scale")?.unwrap_or(if quick { 0.1 } else { 1.0 });
+    let n_runs = number::<NonZero<usize>>(&args, "--runs")?.map_or(if quick { 1 } else { N_RUNS }, NonZero::get);
+    let scale: f64 = number(&args, "--scale")?.unwrap_or(if quick { 0.1 } else { 1.0 });
     let sizes = if quick {
         Sizes { lineitem_scale: scale, content_rows: 5_000, wide_rows: 50_000 }
     } else {
@@ -77,6 +79,9 @@ pub fn bench(words: &[String]) -> Result<()> {
         timed(case.table, || tables::fill(case.table, sizes, &server, &tools.tpchgen, &scratch))?;
     }
     let mut results = Results::about(sizes, &server)?;
+    if let Some(name) = args.value("--name") {
+        page::refuse_others(name, &results)?;
+    }
     for case in cases {
         let chosen: Vec<Tool> = case.tools.iter().filter(|tool| takes_part.contains(tool)).copied().collect();
         if is_harm {
@@ -105,8 +110,9 @@ fn micro(filter: &[String]) -> Result<()> {
     run(bench.arg(workspace.target.join("dist-build")).arg("--").args(filter))
 }
 
-fn number(args: &Args, option: &str) -> Result<Option<f64>> {
-    args.value(option).map(|text| text.parse().with_context(|| format!("{option} needs a number"))).transpose()
+fn number<N: FromStr>(args: &Args, option: &str) -> Result<Option<N>> {
+    let needs = || format!("{option} needs a number");
+    args.value(option).map(|text| text.parse().ok().with_context(needs)).transpose()
 }
 
 fn choose(names: Option<Vec<&str>>) -> Result<Vec<&'static Case>> {
@@ -131,8 +137,8 @@ fn choose_tools(names: Option<Vec<&str>>, quick: bool) -> Result<Vec<Tool>> {
     names.iter().map(find).collect()
 }
 
-/// All tools of a case in turn, round after round; the first round warms up. Each round begins with another tool, so that
-/// none of them always follows the same one.
+/// All tools of a case in turn, round after round; the first round warms up. Each round begins with another tool, every
+/// other one goes backwards: what a tool leaves behind, it does not always leave to the same one.
 fn rounds(
     case: &'static Case,
     chosen: Vec<Tool>,
@@ -145,8 +151,8 @@ fn rounds(
     let environment = server.environment().into_iter().collect();
     let (out, settings, log) = (scratch.join("out"), scratch.join("rivet.yaml"), scratch.join("log"));
     for round in 0..=n_runs {
-        series.rotate_left(usize::from(round > 0));
-        for one in &mut series {
+        for index in order(round, series.len()) {
+            let one = &mut series[index];
             let words = tools.words(one.tool, case.task(), &out, &settings)?;
             let run: Run = measure(&Job { words, environment: &environment, out: &out, log: &log })?;
             if one.tool != Tool::Floor && run.bytes == 0 {
@@ -160,8 +166,16 @@ fn rounds(
             fs::remove_dir_all(&out)?;
         }
     }
-    series.sort_by_key(|one| ALL.iter().position(|tool| *tool == one.tool));
-    Ok(Outcome { case, series })
+    Ok(Outcome { case, commit: machine::commit(), series })
+}
+
+/// In which order a round runs so many tools.
+fn order(round: usize, n_tools: usize) -> Vec<usize> {
+    let mut all: Vec<usize> = (0..n_tools).map(|i| (i + round) % n_tools).collect();
+    if round % 2 == 1 {
+        all.reverse();
+    }
+    all
 }
 
 /// Removes what our host and rivet-cli remember: each run begins with nothing.
@@ -186,6 +200,12 @@ mod tests {
         assert_eq!(ids(Some(vec!["slim", "floor"]), true).ok(), Some(vec!["slim", "floor"]));
         let error = ids(Some(vec!["duck"]), false).expect_err("there is none");
         assert!(error.to_string().starts_with("there is no tool 'duck'"), "{error}");
+    }
+
+    #[test]
+    fn rounds_differ_in_their_order() {
+        assert_eq!([order(0, 3), order(1, 3), order(2, 3)], [[0, 1, 2], [0, 2, 1], [2, 0, 1]]);
+        assert!(order(1, 0).is_empty());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use super::harm::Harms;
@@ -24,7 +24,7 @@ impl Results {
     /// When the server does not say what it is.
     pub fn about(sizes: Sizes, server: &Server) -> Result<Self> {
         Ok(Self(json!({
-            "machine": machine::facts(&server.sql("select version()")?),
+            "machine": machine::facts(&server.sql("select version()")?, server.is_local()),
             "lineitem_scale": sizes.lineitem_scale,
             "content_rows": sizes.content_rows,
             "wide_rows": sizes.wide_rows,
@@ -44,17 +44,16 @@ impl Results {
     }
 
     /// With what was kept before and is not known yet.
-    fn over(&self, kept: Value) -> Self {
-        let mut all = Self(kept);
+    fn over(&self, mut kept: Self) -> Self {
         for part in ["cases", "harm"] {
-            self.0[part].as_array().into_iter().flatten().for_each(|one| all.put(part, one));
+            self.0[part].as_array().into_iter().flatten().for_each(|one| kept.put(part, one));
         }
-        for (name, value) in self.0.as_object().into_iter().flatten() {
-            if !value.is_array() {
-                all.0[name].clone_from(value);
-            }
-        }
-        all
+        kept
+    }
+
+    /// Whether both are about one machine and tables of one size.
+    fn is_comparable(&self, other: &Self) -> bool {
+        ["machine", "lineitem_scale", "content_rows", "wide_rows"].iter().all(|what| self.0[what] == other.0[what])
     }
 
     fn part<T>(&self, part: &str, read: impl Fn(&Value) -> Option<T>) -> Vec<T> {
@@ -68,9 +67,7 @@ impl Results {
 /// When a file cannot be written, or the page has no place for them.
 pub fn keep(name: &str, new: &Results) -> Result<()> {
     let file = file_of(name);
-    let kept = fs::read_to_string(&file).ok().map(|text| serde_json::from_str(&text)).transpose();
-    let kept = kept.with_context(|| format!("{} is no file of results", file.display()))?;
-    let results = kept.map_or_else(|| Results(new.0.clone()), |kept| new.over(kept));
+    let results = kept(name)?.map_or_else(|| Results(new.0.clone()), |kept| new.over(kept));
     fs::write(&file, format!("{}\n", serde_json::to_string_pretty(&results.0)?))?;
     let about =
         format!("{}. Every figure is in `dev/bench/results/{name}.json`.\n", machine::line(&results.0["machine"]));
@@ -87,6 +84,26 @@ pub fn keep(name: &str, new: &Results) -> Result<()> {
     }
     println!("wrote {} and docs/benchmarks.md", file.display());
     Ok(())
+}
+
+/// Refuses a name under which there are results that these must not stand beside.
+///
+/// # Errors
+/// When they are of another machine or of tables of other sizes, or the file is no file of results.
+pub fn refuse_others(name: &str, new: &Results) -> Result<()> {
+    match kept(name)? {
+        Some(kept) if !new.is_comparable(&kept) => {
+            bail!("the results '{name}' are of another machine or of tables of other sizes: choose another name")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is kept under a name.
+fn kept(name: &str) -> Result<Option<Results>> {
+    let file = file_of(name);
+    let kept = fs::read_to_string(&file).ok().map(|text| serde_json::from_str(&text)).transpose();
+    Ok(kept.with_context(|| format!("{} is no file of results", file.display()))?.map(Results))
 }
 
 fn file_of(name: &str) -> PathBuf {
@@ -110,12 +127,13 @@ mod tests {
 
     #[test]
     fn a_case_replaces_itself_and_no_other() {
-        let kept =
-            json!({"machine": {"commit": "a"}, "cases": [{"case": "x", "n": 1}, {"case": "y", "n": 2}], "harm": []});
-        let mut new = Results(json!({"machine": {"commit": "b"}, "cases": [], "harm": []}));
+        let of = |cores: u8, cases: Value| Results(json!({"machine": {"cores": cores}, "cases": cases, "harm": []}));
+        let kept = of(2, json!([{"case": "x", "n": 1}, {"case": "y", "n": 2}]));
+        let mut new = of(2, json!([]));
+        assert!(new.is_comparable(&kept) && !new.is_comparable(&of(3, json!([]))));
         new.put("cases", &json!({"case": "y", "n": 3}));
         new.put("harm", &json!({"case": "y"}));
-        let expected = json!({"machine": {"commit": "b"}, "cases": [{"case": "x", "n": 1}, {"case": "y", "n": 3}],
+        let expected = json!({"machine": {"cores": 2}, "cases": [{"case": "x", "n": 1}, {"case": "y", "n": 3}],
                               "harm": [{"case": "y"}]});
         assert_eq!(new.over(kept).0, expected);
     }

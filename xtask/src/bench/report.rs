@@ -20,6 +20,8 @@ pub struct Series {
 #[derive(Debug)]
 pub struct Outcome {
     pub case: &'static Case,
+    /// What was measured.
+    pub commit: String,
     pub series: Vec<Series>,
 }
 
@@ -29,12 +31,13 @@ impl Outcome {
         Some(median(&floor.runs).wall_s)
     }
 
-    /// A table in Markdown: the medians, with ratios to the floor and to the first of the peers that is compared.
+    /// A table in Markdown: the medians, with ratios to the floor.
     pub fn table(&self) -> String {
         let mut text = format!(
-            "### {}\n\nMedians of {} runs.\n\n| tool | wall s | × floor | user s | system s | peak MiB | output MB |\n|---|---:|---:|---:|---:|---:|---:|\n",
+            "### {}\n\nMedians of {} runs after a warm-up, commit {}.\n\n| tool | wall s | × floor | user s | system s | peak MiB | output MB |\n|---|---:|---:|---:|---:|---:|---:|\n",
             self.case.title,
             self.series.first().map_or(0, |series| series.runs.len()),
+            self.commit,
         );
         for series in &self.series {
             let m = median(&series.runs);
@@ -52,6 +55,7 @@ impl Outcome {
             |s: &Series| json!({"tool": s.tool.name(), "runs": s.runs.iter().map(Run::json).collect::<Vec<_>>()});
         json!({
             "case": self.case.name,
+            "commit": self.commit,
             "table": self.case.table,
             "format": self.case.format,
             "zstd_level": self.case.level,
@@ -67,7 +71,8 @@ impl Outcome {
             let runs = s["runs"].as_array()?.iter().map(Run::read).collect();
             Some(Series { tool: Tool::named(&s["tool"])?, runs })
         };
-        Some(Self { case, series: json["series"].as_array()?.iter().map(series).collect::<Option<_>>()? })
+        let commit = json["commit"].as_str()?.to_owned();
+        Some(Self { case, commit, series: json["series"].as_array()?.iter().map(series).collect::<Option<_>>()? })
     }
 }
 
@@ -123,7 +128,11 @@ mod tests {
     fn a_table_relates_to_the_floor() {
         let run = |wall_s| Run { wall_s, user_s: 1.0, system_s: 0.5, peak_mib: 60.4, bytes: 1_500_000 };
         let series = |tool, wall: f64| Series { tool, runs: vec![run(wall), run(wall + 9.0), run(wall)] };
-        let outcome = Outcome { case: &CASES[0], series: vec![series(Tool::Floor, 8.0), series(Tool::Rivet, 6.0)] };
+        let outcome = Outcome {
+            case: &CASES[0],
+            commit: "abc".to_owned(),
+            series: vec![series(Tool::Floor, 8.0), series(Tool::Rivet, 6.0)],
+        };
         let table = outcome.table();
         assert!(table.ends_with("| rivet, dynamic plugins | 6.00 | 0.75 | 1.00 | 0.50 | 60 | 1.5 |\n"), "{table}");
         assert_eq!(outcome.json()["series"][1]["runs"][1]["wall_s"], 15.0);

@@ -48,6 +48,13 @@ impl Server {
         Ok(Self { child: Some(child), url, psql })
     }
 
+    /// Whether it is on this machine.
+    pub fn is_local(&self) -> bool {
+        self.environment()
+            .iter()
+            .any(|(name, value)| *name == "PGHOST" && ["127.0.0.1", "localhost"].contains(&&**value))
+    }
+
     /// psql over this server; the URL is not on its command line.
     pub fn psql(&self) -> Command {
         let mut command = Command::new(&self.psql);

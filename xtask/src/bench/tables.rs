@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use super::server::Server;
 use super::words;
@@ -17,6 +17,8 @@ const LINEITEM: &str = "l_orderkey bigint not null, l_partkey integer not null, 
      l_linestatus char(1) not null, l_shipdate date not null, l_commitdate date not null, l_receiptdate date not null, \
      l_shipinstruct char(25) not null, l_shipmode char(10) not null, l_comment varchar(44) not null";
 
+/// What a table is called until it is full.
+const FILLING: &str = "bench_filling";
 /// Columns of the table of many columns.
 const N_WIDE_COLUMNS: usize = 100;
 
@@ -29,28 +31,43 @@ pub struct Sizes {
     pub wide_rows: u64,
 }
 
-/// Creates a table and fills it; what was made before on this server stays.
+/// Creates a table and fills it; what was made before on this server stays. A table gets its name when it is full, and a
+/// comment with its size.
 ///
 /// # Errors
-/// When the table is not known, or the generator or the server fails.
+/// When the table is not known or there with another size, or the generator or the server fails.
 pub fn fill(table: &str, sizes: Sizes, server: &Server, tpchgen: &Path, scratch: &Path) -> Result<()> {
+    let scale = sizes.lineitem_scale;
+    let size = match table {
+        "lineitem" => format!("scale {scale}"),
+        "lineitem_10" => format!("scale {}", scale * 10.0),
+        "content_items" => format!("{} rows", sizes.content_rows),
+        "wide" => format!("{} rows", sizes.wide_rows),
+        _ => bail!("there is no table {table}"),
+    };
     if !server.sql(&format!("select to_regclass('{table}')"))?.is_empty() {
+        let found = server.sql(&format!("select obj_description('{table}'::regclass)"))?;
+        if found != size {
+            bail!("{table} is there already, with '{found}' and not '{size}': drop it, or take another database");
+        }
         return Ok(());
     }
+    server.sql(&format!("drop table if exists {FILLING}"))?;
     match table {
-        "lineitem" => lineitem(table, sizes.lineitem_scale, server, tpchgen, scratch),
-        "lineitem_10" => lineitem(table, sizes.lineitem_scale * 10.0, server, tpchgen, scratch),
+        "lineitem" => lineitem(scale, server, tpchgen, scratch),
+        "lineitem_10" => lineitem(scale * 10.0, server, tpchgen, scratch),
         "content_items" => content_items(sizes.content_rows, server),
-        "wide" => wide(sizes.wide_rows, server),
-        _ => anyhow::bail!("there is no table {table}"),
+        _ => wide(sizes.wide_rows, server),
     }?;
+    server.sql(&format!("comment on table {FILLING} is '{size}'"))?;
+    server.sql(&format!("alter table {FILLING} rename to {table}"))?;
     server.sql(&format!("vacuum (freeze, analyze) {table}"))?;
     server.sql("checkpoint")?;
     Ok(())
 }
 
-fn lineitem(table: &str, scale: f64, server: &Server, tpchgen: &Path, scratch: &Path) -> Result<()> {
-    server.sql(&format!("create table {table} ({LINEITEM})"))?;
+fn lineitem(scale: f64, server: &Server, tpchgen: &Path, scratch: &Path) -> Result<()> {
+    server.sql(&format!("create table {FILLING} ({LINEITEM})"))?;
     // In parts, so that the scratch folder holds no more than one of them.
     let n_parts = scale.ceil().max(1.0);
     for part in 1..=n_parts as u32 {
@@ -59,7 +76,7 @@ fn lineitem(table: &str, scale: f64, server: &Server, tpchgen: &Path, scratch: &
         generate.args(["--parts", &n_parts.to_string(), "--part", &part.to_string()]).arg("--output-dir").arg(scratch);
         run(&mut generate)?;
         let file = scratch.join("lineitem").join(format!("lineitem.{part}.csv"));
-        let copy = format!("\\copy {table} from '{}' csv header", file.display());
+        let copy = format!("\\copy {FILLING} from '{}' csv header", file.display());
         run(server.psql().args(["-c", &copy]))?;
         std::fs::remove_file(&file).with_context(|| format!("failed to remove {}", file.display()))?;
     }
@@ -67,8 +84,8 @@ fn lineitem(table: &str, scale: f64, server: &Server, tpchgen: &Path, scratch: &
 }
 
 fn content_items(n_rows: u64, server: &Server) -> Result<()> {
-    server.sql(&format!("create table content_items ({})", words::COLUMNS))?;
-    server.copy_in("copy content_items from stdin", |input| {
+    server.sql(&format!("create table {FILLING} ({})", words::COLUMNS))?;
+    server.copy_in(&format!("copy {FILLING} from stdin"), |input| {
         let (mut rows, mut line) = (words::Rows::new(), String::new());
         for id in 1..=n_rows {
             line.clear();
@@ -82,7 +99,7 @@ fn content_items(n_rows: u64, server: &Server) -> Result<()> {
 fn wide(n_rows: u64, server: &Server) -> Result<()> {
     let columns: Vec<String> = (0..N_WIDE_COLUMNS).map(|i| format!("(i * {}) % 1000003 as c{i}", 7919 + i)).collect();
     server.sql(&format!(
-        "create table wide as select {} from generate_series(1::bigint, {n_rows}) i",
+        "create table {FILLING} as select {} from generate_series(1::bigint, {n_rows}) i",
         columns.join(", ")
     ))?;
     Ok(())

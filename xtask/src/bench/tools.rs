@@ -30,7 +30,7 @@ const RIVET_CLI: &str = "0.32.0";
 /// One way to export a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tool {
-    /// psql, which throws away what the server sends: no extractor is meant to be faster.
+    /// psql, which throws away what the server sends. A reference rather than a limit: psql itself takes time for each row.
     Floor,
     /// Our host with the plugins it finds.
     Rivet,

@@ -16,6 +16,7 @@ const LOWEST: [(&str, &[&str]); 2] = [
             "arrow-data",
             "arrow-schema",
             "inventory",
+            "libc",
             "libloading",
             "object",
             "schemars",

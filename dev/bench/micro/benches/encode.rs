@@ -46,6 +46,14 @@ fn parquet_uncompressed(bencher: Bencher<'_, '_>, columns: &str) {
     write(bencher, &Parquet::open(options).expect("the options are right"), columns);
 }
 
+/// Columns side by side, by so many threads.
+#[divan::bench(args = [1, 2, 4], sample_count = 7)]
+fn parquet_threads(bencher: Bencher<'_, '_>, n_threads: u8) {
+    let options = serde_json::json!({ "encode_threads": n_threads });
+    let options: ParquetOptions = serde_json::from_value(options).expect("the options are right");
+    write(bencher, &Parquet::open(options).expect("the options are right"), "all 16 columns");
+}
+
 #[divan::bench(args = names(), sample_count = 7)]
 fn csv(bencher: Bencher<'_, '_>, columns: &str) {
     write(bencher, &Csv::open(CsvOptions::default()).expect("the options are right"), columns);

@@ -1,4 +1,4 @@
-//! What hashes cost: of rows (`_rivet_row_hash`), and the checksums of columns that `--validate` compares.
+//! What hashes cost: of rows (`_rivet_row_hash`), and the checksums of columns in a manifest.
 //! It must not know what they are for.
 
 use divan::Bencher;
