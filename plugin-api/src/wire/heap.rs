@@ -15,3 +15,28 @@ pub fn settle() {
         unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE_BYTES) };
     }
 }
+
+#[cfg(all(test, target_os = "linux", target_env = "gnu"))]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    /// Resident memory of this process now.
+    fn resident_mib() -> usize {
+        let status = std::fs::read_to_string("/proc/self/status").expect("Linux has it");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it says so");
+        line.trim().trim_end_matches("kB").trim().parse::<usize>().expect("a number") / 1024
+    }
+
+    #[test]
+    fn a_large_block_goes_back_though_a_larger_one_was_freed() {
+        settle();
+        drop(std::hint::black_box(vec![1_u8; 28 * MIB]));
+        let block = std::hint::black_box(vec![1_u8; 24 * MIB]);
+        let held = resident_mib();
+        drop(block);
+        let left = resident_mib();
+        assert!(left + 20 <= held, "{held} MiB, then {left}");
+    }
+}

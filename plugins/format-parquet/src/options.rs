@@ -96,4 +96,12 @@ mod tests {
             assert_eq!(options.compression().is_ok(), fits, "{compression:?} {compression_level:?}");
         }
     }
+
+    #[test]
+    fn none_of_something_is_no_number_of_it() {
+        for option in ["row_group_rows", "encode_threads"] {
+            let read = |n: u8| serde_json::from_value::<ParquetOptions>(serde_json::json!({ option: n }));
+            assert!(read(0).is_err() && read(1).is_ok(), "{option}");
+        }
+    }
 }

@@ -37,8 +37,8 @@ pub struct Wire {
     max_row_bytes: usize,
     /// In the middle of a frame that will not be read to its end, or without a peer.
     broken: bool,
-    /// Bytes that the last read gave.
-    last_read: usize,
+    /// Whether the last read took all that had arrived of something long.
+    overtaken: bool,
 }
 
 /// A frame: its type byte, and where its body is in the buffer until the next one is read.
@@ -62,7 +62,7 @@ impl Wire {
             end: 0,
             max_row_bytes: limit,
             broken: false,
-            last_read: 0,
+            overtaken: false,
         })
     }
 
@@ -138,7 +138,7 @@ impl Wire {
     /// Reads once, as much as there is and fits.
     fn fill(&mut self, cx: &Cx) -> Result<()> {
         // Under TLS a read gives one record at most, and says nothing of what waits.
-        if OVERTAKEN.contains(&self.last_read) && matches!(self.transport, Transport::Plain(_)) {
+        if self.overtaken && matches!(self.transport, Transport::Plain(_)) {
             thread::sleep(PAUSE);
         }
         if self.start == self.end {
@@ -151,6 +151,7 @@ impl Wire {
             self.make_room(self.end - self.start + 1);
         }
         let Self { transport, handle, buffer, end, .. } = self;
+        let room = buffer.len() - *end;
         let read = cx.with_wake(&|| handle.end_reads(), || read_some(transport, &mut buffer[*end..]));
         self.broken |= !matches!(read, Ok(1..));
         match read {
@@ -162,7 +163,7 @@ impl Wire {
             }
             Ok(n) => {
                 self.end += n;
-                self.last_read = n;
+                self.overtaken = has_overtaken(n, room);
                 Ok(())
             }
             Err(e) => Err(error::socket("read from the server", &e)),
@@ -246,6 +247,11 @@ impl Wire {
     }
 }
 
+/// Whether a read that gave `n` bytes, with room for more than that or not, left nothing behind of something long.
+fn has_overtaken(n: usize, room: usize) -> bool {
+    n < room && OVERTAKEN.contains(&n)
+}
+
 fn read_some(transport: &mut Transport, buffer: &mut [u8]) -> io::Result<usize> {
     loop {
         match transport.read(buffer) {
@@ -261,4 +267,23 @@ fn read_some(transport: &mut Transport, buffer: &mut [u8]) -> io::Result<usize> 
 #[allow(clippy::cast_precision_loss, reason = "for people")]
 fn mib(bytes: usize) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_overtaken_when_nothing_waits_of_something_long() {
+        for (n, room, overtaken) in [
+            (8 * 1024, RECEIVE_BYTES, true),
+            // The buffer was nearly full: more may wait.
+            (8 * 1024, 8 * 1024, false),
+            (64 * 1024, RECEIVE_BYTES, false),
+            // A short answer, not rows.
+            (100, RECEIVE_BYTES, false),
+        ] {
+            assert_eq!(has_overtaken(n, room), overtaken, "{n} {room}");
+        }
+    }
 }

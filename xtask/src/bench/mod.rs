@@ -72,15 +72,15 @@ pub fn bench(words: &[String]) -> Result<()> {
     let scratch = workspace.target.join("bench/scratch");
     fs::create_dir_all(&scratch)?;
     let server = Server::get(&workspace, args.value("--url-env"))?;
+    let mut results = Results::about(sizes, &server)?;
+    if let Some(name) = args.value("--name") {
+        page::refuse_others(name, &results)?;
+    }
     let tools = timed("getting the tools", || {
         Tools::get(&workspace, server.psql.clone(), takes_part.contains(&Tool::RivetCli))
     })?;
     for case in &cases {
         timed(case.table, || tables::fill(case.table, sizes, &server, &tools.tpchgen, &scratch))?;
-    }
-    let mut results = Results::about(sizes, &server)?;
-    if let Some(name) = args.value("--name") {
-        page::refuse_others(name, &results)?;
     }
     for case in cases {
         let chosen: Vec<Tool> = case.tools.iter().filter(|tool| takes_part.contains(tool)).copied().collect();
