@@ -1,18 +1,25 @@
 //! The heap that host and plugins share, for what one of them allocates the other frees.
 //! It must not know what is allocated.
 
-/// Makes the system's allocator give large blocks back when they are freed; where it is not glibc's, nothing is done. The
-/// host calls this first.
+/// Makes the system's allocator keep what will be wanted again and give the rest back; where it is not glibc's, nothing is
+/// done. The host calls this first, before there is a second thread.
 ///
 /// glibc serves large blocks from the kernel, one by one, but stops doing so for sizes that were freed once: pages of a row
-/// group and buffers of batches, each a little different in size, then leave holes that nothing fits into. A threshold that
-/// is set stays as it is (mallopt(3), `M_MMAP_THRESHOLD`).
+/// group, each a little different in size, then leave holes that nothing fits into. And it gives each thread a heap of its
+/// own, while batches are made by one thread and freed by another. Values that are set stay as they are (mallopt(3)).
 pub fn settle() {
     #[cfg(target_env = "gnu")]
     {
-        const LARGE_BYTES: libc::c_int = 1 << 20;
-        // SAFETY: the function takes two integers and may be called at any time.
-        unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE_BYTES) };
+        /// Larger than the buffers of a batch, which come again and again; smaller than the pages of long values.
+        const LARGE_BYTES: libc::c_int = 4 << 20;
+        /// Free memory at the heap's end that is kept: a few batches.
+        const KEPT_BYTES: libc::c_int = 8 << 20;
+        let settings =
+            [(libc::M_MMAP_THRESHOLD, LARGE_BYTES), (libc::M_TRIM_THRESHOLD, KEPT_BYTES), (libc::M_ARENA_MAX, 1)];
+        for (name, value) in settings {
+            // SAFETY: the function takes two integers and may be called at any time.
+            unsafe { libc::mallopt(name, value) };
+        }
     }
 }
 
