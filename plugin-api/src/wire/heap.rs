@@ -17,15 +17,15 @@ pub fn settle() {
     }
 }
 
-/// As large as glibc allows: a page of long values is 6 MiB, and its buffer grows by doubling.
+/// A page of long values is 6 MiB, and its buffer grows by doubling; larger blocks are rare.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const KEPT_BYTES: libc::c_int = 32 << 20;
+const KEPT_BYTES: libc::c_int = 16 << 20;
 
 #[cfg(all(test, target_os = "linux", target_env = "gnu"))]
 mod tests {
     use super::*;
 
-    const BLOCK_BYTES: usize = 20 << 20;
+    const BLOCK_BYTES: usize = 12 << 20;
     const PAGE_BYTES: usize = 4 << 10;
 
     /// Pages that this process was given so far.
