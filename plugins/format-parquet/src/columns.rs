@@ -2,41 +2,82 @@
 //! It must not know rows beyond a batch, nor when a row group ends.
 
 use std::cmp::Reverse;
-use std::sync::{Mutex, PoisonError};
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use arrow_schema::SchemaRef;
-use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves};
 use parquet::errors::ParquetError;
-use parquet::schema::types::SchemaDescriptor;
+use parquet::file::properties::WriterProperties;
+use parquet::file::writer::SerializedFileWriter;
 use rivet_plugin_api::RecordBatch;
+
+use crate::compress::Compressors;
+use crate::pages::{Chunk, Pages, Stores};
+
+/// Begins the row groups of a file.
+pub struct Groups {
+    factory: ArrowRowGroupWriterFactory,
+    stores: Arc<Stores>,
+    compressors: Arc<Compressors>,
+    schema: SchemaRef,
+    /// The field that each leaf is of.
+    roots: Vec<usize>,
+}
+
+impl Groups {
+    /// Those of a file of `schema` in `out`. `properties` must not ask for compression: `compressors` do that.
+    ///
+    /// # Errors
+    /// Those of the encoder.
+    pub fn of<W: Write + Send>(
+        out: W,
+        schema: SchemaRef,
+        properties: WriterProperties,
+        compressors: Arc<Compressors>,
+    ) -> Result<(SerializedFileWriter<W>, Self), ParquetError> {
+        let stores = Arc::new(Stores::new(compressors.clone()));
+        let options = ArrowWriterOptions::new().with_properties(properties).with_page_store_factory(stores.clone());
+        let (writer, factory) =
+            ArrowWriter::try_new_with_options(out, schema.clone(), options)?.into_serialized_writer()?;
+        let leaves = writer.schema_descr();
+        let roots = (0..leaves.num_columns()).map(|leaf| leaves.get_column_root_idx(leaf)).collect();
+        Ok((writer, Self { factory, stores, compressors, schema, roots }))
+    }
+
+    /// The `index`th row group.
+    ///
+    /// # Errors
+    /// Those of the encoder.
+    pub fn begin(&self, index: usize) -> Result<Columns, ParquetError> {
+        let mut fields: Vec<Vec<Column>> = self.schema.fields().iter().map(|_| Vec::new()).collect();
+        let writers = self.factory.create_column_writers(index)?;
+        for (root, (writer, pages)) in self.roots.iter().zip(writers.into_iter().zip(self.stores.take())) {
+            fields[*root].push(Column { writer, pages });
+        }
+        Ok(Columns { schema: self.schema.clone(), compressors: self.compressors.clone(), fields, rows: 0 })
+    }
+}
 
 /// A row group being encoded. Its bytes do not depend on how many threads encode it.
 pub struct Columns {
     schema: SchemaRef,
+    compressors: Arc<Compressors>,
     /// The leaves of each field.
-    fields: Vec<Vec<ArrowColumnWriter>>,
+    fields: Vec<Vec<Column>>,
     rows: usize,
 }
 
-impl Columns {
-    /// The `index`th row group of a file of `schema`, which holds `leaves`.
-    ///
-    /// # Errors
-    /// Those of the encoder.
-    pub fn new(
-        schema: &SchemaRef,
-        leaves: &SchemaDescriptor,
-        factory: &ArrowRowGroupWriterFactory,
-        index: usize,
-    ) -> Result<Self, ParquetError> {
-        let mut fields: Vec<Vec<ArrowColumnWriter>> = schema.fields().iter().map(|_| Vec::new()).collect();
-        for (leaf, writer) in factory.create_column_writers(index)?.into_iter().enumerate() {
-            fields[leaves.get_column_root_idx(leaf)].push(writer);
-        }
-        Ok(Self { schema: schema.clone(), fields, rows: 0 })
-    }
+/// A leaf.
+struct Column {
+    writer: ArrowColumnWriter,
+    /// Where the writer puts its pages.
+    pages: Pages,
+}
 
+impl Columns {
     /// Rows so far.
     pub fn rows(&self) -> usize {
         self.rows
@@ -44,12 +85,14 @@ impl Columns {
 
     /// Memory that is held, bytes.
     pub fn memory_size(&self) -> usize {
-        self.fields.iter().flatten().map(ArrowColumnWriter::memory_size).sum()
+        self.fields.iter().flatten().map(|column| column.writer.memory_size()).sum()
     }
 
     /// What it would be in the file by now, bytes; an estimate.
     pub fn encoded_size(&self) -> usize {
-        self.fields.iter().flatten().map(ArrowColumnWriter::get_estimated_total_bytes).sum()
+        let sized =
+            |column: &Column| column.writer.get_estimated_total_bytes().saturating_sub(column.pages.saved_bytes());
+        self.fields.iter().flatten().map(sized).sum()
     }
 
     /// Takes rows of the schema.
@@ -64,9 +107,9 @@ impl Columns {
             // The largest first, so that none of them is alone at the end.
             work.sort_by_key(|((_, array), _)| Reverse(array.to_data().get_slice_memory_size().unwrap_or_default()));
         }
-        share_out(work, n_threads, |((field, array), writers)| {
+        share_out(work, n_threads, |((field, array), columns)| {
             let leaves = compute_leaves(field, array)?;
-            leaves.iter().zip(writers).try_for_each(|(leaf, writer)| writer.write(leaf))
+            leaves.iter().zip(columns).try_for_each(|(leaf, column)| column.writer.write(leaf))
         })
     }
 
@@ -74,11 +117,12 @@ impl Columns {
     ///
     /// # Errors
     /// Those of the encoder.
-    pub fn close(self, n_threads: usize) -> Result<Vec<ArrowColumnChunk>, ParquetError> {
-        let writers: Vec<ArrowColumnWriter> = self.fields.into_iter().flatten().collect();
-        let mut chunks: Vec<Option<ArrowColumnChunk>> = writers.iter().map(|_| None).collect();
-        share_out(writers.into_iter().zip(&mut chunks).collect(), n_threads, |(writer, chunk)| {
-            *chunk = Some(writer.close()?);
+    pub fn close(self, n_threads: usize) -> Result<Vec<Chunk>, ParquetError> {
+        let columns: Vec<Column> = self.fields.into_iter().flatten().collect();
+        let mut chunks: Vec<Option<Chunk>> = columns.iter().map(|_| None).collect();
+        share_out(columns.into_iter().zip(&mut chunks).collect(), n_threads, |(column, chunk)| {
+            let closed = column.writer.close()?;
+            *chunk = Some(column.pages.end(closed.close(), &self.compressors)?);
             Ok(())
         })?;
         Ok(chunks.into_iter().flatten().collect())
@@ -119,7 +163,6 @@ mod tests {
     use arrow_array::builder::{Int32Builder, ListBuilder, StringBuilder};
     use arrow_array::{ArrayRef, Int64Array};
     use parquet::basic::Compression;
-    use parquet::file::properties::WriterProperties;
 
     use super::*;
     use crate::file::File;
@@ -149,12 +192,11 @@ mod tests {
     /// A file by so many threads, and its row groups.
     fn file(n_threads: usize, max_group_rows: usize) -> (Vec<u8>, usize) {
         let (rows, mut out) = (batch(10_000), Vec::new());
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::SNAPPY)
-            .set_max_row_group_row_count(Some(max_group_rows));
+        let properties = WriterProperties::builder().set_max_row_group_row_count(Some(max_group_rows));
+        let compressors = Arc::new(Compressors::new(Compression::SNAPPY));
         let share = Share::new(NonZero::new(n_threads));
-        let mut file =
-            File::begin(&mut out, rows.schema(), properties.build(), 1 << 20, share).expect("a schema it holds");
+        let mut file = File::begin(&mut out, rows.schema(), properties.build(), compressors, 1 << 20, share)
+            .expect("a schema it holds");
         for _ in 0..5 {
             file.write(&rows).expect("memory takes it");
         }

@@ -1,16 +1,19 @@
 //! Which columns a dictionary makes smaller, found by encoding the first rows with and without.
 //! It must not know where a file goes, nor any type: what is smaller is measured.
 
-use bytes::Bytes;
-use parquet::arrow::ArrowWriter;
+use std::io;
+use std::sync::Arc;
+
 use parquet::basic::{Encoding, PageType};
-use parquet::column::page::{Page, PageReader};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ColumnChunkMetaData, PageEncodingStats};
+use parquet::file::metadata::PageEncodingStats;
 use parquet::file::properties::WriterPropertiesBuilder;
-use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnPath;
 use rivet_plugin_api::RecordBatch;
+
+use crate::columns::Groups;
+use crate::compress::Compressors;
+use crate::pages::Chunk;
 
 /// Rows that are tried.
 pub const SAMPLE_ROWS: usize = 32_768;
@@ -24,8 +27,8 @@ const MAX_SAMPLES: f64 = 32.0;
 struct Size {
     dictionary: f64,
     data: f64,
-    /// Values in the dictionary.
-    n_distinct: u32,
+    /// The dictionary's values, not compressed.
+    values: f64,
 }
 
 /// The columns that are smaller without a dictionary, in row groups of about `row_group_bytes` encoded bytes.
@@ -40,14 +43,16 @@ pub fn losing(
     sample: &[RecordBatch],
     row_group_bytes: usize,
     properties: &WriterPropertiesBuilder,
+    compressors: &Arc<Compressors>,
 ) -> Result<Vec<ColumnPath>, ParquetError> {
     let n_rows: usize = sample.iter().map(RecordBatch::num_rows).sum();
     if n_rows < MIN_ROWS {
         return Ok(Vec::new());
     }
     let with = properties.clone().set_dictionary_enabled(true);
-    let plain = encoded(sample, usize::MAX, properties.clone().set_dictionary_enabled(false))?;
-    let (half, whole) = (encoded(sample, n_rows / 2, with.clone())?, encoded(sample, n_rows, with)?);
+    let plain = encoded(sample, usize::MAX, properties.clone().set_dictionary_enabled(false), compressors)?;
+    let (half, whole) =
+        (encoded(sample, n_rows / 2, with.clone(), compressors)?, encoded(sample, n_rows, with, compressors)?);
     let smallest = |(plain, whole): (&(ColumnPath, Size), &(ColumnPath, Size))| plain.1.data.min(whole.1.data);
     let sample_bytes: f64 = plain.iter().zip(&whole).map(smallest).sum();
     #[allow(clippy::cast_precision_loss, reason = "an estimate")]
@@ -61,7 +66,7 @@ pub fn losing(
 
 /// Expected bytes of a chunk of `n_samples` times the sample, with a dictionary.
 fn with_dictionary(half: Size, whole: Size, n_samples: f64) -> f64 {
-    let growth = (f64::from(whole.n_distinct) / f64::from(half.n_distinct.max(1))).clamp(1.0, 2.0);
+    let growth = (whole.values / half.values.max(1.0)).clamp(1.0, 2.0);
     whole.dictionary * growth.powf(n_samples.log2()) + whole.data * n_samples
 }
 
@@ -70,39 +75,30 @@ fn encoded(
     sample: &[RecordBatch],
     mut n_rows: usize,
     properties: WriterPropertiesBuilder,
+    compressors: &Arc<Compressors>,
 ) -> Result<Vec<(ColumnPath, Size)>, ParquetError> {
     let Some(first) = sample.first() else { return Ok(Vec::new()) };
-    let mut writer = ArrowWriter::try_new(Vec::new(), first.schema(), Some(properties.build()))?;
+    let (_, groups) = Groups::of(io::sink(), first.schema(), properties.build(), compressors.clone())?;
+    let mut columns = groups.begin(0)?;
     for batch in sample {
         let part = batch.slice(0, n_rows.min(batch.num_rows()));
         n_rows -= part.num_rows();
-        writer.write(&part)?;
+        columns.write(&part, 1)?;
     }
-    // What is read back from the file has less to say about its pages.
-    let metadata = writer.finish()?;
-    let file = SerializedFileReader::new(Bytes::from(std::mem::take(writer.inner_mut())))?;
-    let columns = metadata.row_groups().first().map(|group| group.columns()).unwrap_or_default();
-    let sized = |(index, column): (usize, &ColumnChunkMetaData)| {
-        let pages = file.get_row_group(0)?.get_column_page_reader(index)?;
-        Ok((column.column_path().clone(), size(column, pages)?))
-    };
-    columns.iter().enumerate().map(sized).collect()
+    Ok(columns.close(1)?.iter().map(|chunk| (chunk.metadata().column_path().clone(), size(chunk))).collect())
 }
 
 #[allow(clippy::cast_precision_loss, reason = "an estimate")]
-fn size(column: &ColumnChunkMetaData, mut pages: Box<dyn PageReader>) -> Result<Size, ParquetError> {
-    let Some(start) = column.dictionary_page_offset() else {
-        return Ok(Size { dictionary: 0.0, data: column.compressed_size() as f64, n_distinct: 0 });
-    };
-    let n_distinct = match pages.get_next_page()? {
-        Some(Page::DictionaryPage { num_values, .. }) => num_values,
-        _ => 0,
-    };
-    let dictionary = column.data_page_offset() - start;
+fn size(chunk: &Chunk) -> Size {
+    let data = chunk.metadata().compressed_size() as f64 - chunk.dictionary_bytes as f64;
     // A dictionary that was given up was full: what it would have come to is not known, but too large.
-    let is_given_up = column.page_encoding_stats().into_iter().flatten().any(is_plain_data);
-    let data = if is_given_up { f64::INFINITY } else { (column.compressed_size() - dictionary) as f64 };
-    Ok(Size { dictionary: dictionary as f64, data, n_distinct })
+    let is_given_up =
+        chunk.dictionary_bytes > 0 && chunk.metadata().page_encoding_stats().into_iter().flatten().any(is_plain_data);
+    Size {
+        dictionary: chunk.dictionary_bytes as f64,
+        data: if is_given_up { f64::INFINITY } else { data },
+        values: chunk.dictionary_values_bytes as f64,
+    }
 }
 
 fn is_plain_data(pages: &PageEncodingStats) -> bool {
@@ -146,8 +142,9 @@ mod tests {
 
     fn found(sample: &[RecordBatch]) -> Vec<String> {
         let zstd = Compression::ZSTD(ZstdLevel::try_new(3).expect("a level"));
-        let properties = WriterProperties::builder().set_compression(zstd);
-        let losing = losing(sample, 8 << 20, &properties).expect("the sample can be encoded");
+        let compressors = Arc::new(Compressors::new(zstd));
+        let losing =
+            losing(sample, 8 << 20, &WriterProperties::builder(), &compressors).expect("the sample can be encoded");
         losing.iter().map(ColumnPath::string).collect()
     }
 
@@ -162,9 +159,9 @@ mod tests {
 
     #[test]
     fn a_dictionary_that_grows_is_expected_to_go_on() {
-        let size = |dictionary, n_distinct| Size { dictionary, data: 200.0, n_distinct };
-        assert_eq!(with_dictionary(size(50.0, 70), size(100.0, 140), 4.0), 400.0 + 800.0);
-        assert_eq!(with_dictionary(size(50.0, 140), size(100.0, 140), 4.0), 100.0 + 800.0);
-        assert_eq!(with_dictionary(size(0.0, 0), size(0.0, 0), 4.0), 800.0);
+        let size = |dictionary, values| Size { dictionary, data: 200.0, values };
+        assert_eq!(with_dictionary(size(50.0, 70.0), size(100.0, 140.0), 4.0), 400.0 + 800.0);
+        assert_eq!(with_dictionary(size(50.0, 140.0), size(100.0, 140.0), 4.0), 100.0 + 800.0);
+        assert_eq!(with_dictionary(size(0.0, 0.0), size(0.0, 0.0), 4.0), 800.0);
     }
 }

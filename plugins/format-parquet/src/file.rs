@@ -2,21 +2,20 @@
 //! It must not know where the bytes go, nor how encodings are chosen.
 
 use std::io::Write;
+use std::sync::Arc;
 
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use rivet_plugin_api::{RecordBatch, SchemaRef};
 
-use crate::columns::Columns;
+use crate::columns::{Columns, Groups};
+use crate::compress::Compressors;
 use crate::threads::Share;
 
 pub struct File<W: Write + Send> {
     writer: SerializedFileWriter<W>,
-    groups: ArrowRowGroupWriterFactory,
-    schema: SchemaRef,
+    groups: Groups,
     /// The row group that is not complete yet.
     group: Option<Columns>,
     max_group_rows: usize,
@@ -26,7 +25,7 @@ pub struct File<W: Write + Send> {
 }
 
 impl<W: Write + Send> File<W> {
-    /// Begins a file of `schema`.
+    /// Begins a file of `schema`. `properties` must not ask for compression: `compressors` do that.
     ///
     /// # Errors
     /// Those of the encoder.
@@ -34,12 +33,13 @@ impl<W: Write + Send> File<W> {
         out: W,
         schema: SchemaRef,
         properties: WriterProperties,
+        compressors: Arc<Compressors>,
         max_group_bytes: usize,
         share: Share,
     ) -> Result<Self, ParquetError> {
         let max_group_rows = properties.max_row_group_row_count().unwrap_or(usize::MAX);
-        let (writer, groups) = ArrowWriter::try_new(out, schema.clone(), Some(properties))?.into_serialized_writer()?;
-        Ok(Self { writer, groups, schema, group: None, max_group_rows, max_group_bytes, share })
+        let (writer, groups) = Groups::of(out, schema, properties, compressors)?;
+        Ok(Self { writer, groups, group: None, max_group_rows, max_group_bytes, share })
     }
 
     /// Takes rows of the schema; a row group may end among them.
@@ -51,10 +51,7 @@ impl<W: Write + Send> File<W> {
         while start < rows.num_rows() {
             let group = match &mut self.group {
                 Some(group) => group,
-                none => {
-                    let (leaves, index) = (self.writer.schema_descr(), self.writer.flushed_row_groups().len());
-                    none.insert(Columns::new(&self.schema, leaves, &self.groups, index)?)
-                }
+                none => none.insert(self.groups.begin(self.writer.flushed_row_groups().len())?),
             };
             let n_rows = (rows.num_rows() - start).min(self.max_group_rows - group.rows());
             group.write(&rows.slice(start, n_rows), self.share.n_threads())?;
@@ -68,9 +65,9 @@ impl<W: Write + Send> File<W> {
 
     fn end_group(&mut self) -> Result<(), ParquetError> {
         let Some(group) = self.group.take() else { return Ok(()) };
-        let columns = group.close(self.share.n_threads())?;
+        let chunks = group.close(self.share.n_threads())?;
         let mut group = self.writer.next_row_group()?;
-        columns.into_iter().try_for_each(|column| column.append_to_row_group(&mut group))?;
+        chunks.into_iter().try_for_each(|chunk| chunk.append(&mut group))?;
         group.close()?;
         Ok(())
     }

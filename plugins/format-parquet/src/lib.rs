@@ -3,11 +3,14 @@
 #![forbid(unsafe_code)]
 
 mod columns;
+mod compress;
 mod dictionary;
 mod file;
+mod header;
 mod inspect;
 mod interval;
 mod options;
+mod pages;
 mod threads;
 mod writer;
 

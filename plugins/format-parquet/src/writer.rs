@@ -13,6 +13,7 @@ use rivet_plugin_api::{
     WriterSettings,
 };
 
+use crate::compress::Compressors;
 use crate::dictionary::{self, SAMPLE_ROWS};
 use crate::file::File;
 use crate::interval::{self, Way};
@@ -34,6 +35,7 @@ pub struct Writer {
     stage: Stage,
     sink_error: SinkError,
     properties: WriterPropertiesBuilder,
+    compressors: Arc<Compressors>,
     max_buffered_bytes: usize,
     encode_threads: Option<NonZero<usize>>,
     rows: u64,
@@ -78,7 +80,8 @@ impl Writer {
         Ok(Self {
             stage: Stage::Sampling { sink, sample: Vec::new(), rows: 0, bytes: 0 },
             sink_error,
-            properties: properties(options, settings.max_buffered_bytes)?,
+            properties: properties(options, settings.max_buffered_bytes),
+            compressors: Arc::new(Compressors::new(options.compression()?)),
             max_buffered_bytes: settings.max_buffered_bytes.max(1),
             encode_threads: options.encode_threads,
             rows: 0,
@@ -113,13 +116,14 @@ impl Writer {
                 return Ok(());
             }
         };
-        let losing =
-            dictionary::losing(&sample, self.max_buffered_bytes, &self.properties).map_err(|e| self.fail(&e))?;
+        let losing = dictionary::losing(&sample, self.max_buffered_bytes, &self.properties, &self.compressors)
+            .map_err(|e| self.fail(&e))?;
         tracing::debug!(plain = ?losing.iter().map(ColumnPath::string).collect::<Vec<_>>(), "columns without a dictionary");
         let without = |properties: WriterPropertiesBuilder, path| properties.set_column_dictionary_enabled(path, false);
         let properties = losing.into_iter().fold(self.properties.clone(), without).build();
         let share = Share::new(self.encode_threads);
-        let file = File::begin(sink, self.schema.clone(), properties, self.max_buffered_bytes, share);
+        let compressors = self.compressors.clone();
+        let file = File::begin(sink, self.schema.clone(), properties, compressors, self.max_buffered_bytes, share);
         self.stage = Stage::Encoding(Box::new(file.map_err(|e| self.fail(&e))?));
         sample.iter().try_for_each(|slice| self.encode(slice))
     }
@@ -180,16 +184,15 @@ fn bytes_of(slice: &RecordBatch) -> usize {
     slice.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or_default()).sum()
 }
 
-fn properties(options: &ParquetOptions, max_buffered_bytes: usize) -> Result<WriterPropertiesBuilder> {
-    Ok(WriterProperties::builder()
+fn properties(options: &ParquetOptions, max_buffered_bytes: usize) -> WriterPropertiesBuilder {
+    WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(concat!("rivet version ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(options.compression()?)
         .set_max_row_group_row_count(options.row_group_rows.map(NonZero::get))
         .set_data_page_size_limit(MAX_PAGE_BYTES.min(max_buffered_bytes / 2).max(MIN_PAGE_BYTES))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_statistics_truncate_length(Some(STATISTICS_BYTES))
-        .set_column_index_truncate_length(Some(STATISTICS_BYTES)))
+        .set_column_index_truncate_length(Some(STATISTICS_BYTES))
 }
 
 /// The sink's own error: parquet would flatten it to text on the way out.

@@ -1,0 +1,114 @@
+//! Compresses pages, with one codec for all columns of a file: the tables of one take about a mebibyte.
+//! It must not know what a page is.
+
+use std::fmt;
+use std::io::Write;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use flate2::write::GzEncoder;
+use parquet::basic::Compression;
+use parquet::errors::ParquetError;
+
+/// What a codec wrote is copied, and its room kept for the next page; larger than this, the room itself is given away.
+const KEPT_BYTES: usize = 1 << 20;
+
+/// The codecs of a file: as many as threads were compressing at the same time.
+pub struct Compressors {
+    compression: Compression,
+    idle: Mutex<Vec<Compressor>>,
+}
+
+struct Compressor {
+    codec: Codec,
+    /// What the codec writes to, kept from page to page.
+    out: Vec<u8>,
+}
+
+enum Codec {
+    Zstd(zstd::bulk::Compressor<'static>),
+    Gzip(flate2::Compression),
+    Snappy(snap::raw::Encoder),
+    Lz4Raw,
+}
+
+impl fmt::Debug for Compressors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compressors").field("compression", &self.compression).finish_non_exhaustive()
+    }
+}
+
+impl Compressors {
+    pub fn new(compression: Compression) -> Self {
+        Self { compression, idle: Mutex::default() }
+    }
+
+    pub fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// The bytes as the codec writes them, in a block of just that size.
+    ///
+    /// # Errors
+    /// Those of the codec, and a codec that is not one of the format's options.
+    pub fn compress(&self, bytes: &Bytes) -> Result<Bytes, ParquetError> {
+        if self.compression == Compression::UNCOMPRESSED {
+            return Ok(bytes.clone());
+        }
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut compressor = match idle {
+            Some(compressor) => compressor,
+            None => Compressor { codec: Codec::new(self.compression)?, out: Vec::new() },
+        };
+        compressor.out.clear();
+        compressor.codec.compress(bytes, &mut compressor.out)?;
+        let compressed = if compressor.out.capacity() > KEPT_BYTES {
+            let mut out = std::mem::take(&mut compressor.out);
+            out.shrink_to_fit();
+            Bytes::from(out)
+        } else {
+            Bytes::copy_from_slice(&compressor.out)
+        };
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(compressor);
+        Ok(compressed)
+    }
+}
+
+impl Codec {
+    fn new(compression: Compression) -> Result<Self, ParquetError> {
+        Ok(match compression {
+            Compression::ZSTD(level) => Self::Zstd(zstd::bulk::Compressor::new(level.compression_level())?),
+            Compression::GZIP(level) => Self::Gzip(flate2::Compression::new(level.compression_level())),
+            Compression::SNAPPY => Self::Snappy(snap::raw::Encoder::new()),
+            Compression::LZ4_RAW => Self::Lz4Raw,
+            other => return Err(ParquetError::NYI(format!("compression with {other}"))),
+        })
+    }
+
+    /// Appends the compressed bytes to `out`, which is empty.
+    fn compress(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), ParquetError> {
+        match self {
+            Self::Zstd(compressor) => {
+                out.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
+                compressor.compress_to_buffer(bytes, out)?;
+            }
+            Self::Gzip(level) => {
+                let mut encoder = GzEncoder::new(out, *level);
+                encoder.write_all(bytes)?;
+                encoder.try_finish()?;
+            }
+            Self::Snappy(encoder) => {
+                out.resize(snap::raw::max_compress_len(bytes.len()), 0);
+                let length = encoder.compress(bytes, out).map_err(|e| ParquetError::External(Box::new(e)))?;
+                out.truncate(length);
+            }
+            Self::Lz4Raw => {
+                out.resize(lz4_flex::block::get_maximum_output_size(bytes.len()), 0);
+                let length =
+                    lz4_flex::block::compress_into(bytes, out).map_err(|e| ParquetError::External(Box::new(e)))?;
+                out.truncate(length);
+            }
+        }
+        Ok(())
+    }
+}
