@@ -28,7 +28,7 @@ struct Compressor {
 enum Codec {
     Zstd(zstd::bulk::Compressor<'static>),
     Gzip(flate2::Compression),
-    Snappy(snap::raw::Encoder),
+    Snappy(Box<snap::raw::Encoder>),
     Lz4Raw,
 }
 
@@ -79,7 +79,7 @@ impl Codec {
         Ok(match compression {
             Compression::ZSTD(level) => Self::Zstd(zstd::bulk::Compressor::new(level.compression_level())?),
             Compression::GZIP(level) => Self::Gzip(flate2::Compression::new(level.compression_level())),
-            Compression::SNAPPY => Self::Snappy(snap::raw::Encoder::new()),
+            Compression::SNAPPY => Self::Snappy(Box::default()),
             Compression::LZ4_RAW => Self::Lz4Raw,
             other => return Err(ParquetError::NYI(format!("compression with {other}"))),
         })

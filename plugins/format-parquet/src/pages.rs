@@ -236,3 +236,87 @@ impl Read for Reading {
         Ok(0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+    use parquet::arrow::ArrowWriter;
+    use parquet::basic::{Compression, GzipLevel, ZstdLevel};
+    use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
+
+    use super::*;
+    use crate::file::File;
+    use crate::threads::Share;
+
+    /// A column with a dictionary, one that gives its dictionary up, one without, and one of NULLs.
+    fn rows(n_rows: i64) -> RecordBatch {
+        let text = |row: i64| format!("{:x}", row.wrapping_mul(0x7f51_afd7_ed55_8ccd));
+        RecordBatch::try_from_iter([
+            ("few", Arc::new(Int64Array::from_iter_values((0..n_rows).map(|row| row % 7))) as ArrayRef),
+            ("many", Arc::new(StringArray::from_iter_values((0..n_rows).map(text)))),
+            ("plain", Arc::new(Int64Array::from_iter((0..n_rows).map(|row| (row % 5 > 0).then_some(row))))),
+            ("none", Arc::new(StringArray::new_null(n_rows as usize))),
+        ])
+        .expect("columns of one length")
+    }
+
+    fn properties() -> WriterPropertiesBuilder {
+        WriterProperties::builder()
+            .set_dictionary_page_size_limit(64 << 10)
+            .set_column_dictionary_enabled("plain".into(), false)
+            .set_data_page_row_count_limit(2000)
+            .set_max_row_group_row_count(Some(10_000))
+    }
+
+    #[test]
+    fn a_file_is_what_the_encoder_would_have_written_with_codecs_of_its_own() {
+        let rows = rows(20_000);
+        let level = |level| ZstdLevel::try_new(level).expect("a level");
+        for compression in [
+            Compression::ZSTD(level(3)),
+            Compression::ZSTD(level(19)),
+            Compression::GZIP(GzipLevel::default()),
+            Compression::SNAPPY,
+            Compression::LZ4_RAW,
+            Compression::UNCOMPRESSED,
+        ] {
+            let mut expected = Vec::new();
+            let with = properties().set_compression(compression).build();
+            let mut writer = ArrowWriter::try_new(&mut expected, rows.schema(), Some(with)).expect("a schema it holds");
+            let mut found = Vec::new();
+            let compressors = Arc::new(Compressors::new(compression));
+            let mut file =
+                File::begin(&mut found, rows.schema(), properties().build(), compressors, usize::MAX, Share::new(None))
+                    .expect("a schema it holds");
+            for start in (0..20_000).step_by(2500) {
+                let rows = rows.slice(start, 2500);
+                writer.write(&rows).expect("memory takes it");
+                file.write(&rows).expect("memory takes it");
+            }
+            writer.close().expect("memory takes it");
+            assert_eq!(file.finish().expect("memory takes it"), 2);
+            drop(file);
+            assert!(found == expected, "{compression}: {} bytes, {} expected", found.len(), expected.len());
+        }
+    }
+
+    #[test]
+    fn what_is_saved_grows_with_each_page() {
+        let compressors = Arc::new(Compressors::new(Compression::SNAPPY));
+        let pages = Pages::default();
+        let mut store = Store { compressors: compressors.clone(), header: None, pages: pages.clone() };
+        // A data page of 1000 bytes: type 0, its size twice, the end.
+        let header = || Bytes::from_static(&[0x15, 0x00, 0x15, 0xd0, 0x0f, 0x15, 0xd0, 0x0f, 0x00]);
+        let mut before = 0;
+        for _ in 0..3 {
+            store.put(header()).expect("a header");
+            store.put(vec![7; 1000].into()).expect("a page");
+            assert!(pages.saved_bytes() > before + 800 && store.memory_size() < 600);
+            before = pages.saved_bytes();
+        }
+        store.put(header()).expect("a header");
+        assert!(store.put(vec![7; 999].into()).is_err(), "shorter than its header says");
+        store.put(vec![7; 9].into()).expect("looked at with its page");
+        assert!(store.put(vec![7; 1000].into()).is_err(), "after what is no header");
+    }
+}
