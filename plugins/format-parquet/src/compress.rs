@@ -79,7 +79,7 @@ impl Codec {
         Ok(match compression {
             Compression::ZSTD(level) => Self::Zstd(zstd::bulk::Compressor::new(level.compression_level())?),
             Compression::GZIP(level) => Self::Gzip(flate2::Compression::new(level.compression_level())),
-            Compression::SNAPPY => Self::Snappy(Box::default()),
+            Compression::SNAPPY => Self::Snappy(Box::new(snap::raw::Encoder::new())),
             Compression::LZ4_RAW => Self::Lz4Raw,
             other => return Err(ParquetError::NYI(format!("compression with {other}"))),
         })
