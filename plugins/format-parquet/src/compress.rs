@@ -1,5 +1,5 @@
-//! Compresses pages, with one codec for all columns of a file: the tables of one take about a mebibyte.
-//! It must not know what a page is.
+//! The codecs of a file, shared by its columns: the tables of one take about a mebibyte at zstd's level 3.
+//! It must not know what is compressed.
 
 use std::fmt;
 use std::io::Write;
@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 
-/// What a codec wrote is copied, and its room kept for the next page; larger than this, the room itself is given away.
+/// What a codec wrote is copied, and its room kept for next time; larger than this, the room itself is given away.
 const KEPT_BYTES: usize = 1 << 20;
 
 /// The codecs of a file: as many as threads were compressing at the same time.
@@ -21,7 +21,7 @@ pub struct Compressors {
 
 struct Compressor {
     codec: Codec,
-    /// What the codec writes to, kept from page to page.
+    /// What the codec writes to.
     out: Vec<u8>,
 }
 
@@ -39,15 +39,17 @@ impl fmt::Debug for Compressors {
 }
 
 impl Compressors {
+    /// None yet: each is made when it is needed.
     pub fn new(compression: Compression) -> Self {
         Self { compression, idle: Mutex::default() }
     }
 
+    /// What they do.
     pub fn compression(&self) -> Compression {
         self.compression
     }
 
-    /// The bytes as the codec writes them, in a block of just that size.
+    /// The bytes as the codec writes them, in a block of just that size; without a codec, what was given.
     ///
     /// # Errors
     /// Those of the codec, and a codec that is not one of the format's options.
@@ -85,7 +87,7 @@ impl Codec {
         })
     }
 
-    /// Appends the compressed bytes to `out`, which is empty.
+    /// Writes the compressed bytes to `out`, which is empty.
     fn compress(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), ParquetError> {
         match self {
             Self::Zstd(compressor) => {

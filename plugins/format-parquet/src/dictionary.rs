@@ -11,8 +11,8 @@ use parquet::file::properties::WriterPropertiesBuilder;
 use parquet::schema::types::ColumnPath;
 use rivet_plugin_api::RecordBatch;
 
-use crate::columns::Groups;
 use crate::compress::Compressors;
+use crate::groups::Groups;
 use crate::pages::Chunk;
 
 /// Rows that are tried.
@@ -27,11 +27,12 @@ const MAX_SAMPLES: f64 = 32.0;
 struct Size {
     dictionary: f64,
     data: f64,
-    /// The dictionary's values, not compressed.
-    values: f64,
+    /// Values in the dictionary.
+    n_distinct: f64,
 }
 
-/// The columns that are smaller without a dictionary, in row groups of about `row_group_bytes` encoded bytes.
+/// The columns that are smaller without a dictionary, in row groups of about `row_group_bytes` encoded bytes, or
+/// of as many rows as `properties` allow.
 ///
 /// A dictionary is written once for a row group, so the sample alone is no measure: its size is extrapolated from how
 /// it grew between half the sample and all of it. A column of ever new values doubles its dictionary with its rows; one
@@ -45,18 +46,21 @@ pub fn losing(
     properties: &WriterPropertiesBuilder,
     compressors: &Arc<Compressors>,
 ) -> Result<Vec<ColumnPath>, ParquetError> {
-    let n_rows: usize = sample.iter().map(RecordBatch::num_rows).sum();
+    let max_group_rows = properties.clone().build().max_row_group_row_count().unwrap_or(usize::MAX);
+    let n_rows = sample.iter().map(RecordBatch::num_rows).sum::<usize>().min(max_group_rows);
     if n_rows < MIN_ROWS {
         return Ok(Vec::new());
     }
     let with = properties.clone().set_dictionary_enabled(true);
-    let plain = encoded(sample, usize::MAX, properties.clone().set_dictionary_enabled(false), compressors)?;
+    let plain = encoded(sample, n_rows, properties.clone().set_dictionary_enabled(false), compressors)?;
     let (half, whole) =
         (encoded(sample, n_rows / 2, with.clone(), compressors)?, encoded(sample, n_rows, with, compressors)?);
     let smallest = |(plain, whole): (&(ColumnPath, Size), &(ColumnPath, Size))| plain.1.data.min(whole.1.data);
     let sample_bytes: f64 = plain.iter().zip(&whole).map(smallest).sum();
     #[allow(clippy::cast_precision_loss, reason = "an estimate")]
-    let n_samples = (row_group_bytes as f64 / sample_bytes.max(1.0)).clamp(1.0, MAX_SAMPLES);
+    let n_samples = (row_group_bytes as f64 / sample_bytes.max(1.0))
+        .min(max_group_rows as f64 / n_rows as f64)
+        .clamp(1.0, MAX_SAMPLES);
     let all = plain.into_iter().zip(half).zip(whole);
     let loses = |(((path, plain), (_, half)), (_, whole)): (((_, Size), (_, Size)), (_, Size))| {
         (plain.data * n_samples < with_dictionary(half, whole, n_samples)).then_some(path)
@@ -66,7 +70,7 @@ pub fn losing(
 
 /// Expected bytes of a chunk of `n_samples` times the sample, with a dictionary.
 fn with_dictionary(half: Size, whole: Size, n_samples: f64) -> f64 {
-    let growth = (whole.values / half.values.max(1.0)).clamp(1.0, 2.0);
+    let growth = (whole.n_distinct / half.n_distinct.max(1.0)).clamp(1.0, 2.0);
     whole.dictionary * growth.powf(n_samples.log2()) + whole.data * n_samples
 }
 
@@ -78,7 +82,7 @@ fn encoded(
     compressors: &Arc<Compressors>,
 ) -> Result<Vec<(ColumnPath, Size)>, ParquetError> {
     let Some(first) = sample.first() else { return Ok(Vec::new()) };
-    let (_, groups) = Groups::of(io::sink(), first.schema(), properties.build(), compressors.clone())?;
+    let (_, groups) = Groups::of(io::sink(), first.schema(), properties, compressors.clone())?;
     let mut columns = groups.begin(0)?;
     for batch in sample {
         let part = batch.slice(0, n_rows.min(batch.num_rows()));
@@ -97,7 +101,7 @@ fn size(chunk: &Chunk) -> Size {
     Size {
         dictionary: chunk.dictionary_bytes as f64,
         data: if is_given_up { f64::INFINITY } else { data },
-        values: chunk.dictionary_values_bytes as f64,
+        n_distinct: chunk.n_distinct as f64,
     }
 }
 
@@ -141,10 +145,13 @@ mod tests {
     }
 
     fn found(sample: &[RecordBatch]) -> Vec<String> {
+        found_in(sample, WriterProperties::builder())
+    }
+
+    fn found_in(sample: &[RecordBatch], properties: WriterPropertiesBuilder) -> Vec<String> {
         let zstd = Compression::ZSTD(ZstdLevel::try_new(3).expect("a level"));
         let compressors = Arc::new(Compressors::new(zstd));
-        let losing =
-            losing(sample, 8 << 20, &WriterProperties::builder(), &compressors).expect("the sample can be encoded");
+        let losing = losing(sample, 8 << 20, &properties, &compressors).expect("the sample can be encoded");
         losing.iter().map(ColumnPath::string).collect()
     }
 
@@ -153,13 +160,22 @@ mod tests {
         let rows = sample(32_768);
         assert_eq!(found(std::slice::from_ref(&rows)), ["key", "distinct", "text", "long"]);
         assert_eq!(found(&[rows.slice(0, 10_000), rows.slice(10_000, 22_768)]), ["key", "distinct", "text", "long"]);
+        let slices: Vec<_> = (0..4).map(|n| rows.slice(n * 8192, 8192)).collect();
+        assert_eq!(found(&slices), found(std::slice::from_ref(&rows)), "slices after the half are empty there");
         assert!(found(&[rows.slice(0, 50)]).is_empty(), "too few rows to tell");
         assert!(found(&[]).is_empty());
     }
 
     #[test]
+    fn a_dictionary_is_judged_by_a_row_group() {
+        let short = WriterProperties::builder().set_max_row_group_row_count(Some(500));
+        // 500 of its 3000 values in each row group.
+        assert!(found_in(&[sample(32_768)], short).contains(&"some".to_owned()));
+    }
+
+    #[test]
     fn a_dictionary_that_grows_is_expected_to_go_on() {
-        let size = |dictionary, values| Size { dictionary, data: 200.0, values };
+        let size = |dictionary, n_distinct| Size { dictionary, data: 200.0, n_distinct };
         assert_eq!(with_dictionary(size(50.0, 70.0), size(100.0, 140.0), 4.0), 400.0 + 800.0);
         assert_eq!(with_dictionary(size(50.0, 140.0), size(100.0, 140.0), 4.0), 100.0 + 800.0);
         assert_eq!(with_dictionary(size(0.0, 0.0), size(0.0, 0.0), 4.0), 800.0);

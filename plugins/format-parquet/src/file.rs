@@ -5,14 +5,16 @@ use std::io::Write;
 use std::sync::Arc;
 
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::WriterPropertiesBuilder;
 use parquet::file::writer::SerializedFileWriter;
 use rivet_plugin_api::{RecordBatch, SchemaRef};
 
-use crate::columns::{Columns, Groups};
+use crate::columns::Columns;
 use crate::compress::Compressors;
+use crate::groups::Groups;
 use crate::threads::Share;
 
+/// A file that is not complete.
 pub struct File<W: Write + Send> {
     writer: SerializedFileWriter<W>,
     groups: Groups,
@@ -25,20 +27,20 @@ pub struct File<W: Write + Send> {
 }
 
 impl<W: Write + Send> File<W> {
-    /// Begins a file of `schema`. `properties` must not ask for compression: `compressors` do that.
+    /// Begins a file of `schema`, whose pages `compressors` compress.
     ///
     /// # Errors
     /// Those of the encoder.
     pub fn begin(
         out: W,
         schema: SchemaRef,
-        properties: WriterProperties,
+        properties: WriterPropertiesBuilder,
         compressors: Arc<Compressors>,
         max_group_bytes: usize,
         share: Share,
     ) -> Result<Self, ParquetError> {
-        let max_group_rows = properties.max_row_group_row_count().unwrap_or(usize::MAX);
         let (writer, groups) = Groups::of(out, schema, properties, compressors)?;
+        let max_group_rows = writer.properties().max_row_group_row_count().unwrap_or(usize::MAX);
         Ok(Self { writer, groups, group: None, max_group_rows, max_group_bytes, share })
     }
 

@@ -6,6 +6,7 @@ mod columns;
 mod compress;
 mod dictionary;
 mod file;
+mod groups;
 mod header;
 mod inspect;
 mod interval;

@@ -9,6 +9,8 @@ use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Buf, Bytes};
+use parquet::arrow::arrow_writer::ArrowColumnChunk;
+use parquet::basic::Compression;
 use parquet::column::page_store::{PageKey, PageStore, PageStoreArgs, PageStoreFactory};
 use parquet::column::writer::ColumnCloseResult;
 use parquet::errors::ParquetError;
@@ -28,6 +30,7 @@ pub struct Stores {
 }
 
 impl Stores {
+    /// None yet.
     pub fn new(compressors: Arc<Compressors>) -> Self {
         Self { compressors, made: Mutex::default() }
     }
@@ -64,7 +67,7 @@ impl PageStore for Store {
                     return Err(ParquetError::General("a page is not as long as its header says".to_owned()));
                 }
                 let compressed = self.compressors.compress(&bytes)?;
-                self.pages.lock().push(&header, bytes.len(), compressed);
+                self.pages.lock().push(&header, compressed)?;
             }
         }
         // Nobody asks for the page by its key.
@@ -87,8 +90,8 @@ pub struct Pages(Arc<Mutex<Kept>>);
 #[derive(Debug, Default)]
 struct Kept {
     dictionary: Option<Page>,
-    /// What the dictionary takes without compression and header, bytes.
-    dictionary_values_bytes: usize,
+    /// Values in the dictionary.
+    n_distinct: usize,
     data: Vec<Page>,
     /// What all pages take, bytes.
     bytes: usize,
@@ -109,17 +112,18 @@ impl Page {
 }
 
 impl Kept {
-    fn push(&mut self, header: &Header<'_>, uncompressed_bytes: usize, body: Bytes) {
-        let page = Page { header: header.with_compressed_bytes(body.len()).into(), body };
+    fn push(&mut self, header: &Header<'_>, body: Bytes) -> Result<(), ParquetError> {
+        let page = Page { header: header.with_compressed_bytes(i32::try_from(body.len())?).into(), body };
         self.bytes += page.bytes();
-        self.uncompressed_bytes += page.header.len() + uncompressed_bytes;
+        self.uncompressed_bytes += page.header.len() + header.uncompressed_bytes();
         match header.kind() {
-            Kind::Dictionary => {
-                self.dictionary_values_bytes = uncompressed_bytes;
+            Kind::Dictionary { n_values } => {
+                self.n_distinct = n_values;
                 self.dictionary = Some(page);
             }
-            Kind::Other => self.data.push(page),
+            Kind::Data => self.data.push(page),
         }
+        Ok(())
     }
 }
 
@@ -128,31 +132,30 @@ impl Pages {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What compression saved so far, bytes.
-    pub fn saved_bytes(&self) -> usize {
+    /// What a chunk takes of which the encoder expects so many bytes, uncompressed: its complete pages are known.
+    pub fn as_compressed(&self, expected_bytes: usize) -> usize {
         let kept = self.lock();
-        kept.uncompressed_bytes.saturating_sub(kept.bytes)
+        (expected_bytes + kept.bytes).saturating_sub(kept.uncompressed_bytes)
     }
 
-    /// The chunk, of which the encoder says `close`.
+    /// The chunk of these pages, which are no longer here then. The encoder says the rest.
     ///
     /// # Errors
     /// When what the encoder says does not fit its pages.
-    pub fn end(&self, close: &ColumnCloseResult, compressors: &Compressors) -> Result<Chunk, ParquetError> {
+    pub fn end(&self, mut encoded: ArrowColumnChunk, compression: Compression) -> Result<Chunk, ParquetError> {
         let kept = std::mem::take(&mut *self.lock());
-        let mut close = close.clone();
+        let said = encoded.close_mut();
         let dictionary_bytes = kept.dictionary.as_ref().map_or(0, Page::bytes);
-        close.bytes_written = kept.bytes as u64;
-        close.metadata = close
-            .metadata
-            .into_builder()
-            .set_compression(compressors.compression())
+        let metadata = said.metadata.clone().into_builder();
+        let metadata = metadata
+            .set_compression(compression)
             .set_total_compressed_size(kept.bytes as i64)
             .set_total_uncompressed_size(kept.uncompressed_bytes as i64)
             .set_dictionary_page_offset(kept.dictionary.is_some().then_some(0))
             .set_data_page_offset(dictionary_bytes as i64)
             .build()?;
-        if let Some(index) = &mut close.offset_index {
+        let mut offset_index = said.offset_index.take();
+        if let Some(index) = &mut offset_index {
             if index.page_locations.len() != kept.data.len() {
                 return Err(ParquetError::General("the index of a column chunk has other pages".to_owned()));
             }
@@ -165,9 +168,16 @@ impl Pages {
         }
         Ok(Chunk {
             dictionary_bytes,
-            dictionary_values_bytes: kept.dictionary_values_bytes,
+            n_distinct: kept.n_distinct,
             pages: kept.dictionary.into_iter().chain(kept.data).flat_map(|page| [page.header, page.body]).collect(),
-            close,
+            close: ColumnCloseResult {
+                bytes_written: kept.bytes as u64,
+                rows_written: said.rows_written,
+                metadata,
+                bloom_filter: said.bloom_filter.take(),
+                column_index: said.column_index.take(),
+                offset_index,
+            },
         })
     }
 }
@@ -176,14 +186,15 @@ impl Pages {
 pub struct Chunk {
     /// Bytes of the dictionary page; 0 when there is none.
     pub dictionary_bytes: usize,
-    /// The same without compression and header.
-    pub dictionary_values_bytes: usize,
+    /// Values in the dictionary.
+    pub n_distinct: usize,
     /// Headers and what they head, in the order of the file.
     pages: VecDeque<Bytes>,
     close: ColumnCloseResult,
 }
 
 impl Chunk {
+    /// What the file will say of it, but for its place.
     pub fn metadata(&self) -> &ColumnChunkMetaData {
         &self.close.metadata
     }
@@ -193,6 +204,7 @@ impl Chunk {
     /// # Errors
     /// Those of the output.
     pub fn append<W: Write + Send>(self, group: &mut SerializedRowGroupWriter<'_, W>) -> Result<(), ParquetError> {
+        // In pieces of 8 KiB (`io::copy`); whole pages can only be taken from a store whose sizes the encoder knows.
         group.append_column(&Reader(Mutex::new(self.pages)), self.close)
     }
 }
@@ -214,13 +226,17 @@ impl ChunkReader for Reader {
     fn get_read(&self, start: u64) -> Result<Reading, ParquetError> {
         match start {
             0 => Ok(Reading(std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)))),
-            _ => Err(ParquetError::General("a chunk is read from its start".to_owned())),
+            _ => Err(misread()),
         }
     }
 
     fn get_bytes(&self, _start: u64, _length: usize) -> Result<Bytes, ParquetError> {
-        Err(ParquetError::General("a chunk is read from its start".to_owned()))
+        Err(misread())
     }
+}
+
+fn misread() -> ParquetError {
+    ParquetError::General("a chunk is read from its start".to_owned())
 }
 
 impl Read for Reading {
@@ -239,23 +255,37 @@ impl Read for Reading {
 
 #[cfg(test)]
 mod tests {
-    use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+    use arrow_array::builder::{Int32Builder, ListBuilder};
+    use arrow_array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray};
     use parquet::arrow::ArrowWriter;
-    use parquet::basic::{Compression, GzipLevel, ZstdLevel};
+    use parquet::basic::{GzipLevel, ZstdLevel};
     use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 
     use super::*;
     use crate::file::File;
     use crate::threads::Share;
 
-    /// A column with a dictionary, one that gives its dictionary up, one without, and one of NULLs.
+    /// A column with a dictionary, one that gives its dictionary up, one without, one of NULLs, one of bits, lists, and
+    /// values as long as a page.
     fn rows(n_rows: i64) -> RecordBatch {
         let text = |row: i64| format!("{:x}", row.wrapping_mul(0x7f51_afd7_ed55_8ccd));
+        let mut lists = ListBuilder::new(Int32Builder::new());
+        for row in 0..n_rows {
+            (0..row % 4).for_each(|n| lists.values().append_value((n * row) as i32));
+            lists.append(row % 5 > 0);
+        }
+        let long: String = (0..80_000).map(text).collect();
         RecordBatch::try_from_iter([
             ("few", Arc::new(Int64Array::from_iter_values((0..n_rows).map(|row| row % 7))) as ArrayRef),
             ("many", Arc::new(StringArray::from_iter_values((0..n_rows).map(text)))),
             ("plain", Arc::new(Int64Array::from_iter((0..n_rows).map(|row| (row % 5 > 0).then_some(row))))),
             ("none", Arc::new(StringArray::new_null(n_rows as usize))),
+            ("bits", Arc::new(BooleanArray::from_iter((0..n_rows).map(|row| Some(row % 3 > 0))))),
+            ("lists", Arc::new(lists.finish())),
+            (
+                "long",
+                Arc::new(StringArray::from_iter((0..n_rows).map(|row| (row % 9000 == 0).then_some(long.as_str())))),
+            ),
         ])
         .expect("columns of one length")
     }
@@ -274,6 +304,7 @@ mod tests {
         let level = |level| ZstdLevel::try_new(level).expect("a level");
         for compression in [
             Compression::ZSTD(level(3)),
+            Compression::ZSTD(level(9)),
             Compression::ZSTD(level(19)),
             Compression::GZIP(GzipLevel::default()),
             Compression::SNAPPY,
@@ -286,7 +317,7 @@ mod tests {
             let mut found = Vec::new();
             let compressors = Arc::new(Compressors::new(compression));
             let mut file =
-                File::begin(&mut found, rows.schema(), properties().build(), compressors, usize::MAX, Share::new(None))
+                File::begin(&mut found, rows.schema(), properties(), compressors, usize::MAX, Share::new(None))
                     .expect("a schema it holds");
             for start in (0..20_000).step_by(2500) {
                 let rows = rows.slice(start, 2500);
@@ -301,20 +332,24 @@ mod tests {
     }
 
     #[test]
-    fn what_is_saved_grows_with_each_page() {
-        let compressors = Arc::new(Compressors::new(Compression::SNAPPY));
+    fn what_a_chunk_takes_is_known_as_far_as_its_pages_are() {
         let pages = Pages::default();
-        let mut store = Store { compressors: compressors.clone(), header: None, pages: pages.clone() };
-        // A data page of 1000 bytes: type 0, its size twice, the end.
-        let header = || Bytes::from_static(&[0x15, 0x00, 0x15, 0xd0, 0x0f, 0x15, 0xd0, 0x0f, 0x00]);
-        let mut before = 0;
-        for _ in 0..3 {
-            store.put(header()).expect("a header");
+        let compressors = Arc::new(Compressors::new(Compression::SNAPPY));
+        let mut store = Store { compressors, header: None, pages: pages.clone() };
+        // A data page of 1000 bytes: type 0, its size twice, a header of its own.
+        let header = [0x15, 0x00, 0x15, 0xd0, 0x0f, 0x15, 0xd0, 0x0f, 0x2c, 0x15, 0x02, 0x00, 0x00];
+        let mut taken = 0;
+        for n_pages in 1..4 {
+            store.put(Bytes::copy_from_slice(&header)).expect("a header");
             store.put(vec![7; 1000].into()).expect("a page");
-            assert!(pages.saved_bytes() > before + 800 && store.memory_size() < 600);
-            before = pages.saved_bytes();
+            let grown = store.memory_size() - taken;
+            assert!((header.len()..100).contains(&grown), "{grown} bytes for a page");
+            taken += grown;
+            // 500 bytes are on their way to the next page.
+            let expected = pages.as_compressed(n_pages * (header.len() + 1000) + 500);
+            assert!((taken + 500..taken + 500 + 5 * n_pages).contains(&expected), "headers get shorter: {expected}");
         }
-        store.put(header()).expect("a header");
+        store.put(Bytes::copy_from_slice(&header)).expect("a header");
         assert!(store.put(vec![7; 999].into()).is_err(), "shorter than its header says");
         store.put(vec![7; 9].into()).expect("looked at with its page");
         assert!(store.put(vec![7; 1000].into()).is_err(), "after what is no header");

@@ -6,7 +6,7 @@ use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use parquet::errors::ParquetError;
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 use rivet_plugin_api::{
     BatchWriter, ByteSink, Cx, ErrorKind, FieldMapping, PartFacts, PluginError, RecordBatch, Result, SchemaRef,
@@ -120,7 +120,7 @@ impl Writer {
             .map_err(|e| self.fail(&e))?;
         tracing::debug!(plain = ?losing.iter().map(ColumnPath::string).collect::<Vec<_>>(), "columns without a dictionary");
         let without = |properties: WriterPropertiesBuilder, path| properties.set_column_dictionary_enabled(path, false);
-        let properties = losing.into_iter().fold(self.properties.clone(), without).build();
+        let properties = losing.into_iter().fold(self.properties.clone(), without);
         let share = Share::new(self.encode_threads);
         let compressors = self.compressors.clone();
         let file = File::begin(sink, self.schema.clone(), properties, compressors, self.max_buffered_bytes, share);
@@ -186,7 +186,6 @@ fn bytes_of(slice: &RecordBatch) -> usize {
 
 fn properties(options: &ParquetOptions, max_buffered_bytes: usize) -> WriterPropertiesBuilder {
     WriterProperties::builder()
-        .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_created_by(concat!("rivet version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_max_row_group_row_count(options.row_group_rows.map(NonZero::get))
         .set_data_page_size_limit(MAX_PAGE_BYTES.min(max_buffered_bytes / 2).max(MIN_PAGE_BYTES))
