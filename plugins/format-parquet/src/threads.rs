@@ -1,4 +1,4 @@
-//! How many threads encode a part: as many processors as nothing of ours needs.
+//! How many threads encode a part: one, and one more for each processor that nothing of ours needs.
 //! It must not know what is encoded.
 
 use std::num::NonZero;
