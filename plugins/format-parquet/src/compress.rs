@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 
-/// What a codec wrote is copied, and its room kept for next time; larger than this, the room itself is given away.
+/// A buffer of at most this size is kept for next time, and what was written to it copied; a larger one is given away.
 const KEPT_BYTES: usize = 1 << 20;
 
 /// The codecs of a file: as many as threads were compressing at the same time.
@@ -20,12 +20,12 @@ pub struct Compressors {
 }
 
 struct Compressor {
-    codec: Codec,
-    /// What the codec writes to.
+    encoder: Encoder,
+    /// What the encoder writes to.
     out: Vec<u8>,
 }
 
-enum Codec {
+enum Encoder {
     Zstd(zstd::bulk::Compressor<'static>),
     Gzip(flate2::Compression),
     Snappy(Box<snap::raw::Encoder>),
@@ -60,10 +60,10 @@ impl Compressors {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let mut compressor = match idle {
             Some(compressor) => compressor,
-            None => Compressor { codec: Codec::new(self.compression)?, out: Vec::new() },
+            None => Compressor { encoder: Encoder::new(self.compression)?, out: Vec::new() },
         };
         compressor.out.clear();
-        compressor.codec.compress(bytes, &mut compressor.out)?;
+        compressor.encoder.compress(bytes, &mut compressor.out)?;
         let compressed = if compressor.out.capacity() > KEPT_BYTES {
             let mut out = std::mem::take(&mut compressor.out);
             out.shrink_to_fit();
@@ -76,7 +76,7 @@ impl Compressors {
     }
 }
 
-impl Codec {
+impl Encoder {
     fn new(compression: Compression) -> Result<Self, ParquetError> {
         Ok(match compression {
             Compression::ZSTD(level) => Self::Zstd(zstd::bulk::Compressor::new(level.compression_level())?),
@@ -95,9 +95,9 @@ impl Codec {
                 compressor.compress_to_buffer(bytes, out)?;
             }
             Self::Gzip(level) => {
-                let mut encoder = GzEncoder::new(out, *level);
-                encoder.write_all(bytes)?;
-                encoder.try_finish()?;
+                let mut stream = GzEncoder::new(out, *level);
+                stream.write_all(bytes)?;
+                stream.try_finish()?;
             }
             Self::Snappy(encoder) => {
                 out.resize(snap::raw::max_compress_len(bytes.len()), 0);
