@@ -38,6 +38,11 @@ impl Login {
     /// Bytes that we send: the beginning of SCRAM has our nonce in it, `n,,n=,r=NONCE`.
     pub fn sent(&mut self, bytes: &[u8]) {
         if bytes.first() == Some(&b'p') && self.nonce.is_none() {
+            if let Some(mechanism) = bytes.get(5..).and_then(|rest| rest.split(|b| *b == 0).next())
+                && mechanism.starts_with(b"SCRAM-")
+            {
+                tracing::debug!(mechanism = %String::from_utf8_lossy(mechanism), "logging in");
+            }
             let at = bytes.windows(6).position(|w| w == b",n=,r=");
             self.nonce = at.map(|at| bytes[at + 6..].to_vec());
         }
