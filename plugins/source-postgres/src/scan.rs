@@ -28,7 +28,7 @@ const FIRST_FETCH_ROWS: usize = 100;
 /// `Schema` when the relation no longer has the planned columns, else the server's error.
 pub fn start<'s>(session: &'s mut PgSession, scan: &Scan, cx: &Cx) -> Result<Box<dyn BatchStream + 's>> {
     let columns = planned_columns(session, scan, cx)?;
-    let schema = TableSchema { columns: scan.columns.clone() }.arrow_schema(scan.types);
+    let schema = TableSchema::of(scan.columns.clone()).arrow_schema(scan.types);
     let decoder = BatchDecoder::new(&columns, schema.clone(), scan.max_batch_rows, scan.max_batch_bytes)?;
     let select = select_sql(scan, &columns)?;
     let timing = Timing::start();

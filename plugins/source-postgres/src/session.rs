@@ -106,7 +106,7 @@ impl PgSession {
 impl Session for PgSession {
     fn describe(&mut self, relation: &Relation, cx: &Cx) -> Result<TableSchema> {
         let described = self.described(relation, cx)?;
-        Ok(TableSchema { columns: described.columns.into_iter().map(|c| c.column).collect() })
+        Ok(TableSchema::of(described.columns.into_iter().map(|c| c.column).collect()))
     }
     fn estimate(&mut self, relation: &Relation, cx: &Cx) -> Result<Estimate> {
         split::estimate(self, relation, cx)
