@@ -248,6 +248,16 @@ impl Asked<'_> {
         let value = |text: &str| KeyValue { native_type: native_type.clone(), text: text.to_owned() };
         let (lower, upper) = (from.map(value), to.map(value));
         let logical = self.schema.columns.iter().find(|c| c.name == *key).map(|c| &c.logical);
+        for (word, text) in [("--from", from), ("--to", to)] {
+            if let (Some(logical), Some(text)) = (logical, text)
+                && let Some(surplus) = key_order::surplus(logical, text)
+            {
+                return Err(RunError::Impossible {
+                    what: format!("{word} {text} says {surplus}, which the cursor column '{key}' does not have"),
+                    hint: format!("write it without: the column is {native_type}"),
+                });
+            }
+        }
         if let (Some(logical), Some(from), Some(to)) = (logical, from, to)
             && key_order::compare(logical, from, to) == Some(Ordering::Greater)
         {
