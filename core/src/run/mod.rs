@@ -14,6 +14,7 @@ mod key_order;
 mod leader;
 mod ledger;
 pub mod listing;
+mod owner;
 mod pipeline;
 pub mod progress;
 mod recover;
@@ -163,6 +164,7 @@ fn judge(
     manifest.policy_hits = summed(extracted.tally.policy_hits);
     summary.restarts = u32::try_from(extracted.restarts.len()).unwrap_or(u32::MAX);
     summary.warnings.extend(extracted.restarts);
+    manifest.warnings.clone_from(&summary.warnings);
     summary.retries = extracted.retries;
     summary.rows_known = extracted.tally.rows_known;
     summary.longest_statement_ms = extracted.tally.longest_statement_ms;

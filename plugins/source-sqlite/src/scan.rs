@@ -37,7 +37,7 @@ enum Message {
 /// As [`Session::scan`](rivet_plugin_api::Session::scan).
 pub fn start<'s>(actor: &'s Actor, scan: &Scan, max_value_bytes: u64, cx: &Cx) -> Result<Box<dyn BatchStream + 's>> {
     cx.check()?;
-    let schema = TableSchema { columns: scan.columns.clone() }.arrow_schema(scan.types);
+    let schema = TableSchema::of(scan.columns.clone()).arrow_schema(scan.types);
     let (sender, messages) = sync_channel(N_WAITING);
     let (running, done) = channel::<()>();
     let (scan, batch_schema, stopped) = (scan.clone(), schema.clone(), actor.stopped());

@@ -41,7 +41,7 @@ pub fn open_group(request: &OpenGroup<SqliteOptions>, cx: &Cx) -> Result<Session
 impl Session for SqliteSession {
     fn describe(&mut self, relation: &Relation, cx: &Cx) -> Result<TableSchema> {
         let relation = relation.clone();
-        self.actor.call(cx, move |db| Ok(TableSchema { columns: schema::describe(db, &relation)?.columns }))
+        self.actor.call(cx, move |db| Ok(TableSchema::of(schema::describe(db, &relation)?.columns)))
     }
     fn estimate(&mut self, relation: &Relation, cx: &Cx) -> Result<Estimate> {
         let relation = relation.clone();

@@ -8,6 +8,7 @@ mod misspelled;
 mod monsters;
 mod plugins;
 mod server;
+mod twins;
 
 use std::path::Path;
 
