@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rivet_plugin_api::{Result, SessionLimits};
+use rivet_plugin_api::{ErrorKind, PluginError, Result, SessionLimits};
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
@@ -32,7 +32,24 @@ pub fn open(location: &Location, limits: &SessionLimits, stopped: Arc<AtomicBool
     configure(&mut db, location, limits, stopped).map_err(sqlite(&doing))?;
     // The first read tells whether it is a database at all.
     db.query_row("SELECT count(*) FROM main.sqlite_schema", [], |_| Ok(())).map_err(sqlite(&doing))?;
+    must_end_with_a_page(&db, location)?;
     Ok(db)
+}
+
+/// SQLite itself knows a file that has too few pages, but reads the missing end of a page as zeros.
+fn must_end_with_a_page(db: &Connection, location: &Location) -> Result<()> {
+    let failed = sqlite("read the size of the database");
+    let number = |name: &str| db.pragma_query_value(Some("main"), name, |row| row.get::<_, i64>(0)).map_err(&failed);
+    let size = |name: &str| Ok::<_, PluginError>(u64::try_from(number(name)?).unwrap_or(0));
+    let (n_pages, page_bytes) = (size("page_count")?, size("page_size")?.max(1));
+    let file_bytes = std::fs::metadata(&location.path).map_or(0, |file| file.len());
+    // What follows the last page is of a writer that died; it means nothing.
+    if file_bytes.is_multiple_of(page_bytes) || file_bytes / page_bytes >= n_pages {
+        return Ok(());
+    }
+    let text = format!("'{}' ends in the middle of a page: it is not all of the database", location.path.display());
+    Err(PluginError::new(ErrorKind::Data, "sqlite.corrupt", text)
+        .hint("copy the file again, or restore it from a copy; `PRAGMA integrity_check` tells whether it is whole"))
 }
 
 fn configure(

@@ -56,7 +56,7 @@ fn spellings() -> Vec<(String, i64)> {
         ("23:59:59.999999", 86_399_999_999),
     ];
     let mut all = Vec::new();
-    for day in 0..3 {
+    for day in 0..2 {
         let (date, start) = (format!("2024-01-{:02}", day + 1), day * 86_400_000_000);
         all.push((date.clone(), start));
         for (clock, micros) in CLOCKS {
@@ -92,24 +92,23 @@ fn a_moment_is_one_key_however_it_is_spelled() -> Result<()> {
                 continue;
             }
             let largest = outermost(&db, &relation, &range(column, None, None), true)?.context("a key")?;
-            assert_eq!(largest, key("timestamp", "2024-01-03 23:59:59.999999"), "{columns}");
+            assert_eq!(largest, key("timestamp", "2024-01-02 23:59:59.999999"), "{columns}");
             let smallest = outermost(&db, &relation, &range(column, None, None), false)?.context("a key")?;
             assert_eq!(smallest, key("timestamp", "2024-01-01 00:00:00"), "{columns}");
             for (text, micros) in &all {
                 // A cursor that an older version stored is the text that was found; ours is written in one way.
-                for native_type in ["text", "timestamp"] {
-                    let at = format!("{columns} {text} {native_type}");
-                    let onwards = range(column, from(native_type, text, None), None);
-                    assert_eq!(ids(&db, &relation, onwards.clone())?, which(&|us| us >= *micros), "{at}");
-                    let until = range(column, None, Some(key(native_type, text)));
-                    assert_eq!(ids(&db, &relation, until.clone())?, which(&|us| us <= *micros), "{at}");
-                    let back = from(native_type, text, Some(Distance::Ms(32_400_500)));
-                    let window = range(column, back, Some(key(native_type, text)));
-                    let wanted = which(&|us| us >= micros - 32_400_500_000 && us <= *micros);
-                    assert_eq!(ids(&db, &relation, window)?, wanted, "{at}");
-                    assert!(outermost(&db, &relation, &onwards, true)?.as_ref() == Some(&largest), "{at}");
-                    assert!(outermost(&db, &relation, &until, false)?.as_ref() == Some(&smallest), "{at}");
-                }
+                let native_type = if micros % 2 == 0 { "text" } else { "timestamp" };
+                let at = format!("{columns}: {text} as {native_type}");
+                let onwards = range(column, from(native_type, text, None), None);
+                assert_eq!(ids(&db, &relation, onwards.clone())?, which(&|us| us >= *micros), "{at}");
+                let until = range(column, None, Some(key(native_type, text)));
+                assert_eq!(ids(&db, &relation, until.clone())?, which(&|us| us <= *micros), "{at}");
+                let back = from(native_type, text, Some(Distance::Ms(32_400_500)));
+                let window = range(column, back, Some(key(native_type, text)));
+                let wanted = which(&|us| us >= micros - 32_400_500_000 && us <= *micros);
+                assert_eq!(ids(&db, &relation, window)?, wanted, "{at}");
+                assert_eq!(outermost(&db, &relation, &onwards, true)?.as_ref(), Some(&largest), "{at}");
+                assert_eq!(outermost(&db, &relation, &until, false)?.as_ref(), Some(&smallest), "{at}");
             }
         }
     }
