@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod error;
 pub mod manifest;
 pub mod memory;
+mod placeholders;
 pub mod plan;
 pub mod preflight;
 pub mod project;

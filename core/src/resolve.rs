@@ -16,6 +16,7 @@ use crate::config::{
 };
 use crate::connectors::Connectors;
 use crate::error::RunError;
+use crate::placeholders::Placeholders;
 use crate::tables::path_part;
 
 /// One export, ready to run. It holds secrets (in the connection) and has no `Debug` for that reason.
@@ -34,8 +35,12 @@ pub struct ExportSpec {
     extension: String,
     /// Destination plugin.
     pub destination: Connector,
-    /// Options of the destination, placeholders filled in except `{run_id}`.
+    /// Options of the destination with their placeholders.
     destination_options: Map<String, Value>,
+    /// What the placeholders stand for, but for `{run_id}`.
+    placeholders: Placeholders,
+    /// Where relative paths start.
+    base: PathBuf,
     /// Plugin and options of the destination in one line, without credentials.
     pub destination_identity: String,
     /// All tuning keys, resolved.
@@ -136,8 +141,8 @@ impl ExportSpec {
     /// # Errors
     /// The destination's error.
     pub fn open_store(&self, run_id: &str, cx: &Cx) -> Result<Box<dyn Store>, RunError> {
-        let fill = |text: &str| text.replace("{run_id}", run_id);
-        let options = map_strings(&self.destination_options, &fill);
+        let placeholders = self.placeholders.with("{run_id}", run_id);
+        let options = filled(&self.destination_options, &placeholders, &self.base);
         self.destination
             .open_store(&Value::Object(options), cx)
             .map_err(RunError::plugin("open the destination", self.destination_identity.clone()))
@@ -235,9 +240,10 @@ fn spec(
         Relation::Table { name, .. } => path_part(name),
         Relation::Query { .. } => export.name.clone(),
     };
-    let fill = |text: &str| text.replace("{export}", &export.name).replace("{table}", &table).replace("{date}", today);
+    let placeholders =
+        Placeholders::default().with("{export}", &export.name).with("{table}", &table).with("{date}", today);
     let destination_template = identity(&destination.connector, &absolute_path(destination.options.clone(), base));
-    let destination_options = absolute_path(map_strings(&destination.options, &fill), base);
+    let destination_options = filled(&destination.options, &placeholders, base);
     let tuning = export.tuning.clone();
     let default_part_bytes = capabilities_of(&destination.connector).objects.then_some(DEFAULT_PART_BYTES);
     // One connection more than workers holds the snapshot that they share.
@@ -251,7 +257,9 @@ fn spec(
         format_options: Value::Object(format.options),
         extension: String::new(),
         destination: destination.connector,
-        destination_options,
+        destination_options: destination.options,
+        placeholders,
+        base: base.to_owned(),
         n_workers: export.parallel.min(most_workers),
         max_batch_rows: tuning.batch_rows.unwrap_or(MAX_BATCH_ROWS),
         tuning,
@@ -274,13 +282,13 @@ fn spec(
     }
 }
 
-/// Fills placeholders in every string of the options.
-fn map_strings(options: &Map<String, Value>, fill: &dyn Fn(&str) -> String) -> Map<String, Value> {
+/// The options with placeholders filled in, in every text of the first level.
+fn filled(options: &Map<String, Value>, placeholders: &Placeholders, base: &Path) -> Map<String, Value> {
     let filled = |value: &Value| match value {
-        Value::String(text) => Value::String(fill(text)),
+        Value::String(text) => Value::String(placeholders.fill(text)),
         other => other.clone(),
     };
-    options.iter().map(|(key, value)| (key.clone(), filled(value))).collect()
+    absolute_path(options.iter().map(|(key, value)| (key.clone(), filled(value))).collect(), base)
 }
 
 /// A relative `path` is relative to the config. `out`, `./out` and `out/` are one place, so they become one text.

@@ -245,13 +245,25 @@ impl Relation {
 }
 
 /// Columns of a relation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TableSchema {
     /// In the relation's order.
     pub columns: Vec<Column>,
+    /// Which relation of which database this is to the engine, beyond its name: the same while it lives, another when
+    /// it is dropped and made again. A cursor of one is none of the other. None where the engine has no such thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// What the user should know about reading it, one sentence each, such as rows that this login cannot see.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl TableSchema {
+    /// These columns, and nothing else known.
+    pub fn of(columns: Vec<Column>) -> Self {
+        Self { columns, ..Self::default() }
+    }
+
     /// The Arrow schema that a scan of all columns delivers.
     pub fn arrow_schema(&self, types: TypesMode) -> SchemaRef {
         Schema::new(self.columns.iter().map(|c| c.arrow_field(types)).collect::<Vec<_>>()).into()

@@ -13,7 +13,7 @@ use crate::project::written_schema;
 use crate::retry::RetryPolicy;
 use crate::state::CursorUpdate;
 
-pub use increment::{Increment, Mark};
+pub use increment::{Increment, Mark, Owner};
 pub use make::{Facts, make, wanted};
 
 /// Version of the plan's JSON form.

@@ -68,9 +68,12 @@ impl Leader {
         let cx = env.cancel.cx();
         let relation = &spec.relation;
         let schema = self.session.describe(relation, &cx).map_err(RunError::plugin("describe", relation.label()))?;
-        let schema = project::columns(schema, &spec.select, &spec.choices, spec.meta_columns, &relation.label())?;
+        let mut schema = project::columns(schema, &spec.select, &spec.choices, spec.meta_columns, relation)?;
+        let mut warnings = std::mem::take(&mut schema.warnings);
         let estimate = self.session.estimate(relation, &cx).map_err(RunError::plugin("estimate", relation.label()))?;
         let found = self.rows(spec, &schema, env)?;
+        // Columns alone are what a later run compares with.
+        schema.identity = None;
         let estimate = narrowed(estimate, found.explained.rows);
         let n_splits = plan::wanted(spec, &estimate);
         let splits = if n_splits > 1 {
@@ -79,7 +82,8 @@ impl Leader {
         } else {
             Vec::new()
         };
-        let Rows { filter, increment, seen, explained, warnings } = found;
+        let Rows { filter, increment, seen, explained, warnings: of_rows } = found;
+        warnings.extend(of_rows);
         Ok(Description { schema, estimate, splits, filter, increment, seen, explained, warnings })
     }
 

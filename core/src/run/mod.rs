@@ -14,6 +14,7 @@ mod key_order;
 mod leader;
 mod ledger;
 pub mod listing;
+mod owner;
 mod pipeline;
 pub mod progress;
 mod recover;

@@ -110,7 +110,7 @@ pub fn schema() -> TableSchema {
         nullable: false,
         fidelity: Fidelity::Exact,
     };
-    TableSchema { columns: vec![column("id"), column("snapshot")] }
+    TableSchema::of(vec![column("id"), column("snapshot")])
 }
 
 fn bounds(split: Option<&Split>, n_rows: i64) -> (i64, i64) {

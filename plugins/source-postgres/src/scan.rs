@@ -14,7 +14,7 @@ use crate::session::PgSession;
 use crate::split::Pages;
 use crate::stream::RowFrames;
 use crate::types::ColumnPlan;
-use crate::{error, select};
+use crate::{error, lookback, select};
 
 /// The cursor of a scan in fetch mode; one at a time per session.
 const CURSOR: &str = "rivet_cursor";
@@ -28,7 +28,7 @@ const FIRST_FETCH_ROWS: usize = 100;
 /// `Schema` when the relation no longer has the planned columns, else the server's error.
 pub fn start<'s>(session: &'s mut PgSession, scan: &Scan, cx: &Cx) -> Result<Box<dyn BatchStream + 's>> {
     let columns = planned_columns(session, scan, cx)?;
-    let schema = TableSchema { columns: scan.columns.clone() }.arrow_schema(scan.types);
+    let schema = TableSchema::of(scan.columns.clone()).arrow_schema(scan.types);
     let decoder = BatchDecoder::new(&columns, schema.clone(), scan.max_batch_rows, scan.max_batch_bytes)?;
     let select = select_sql(scan, &columns)?;
     let timing = Timing::start();
@@ -36,12 +36,13 @@ pub fn start<'s>(session: &'s mut PgSession, scan: &Scan, cx: &Cx) -> Result<Box
     let reader = Reader { schema, decoder, names, timing };
     match scan.read {
         ReadMode::Stream => {
-            let frames = session.client.copy_out(&format!("COPY ({select}) TO STDOUT (FORMAT binary)"), cx)?;
+            let copy = format!("COPY ({select}) TO STDOUT (FORMAT binary)");
+            let frames = session.client.copy_out(&copy, cx).map_err(|e| lookback::explained(e, &scan.filter))?;
             Ok(Box::new(CopyStream { reader, frames: Some(frames) }))
         }
         ReadMode::Fetch => {
             let declare = format!("DECLARE {CURSOR} BINARY NO SCROLL CURSOR WITHOUT HOLD FOR {select}");
-            session.client.execute(&declare, cx)?;
+            session.client.execute(&declare, cx).map_err(|e| lookback::explained(e, &scan.filter))?;
             let next_rows = FIRST_FETCH_ROWS.min(scan.max_batch_rows);
             let (max_rows, max_bytes) = (scan.max_batch_rows, scan.max_batch_bytes);
             Ok(Box::new(FetchStream { reader, client: &mut session.client, next_rows, max_rows, max_bytes }))

@@ -11,9 +11,10 @@ use rivet_plugin_api::{
 
 use crate::connect::{Client, Settings};
 use crate::options::PostgresOptions;
+use crate::row_security::{self, RowSecurity};
 use crate::schema::{self, Described};
 use crate::sql::{identifier, literal};
-use crate::{filter, listing, scan, split};
+use crate::{filter, identity, listing, scan, split};
 
 /// SQLSTATEs of a snapshot that cannot be imported: `invalid_parameter_value` for an identifier nobody holds any
 /// more, `object_not_in_prerequisite_state` and `undefined_object` for one that is gone since.
@@ -23,6 +24,7 @@ const SNAPSHOT_GONE: [&str; 3] = ["22023", "55000", "42704"];
 pub struct PgSession {
     pub client: Client,
     choices: Choices,
+    row_security: Option<RowSecurity>,
     described: HashMap<String, Described>,
 }
 
@@ -58,7 +60,8 @@ impl PgSession {
         let mut client = Client::connect(settings, cx)?;
         Self::begin(&mut client, request, snapshot, cx).map_err(|e| no_server_connection(e, settings))?;
         client.ready(request.limits.statement_timeout_ms);
-        Ok(Self { client, choices: request.choices.clone(), described: HashMap::new() })
+        let (choices, row_security) = (request.choices.clone(), request.options.row_security);
+        Ok(Self { client, choices, row_security, described: HashMap::new() })
     }
 
     /// Opens the transaction and pins what could change what is read in it.
@@ -97,7 +100,9 @@ impl PgSession {
         if let Some(known) = self.described.get(&key) {
             return Ok(known.clone());
         }
-        let described = schema::describe(&mut self.client, relation, &self.choices, cx)?;
+        let warning = row_security::settle(&mut self.client, relation, self.row_security, cx)?;
+        let mut described = schema::describe(&mut self.client, relation, &self.choices, cx)?;
+        described.warnings.extend(warning);
         self.described.insert(key, described.clone());
         Ok(described)
     }
@@ -106,7 +111,10 @@ impl PgSession {
 impl Session for PgSession {
     fn describe(&mut self, relation: &Relation, cx: &Cx) -> Result<TableSchema> {
         let described = self.described(relation, cx)?;
-        Ok(TableSchema { columns: described.columns.into_iter().map(|c| c.column).collect() })
+        let table_oid = described.table_oid.filter(|_| described.has_own_rows);
+        let identity = Some(identity::of(&mut self.client, table_oid, cx)?);
+        let columns = described.columns.into_iter().map(|c| c.column).collect();
+        Ok(TableSchema { columns, identity, warnings: described.warnings })
     }
     fn estimate(&mut self, relation: &Relation, cx: &Cx) -> Result<Estimate> {
         split::estimate(self, relation, cx)
@@ -158,6 +166,7 @@ fn pins(limits: &SessionLimits, version: u32, role: Option<&str>) -> String {
         // Full reads: plan for the whole result, in the table's own order.
         ("cursor_tuple_fraction", "1".to_owned()),
         ("synchronize_seqscans", "off".to_owned()),
+        (row_security::PIN.0, row_security::PIN.1.to_owned()),
     ];
     if version >= 170_000 {
         all.push(("transaction_timeout", "0".to_owned()));

@@ -53,7 +53,7 @@ pub struct Job {
 /// As [`Session::scan`](rivet_plugin_api::Session::scan).
 pub fn start<'s>(actor: &'s Actor, job: Job, cx: &Cx) -> Result<Box<dyn BatchStream + 's>> {
     cx.check()?;
-    let schema = TableSchema { columns: job.scan.columns.clone() }.arrow_schema(job.scan.types);
+    let schema = TableSchema::of(job.scan.columns.clone()).arrow_schema(job.scan.types);
     let (sender, messages) = sync_channel(N_WAITING);
     let (running, done) = channel::<()>();
     let (batch_schema, stopped) = (schema.clone(), actor.stopped());

@@ -69,22 +69,22 @@ impl SqliteSession {
     }
 }
 
-/// Says aloud what is text only because nothing says what it is.
-fn say_untyped(relation: &Relation, untyped: &[String]) {
-    let Some(first) = untyped.first() else { return };
-    tracing::warn!(
-        "{}: sqlite gives {} no type, so rivet delivers text: say what it is in `columns`, for example `columns: \
-         {{{first}: int64}}`, where a value that is something else is an error",
-        relation.label(),
-        untyped.join(", "),
-    );
+/// What is text only because nothing says what it is.
+fn said_of_untyped(relation: &Relation, untyped: &[String]) -> Option<String> {
+    let first = untyped.first()?;
+    let (relation, names) = (relation.label(), untyped.join(", "));
+    Some(format!(
+        "{relation}: sqlite knows no type of {names}, so text is delivered: `columns` may say what it is, such as \
+         `columns: {{{first}: int64}}`, and a value that is something else is then an error"
+    ))
 }
 
 impl Session for SqliteSession {
     fn describe(&mut self, relation: &Relation, cx: &Cx) -> Result<TableSchema> {
         let described = self.ask(relation, cx, |_, described| Ok(described))?;
-        say_untyped(relation, &described.untyped);
-        Ok(TableSchema { columns: described.columns })
+        let warnings = said_of_untyped(relation, &described.untyped).into_iter().collect();
+        // There is nothing in a file that stays with a table through VACUUM, a copy and a restore, and not beyond DROP.
+        Ok(TableSchema { warnings, ..TableSchema::of(described.columns) })
     }
     fn estimate(&mut self, relation: &Relation, cx: &Cx) -> Result<Estimate> {
         self.ask(relation, cx, |db, described| split::estimate(db, &described))

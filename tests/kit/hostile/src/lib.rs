@@ -98,7 +98,7 @@ pub fn columns() -> Vec<Column> {
 impl Session for HostileSession {
     fn describe(&mut self, _: &Relation, cx: &Cx) -> Result<TableSchema> {
         misbehave(&self.options, Place::Describe, cx)?;
-        Ok(TableSchema { columns: columns() })
+        Ok(TableSchema::of(columns()))
     }
     fn estimate(&mut self, _: &Relation, _: &Cx) -> Result<Estimate> {
         Ok(Estimate::default())
@@ -118,7 +118,7 @@ struct HostileStream {
 
 impl BatchStream for HostileStream {
     fn schema(&self) -> SchemaRef {
-        TableSchema { columns: columns() }.arrow_schema(TypesMode::Portable)
+        TableSchema::of(columns()).arrow_schema(TypesMode::Portable)
     }
 
     fn next(&mut self, cx: &Cx) -> Result<Option<RecordBatch>> {
