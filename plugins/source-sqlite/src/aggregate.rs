@@ -91,9 +91,13 @@ fn outermost(
         (End::Last, range) => (&last, range.as_ref().and_then(|r| r.upper.as_ref())),
     };
     let mut rows = rows(filter)?;
+    let is_bounded = filter.range.as_ref().is_some_and(|range| range.lower.is_some() || range.upper.is_some());
     if other_bound.is_none() {
-        let near = key.near_end(outermost, end == End::Last, &mut rows.conditions.values);
-        rows.conditions.sql.extend(near);
+        match key.near_end(outermost, end == End::Last, &mut rows.conditions.values) {
+            Some(near) => rows.conditions.sql.push(near),
+            None if !is_bounded => return key.answer(outermost.into(), end.word()),
+            None => {}
+        }
     }
     let found = ask(&rows, &format!("{} {}", key.order_sql(), end.order()))?;
     found.map_or(Ok(None), |value| key.answer((&value).into(), end.word()))
