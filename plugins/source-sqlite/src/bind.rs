@@ -30,7 +30,8 @@ impl Values {
         for (i, value) in self.0.iter().enumerate() {
             let place = statement.parameter_index(&format!("{PREFIX}{i}")).map_err(&failed)?;
             let place = place.ok_or_else(|| {
-                let text = format!("{FILTER_PLACEHOLDER} is in a comment or in a text of the query, so nothing is filtered");
+                let text =
+                    format!("{FILTER_PLACEHOLDER} is in a comment or in a text of the query, so nothing is filtered");
                 PluginError::new(ErrorKind::Config, "sqlite.query", text).hint("put it into the WHERE of the query")
             })?;
             statement.raw_bind_parameter(place, value).map_err(&failed)?;

@@ -41,10 +41,9 @@ impl Order {
         match column.logical {
             LogicalType::Date | LogicalType::Timestamp { .. } => Self::Moment,
             LogicalType::Time { .. } => Self::Clock,
-            LogicalType::Int { .. }
-            | LogicalType::Float { .. }
-            | LogicalType::Decimal { .. }
-            | LogicalType::Bool => Self::Numbers,
+            LogicalType::Int { .. } | LogicalType::Float { .. } | LogicalType::Decimal { .. } | LogicalType::Bool => {
+                Self::Numbers
+            }
             _ => Self::OneClass,
         }
     }
@@ -83,8 +82,7 @@ impl Order {
 /// # Errors
 /// SQLite's.
 pub fn register(db: &Connection) -> rusqlite::Result<()> {
-    let flags =
-        FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_DIRECTONLY;
     for order in [Order::Moment, Order::Clock] {
         let name = order.function();
         // Text is after all numbers: what means nothing comes to light as the largest.
@@ -287,7 +285,8 @@ impl<'c> Key<'c> {
             (Value::Integer(i), Distance::Units(n)) => {
                 Value::Integer(i64::try_from(n).ok().and_then(|n| i.checked_sub(n)).unwrap_or(i64::MIN))
             }
-            (Value::Real(r), Distance::Units(n)) => {
+            (Value::Real(r), Distance::Units(n)) =>
+            {
                 #[allow(clippy::cast_precision_loss, reason = "sqlite subtracts likewise")]
                 Value::Real(r - n as f64)
             }
@@ -318,7 +317,9 @@ impl<'c> Key<'c> {
     fn fault(&self, end: &str, fault: Fault) -> PluginError {
         let column = self.columns[0];
         let text = format!("{}: the {end} value {}", self.label(), fault.words(column));
-        PluginError::new(ErrorKind::Data, "sqlite.value", text).detail("column", &column.name).hint(fault.remedy(column))
+        PluginError::new(ErrorKind::Data, "sqlite.value", text)
+            .detail("column", &column.name)
+            .hint(fault.remedy(column))
     }
 
     /// The error for a key of a text that is none.
@@ -337,8 +338,12 @@ fn label(columns: &[&Column]) -> String {
 }
 
 fn no_distance() -> PluginError {
-    PluginError::new(ErrorKind::Unsupported, "sqlite.lookback", "there is no such distance between values of the cursor")
-        .hint("write a number for a cursor of numbers, a time with its unit for one of times, or remove `lookback`")
+    PluginError::new(
+        ErrorKind::Unsupported,
+        "sqlite.lookback",
+        "there is no such distance between values of the cursor",
+    )
+    .hint("write a number for a cursor of numbers, a time with its unit for one of times, or remove `lookback`")
 }
 
 fn number(text: &str) -> Option<Value> {

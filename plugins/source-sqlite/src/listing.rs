@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row};
 use crate::error::sqlite;
 
 /// Tables and views of the file but SQLite's own, whose names start with `sqlite_`, and the tables that virtual ones
-/// keep their data in: a virtual table is the table whose rows those are.
+/// keep their data in.
 const SQL: &str = "SELECT name, type FROM pragma_table_list \
      WHERE \"schema\" = 'main' AND type <> 'shadow' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name";
 
@@ -20,7 +20,7 @@ pub fn tables(db: &Connection) -> Result<Vec<ListedTable>> {
     let mut statement = db.prepare(SQL).map_err(&failed)?;
     let listed = |row: &Row<'_>| {
         let kind = match row.get::<_, String>(1)?.as_str() {
-            "table" | "virtual" => TableKind::Table,
+            "table" => TableKind::Table,
             "view" => TableKind::View,
             _ => TableKind::Other,
         };

@@ -42,7 +42,8 @@ impl Location {
             beside.push(suffix);
             let beside = PathBuf::from(beside);
             if is_immutable && has_content(&beside) {
-                let text = format!("`immutable=1` reads the database file alone, but '{}' has {holds}", beside.display());
+                let text =
+                    format!("`immutable=1` reads the database file alone, but '{}' has {holds}", beside.display());
                 return Err(wrong(
                     &text,
                     "remove `immutable=1`, and let rivet write to the folder; or copy both files to a folder where it may",

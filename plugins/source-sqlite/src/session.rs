@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use rivet_plugin_api::{
-    Aggregate, BatchStream, Choices, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, ListedTable, OpenGroup,
-    PluginError, Relation, Result, Scan, Session, SessionGroup, Snapshot, SnapshotInfo, Split, SplitRequest,
+    Aggregate, BatchStream, Choices, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, ListedTable,
+    OpenGroup, PluginError, Relation, Result, Scan, Session, SessionGroup, Snapshot, SnapshotInfo, Split, SplitRequest,
     TableSchema,
 };
 

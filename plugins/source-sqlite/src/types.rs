@@ -27,7 +27,10 @@ pub fn chosen(mut column: Column, choices: &Choices) -> Result<Column> {
         Err(error.detail("column", &column.name).hint(hint))
     };
     if choice.lossy {
-        return refuse(" with `lossy: true`: sqlite has no lossy conversion".to_owned(), "cast the column in a `query`");
+        return refuse(
+            " with `lossy: true`: sqlite has no lossy conversion".to_owned(),
+            "cast the column in a `query`",
+        );
     }
     let possible = match *wanted {
         LogicalType::Bool | LogicalType::Text | LogicalType::Json | LogicalType::Binary | LogicalType::Date => true,

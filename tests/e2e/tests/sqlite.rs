@@ -274,16 +274,6 @@ fn an_expression_is_said_to_be_text_until_columns_says_what_it_is() -> Result<()
 }
 
 #[test]
-fn patterns_mean_virtual_tables_too() -> Result<()> {
-    let workspace = Workspace::new(&config("all", "").replace("table: all", "tables: ['f*']").replace("out", "'out/{table}'"))?;
-    sqlite(&workspace, "data.db", "create virtual table f using fts5(title); insert into f values ('one'), ('two')")?;
-    workspace.rivet(&["run"])?.expect(0)?;
-    let read = Exported::read(&workspace.path().join("out/f"))?;
-    assert_eq!(read.rows("*", " order by title")?, [json!({"title": "one"}), json!({"title": "two"})]);
-    Ok(())
-}
-
-#[test]
 fn a_wait_for_a_lock_without_end_is_told() -> Result<()> {
     let workspace = Workspace::new(&config("t", ""))?;
     sqlite(&workspace, "data.db", "create table t (a integer); insert into t values (1)")?;

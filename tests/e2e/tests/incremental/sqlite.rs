@@ -84,7 +84,7 @@ fn a_cursor_of_times_is_in_their_order_however_they_are_spelled() -> Result<()> 
 for (t,) in sqlite3.connect(sys.argv[1]).execute('select at from t'):
     print((d.datetime.fromisoformat(t) - d.datetime(1970, 1, 1)) // d.timedelta(microseconds=1))";
         let meant = oracle::run(SCRIPT, &[&place.path().join("data.db").display().to_string()])?;
-        assert_eq!(exported(&place, "epoch_us(at)")?, sorted(meant.lines()));
+        assert_eq!(exported(&place, "epoch_us(\"at\")")?, sorted(meant.lines()));
     }
     Ok(())
 }
@@ -93,9 +93,15 @@ for (t,) in sqlite3.connect(sys.argv[1]).execute('select at from t'):
 fn lookback_goes_back_in_time() -> Result<()> {
     let place = Workspace::new(&CONFIG.replace("KEYS", "table: t, cursor_column: at, lookback: 1h"))?;
     sql(&place, "create table t (id integer, at datetime)")?;
-    sql(&place, "insert into t values (1, '2024-01-01T22:00'), (2, '2024-01-01 23:30:00'), (3, '2024-01-02 00:15:00')")?;
+    sql(
+        &place,
+        "insert into t values (1, '2024-01-01T22:00'), (2, '2024-01-01 23:30:00'), (3, '2024-01-02 00:15:00')",
+    )?;
     assert_eq!(run(&place, &[])?, (3, 0));
-    sql(&place, "insert into t values (4, '2024-01-01T23:14:59.999'), (5, '2024-01-01 23:15'), (6, '2024-01-01T23:45')")?;
+    sql(
+        &place,
+        "insert into t values (4, '2024-01-01T23:14:59.999'), (5, '2024-01-01 23:15'), (6, '2024-01-01T23:45')",
+    )?;
     assert_eq!(run(&place, &[])?, (2, 2), "4 is below the window");
     assert_eq!(exported(&place, "id")?, ["1", "2", "3", "5", "6"]);
     Ok(())
