@@ -311,7 +311,12 @@ impl<'c> Key<'c> {
 
     fn no_value(&self, value: &KeyValue, what: &str) -> PluginError {
         let text = format!("'{}' {what}, so it is no value of {}", value.text, self.label());
-        PluginError::new(ErrorKind::Data, "sqlite.key", text).detail("column", &self.columns[0].name)
+        let hint = match self.order {
+            Order::Moment => "write a day, or a time such as 2024-01-31 09:30:00, without a zone",
+            Order::Clock => "write a time of day such as 09:30:00",
+            Order::Numbers | Order::OneClass => "write it as `rivet state show` does",
+        };
+        PluginError::new(ErrorKind::Data, "sqlite.key", text).detail("column", &self.columns[0].name).hint(hint)
     }
 
     fn fault(&self, end: &str, fault: Fault) -> PluginError {

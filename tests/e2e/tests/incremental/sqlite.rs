@@ -137,3 +137,28 @@ fn a_text_cursor_may_hold_nul() -> Result<()> {
     assert_eq!(exported(&place, "id")?, sorted(1..=4));
     Ok(())
 }
+
+#[test]
+fn a_table_that_was_made_again_is_no_quiet_run() -> Result<()> {
+    let place = Workspace::new(&CONFIG.replace("KEYS", "table: t, cursor_column: id"))?;
+    let fill = "insert into t with recursive i(i) as (select 1 union all select i + 1 from i where i < 100) select i from i";
+    sql(&place, "create table t (id integer primary key)")?;
+    sql(&place, fill)?;
+    assert_eq!(run(&place, &[])?, (100, 0));
+    // VACUUM, a change of the table and a copy of the file leave the cursor alone.
+    for change in ["vacuum", "alter table t add column more text", "vacuum into 'copy'"] {
+        sql(&place, &change.replace("copy", &place.path().join("copy.db").display().to_string()))?;
+        run(&place, &[])?;
+    }
+    std::fs::rename(place.path().join("copy.db"), place.path().join("data.db"))?;
+    run(&place, &[])?;
+    sql(&place, "drop table t")?;
+    sql(&place, "create table t (id integer primary key)")?;
+    sql(&place, &fill.replace("100", "7"))?;
+    let ran = place.rivet(&["run"])?.expect(3)?;
+    for part in ["100", "7", "--full-refresh"] {
+        ensure!(ran.stderr.contains(part), "{part} in {}", ran.stderr);
+    }
+    assert_eq!(run(&place, &["--full-refresh"])?.0, 7);
+    Ok(())
+}
