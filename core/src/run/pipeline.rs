@@ -23,6 +23,8 @@ use crate::plan::{Plan, PlannedSplit};
 pub struct Shared<'a> {
     pub plan: &'a Plan,
     pub env: &'a Env<'a>,
+    /// Ends the attempt.
+    pub cancel: &'a CancelToken,
     pub store: &'a dyn Store,
     pub format: &'a FormatHandle,
     pub shares: Shares,
@@ -81,8 +83,7 @@ pub fn run(shared: &Shared<'_>, attempt: Attempt<'_>, session: &mut dyn Session)
     let token = CancelToken::new();
     let cancel_all = || token.cancel();
     let mut shaper = Shaper::new(shared.plan, shared.seen);
-    let tally =
-        shared.env.cancel.cx().with_wake(&cancel_all, || overlap(shared, attempt, session, &mut shaper, &token))?;
+    let tally = shared.cancel.cx().with_wake(&cancel_all, || overlap(shared, attempt, session, &mut shaper, &token))?;
     shaper.keep();
     Ok(tally)
 }

@@ -11,6 +11,7 @@ mod error;
 mod filter;
 mod hint;
 mod listing;
+mod locks;
 mod options;
 mod rows;
 mod scan;

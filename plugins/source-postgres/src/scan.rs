@@ -10,6 +10,7 @@ use rivet_plugin_api::{
 use crate::connect::Client;
 use crate::decode::BatchDecoder;
 use crate::filter::Rows;
+use crate::locks::Locks;
 use crate::session::PgSession;
 use crate::split::Pages;
 use crate::stream::RowFrames;
@@ -36,15 +37,17 @@ pub fn start<'s>(session: &'s mut PgSession, scan: &Scan, cx: &Cx) -> Result<Box
     let reader = Reader { schema, decoder, names, timing };
     match scan.read {
         ReadMode::Stream => {
-            let frames = session.client.copy_out(&format!("COPY ({select}) TO STDOUT (FORMAT binary)"), cx)?;
-            Ok(Box::new(CopyStream { reader, frames: Some(frames) }))
+            let frames = session.client.copy_out(&format!("COPY ({select}) TO STDOUT (FORMAT binary)"), cx);
+            let frames = frames.map_err(|e| session.locks.futile(e))?;
+            Ok(Box::new(CopyStream { reader, frames: Some(frames), locks: &mut session.locks }))
         }
         ReadMode::Fetch => {
             let declare = format!("DECLARE {CURSOR} BINARY NO SCROLL CURSOR WITHOUT HOLD FOR {select}");
-            session.client.execute(&declare, cx)?;
+            session.client.execute(&declare, cx).map_err(|e| session.locks.futile(e))?;
             let next_rows = FIRST_FETCH_ROWS.min(scan.max_batch_rows);
             let (max_rows, max_bytes) = (scan.max_batch_rows, scan.max_batch_bytes);
-            Ok(Box::new(FetchStream { reader, client: &mut session.client, next_rows, max_rows, max_bytes }))
+            let PgSession { client, locks, .. } = session;
+            Ok(Box::new(FetchStream { reader, client, locks, next_rows, max_rows, max_bytes }))
         }
     }
 }
@@ -153,6 +156,7 @@ impl Timing {
 struct CopyStream<'s> {
     reader: Reader,
     frames: Option<RowFrames<'s>>,
+    locks: &'s mut Locks,
 }
 
 impl BatchStream for CopyStream<'_> {
@@ -161,9 +165,10 @@ impl BatchStream for CopyStream<'_> {
     }
     fn next(&mut self, cx: &Cx) -> Result<Option<RecordBatch>> {
         if let Some(frames) = &mut self.frames
-            && self.reader.fill(frames, cx)?
+            && self.reader.fill(frames, cx).map_err(|e| self.locks.futile(e))?
         {
             self.reader.timing.end();
+            self.locks.prove(frames.client(), cx)?;
             self.frames = None;
         }
         self.reader.take()
@@ -178,6 +183,7 @@ impl BatchStream for CopyStream<'_> {
 struct FetchStream<'s> {
     reader: Reader,
     client: &'s mut Client,
+    locks: &'s mut Locks,
     /// Rows to ask for next; 0 = the cursor is at its end.
     next_rows: usize,
     max_rows: usize,
@@ -196,13 +202,14 @@ impl BatchStream for FetchStream<'_> {
         self.reader.timing.begin();
         let fetch = format!("FETCH FORWARD {} FROM {CURSOR}", self.next_rows);
         let mut frames = self.client.fetch_rows(&fetch, cx)?;
-        self.reader.fill_all(&mut frames, cx)?;
+        self.reader.fill_all(&mut frames, cx).map_err(|e| self.locks.futile(e))?;
         drop(frames);
         self.reader.timing.end();
         let rows = self.reader.decoder.rows();
         if rows < self.next_rows {
             self.next_rows = 0;
             self.client.execute(&format!("CLOSE {CURSOR}"), cx)?;
+            self.locks.prove(self.client, cx)?;
         } else {
             let row_bytes = (self.reader.decoder.bytes() / rows).max(1);
             self.next_rows = (self.max_bytes / row_bytes).clamp(1, self.max_rows);

@@ -87,6 +87,11 @@ impl<'c> RowFrames<'c> {
         }
     }
 
+    /// The connection, once all rows were read: fit for another statement.
+    pub fn client(&mut self) -> &mut Client {
+        self.client
+    }
+
     /// Reads on to the statement's end, so that the connection stays in step, and gives the error back.
     fn fail(&mut self, error: PluginError, cx: &Cx) -> PluginError {
         loop {
