@@ -168,7 +168,7 @@ impl BatchStream for CopyStream<'_> {
             && self.reader.fill(frames, cx).map_err(|e| self.locks.futile(e))?
         {
             self.reader.timing.end();
-            self.locks.prove(frames.client(), cx)?;
+            self.locks.prove(frames.client, cx)?;
             self.frames = None;
         }
         self.reader.take()

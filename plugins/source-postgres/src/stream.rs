@@ -12,7 +12,8 @@ const COPY_TRAILER: [u8; 2] = [0xff, 0xff];
 
 /// The rows of a statement; dropped early, it cancels the statement.
 pub struct RowFrames<'c> {
-    client: &'c mut Client,
+    /// Fit for another statement once all rows were read.
+    pub client: &'c mut Client,
     /// What a row's frame is called: CopyData or DataRow.
     row_tag: u8,
     /// The first frame of a COPY begins with a header; its body is kept until the first row is asked for.
@@ -85,11 +86,6 @@ impl<'c> RowFrames<'c> {
                 _ => self.client.asynchronous(&frame)?,
             }
         }
-    }
-
-    /// The connection, once all rows were read: fit for another statement.
-    pub fn client(&mut self) -> &mut Client {
-        self.client
     }
 
     /// Reads on to the statement's end, so that the connection stays in step, and gives the error back.
