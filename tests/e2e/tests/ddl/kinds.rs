@@ -43,7 +43,8 @@ const PARTITIONS: &str = "create table S.p1 as {1}; create table S.p2 as {2}; \
     create table S.t (id int, g int) partition by list (g); alter table S.t attach partition S.p1 for values in (1);";
 /// Nobody waits for this one: it takes no lock on the parent that a reader would notice.
 const ATTACH: &str = "alter table S.t attach partition S.p2 for values in (2); delete from S.p1;";
-const EXCHANGE: &str = "alter table S.t detach partition S.p1; alter table S.t attach partition S.p2 for values in (2);";
+const EXCHANGE: &str =
+    "alter table S.t detach partition S.p1; alter table S.t attach partition S.p2 for values in (2);";
 const CHILDREN: &str = "create table S.t (id int, g int); create table S.c1 () inherits (S.t); \
     insert into S.c1 {1}; create table S.c2 as {2};";
 const INHERIT: &str = "alter table S.c1 no inherit S.t; alter table S.c2 inherit S.t;";

@@ -12,7 +12,8 @@ use crate::gate::Gate;
 use crate::{blocked_or_over, printed, script};
 
 const N_ROWS: u64 = 24_000;
-const CHANGE: &str = "begin; truncate t; insert into t select i, 2, repeat(md5(i::text), 36) from generate_series(1, 9000) i; commit;";
+const CHANGE: &str =
+    "begin; truncate t; insert into t select i, 2, repeat(md5(i::text), 36) from generate_series(1, 9000) i; commit;";
 
 /// A database with a table that is cut.
 fn table(server: &Postgres, name: &str) -> Result<String> {
