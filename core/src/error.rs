@@ -141,6 +141,7 @@ impl RunError {
     pub fn class(&self) -> FailureClass {
         match self {
             Self::Config(_) | Self::UnknownPlugin { .. } | Self::Impossible { .. } => FailureClass::Config,
+            Self::Plugin { source, .. } if source.code() == SNAPSHOT_LOST => FailureClass::LostSnapshot,
             Self::Plugin { source, .. } => plugin_class(source),
             Self::State(e) => state_class(e),
             Self::Integrity { .. } => FailureClass::Integrity,

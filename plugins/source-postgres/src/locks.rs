@@ -177,3 +177,28 @@ const FIRST_USER_OID: u32 = 16_384;
 /// Numbers of transactions in a row of a table: 32 bits of the 64 that name one for ever. The nearest to the snapshot
 /// is meant.
 const XIDS: u64 = 1 << 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_joins_waits_for_a_short_time_only() {
+        let limits = |lock_timeout_ms, statement_timeout_ms| SessionLimits {
+            lock_timeout_ms,
+            statement_timeout_ms,
+            ..Default::default()
+        };
+        let (first, joined) = (Locks::new(&Snapshot::New), Locks::new(&Snapshot::Join("x".to_owned())));
+        for (lock, statement, alone, together) in
+            [(0, 0, 0, 5_000), (30_000, 300_000, 30_000, 5_000), (2_000, 0, 2_000, 2_000), (0, 4_000, 0, 2_000)]
+        {
+            let limits = limits(lock, statement);
+            assert_eq!(
+                (first.timeout_ms(&limits), joined.timeout_ms(&limits)),
+                (alone, together),
+                "{lock} {statement}"
+            );
+        }
+    }
+}
