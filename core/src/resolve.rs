@@ -115,16 +115,23 @@ impl ExportSpec {
         Choices { wanted, ..self.choices.clone() }
     }
 
-    /// Opens sessions of the source.
+    /// Opens sessions of the source that will read the export's relation, or something else.
     ///
     /// # Errors
     /// The source's error.
-    pub fn open_sessions(&self, n_sessions: usize, snapshot: &Snapshot, cx: &Cx) -> Result<SessionGroup, RunError> {
+    pub fn open_sessions(
+        &self,
+        n_sessions: usize,
+        snapshot: &Snapshot,
+        relation: Option<&Relation>,
+        cx: &Cx,
+    ) -> Result<SessionGroup, RunError> {
         let request = json!({
             "connection": self.connection,
             "options": self.source_options,
             "n_sessions": n_sessions,
             "snapshot": snapshot,
+            "relation": relation,
             "choices": self.session_choices(),
             "limits": {
                 "statement_timeout_ms": self.tuning.statement_timeout_ms,

@@ -23,6 +23,8 @@ use crate::plan::{Plan, PlannedSplit};
 pub struct Shared<'a> {
     pub plan: &'a Plan,
     pub env: &'a Env<'a>,
+    /// Ends the attempt.
+    pub cancel: &'a CancelToken,
     pub store: &'a dyn Store,
     pub format: &'a FormatHandle,
     pub shares: Shares,
@@ -81,8 +83,7 @@ pub fn run(shared: &Shared<'_>, attempt: Attempt<'_>, session: &mut dyn Session)
     let token = CancelToken::new();
     let cancel_all = || token.cancel();
     let mut shaper = Shaper::new(shared.plan, shared.seen);
-    let tally =
-        shared.env.cancel.cx().with_wake(&cancel_all, || overlap(shared, attempt, session, &mut shaper, &token))?;
+    let tally = shared.cancel.cx().with_wake(&cancel_all, || overlap(shared, attempt, session, &mut shaper, &token))?;
     shaper.keep();
     Ok(tally)
 }
@@ -116,11 +117,15 @@ fn overlap(
             .name("rivet-encode".to_owned())
             .spawn_scoped(scope, || encode(shared, attempt, token, batches, item_sender).map_err(note));
         let tally = read(shared, attempt, session, shaper, token, batch_sender).map_err(note);
-        let joined = [join(encode, "encoder"), join(upload, "uploader")];
-        for failure in joined.into_iter().filter_map(Result::err) {
-            note(Stop::Failed(failure));
-        }
-        tally
+        let ended = |step: Result<Result<(), ()>, RunError>| {
+            step.unwrap_or_else(|e| {
+                note(Stop::Failed(e));
+                Err(())
+            })
+        };
+        let (encoded, uploaded) = (ended(join(encode, "encoder")), ended(join(upload, "uploader")));
+        // One that only followed was told to stop: what was read is not all written.
+        encoded.and(uploaded).and(tally)
     });
     if shared.env.cancel.is_cancelled() {
         return Err(RunError::Interrupted);
@@ -136,9 +141,9 @@ fn overlap(
 fn join(
     thread: std::io::Result<std::thread::ScopedJoinHandle<'_, Result<(), ()>>>,
     name: &str,
-) -> Result<(), RunError> {
+) -> Result<Result<(), ()>, RunError> {
     match thread.map(std::thread::ScopedJoinHandle::join) {
-        Ok(Ok(_)) => Ok(()),
+        Ok(Ok(ended)) => Ok(ended),
         Ok(Err(_)) => Err(RunError::Internal(format!("the {name} panicked"))),
         Err(e) => Err(RunError::Internal(format!("failed to start the {name}: {e}"))),
     }

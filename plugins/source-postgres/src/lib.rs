@@ -13,6 +13,7 @@ mod filter;
 mod hint;
 mod identity;
 mod listing;
+mod locks;
 mod lookback;
 mod options;
 mod row_security;
