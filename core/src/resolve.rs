@@ -35,7 +35,7 @@ pub struct ExportSpec {
     /// Destination plugin.
     pub destination: Connector,
     /// Options of the destination, placeholders filled in except `{run_id}`.
-    destination_options: Map<String, Value>,
+    pub(crate) destination_options: Map<String, Value>,
     /// Plugin and options of the destination in one line, without credentials.
     pub destination_identity: String,
     /// All tuning keys, resolved.
@@ -73,7 +73,7 @@ pub struct ExportSpec {
     /// Once, every part is read back before it counts.
     pub validate: bool,
     connection: Value,
-    source_options: Map<String, Value>,
+    pub(crate) source_options: Map<String, Value>,
 }
 
 impl ExportSpec {
@@ -124,7 +124,7 @@ impl ExportSpec {
             "limits": {
                 "statement_timeout_ms": self.tuning.statement_timeout_ms,
                 "lock_timeout_ms": self.tuning.lock_timeout_ms,
-                "no_progress_timeout_ms": NO_PROGRESS_TIMEOUT_MS,
+                "no_progress_timeout_ms": self.tuning.no_progress_timeout_ms(),
                 "max_value_bytes": self.tuning.max_value_bytes,
             },
         });
@@ -156,8 +156,6 @@ fn capabilities_of(destination: &Connector) -> StoreCapabilities {
 const DEFAULT_PART_BYTES: u64 = 256 << 20;
 /// Rows of a batch that is sized in bytes.
 const MAX_BATCH_ROWS: usize = 1 << 20;
-/// A server that sends nothing for so long while it is read is taken for lost, ms.
-const NO_PROGRESS_TIMEOUT_MS: u64 = 600_000;
 
 /// Resolves all exports of a config. `today` fills `{date}`, as `2026-11-21`; relative paths are relative to `base`.
 ///

@@ -111,8 +111,12 @@ fn plugins(block: &Section, cx: &mut Cx) -> PluginsConfig {
             _ => cx.wrong_type(&format!("{}[{i}]", block.path_of("dirs")), node.id, node, "the path of a folder"),
         }
     }
-    let lockfile = block.word("lockfile", cx).map(|text| cx.base_dir.join(text.value));
-    PluginsConfig { dirs, lockfile }
+    // Who pins plugins must not believe that they are pinned.
+    if let Some(entry) = block.get("lockfile") {
+        let at = cx.at(block.path_of("lockfile"), entry.id);
+        cx.push(ConfigError::NotBuilt { at, what: "a lock file of plugins".to_owned() });
+    }
+    PluginsConfig { dirs }
 }
 
 fn state(block: &Section, cx: &mut Cx) -> Option<StateConfig> {

@@ -19,6 +19,7 @@ pub mod progress;
 mod recover;
 pub mod rehearse;
 mod shape;
+mod silence;
 mod upload;
 mod validate;
 mod withdraw;

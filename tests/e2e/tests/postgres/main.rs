@@ -8,6 +8,7 @@ mod doctor;
 mod hints;
 mod login;
 mod names;
+mod outside;
 mod pooler;
 mod tables;
 mod types;
