@@ -16,6 +16,7 @@ use crate::config::{
 };
 use crate::connectors::Connectors;
 use crate::error::RunError;
+use crate::secrets;
 use crate::tables::path_part;
 
 /// One export, ready to run. It holds secrets (in the connection) and has no `Debug` for that reason.
@@ -72,6 +73,8 @@ pub struct ExportSpec {
     pub backfill: Option<(Option<String>, Option<String>)>,
     /// Once, every part is read back before it counts.
     pub validate: bool,
+    /// What may stand in no text about the export, the longest first.
+    pub secrets: Vec<String>,
     connection: Value,
     pub(crate) source_options: Map<String, Value>,
 }
@@ -183,7 +186,9 @@ pub fn resolve(
     if !errors.is_empty() {
         return Err(RunError::Config(ConfigErrors(errors)));
     }
+    let of_connection = secrets::of_config(config);
     for spec in &mut specs {
+        spec.secrets = secrets::of_export(&of_connection, spec);
         spec.extension = extension(spec)?;
         possible(spec)?;
     }
@@ -267,6 +272,7 @@ fn spec(
         full_refresh: false,
         backfill: None,
         validate: false,
+        secrets: Vec::new(),
         connection: config.source.connection_json(),
         source_options: absolute_path(source.options, base),
     }

@@ -1,5 +1,7 @@
-//! The secrets that a config holds, for whoever prints: none of them is ever shown.
-//! It must not know where anything is printed, nor any engine's URL beyond RFC 3986.
+//! The secrets that a config holds, and texts without them: what a server says may repeat its password.
+//! It must not know where a text goes, nor any engine's URL beyond RFC 3986.
+
+use std::borrow::Cow;
 
 use rivet_plugin_api::Relation;
 use rivet_plugin_api::wire::Connector;
@@ -7,6 +9,29 @@ use serde_json::{Map, Value};
 
 use crate::config::Config;
 use crate::resolve::ExportSpec;
+
+/// A shorter one would be found in words that have nothing to do with it.
+pub const MIN_BYTES: usize = 8;
+/// What stands in the place of a secret.
+const STARS: &str = "***";
+
+/// The text without these; the longest come first, so that what is left of a URL does not give its password away.
+pub fn hidden<'t>(text: &'t str, secrets: &[String]) -> Cow<'t, str> {
+    let mut hidden = Cow::Borrowed(text);
+    for secret in secrets.iter().filter(|secret| secret.len() >= MIN_BYTES) {
+        if hidden.contains(secret) {
+            hidden = Cow::Owned(hidden.replace(secret, STARS));
+        }
+    }
+    hidden
+}
+
+/// All secrets of an export, the longest first.
+pub fn of_export(connection: &[String], spec: &ExportSpec) -> Vec<String> {
+    let mut all = [connection, &of_options(spec)].concat();
+    all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    all
+}
 
 /// The secrets of the source's connection. One that is also a name in the config is none: it is in words that have to be
 /// read.
@@ -37,7 +62,7 @@ pub fn of_config(config: &Config) -> Vec<String> {
 }
 
 /// The options of an export's plugins that their schemas call secret.
-pub fn of_export(spec: &ExportSpec) -> Vec<String> {
+fn of_options(spec: &ExportSpec) -> Vec<String> {
     let format = spec.format_options.as_object();
     let all = [
         (&spec.source, Some(&spec.source_options)),
@@ -90,6 +115,12 @@ fn decoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_server_repeats_is_hidden() {
+        let secrets = ["x://me:hunter2-hunter2@h".to_owned(), "hunter2-hunter2".to_owned(), "short".to_owned()];
+        assert_eq!(hidden("no x://me:hunter2-hunter2@h, hunter2-hunter2 short", &secrets), "no ***, *** short");
+    }
 
     #[test]
     fn passwords_are_found_as_written_and_as_meant() {

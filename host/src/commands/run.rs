@@ -92,7 +92,7 @@ fn resolved(args: &RunArgs, global: &Global) -> Result<Ready, Exit> {
     let today = today.get(..10).unwrap_or_default().to_owned();
     let config = select::before_expansion(config, &args.export).map_err(|e| report(&e))?;
     let mut specs = resolve(&config, &found.connectors, &base, &today).map_err(|e| unresolved(global, &e, &found))?;
-    specs.iter().for_each(|spec| global.streams.secrets.add(secrets::of_export(spec)));
+    specs.iter().for_each(|spec| global.streams.secrets.add(spec.secrets.iter().cloned()));
     once(args, &mut specs).map_err(|e| report(&e))?;
     Ok(Ready { config, base, today, found, specs })
 }

@@ -4,12 +4,9 @@
 use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::outside::{json, shown};
+use rivet_core::secrets::{MIN_BYTES, hidden};
 
-/// A shorter one would be found in words that have nothing to do with it.
-const MIN_BYTES: usize = 8;
-/// What stands in its place.
-const STARS: &str = "***";
+use super::outside::{json, shown};
 
 /// All that are known so far; clones share them.
 #[derive(Debug, Clone, Default)]
@@ -34,13 +31,7 @@ impl Secrets {
 
     /// The text without them.
     pub fn hidden<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut hidden = Cow::Borrowed(text);
-        for secret in self.0.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            if hidden.contains(secret) {
-                hidden = Cow::Owned(hidden.replace(secret, STARS));
-            }
-        }
-        hidden
+        hidden(text, &self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -41,7 +41,10 @@ fn data_for_a_stdout_that_is_closed_is_refused_and_the_cursor_stays() -> Result<
     let place = place()?;
     for closed in [">&-", "<&- >&-"] {
         let (code, stderr) = with_closed(&place, closed, &["run", "-e", "p"])?;
-        ensure!(code == Some(1) && stderr.contains("'p' writes to standard output, which is closed"), "{code:?} {stderr}");
+        ensure!(
+            code == Some(1) && stderr.contains("'p' writes to standard output, which is closed"),
+            "{code:?} {stderr}"
+        );
         ensure!(stderr.contains("hint: "), "{stderr}");
     }
     let state = place.rivet(&["state", "show", "--output", "json", "-e", "p"])?.expect(0)?.json()?;
@@ -55,7 +58,13 @@ fn data_for_a_stdout_that_is_closed_is_refused_and_the_cursor_stays() -> Result<
 #[test]
 fn a_report_for_a_stdout_that_is_closed_is_no_success() -> Result<()> {
     let place = place()?;
-    for words in [&["run", "-e", "f", "--output", "json"][..], &["--help"], &["--version"], &["plugin", "list"], &["state", "show"]] {
+    for words in [
+        &["run", "-e", "f", "--output", "json"][..],
+        &["--help"],
+        &["--version"],
+        &["plugin", "list"],
+        &["state", "show"],
+    ] {
         let (code, stderr) = with_closed(&place, ">&-", words)?;
         ensure!(code == Some(2), "{words:?}: {code:?} {stderr}");
         ensure!(stderr.contains("failed to write to stdout: it is closed"), "{words:?}: {stderr}");
@@ -71,7 +80,8 @@ fn a_reader_that_goes_away_is_no_failure() -> Result<()> {
     let place = place()?;
     let (rivet, plugins) = (rivet()?, plugin_dir()?);
     for words in ["--help", "schema config", "run -e f --output json"] {
-        let script = format!("{{ {} {words} --plugin-dir {}; echo $? >code; }} | :", rivet.display(), plugins.display());
+        let script =
+            format!("{{ {} {words} --plugin-dir {}; echo $? >code; }} | :", rivet.display(), plugins.display());
         let ran = Command::new("sh").args(["-c", &script]).current_dir(place.path()).output()?;
         ensure!(ran.stderr.is_empty() || words.starts_with("run"), "{}", String::from_utf8_lossy(&ran.stderr));
         ensure!(std::fs::read_to_string(place.path().join("code"))?.trim() == "0", "{words}");

@@ -66,9 +66,8 @@ fn a_folder_that_others_may_write_is_refused_wherever_it_is_on_the_way() -> Resu
     let dir = folder("")?;
     for entry in fs::read_dir(dir.path())? {
         let entry = entry?;
-        fs::hard_link(entry.path(), inner.join(entry.file_name())).or_else(|_| {
-            fs::copy(entry.path(), inner.join(entry.file_name())).map(drop)
-        })?;
+        fs::hard_link(entry.path(), inner.join(entry.file_name()))
+            .or_else(|_| fs::copy(entry.path(), inner.join(entry.file_name())).map(drop))?;
     }
     let above = outer.path().join("a");
     let place = workspace(&inner)?;
@@ -123,7 +122,8 @@ fn deadly(dir: &Path, crate_name: &str, how: &str) -> Result<()> {
     );
     let file = dir.join("deadly.c");
     fs::write(&file, source)?;
-    let built = Command::new("cc").args(["-shared", "-fPIC", "-O0", "-o"]).arg(dir.join("libdeadly.so")).arg(&file).status();
+    let built =
+        Command::new("cc").args(["-shared", "-fPIC", "-O0", "-o"]).arg(dir.join("libdeadly.so")).arg(&file).status();
     ensure!(built.context("run cc")?.success(), "the library is built");
     fs::remove_file(file)?;
     Ok(())

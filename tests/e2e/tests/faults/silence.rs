@@ -35,8 +35,7 @@ fn silence_is_told_while_it_is_waited_for() -> Result<()> {
     let site = Site::make(server, "silence")?;
     let place = site.workspace("table: t", SLOW)?;
     let child = place.spawn(&["run", "--fault", "silence:400"])?;
-    let reading =
-        format!("select count(*) from pg_stat_activity where {} and query like 'COPY%'", site.ours());
+    let reading = format!("select count(*) from pg_stat_activity where {} and query like 'COPY%'", site.ours());
     wait_until("the table is read", || Ok(server.psql("postgres", &reading)?.trim() == "1"))?;
     let stopped = Stopped::stop(server, &site)?;
     // What is under way is used up first.
@@ -44,7 +43,9 @@ fn silence_is_told_while_it_is_waited_for() -> Result<()> {
     drop(stopped);
     let ran = finish(child)?.expect(0)?;
     let told = |seconds: &str| {
-        format!("warning: export 't': all rows: nothing has come from the source for {seconds} s; it may be at work, or lost; ")
+        format!(
+            "warning: export 't': all rows: nothing has come from the source for {seconds} s; it may be at work, or lost; "
+        )
     };
     for seconds in ["0.4", "0.8", "1.6"] {
         ensure!(ran.stderr.contains(&told(seconds)), "{seconds} s in {}", ran.stderr);
@@ -60,7 +61,8 @@ fn a_server_silent_beyond_the_statement_timeout_is_lost() -> Result<()> {
     let server = postgres::shared();
     let site = Site::make(server, "black_hole")?;
     // The table is read in one statement that takes less than half of the limit.
-    let place = site.workspace("table: t", "statement_timeout_s: 4, max_retries: 0, batch_size: 1000, throttle_ms: 50")?;
+    let place =
+        site.workspace("table: t", "statement_timeout_s: 4, max_retries: 0, batch_size: 1000, throttle_ms: 50")?;
     let child = place.spawn(&["run", "-vvv", "--output", "json"])?;
     let run = Run { place, child };
     let reading = format!("select count(*) from pg_stat_activity where {} and query like 'COPY%'", site.ours());

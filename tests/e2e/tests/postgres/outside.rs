@@ -52,7 +52,8 @@ fn harmless(ran: &Ran, shows: bool) -> Result<()> {
     let stdout = ran.text()?;
     for text in [stdout, ran.stderr.as_str()] {
         let acts = |c: char| {
-            (c.is_control() && c != '\n') || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            (c.is_control() && c != '\n')
+                || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
         };
         let found: Vec<char> = text.chars().filter(|c| acts(*c)).collect();
         ensure!(found.is_empty(), "{found:?} in {text:?}");
@@ -72,7 +73,10 @@ fn names_do_not_act_on_a_terminal() -> Result<()> {
     let table = server.psql(&site.database, names)?;
     ensure!(table.contains("\u{1b}]0;title"), "the server has the name: {table:?}");
     let table = serde_json::to_string(table.trim_end_matches('\n'))?;
-    let place = workspace(&site, &format!("table: {}", serde_json::to_string(&format!("\"{}\"", serde_json::from_str::<String>(&table)?))?))?;
+    let place = workspace(
+        &site,
+        &format!("table: {}", serde_json::to_string(&format!("\"{}\"", serde_json::from_str::<String>(&table)?))?),
+    )?;
     for words in [
         &["check", "--type-report"][..],
         &["run", "--dry-run"],
@@ -84,7 +88,8 @@ fn names_do_not_act_on_a_terminal() -> Result<()> {
         &["journal", "--last"],
     ] {
         for output in ["text", "json", "ndjson"] {
-            let ran = place.rivet(&[words, &["--output", output]].concat())?.expect(0).with_context(|| words.join(" "))?;
+            let ran =
+                place.rivet(&[words, &["--output", output]].concat())?.expect(0).with_context(|| words.join(" "))?;
             let shows = matches!(words[0], "check" | "doctor") || words.contains(&"--dry-run");
             harmless(&ran, shows).with_context(|| format!("{words:?} {output}"))?;
         }
@@ -105,7 +110,10 @@ fn messages_do_not_act_on_a_terminal_and_end() -> Result<()> {
                 harmless(&ran, true).with_context(|| format!("{output}, logs as {logs}"))?;
                 let n_bytes = ran.stdout.len() + ran.stderr.len();
                 ensure!(n_bytes < 200_000, "{n_bytes} bytes are printed");
-                ensure!(!long || holds(&ran.stdout, " more)") || ran.stderr.contains(" more)"), "it is not said what was cut");
+                ensure!(
+                    !long || holds(&ran.stdout, " more)") || ran.stderr.contains(" more)"),
+                    "it is not said what was cut"
+                );
             }
         }
         let told = place.rivet(&["journal", "--last"])?.expect(0)?;
