@@ -237,7 +237,6 @@ fn other_blocks() {
               hint: did you mean 'profile'?
             "plugins: {dirs: x, lockfil: y}"
             config.unknown_key: unknown key plugins.lockfil (line 3)
-              hint: did you mean 'lockfile'?
             config.wrong_type: plugins.dirs (line 3) must be a list, not text
             "plugins: {dirs: [1, '']}"
             config.wrong_type: plugins.dirs[0] (line 3) must be the path of a folder, not a number

@@ -83,6 +83,7 @@ fn a_folder_that_others_may_write_is_refused_wherever_it_is_on_the_way() -> Resu
         allow(path, mode)?;
         if fine {
             place.rivet(&["run"])?.expect(0)?;
+            fs::remove_dir_all(place.path().join("out"))?;
         } else {
             refused(&place, 1, &[&path.display().to_string(), "is writable by", "chmod"])?;
         }
