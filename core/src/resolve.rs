@@ -17,6 +17,7 @@ use crate::config::{
 use crate::connectors::Connectors;
 use crate::error::RunError;
 use crate::placeholders::Placeholders;
+use crate::secrets;
 use crate::tables::path_part;
 
 /// One export, ready to run. It holds secrets (in the connection) and has no `Debug` for that reason.
@@ -36,7 +37,7 @@ pub struct ExportSpec {
     /// Destination plugin.
     pub destination: Connector,
     /// Options of the destination with their placeholders.
-    destination_options: Map<String, Value>,
+    pub(crate) destination_options: Map<String, Value>,
     /// What the placeholders stand for, but for `{run_id}`.
     placeholders: Placeholders,
     /// Where relative paths start.
@@ -77,8 +78,10 @@ pub struct ExportSpec {
     pub backfill: Option<(Option<String>, Option<String>)>,
     /// Once, every part is read back before it counts.
     pub validate: bool,
+    /// What may stand in no text about the export, the longest first.
+    pub secrets: Vec<String>,
     connection: Value,
-    source_options: Map<String, Value>,
+    pub(crate) source_options: Map<String, Value>,
 }
 
 impl ExportSpec {
@@ -136,7 +139,7 @@ impl ExportSpec {
             "limits": {
                 "statement_timeout_ms": self.tuning.statement_timeout_ms,
                 "lock_timeout_ms": self.tuning.lock_timeout_ms,
-                "no_progress_timeout_ms": NO_PROGRESS_TIMEOUT_MS,
+                "no_progress_timeout_ms": self.tuning.no_progress_timeout_ms(),
                 "max_value_bytes": self.tuning.max_value_bytes,
             },
         });
@@ -168,8 +171,6 @@ fn capabilities_of(destination: &Connector) -> StoreCapabilities {
 const DEFAULT_PART_BYTES: u64 = 256 << 20;
 /// Rows of a batch that is sized in bytes.
 const MAX_BATCH_ROWS: usize = 1 << 20;
-/// A server that sends nothing for so long while it is read is taken for lost, ms.
-const NO_PROGRESS_TIMEOUT_MS: u64 = 600_000;
 
 /// Resolves all exports of a config. `today` fills `{date}`, as `2026-11-21`; relative paths are relative to `base`.
 ///
@@ -197,7 +198,9 @@ pub fn resolve(
     if !errors.is_empty() {
         return Err(RunError::Config(ConfigErrors(errors)));
     }
+    let of_connection = secrets::of_config(config);
     for spec in &mut specs {
+        spec.secrets = secrets::of_export(&of_connection, spec);
         spec.extension = extension(spec)?;
         possible(spec)?;
     }
@@ -284,6 +287,7 @@ fn spec(
         full_refresh: false,
         backfill: None,
         validate: false,
+        secrets: Vec::new(),
         connection: config.source.connection_json(),
         source_options: absolute_path(source.options, base),
     }

@@ -61,6 +61,8 @@ pub struct FormatCapabilities {
     pub extension: String,
     /// Parts can be read back.
     pub readable: bool,
+    /// Parts are text that people can read, with the default options. What is not text is not written to a terminal.
+    pub text: bool,
 }
 
 /// What a format does with a field.

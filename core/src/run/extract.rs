@@ -267,6 +267,7 @@ impl Extraction<'_> {
             shares: self.shares,
             ledger: &self.ledger,
             seen: &self.seen,
+            silence_limit_ms: self.spec.tuning.no_progress_timeout_ms(),
         }
     }
 

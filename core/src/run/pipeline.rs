@@ -13,6 +13,7 @@ use super::encode::Encoder;
 use super::env::Env;
 use super::ledger::Ledger;
 use super::shape::{Seen, Shaper};
+use super::silence::Silence;
 use super::upload::{Item, Uploader};
 use super::{drift, env};
 use crate::error::RunError;
@@ -32,6 +33,8 @@ pub struct Shared<'a> {
     pub ledger: &'a Ledger<'a>,
     /// Rows that were exported before.
     pub seen: &'a Seen,
+    /// After so long without a word from it the source is given up, ms.
+    pub silence_limit_ms: u64,
 }
 
 /// Which attempt it is.
@@ -98,6 +101,7 @@ fn overlap(
     let (batch_sender, batches) = bounded(shared.shares.read_ahead_bytes);
     let (item_sender, items) = bounded::<Item>(shared.shares.upload_ahead_bytes);
     let first_failure = Mutex::new(None::<RunError>);
+    let silence = Silence::new(shared.env, &shared.plan.export, attempt.split.label(), shared.silence_limit_ms);
     // A step that fails by itself is the cause; the others only follow.
     let note = |stop: Stop| {
         if let Stop::Failed(error) = stop {
@@ -116,7 +120,13 @@ fn overlap(
         let encode = std::thread::Builder::new()
             .name("rivet-encode".to_owned())
             .spawn_scoped(scope, || encode(shared, attempt, token, batches, item_sender).map_err(note));
-        let tally = read(shared, attempt, session, shaper, token, batch_sender).map_err(note);
+        // Without a watcher nothing is told, and all else is as it was.
+        let watcher = std::thread::Builder::new().name("rivet-watch".to_owned());
+        drop(watcher.spawn_scoped(scope, || silence.watch()));
+        let watched = silence.until_dropped();
+        let source = Source { session, silence: &silence };
+        let tally = read(shared, attempt, source, shaper, token, batch_sender).map_err(note);
+        drop(watched);
         let ended = |step: Result<Result<(), ()>, RunError>| {
             step.unwrap_or_else(|e| {
                 note(Stop::Failed(e));
@@ -166,21 +176,28 @@ fn encode(
     }
 }
 
+/// What is read, and who listens to it.
+struct Source<'s> {
+    session: &'s mut dyn Session,
+    silence: &'s Silence<'s>,
+}
+
 fn read(
     shared: &Shared<'_>,
     attempt: Attempt<'_>,
-    session: &mut dyn Session,
+    source: Source<'_>,
     shaper: &mut Shaper<'_>,
     token: &CancelToken,
     batches: Sender<Batches>,
 ) -> Result<Tally, Stop> {
     let cx = token.cx();
     let mut tally = Tally::default();
-    for piece in pieces(shared, attempt, session, &cx)? {
+    let Source { session, silence } = source;
+    for piece in silence.waiting(|| pieces(shared, attempt, session, &cx))? {
         read_piece(
             shared,
             piece,
-            session,
+            Source { session: &mut *session, silence },
             &cx,
             &mut Onward { shaper: &mut *shaper, batches: &batches, tally: &mut tally },
         )?;
@@ -217,7 +234,7 @@ struct Onward<'s, 'p> {
 fn read_piece(
     shared: &Shared<'_>,
     piece: Option<Split>,
-    session: &mut dyn Session,
+    source: Source<'_>,
     cx: &HostCx,
     onward: &mut Onward<'_, '_>,
 ) -> Result<(), Stop> {
@@ -237,13 +254,14 @@ fn read_piece(
             .map_or(shared.shares.max_batch_bytes, |bytes| bytes.min(shared.shares.max_batch_bytes)),
     };
     let split = PlannedSplit { id: 0, split: piece };
-    let mut stream = session.scan(&scan, cx).map_err(failed(shared, "read", &split))?;
+    let Source { session, silence } = source;
+    let mut stream = silence.waiting(|| session.scan(&scan, cx)).map_err(failed(shared, "read", &split))?;
     let changes = drift::differences(&plan.schema.arrow_schema(plan.types), &stream.schema());
     if !changes.is_empty() {
         let relation = plan.relation.label();
         return Err(Stop::Failed(RunError::Drift { relation, during_run: true, changes }));
     }
-    while let Some(batch) = stream.next(cx).map_err(failed(shared, "read", &split))? {
+    while let Some(batch) = silence.waiting(|| stream.next(cx)).map_err(failed(shared, "read", &split))? {
         let (rows, bytes) = (batch.num_rows(), batch.get_array_memory_size());
         if let Some(batch) = onward.shaper.shape(batch).map_err(Stop::Failed)? {
             onward.tally.rows += batch.num_rows() as u64;

@@ -45,7 +45,7 @@ impl Format for Csv {
     type Options = CsvOptions;
 
     fn capabilities() -> FormatCapabilities {
-        FormatCapabilities { extension: "csv".to_owned(), readable: false }
+        FormatCapabilities { extension: "csv".to_owned(), readable: false, text: true }
     }
 
     fn open(options: CsvOptions) -> Result<Self> {

@@ -32,7 +32,7 @@ impl Format for Parquet {
     type Options = ParquetOptions;
 
     fn capabilities() -> FormatCapabilities {
-        FormatCapabilities { extension: "parquet".to_owned(), readable: true }
+        FormatCapabilities { extension: "parquet".to_owned(), readable: true, text: false }
     }
 
     fn open(options: ParquetOptions) -> Result<Self> {

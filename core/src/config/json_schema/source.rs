@@ -70,7 +70,7 @@ pub fn tuning() -> Value {
     let rows = by_profile("Most rows in a batch.", |t| t.batch_rows.unwrap_or_default() as u64);
     let throttle = by_profile("Pause per batch of rows, ms, or with a unit; 0 = none.", |t| t.throttle_ms);
     let statement = "Longest a statement may take, s, or with a unit; 0 = no limit. Large tables are read in pieces that \
-                     stay below it.";
+                     stay below it. A server that is silent for 30 s longer is lost; without a limit, after 10 minutes.";
     let statement = by_profile(statement, |t| t.statement_timeout_ms / 1000);
     let lock = "Longest wait for a lock, s, or with a unit; 0 = no limit.";
     let lock = by_profile(lock, |t| t.lock_timeout_ms / 1000);

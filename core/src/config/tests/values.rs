@@ -48,7 +48,7 @@ exports:
   - name: top.customers-1
     query: |
       select $$x$$, '${WORD}' from customers;
-plugins: {dirs: [lib, /opt/rivet], lockfile: rivet.lock}
+plugins: {dirs: [lib, /opt/rivet]}
 state: {url: "sqlite:state/s.db"}
 "#;
 
@@ -89,8 +89,7 @@ fn the_source_of_a_config_with_every_block() {
     .assert_eq(&fields(&config.source));
     expect![[r#"
         (PluginsConfig { dirs: ["conf/lib"
-        "/opt/rivet"]
-        lockfile: Some("conf/rivet.lock") }
+        "/opt/rivet"] }
         StateConfig { path: "conf/state/s.db" })"#]]
     .assert_eq(&fields(&(config.plugins, config.state)));
 }

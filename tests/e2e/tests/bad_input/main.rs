@@ -8,6 +8,8 @@ mod misspelled;
 mod monsters;
 mod plugins;
 mod server;
+mod streams;
+mod trust;
 mod twins;
 
 use std::path::Path;

@@ -9,6 +9,7 @@ mod errors;
 mod hints;
 mod login;
 mod names;
+mod outside;
 mod pooler;
 mod row_security;
 mod tables;
