@@ -2,7 +2,7 @@
 //! It must not know how a value becomes Arrow.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::time::Instant;
 
 use rivet_plugin_api::{
@@ -23,10 +23,15 @@ const N_WAITING: usize = 1;
 /// A batch is cut here at the latest: one more value of SQLite's greatest length still fits Arrow's 32-bit offsets.
 const LONGEST_BATCH_BYTES: usize = 1 << 30;
 
+/// After a batch of more than so many times its limit, which is due to a long value, nothing is read ahead.
+const LONG_BATCHES: usize = 4;
+
 /// What the thread sends: that the statement is ready, batches, then the end.
 enum Message {
     Ready,
     Batch(RecordBatch),
+    /// The thread waits until this is dropped.
+    Waiting(Sender<()>),
     End,
     Failed(PluginError),
 }
@@ -92,9 +97,17 @@ impl BatchStream for Stream<'_> {
             return Ok(None);
         }
         cx.check()?;
-        match self.receive(cx)? {
+        let message = match self.receive(cx)? {
+            // Whoever asks for more is done with the long values before.
+            Message::Waiting(wanted) => {
+                drop(wanted);
+                self.receive(cx)?
+            }
+            message => message,
+        };
+        match message {
             Message::Batch(batch) => Ok(Some(batch)),
-            Message::Ready | Message::End => {
+            Message::Ready | Message::Waiting(_) | Message::End => {
                 self.ended = true;
                 Ok(None)
             }
@@ -130,6 +143,15 @@ impl Out<'_> {
     fn send(&self, message: Message) -> Result<()> {
         self.sender.send(message).map_err(|_| PluginError::cancelled())
     }
+
+    /// Reads no further before all that was sent is taken, and more is asked for.
+    fn wait_until_wanted(&self) -> Result<()> {
+        let (answer, wanted) = channel::<()>();
+        self.send(Message::Waiting(answer))?;
+        // The other end is dropped when it is received, or with everything else.
+        let _ = wanted.recv();
+        Ok(())
+    }
 }
 
 /// Runs the statement and sends its batches until the end, an error, or a reader that has gone away.
@@ -161,6 +183,9 @@ fn produce(db: &Connection, scan: &Scan, schema: &SchemaRef, max_value_bytes: u6
         n_rows += 1;
         if n_rows >= scan.max_batch_rows || n_bytes >= max_batch_bytes {
             out.send(Message::Batch(batch(schema, &mut columns, n_rows)?))?;
+            if n_bytes > LONG_BATCHES * max_batch_bytes {
+                out.wait_until_wanted()?;
+            }
             (n_rows, n_bytes) = (0, 0);
         }
         if out.stopped.load(Ordering::Relaxed) {
