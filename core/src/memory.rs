@@ -24,12 +24,14 @@ const MIB: u64 = 1 << 20;
 /// How often a value is in memory at once, in each worker: as the source received it, in its batch, and while it is encoded as
 /// values of a page, as that page, and compressed. A value that is larger than what may wait goes alone through all of them.
 const COPIES_OF_A_VALUE: u64 = 5;
+/// What there is beside them: measured with values of 40 and of 60 MB that do not compress.
+const BESIDE_VALUES_BYTES: u64 = 40 << 20;
 /// Values of this size are taken however little memory there is: a batch is no smaller.
 const MIN_VALUE_BYTES: u64 = MIB;
 
 /// Largest value that `memory_bytes` hold in each of `workers` workers, bytes; whole MiB.
 pub fn largest_value_bytes(memory_bytes: u64, workers: usize) -> u64 {
-    let each = memory_bytes.saturating_sub(BASE_BYTES) / COPIES_OF_A_VALUE / workers.max(1) as u64;
+    let each = memory_bytes.saturating_sub(BESIDE_VALUES_BYTES) / COPIES_OF_A_VALUE / workers.max(1) as u64;
     (each / MIB * MIB).max(MIN_VALUE_BYTES)
 }
 
@@ -37,7 +39,7 @@ pub fn largest_value_bytes(memory_bytes: u64, workers: usize) -> u64 {
 pub fn memory_for_value_bytes(value_bytes: u64, workers: usize) -> u64 {
     let values =
         value_bytes.div_ceil(MIB).saturating_mul(MIB).saturating_mul(COPIES_OF_A_VALUE * workers.max(1) as u64);
-    BASE_BYTES.saturating_add(values)
+    BESIDE_VALUES_BYTES.saturating_add(values)
 }
 
 /// Shares of `memory_bytes` for each of `workers` workers.
@@ -92,7 +94,7 @@ pub fn hint(tuning: &Tuning) -> String {
          worker, and {} MiB beside: raise `memory_mb` with `max_value_mb`, or leave the column out with `exclude`",
         tuning.memory_bytes / MIB,
         tuning.max_value_bytes / MIB,
-        BASE_BYTES / MIB
+        BESIDE_VALUES_BYTES / MIB
     )
 }
 

@@ -145,3 +145,72 @@ impl Read for From {
         Ok(n)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use arrow_array::cast::AsArray;
+    use arrow_array::{Array, ArrayRef, StringArray};
+    use rivet_plugin_api::{ByteSink, CancelToken, WriterSettings};
+
+    use super::*;
+    use crate::options::ParquetOptions;
+    use crate::writer::Writer;
+
+    #[derive(Clone, Default)]
+    struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl ByteSink for Memory {
+        fn write(&mut self, bytes: &[u8]) -> Result<()> {
+            self.0.lock().expect("no panic").extend_from_slice(bytes);
+            Ok(())
+        }
+    }
+
+    impl ReadAt for Memory {
+        fn len(&self) -> u64 {
+            self.0.lock().expect("no panic").len() as u64
+        }
+        fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+            let bytes = self.0.lock().expect("no panic");
+            let rest = &bytes[usize::try_from(offset).expect("small").min(bytes.len())..];
+            let n = rest.len().min(buffer.len());
+            buffer[..n].copy_from_slice(&rest[..n]);
+            Ok(n)
+        }
+    }
+
+    #[test]
+    fn batches_are_small_where_a_dictionary_stands_for_much() {
+        let long = "x".repeat(100_000);
+        // Long values in 200 rows of 20 000, one after the other, by one word of the dictionary.
+        let text = |row: usize| if (9_000..9_200).contains(&row) { &long[..] } else { ["a", "b", "c"][row % 3] };
+        let (file, token) = (Memory::default(), CancelToken::new());
+        let rows = |start: usize, n: usize| -> RecordBatch {
+            let array: ArrayRef = Arc::new(StringArray::from_iter_values((start..start + n).map(text)));
+            RecordBatch::try_from_iter([("t", array)]).expect("one column")
+        };
+        let settings = WriterSettings { max_buffered_bytes: 12 << 20, max_part_bytes: None };
+        let schema = rows(0, 1).schema();
+        let options = ParquetOptions::default();
+        let mut writer =
+            Writer::start(schema.clone(), &options, &settings, Box::new(file.clone())).expect("it holds text");
+        for start in (0..20_000).step_by(1000) {
+            rivet_plugin_api::BatchWriter::write(&mut writer, &rows(start, 1000), &token.cx())
+                .expect("memory takes it");
+        }
+        rivet_plugin_api::BatchWriter::finish(&mut writer, &token.cx()).expect("memory takes it");
+        assert!(file.len() < 1 << 20, "the long value is there once: {} bytes", file.len());
+        let mut batches = reader(Box::new(file)).expect("a file");
+        assert_eq!(batches.schema(), schema);
+        let mut row = 0;
+        while let Some(batch) = batches.next(&token.cx()).expect("a whole file") {
+            let found = batch.column(0).as_string::<i32>();
+            assert!(found.value_data().len() < MAX_BATCH_BYTES + long.len(), "{} bytes", found.value_data().len());
+            assert!((0..found.len()).all(|at| found.value(at) == text(row + at)), "from row {row}");
+            row += found.len();
+        }
+        assert_eq!(row, 20_000);
+    }
+}
