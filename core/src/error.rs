@@ -137,6 +137,14 @@ impl RunError {
         }
     }
 
+    /// A thread that the system did not give.
+    pub fn no_thread(name: &str, cause: std::io::Error) -> Self {
+        let source = PluginError::new(ErrorKind::Capacity, "run.thread", "the system has no thread for it")
+            .cause(cause)
+            .hint("give the process more memory or more threads (`ulimit -v`, `ulimit -u`, the limits of its cgroup)");
+        Self::Plugin { step: "start", at: format!("the {name}"), attempts: 1, source: Box::new(source) }
+    }
+
     /// Which class of failure this is.
     pub fn class(&self) -> FailureClass {
         match self {

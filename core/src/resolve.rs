@@ -16,6 +16,7 @@ use crate::config::{
 };
 use crate::connectors::Connectors;
 use crate::error::RunError;
+use crate::memory;
 use crate::placeholders::Placeholders;
 use crate::secrets;
 use crate::tables::path_part;
@@ -46,6 +47,8 @@ pub struct ExportSpec {
     pub destination_identity: String,
     /// All tuning keys, resolved.
     pub tuning: Tuning,
+    /// The largest value is as small as it is because of the memory.
+    pub is_value_limited_by_memory: bool,
     /// Workers wanted.
     pub n_workers: usize,
     /// Most rows in a batch.
@@ -116,6 +119,17 @@ impl ExportSpec {
             Select::Except(names) => Wanted::Except(names.clone()),
         };
         Choices { wanted, ..self.choices.clone() }
+    }
+
+    /// Leaves the memory to `n_at_once` exports, of which this is one, and accepts smaller values where it has to.
+    pub fn share_memory(&mut self, n_at_once: usize) {
+        let tuning = &mut self.tuning;
+        tuning.memory_bytes = tuning.memory_bytes.div_ceil(n_at_once as u64);
+        let largest = memory::largest_value_bytes(tuning.memory_bytes, self.n_workers);
+        if tuning.max_value_bytes > largest {
+            tuning.max_value_bytes = largest;
+            self.is_value_limited_by_memory = true;
+        }
     }
 
     /// Opens sessions of the source that will read the export's relation, or something else.
@@ -203,6 +217,7 @@ pub fn resolve(
         spec.secrets = secrets::of_export(&of_connection, spec);
         spec.extension = extension(spec)?;
         possible(spec)?;
+        spec.is_value_limited_by_memory = memory::fit(&spec.name, &mut spec.tuning, spec.n_workers)?;
     }
     apart(&specs)?;
     Ok(specs)
@@ -273,6 +288,7 @@ fn spec(
         n_workers: export.parallel.min(most_workers),
         max_batch_rows: tuning.batch_rows.unwrap_or(MAX_BATCH_ROWS),
         tuning,
+        is_value_limited_by_memory: false,
         max_part_bytes: export.max_file_bytes.or(default_part_bytes),
         skip_empty: export.skip_empty,
         types: export.types,

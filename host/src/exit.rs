@@ -150,6 +150,7 @@ mod tests {
         assert_eq!(codes, [1, 2, 3, 4, 6, 7, 8, 130]);
         assert_eq!(Exit::of(&[]).code(), 0);
         assert_eq!(Exit::ALL.map(Exit::code), [0, 1, 2, 3, 4, 5, 6, 7, 8, 130]);
+        assert_eq!(i32::from(Exit::Retryable.code()), rivet_plugin_api::wire::heap::OUT_OF_MEMORY_EXIT);
     }
 
     #[test]

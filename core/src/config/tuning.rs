@@ -46,6 +46,18 @@ pub struct Tuning {
     pub memory_bytes: u64,
     /// Most server connections at once; no limit of its own when absent.
     pub max_connections: Option<usize>,
+    /// Which of the last sizes the config names: what it does not name follows the other one.
+    #[serde(skip)]
+    pub named: Named,
+}
+
+/// Sizes that the config names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Named {
+    /// `max_value_mb`
+    pub max_value: bool,
+    /// `memory_mb`
+    pub memory: bool,
 }
 
 /// What a profile sets.
@@ -220,6 +232,7 @@ impl Patch {
             max_value_bytes: self.max_value_bytes.unwrap_or(DEFAULT_MAX_VALUE_BYTES),
             memory_bytes: self.memory_bytes.unwrap_or(DEFAULT_MEMORY_BYTES),
             max_connections: self.max_connections,
+            named: Named { max_value: self.max_value_bytes.is_some(), memory: self.memory_bytes.is_some() },
         }
     }
 }

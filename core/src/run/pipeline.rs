@@ -9,7 +9,7 @@ use rivet_plugin_api::{
 };
 
 use super::channel::{Disconnected, Receiver, Sender, bounded};
-use super::encode::Encoder;
+use super::encode::{Encoder, PIECE_BYTES, full_part_bytes};
 use super::env::Env;
 use super::ledger::Ledger;
 use super::shape::{Seen, Shaper};
@@ -29,6 +29,8 @@ pub struct Shared<'a> {
     pub store: &'a dyn Store,
     pub format: &'a FormatHandle,
     pub shares: Shares,
+    /// What to do about a value that is refused because of the memory, where memory is what limits values.
+    pub value_hint: Option<String>,
     /// Takes each part that is durable, before the attempt goes on.
     pub ledger: &'a Ledger<'a>,
     /// Rows that were exported before.
@@ -98,8 +100,10 @@ fn overlap(
     shaper: &mut Shaper<'_>,
     token: &CancelToken,
 ) -> Result<Tally, RunError> {
-    let (batch_sender, batches) = bounded(shared.shares.read_ahead_bytes);
-    let (item_sender, items) = bounded::<Item>(shared.shares.upload_ahead_bytes);
+    // What the encoder and the upload are busy with counts too.
+    let shares = &shared.shares;
+    let (batch_sender, batches) = bounded(shares.read_ahead_bytes + shares.max_batch_bytes);
+    let (item_sender, items) = bounded::<Item>(shares.upload_ahead_bytes + PIECE_BYTES);
     let first_failure = Mutex::new(None::<RunError>);
     let silence = Silence::new(shared.env, &shared.plan.export, attempt.split.label(), shared.silence_limit_ms);
     // A step that fails by itself is the cause; the others only follow.
@@ -155,7 +159,7 @@ fn join(
     match thread.map(std::thread::ScopedJoinHandle::join) {
         Ok(Ok(ended)) => Ok(ended),
         Ok(Err(_)) => Err(RunError::Internal(format!("the {name} panicked"))),
-        Err(e) => Err(RunError::Internal(format!("failed to start the {name}: {e}"))),
+        Err(e) => Err(RunError::no_thread(name, e)),
     }
 }
 
@@ -166,7 +170,10 @@ fn encode(
     batches: Receiver<Batches>,
     items: Sender<Item>,
 ) -> Result<(), Stop> {
-    let settings = WriterSettings { max_buffered_bytes: shared.shares.max_buffered_bytes };
+    let settings = WriterSettings {
+        max_buffered_bytes: shared.shares.max_buffered_bytes,
+        max_part_bytes: shared.plan.max_part_bytes.map(full_part_bytes),
+    };
     let mut encoder = Encoder::new(shared, attempt, token.cx(), settings, items);
     loop {
         match batches.recv()? {
@@ -296,6 +303,12 @@ fn failed<'a>(
         if e.kind() == ErrorKind::Cancelled {
             return Stop::Follows;
         }
+        // By convention the end of the code of every source.
+        let is_too_large = e.code().ends_with(".value_too_large");
+        let e = match &shared.value_hint {
+            Some(hint) if is_too_large => e.hint(hint.clone()),
+            _ => e,
+        };
         let e = if split.split.is_some() { e.detail("split", split.label()) } else { e };
         Stop::Failed(RunError::plugin(step, at)(e))
     }

@@ -12,7 +12,10 @@ mod inspect;
 mod interval;
 mod options;
 mod pages;
+mod read;
 mod threads;
+mod views;
+mod width;
 mod writer;
 
 use rivet_plugin_api::{
@@ -54,7 +57,7 @@ impl Format for Parquet {
     }
 
     fn reader(&self, part: Box<dyn ReadAt>) -> Result<Box<dyn BatchStream>> {
-        inspect::reader(part)
+        read::reader(part)
     }
 }
 

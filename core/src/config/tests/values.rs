@@ -85,7 +85,9 @@ fn the_source_of_a_config_with_every_block() {
         retry_backoff_ms: 5000
         max_value_bytes: 67108864
         memory_bytes: 268435456
-        max_connections: None } }"#]]
+        max_connections: None
+        named: Named { max_value: false
+        memory: false } } }"#]]
     .assert_eq(&fields(&config.source));
     expect![[r#"
         (PluginsConfig { dirs: ["conf/lib"
@@ -191,7 +193,9 @@ fn a_query_of_a_config_with_every_block() {
         retry_backoff_ms: 5000
         max_value_bytes: 67108864
         memory_bytes: 268435456
-        max_connections: None } }"#]]
+        max_connections: None
+        named: Named { max_value: false
+        memory: false } } }"#]]
     .assert_eq(&fields(&config.exports[1]));
 }
 
