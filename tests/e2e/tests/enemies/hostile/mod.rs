@@ -1,0 +1,127 @@
+//! Servers that follow a script: what they send, and how a run against them has to end.
+//! Must not know what a client of ours does to survive them.
+
+mod ends;
+pub mod lengths;
+mod login;
+pub mod text;
+mod tls;
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use rivet_test_e2e::{CANARY, Workspace, holds};
+use rivet_test_servers::hostile::{Hostile, Step};
+use rivet_test_servers::wire::postgres::{FromClient, authentication, is_startup, is_statement, key, parameter, ready};
+
+use crate::cases;
+use crate::judge::{Expect, ended};
+
+/// Seconds that the URL gives for connecting and logging in, and the config for a statement.
+const LIMIT_S: u64 = 1;
+
+/// A script, and how a run against it ends.
+struct Case {
+    name: String,
+    script: Vec<Step>,
+    login: Login,
+    /// A parameter of the URL.
+    tls: &'static str,
+    expect: Expect,
+    verdict: Verdict,
+}
+
+/// What the URL says about the user.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Login {
+    /// A password, which a server has to ask for in a way that proves that it knows it.
+    Password,
+    /// None: whoever admits us is the right server.
+    Trust,
+}
+
+/// What the server may have heard.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// At most so many answers to its authentication requests, none with the password, and no statement.
+    Answers(usize),
+    /// Anything but the password.
+    Any,
+}
+
+impl Case {
+    /// Against a client with a password over loopback in the clear: it answers so often and sends no statement.
+    fn login(name: impl Into<String>, n_answers: usize, script: Vec<Step>, expect: Expect) -> Self {
+        let verdict = Verdict::Answers(n_answers);
+        Self { name: name.into(), script, login: Login::Password, tls: "sslmode=disable", expect, verdict }
+    }
+
+    /// Against a client without a password that was admitted: this is what its first statement is answered with.
+    fn statement(name: impl Into<String>, answer: Vec<Step>, expect: Expect) -> Self {
+        let mut script = admitted();
+        script.push(Step::Until(is_statement));
+        script.extend(answer);
+        let verdict = Verdict::Any;
+        Self { name: name.into(), script, login: Login::Trust, tls: "sslmode=disable", expect, verdict }
+    }
+
+    fn under_tls(mut self, mode: &'static str) -> Self {
+        self.tls = mode;
+        self
+    }
+
+    fn trusting(mut self) -> Self {
+        self.login = Login::Trust;
+        self
+    }
+
+    fn judge(&self, server: &Hostile) -> Result<()> {
+        let login = if self.login == Login::Password { format!("u:{CANARY}") } else { "u".to_owned() };
+        let url = format!("postgres://{login}@127.0.0.1:{}/d?connect_timeout={LIMIT_S}&{}", server.port(), self.tls);
+        let config = format!(
+            "source: {{type: postgres, url_env: TEST_URL, tuning: {{profile: fast, max_retries: 0, statement_timeout_s: {LIMIT_S}}}}}\n\
+             exports: [{{name: t, table: public.t, destination: {{type: local, path: out}}}}]\n"
+        );
+        let place = Workspace::new(&config)?.with_variable("TEST_URL", &url);
+        // As a person sees it, with all that there is to see, and as a program does.
+        for words in [&["run", "-vvv"][..], &["run", "--output", "json"]] {
+            ended(&place, &place.rivet(words)?, Duration::from_secs(LIMIT_S), self.expect)?;
+        }
+        let heard = server.heard();
+        ensure!(!heard.frames.is_empty(), "nobody came");
+        ensure!(!holds(&heard.bytes, CANARY), "the server was told the password");
+        if let Verdict::Answers(n) = self.verdict {
+            let count = |what: fn(&[u8]) -> bool| heard.frames.iter().filter(|f| what(f)).count();
+            let (answers, statements) = (count(rivet_test_servers::wire::postgres::is_password), count(is_statement));
+            ensure!(answers <= 2 * n, "{answers} answers instead of {n} in each of two runs: {:?}", heard.frames);
+            ensure!(statements == 0, "a statement for a server that proved nothing");
+        }
+        Ok(())
+    }
+}
+
+/// Runs all of them; each has a server of its own.
+fn all(cases: Vec<Case>) -> Result<()> {
+    let with_server = |mut case: Case| -> Result<(Case, Hostile)> {
+        let script = std::mem::take(&mut case.script);
+        let server = Hostile::start(|| Box::new(FromClient::default()), script)?;
+        Ok((case, server))
+    };
+    let cases = cases.into_iter().map(with_server).collect::<Result<Vec<_>>>()?;
+    cases::each(&cases, |(case, _)| case.name.clone(), |(case, server)| case.judge(server))
+}
+
+/// Begins a session in the clear.
+fn started() -> Vec<Step> {
+    vec![Step::Until(is_startup)]
+}
+
+/// The script after a start in the clear.
+fn then(steps: impl IntoIterator<Item = Step>) -> Vec<Step> {
+    started().into_iter().chain(steps).collect()
+}
+
+/// Admits a client without a password, as a server does.
+fn admitted() -> Vec<Step> {
+    then([Step::Send([authentication(0, &[]), parameter("server_version", "17.10"), key(), ready(b'I')].concat())])
+}

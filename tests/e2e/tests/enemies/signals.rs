@@ -1,0 +1,2 @@
+//! Ctrl-C, SIGTERM and SIGHUP at any moment.
+//! Must not know what a run does at that moment.
