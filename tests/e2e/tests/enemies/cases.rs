@@ -6,15 +6,15 @@ use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, bail};
 
-/// Most of the time most of them wait.
-const AT_ONCE: usize = 6;
+/// How many at a time, of cases that wait most of the time.
+pub const SOME: usize = 6;
 
-/// Judges every case, and fails with the names of all that are not as they should be.
-pub fn each<T: Sync>(cases: &[T], name: impl Fn(&T) -> String, judge: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
+/// Judges every case, so many at a time, and fails with the names of all that are not as they should be.
+pub fn each<T: Sync>(at_once: usize, cases: &[T], name: impl Fn(&T) -> String, judge: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
     let next = AtomicUsize::new(0);
     let wrong = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE.min(cases.len()) {
+        for _ in 0..at_once.min(cases.len()) {
             scope.spawn(|| {
                 loop {
                     let i = next.fetch_add(1, Ordering::SeqCst);

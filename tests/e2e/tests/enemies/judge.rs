@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use rivet_test_e2e::{Ran, Workspace, files_below, no_canary};
+use rivet_test_e2e::{Ran, Workspace, files_below, finish_within, no_canary};
 
 /// What a process may take beyond the limit that its config sets.
 pub const SLACK: Duration = Duration::from_secs(5);
@@ -27,16 +27,20 @@ pub const fn fails(exits: &'static [i32], codes: &'static [&'static str]) -> Exp
     Expect { exits, codes }
 }
 
+/// Runs the binary; who is far beyond the limit is killed.
+pub fn run(place: &Workspace, words: &[&str], limit: Duration) -> Result<Ran> {
+    finish_within(place.spawn(words)?, limit + 2 * SLACK)
+}
+
 /// A run that an enemy met: over in time, small, silent about secrets, with lines of its own only, and nothing written.
 pub fn ended(place: &Workspace, ran: &Ran, limit: Duration, expect: Expect) -> Result<()> {
     ensure!(
         ran.code.is_some_and(|code| expect.exits.contains(&code)),
-        "exit {:?} instead of {:?}\n{}",
-        ran.code,
-        expect.exits,
-        shown(ran)
+        "{} instead of {:?}",
+        shown(ran),
+        expect.exits
     );
-    ensure!(ran.took <= limit + SLACK, "it took {:?}, not {limit:?} and a little\n{}", ran.took, shown(ran));
+    ensure!(ran.took <= limit + SLACK, "it took {:?}, not {limit:?} and a little; {}", ran.took, shown(ran));
     ensure!(ran.peak_rss_bytes <= MAX_RSS_BYTES, "it grew to {} MiB", ran.peak_rss_bytes >> 20);
     no_canary(place, ran)?;
     own_lines(&ran.stderr).context("on stderr")?;
@@ -67,9 +71,18 @@ fn turns(c: char) -> bool {
     matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// The beginning of what a run printed, without raw characters.
+/// How a run ended, in a line: its error's code and message, or the beginning of what it printed.
 pub fn shown(ran: &Ran) -> String {
-    let text: String = ran.stderr.chars().take(600).collect();
-    let out: String = String::from_utf8_lossy(&ran.stdout).chars().take(600).collect();
-    format!("{text:?} {out:?}")
+    let (document, code) = (ran.json().unwrap_or_default(), ran.code);
+    let export = &document["exports"][0];
+    let error = if document["error"].is_object() { &document["error"] } else { &export["error"] };
+    let printed = match (error.is_object(), export["rows"].as_u64()) {
+        (true, _) => format!("{} {}", error["code"], error["message"]),
+        (false, Some(n)) => format!("{n} rows"),
+        (false, None) => {
+            let from = ran.stderr.find("error: ").unwrap_or(0);
+            format!("{:?}", &ran.stderr[from..])
+        }
+    };
+    format!("exit {code:?}: {}", printed.chars().take(400).collect::<String>())
 }

@@ -79,12 +79,12 @@ fn all(name: &str, cases: &[Case]) -> Result<()> {
             Fate::Fails(_) => !outcome.succeeded,
             Fate::Either => true,
         };
-        let ended = format!("{:?}", outcome.ended);
+        let ended = outcome.ended.clone();
         outcomes.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push(outcome);
         ensure!(fits, "{ended}");
         Ok(())
     };
-    let as_expected = cases::each(cases, Case::name, run);
+    let as_expected = cases::each(cases::SOME, cases, Case::name, run);
     let outcomes: Vec<Outcome> = outcomes.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     let rows = judge_rows(&outcomes);
     match (as_expected, rows) {

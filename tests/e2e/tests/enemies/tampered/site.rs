@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::stream::{Changed, MARK};
 use super::table::{Change, Fate};
-use crate::judge::{ended, shown};
+use crate::judge::{ended, run, shown};
 
 /// Rows of the table; the numbers in its cases and in forged ends belong to it.
 pub const N_ROWS: u64 = 300;
@@ -89,10 +89,11 @@ impl Site {
     /// Runs the export, and an incremental one once more with nobody in between: then all rows are there.
     pub fn run(&self, read: Read, change: &Change, row: u64) -> Result<Outcome> {
         let (place, proxy) = self.behind(read, change, row)?;
-        let ran = place.run()?;
+        let limit = Duration::from_secs(LIMIT_S);
+        let ran = run(&place, &["run", "--output", "json"], limit)?;
         let succeeded = ran.code == Some(0);
         if let (Fate::Fails(expect), false) = (change.fate, succeeded) {
-            ended(&place, &ran, Duration::from_secs(LIMIT_S), expect)?;
+            ended(&place, &ran, limit, expect)?;
         }
         if !succeeded {
             let left = files_below(&place.path().join("out"))?;
@@ -103,7 +104,7 @@ impl Site {
             place.run()?.expect(0).context("once more")?;
         }
         let name = format!("{} at row {row} by {read:?}", change.name);
-        let ended = format!("exit {:?} {}", ran.code, shown(&ran));
+        let ended = shown(&ran);
         let parts = parts(&place)?;
         Ok(Outcome { name, succeeded, ended, place, parts })
     }
