@@ -3,6 +3,7 @@
 //!
 //! The closing measurement of signals is this test with `RIVET_SIGNAL_MOMENTS=200`: see `signals.rs`.
 
+mod absent;
 mod cases;
 mod hostile;
 mod judge;

@@ -51,12 +51,12 @@ fn who_skips_the_proof_is_not_believed() -> Result<()> {
     let send = Step::Send;
     all(vec![
         Case::login("admitted at once", 0, with(then([send(admit())]), []), REFUSED),
-        Case::login("ready without a word about authentication", 0, with(then([send(ready(b'I'))]), []), REFUSED),
+        Case::login("ready without a word about authentication", 0, with(then([send(ready(b'I'))]), []), WRONG),
         Case::login(
             "parameters, key and ready without a word about authentication",
             0,
             with(then([send([parameter("server_version", "17.10"), key(), ready(b'I')].concat())]), []),
-            REFUSED,
+            WRONG,
         ),
         Case::login("admitted when SCRAM was offered", 1, with(then([send(sasl(&[SHA_256])), send(admit())]), []), REFUSED),
         Case::login("admitted after the first message", 1, with(then([send(sasl(&[SHA_256])), proof(), send(admit())]), []), REFUSED),
@@ -129,6 +129,7 @@ fn who_wants_less_than_it_offered_gets_nothing() -> Result<()> {
         Case::login("clear text before the proof", 2, with(well_begun(), [heard(), send(clear.clone())]), REFUSED),
         Case::login("MD5 before the proof", 2, with(well_begun(), [heard(), send(md5.clone())]), REFUSED),
         Case::login("SCRAM a second time", 2, with(well_begun(), [heard(), offer()]), REFUSED),
+        Case::login("clear text", 0, with(then([send(clear.clone())]), []), REFUSED),
         Case::login("clear text after MD5", 1, with(then([send(md5), heard(), send(clear)]), []), REFUSED),
         Case::login("SCRAM of an unknown kind", 0, with(then([send(sasl(&["SCRAM-SHA-1", "PLAIN"]))]), []), REFUSED),
         Case::login("SCRAM of no kind", 0, with(then([send(sasl(&[]))]), []), REFUSED),

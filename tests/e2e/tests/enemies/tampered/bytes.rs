@@ -21,7 +21,7 @@ pub fn changes() -> Vec<Change> {
         let mut add = |name: String, what: Do, fate: Fate| {
             all.push(Change { name: format!("{name} after {at:?}"), at, what, fate });
         };
-        for tag in *b"dDECNS" {
+        for tag in *b"dDEN" {
             for length in IMPOSSIBLE {
                 let bytes = [claims(tag, length), vec![b'x'; 1 << 20]].concat();
                 add(format!("{} of {length:#x} bytes", char::from(tag)), Do::Append(bytes), BROKEN);
@@ -35,10 +35,11 @@ pub fn changes() -> Vec<Change> {
         let evil_notice = report(b'N', &[(b'S', &evil()), (b'C', "01000"), (b'M', &evil()), (b'H', &evil())]);
         add("evil notices".to_owned(), Do::Append(evil_notice), Fate::Either);
         add("evil parameters".to_owned(), Do::Append(parameter("application_name", &evil())), Fate::Either);
-        let flood = |frame: Vec<u8>| Do::Flood(frame.repeat(10_000), 1_000);
-        add("a flood of rows".to_owned(), flood(data_row(&[b"0123456789"])), BROKEN);
-        add("a flood of notices".to_owned(), flood(report(b'N', &[(b'M', "words")])), Fate::Either);
-        add("a flood of parameters".to_owned(), flood(parameter("TimeZone", "UTC")), Fate::Either);
+        let flood = |frame: Vec<u8>, n: usize| Do::Flood(frame.repeat(n), 1_000);
+        add("a flood of long rows".to_owned(), flood(data_row(&[&[b'x'; 200_000][..]]), 1), BROKEN);
+        add("a flood of short rows".to_owned(), flood(data_row(&[b"0123456789"]), 1_000), BROKEN);
+        add("a flood of notices".to_owned(), flood(report(b'N', &[(b'M', "words")]), 100), Fate::Either);
+        add("a flood of parameters".to_owned(), flood(parameter("TimeZone", "UTC"), 100), Fate::Either);
     }
     let columns = |name: &str, what| Change { name: name.to_owned(), at: At::Columns, what, fate: SAID };
     all.push(columns("an evil column", Do::Replace(row_description(&[&evil()]))));

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::stream::{Changed, MARK};
 use super::table::{Change, Fate};
-use crate::judge::{ended, run, shown};
+use crate::judge::{STATEMENT_SLACK, ended, run, shown};
 
 /// Rows of the table; the numbers in its cases and in forged ends belong to it.
 pub const N_ROWS: u64 = 300;
@@ -89,7 +89,7 @@ impl Site {
     /// Runs the export, and an incremental one once more with nobody in between: then all rows are there.
     pub fn run(&self, read: Read, change: &Change, row: u64) -> Result<Outcome> {
         let (place, proxy) = self.behind(read, change, row)?;
-        let limit = Duration::from_secs(LIMIT_S);
+        let limit = Duration::from_secs(LIMIT_S) + STATEMENT_SLACK;
         let ran = run(&place, &["run", "--output", "json"], limit)?;
         let succeeded = ran.code == Some(0);
         if let (Fate::Fails(expect), false) = (change.fate, succeeded) {

@@ -69,6 +69,13 @@ pub enum Do {
     Between(Vec<u8>),
 }
 
+impl Do {
+    /// Whether a client waits for what does not come.
+    pub fn waits(&self, at: At) -> bool {
+        matches!((self, at), (Self::Stall | Self::CutBytes, _) | (Self::Drop, At::Ready))
+    }
+}
+
 /// The change under way in one connection.
 pub struct Changed {
     at: At,
