@@ -216,10 +216,9 @@ pub fn finish_within(mut child: Child, limit: Duration) -> Result<Ran> {
     let stderr = String::from_utf8(stderr).context("read standard error as UTF-8")?;
     match status {
         Some(status) => Ok(Ran { code: status.code(), stdout, stderr, took, command_line, peak_rss_bytes }),
-        None => bail!(
-            "rivet did not end within {limit:?} and grew to {} MiB\nstderr: {stderr:.2000}",
-            peak_rss_bytes >> 20
-        ),
+        None => {
+            bail!("rivet did not end within {limit:?} and grew to {} MiB\nstderr: {stderr:.2000}", peak_rss_bytes >> 20)
+        }
     }
 }
 

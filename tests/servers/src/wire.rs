@@ -57,3 +57,26 @@ impl Frames {
         Some(frame)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::postgres::{FromClient, frame};
+    use super::*;
+
+    #[test]
+    fn frames_are_cut_wherever_reads_end() {
+        let tls = [0, 0, 0, 8, 4, 210, 22, 47];
+        let start = [0, 0, 0, 9, 0, 3, 0, 0, 0];
+        let (query, sync) = (frame(b'Q', b"select 1\0"), frame(b'S', b""));
+        let all = [&tls[..], &start, &query, &sync].concat();
+        for piece in [1, 2, 5, 8, all.len()] {
+            let mut frames = Frames::new(Box::new(FromClient::default()));
+            let mut cut = Vec::new();
+            for mut bytes in all.chunks(piece) {
+                assert!(frames.fill(&mut bytes).expect("a slice can be read"));
+                cut.extend(std::iter::from_fn(|| frames.cut()));
+            }
+            assert_eq!(cut, [&tls[..], &start, &query, &sync], "{piece} at a time");
+        }
+    }
+}

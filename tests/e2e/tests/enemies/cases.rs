@@ -10,7 +10,12 @@ use anyhow::{Result, bail};
 pub const SOME: usize = 6;
 
 /// Judges every case, so many at a time, and fails with the names of all that are not as they should be.
-pub fn each<T: Sync>(at_once: usize, cases: &[T], name: impl Fn(&T) -> String, judge: impl Fn(&T) -> Result<()> + Sync) -> Result<()> {
+pub fn each<T: Sync>(
+    at_once: usize,
+    cases: &[T],
+    name: impl Fn(&T) -> String,
+    judge: impl Fn(&T) -> Result<()> + Sync,
+) -> Result<()> {
     let next = AtomicUsize::new(0);
     let wrong = Mutex::new(Vec::new());
     std::thread::scope(|scope| {

@@ -36,12 +36,7 @@ pub fn run(place: &Workspace, words: &[&str], limit: Duration) -> Result<Ran> {
 
 /// A run that an enemy met: over in time, small, silent about secrets, with lines of its own only, and nothing written.
 pub fn ended(place: &Workspace, ran: &Ran, limit: Duration, expect: Expect) -> Result<()> {
-    ensure!(
-        ran.code.is_some_and(|code| expect.exits.contains(&code)),
-        "{} instead of {:?}",
-        shown(ran),
-        expect.exits
-    );
+    ensure!(ran.code.is_some_and(|code| expect.exits.contains(&code)), "{} instead of {:?}", shown(ran), expect.exits);
     ensure!(ran.took <= limit + SLACK, "it took {:?}, not {limit:?} and a little; {}", ran.took, shown(ran));
     ensure!(ran.peak_rss_bytes <= MAX_RSS_BYTES, "it grew to {} MiB", ran.peak_rss_bytes >> 20);
     no_canary(place, ran)?;

@@ -9,7 +9,7 @@ use rivet_test_servers::wire::postgres::{
     authentication, data_row, frame, is_password, key, parameter, ready, report, row_description, sasl,
 };
 
-use super::{Case, admitted, all, started, then};
+use super::{Case, Verdict, admitted, all, started, then};
 use crate::judge::{Expect, fails};
 
 /// The server may answer later.
@@ -33,8 +33,13 @@ fn a_login_ends_in_its_time() -> Result<()> {
         Case::login("silence", 0, vec![Step::silence()], LATE),
         Case::login("silence after the start", 0, then([Step::silence()]), LATE),
         Case::login("silence after SCRAM was offered", 1, then([Step::Send(begun), Step::silence()]), LATE),
-        Case::login("silence after it admitted us", 0, then([Step::Send(authentication(0, &[])), Step::silence()]), LATE)
-            .trusting(),
+        Case::login(
+            "silence after it admitted us",
+            0,
+            then([Step::Send(authentication(0, &[])), Step::silence()]),
+            LATE,
+        )
+        .trusting(),
         Case::login("a byte now and then", 0, then([Step::Drip(whole, often)]), LATE).trusting(),
         Case::login("a notice now and then", 0, then([Step::Drip(many(&notice()), often)]), LATE),
         Case::login("notices without end", 0, then([Step::endless(many(&notice()))]), fails(&[1, 2], &["postgres."])),
@@ -60,7 +65,7 @@ fn a_login_ends_in_its_time() -> Result<()> {
         .trusting(),
         Case::login(
             "requests without end",
-            usize::MAX / 2,
+            0,
             then([Step::endless(authentication(0, &[]))]),
             fails(&[1, 2], &["postgres."]),
         )
@@ -102,6 +107,10 @@ fn a_server_that_hangs_up_is_said() -> Result<()> {
         Case::statement("before the answer", vec![], gone),
         Case::statement("in the answer", vec![half(row_description(&["a"]))], gone),
         Case::statement("before it is ready", vec![Step::Send(frame(b'C', b"BEGIN\0"))], gone),
-        Case { script: admitted(), ..Case::statement("before the first statement", vec![], gone) },
+        Case {
+            script: admitted(),
+            verdict: Verdict::Any,
+            ..Case::statement("before the first statement", vec![], gone)
+        },
     ])
 }

@@ -3,9 +3,7 @@
 
 use anyhow::Result;
 use rivet_test_servers::hostile::Step;
-use rivet_test_servers::wire::postgres::{
-    authentication, claims, data_row, frame, ready, report, row_description,
-};
+use rivet_test_servers::wire::postgres::{authentication, claims, data_row, frame, ready, report, row_description};
 
 use super::{Case, all, then};
 use crate::judge::{Expect, fails};
@@ -47,9 +45,8 @@ fn a_length_before_the_login_costs_nothing() -> Result<()> {
 
 #[test]
 fn bytes_of_another_protocol_are_said() -> Result<()> {
-    let version = |minor: u32, n: u32, names: &[u8]| {
-        frame(b'v', &[&minor.to_be_bytes()[..], &n.to_be_bytes(), names].concat())
-    };
+    let version =
+        |minor: u32, n: u32, names: &[u8]| frame(b'v', &[&minor.to_be_bytes()[..], &n.to_be_bytes(), names].concat());
     let web = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n<html>".to_vec();
     let send = |name: &str, bytes: Vec<u8>| Case::login(name, 0, then([Step::Send(bytes), Step::silence()]), WRONG);
     all(vec![
@@ -72,7 +69,8 @@ fn a_long_text_is_not_held() -> Result<()> {
     let long = |tag: u8, n_bytes: usize| report(tag, &[(b'S', "FATAL"), (b'C', "28000"), (b'M', &"x".repeat(n_bytes))]);
     let login = |name: &str, bytes| Case::login(name, 0, then([Step::Send(bytes), Step::silence()]), WRONG);
     let row = data_row(&[&vec![b'x'; 1 << 20][..]]);
-    let rows = |row: Vec<u8>, n: usize| vec![Step::Send(row_description(&["a"])), Step::Repeat(row, n), Step::silence()];
+    let rows =
+        |row: Vec<u8>, n: usize| vec![Step::Send(row_description(&["a"])), Step::Repeat(row, n), Step::silence()];
     all(vec![
         login("an error of 50 MB before the login", long(b'E', 50_000_000)),
         login("a notice of 50 MB before the login", long(b'N', 50_000_000)),

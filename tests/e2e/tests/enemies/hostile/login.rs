@@ -58,11 +58,31 @@ fn who_skips_the_proof_is_not_believed() -> Result<()> {
             with(then([send([parameter("server_version", "17.10"), key(), ready(b'I')].concat())]), []),
             WRONG,
         ),
-        Case::login("admitted when SCRAM was offered", 1, with(then([send(sasl(&[SHA_256])), send(admit())]), []), REFUSED),
-        Case::login("admitted after the first message", 1, with(then([send(sasl(&[SHA_256])), proof(), send(admit())]), []), REFUSED),
+        Case::login(
+            "admitted when SCRAM was offered",
+            1,
+            with(then([send(sasl(&[SHA_256])), send(admit())]), []),
+            REFUSED,
+        ),
+        Case::login(
+            "admitted after the first message",
+            1,
+            with(then([send(sasl(&[SHA_256])), proof(), send(admit())]), []),
+            REFUSED,
+        ),
         Case::login("admitted before the proof", 2, with(well_begun(), [send(admit())]), REFUSED),
-        Case::login("admitted after the proof without its own", 2, with(well_begun(), [proof(), send(admit())]), REFUSED),
-        Case::login("ready after the proof without its own", 2, with(well_begun(), [proof(), send(ready(b'I'))]), REFUSED),
+        Case::login(
+            "admitted after the proof without its own",
+            2,
+            with(well_begun(), [proof(), send(admit())]),
+            REFUSED,
+        ),
+        Case::login(
+            "ready after the proof without its own",
+            2,
+            with(well_begun(), [proof(), send(ready(b'I'))]),
+            REFUSED,
+        ),
         Case::login(
             "a proof that is wrong",
             2,
@@ -87,7 +107,12 @@ fn who_skips_the_proof_is_not_believed() -> Result<()> {
             with(well_begun(), [proof(), send(authentication(12, b"e=other-error")), send(admit())]),
             REFUSED,
         ),
-        Case::login("a proof nobody asked for", 0, with(then([send(authentication(12, SIGNATURE.as_bytes()))]), []), WRONG),
+        Case::login(
+            "a proof nobody asked for",
+            0,
+            with(then([send(authentication(12, SIGNATURE.as_bytes()))]), []),
+            WRONG,
+        ),
         Case::login("a second step without a first", 0, with(then([send(scram("abc", SALT, "4096"))]), []), WRONG),
     ])
 }
@@ -124,7 +149,12 @@ fn who_wants_less_than_it_offered_gets_nothing() -> Result<()> {
     let (clear, md5) = (authentication(3, &[]), authentication(5, b"salt"));
     let offer = || send(sasl(&[SHA_256]));
     all(vec![
-        Case::login("clear text after SCRAM was offered", 1, with(then([offer(), heard(), send(clear.clone())]), []), REFUSED),
+        Case::login(
+            "clear text after SCRAM was offered",
+            1,
+            with(then([offer(), heard(), send(clear.clone())]), []),
+            REFUSED,
+        ),
         Case::login("MD5 after SCRAM was offered", 1, with(then([offer(), heard(), send(md5.clone())]), []), REFUSED),
         Case::login("clear text before the proof", 2, with(well_begun(), [heard(), send(clear.clone())]), REFUSED),
         Case::login("MD5 before the proof", 2, with(well_begun(), [heard(), send(md5.clone())]), REFUSED),
@@ -133,7 +163,12 @@ fn who_wants_less_than_it_offered_gets_nothing() -> Result<()> {
         Case::login("clear text after MD5", 1, with(then([send(md5), heard(), send(clear)]), []), REFUSED),
         Case::login("SCRAM of an unknown kind", 0, with(then([send(sasl(&["SCRAM-SHA-1", "PLAIN"]))]), []), REFUSED),
         Case::login("SCRAM of no kind", 0, with(then([send(sasl(&[]))]), []), REFUSED),
-        Case::login("channel binding without a channel", 0, with(then([send(sasl(&["SCRAM-SHA-256-PLUS"]))]), []), REFUSED),
+        Case::login(
+            "channel binding without a channel",
+            0,
+            with(then([send(sasl(&["SCRAM-SHA-256-PLUS"]))]), []),
+            REFUSED,
+        ),
         Case::login("Kerberos", 0, with(then([send(authentication(2, &[]))]), []), REFUSED),
         Case::login("GSSAPI", 0, with(then([send(authentication(7, &[]))]), []), REFUSED),
         Case::login("a method that does not exist", 0, with(then([send(authentication(99, &[]))]), []), WRONG),

@@ -12,7 +12,9 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use rivet_test_e2e::{CANARY, Workspace, holds};
 use rivet_test_servers::hostile::{Hostile, Step};
-use rivet_test_servers::wire::postgres::{FromClient, authentication, is_startup, is_statement, key, parameter, ready};
+use rivet_test_servers::wire::postgres::{
+    FromClient, authentication, is_password, is_startup, is_statement, key, parameter, ready,
+};
 
 use crate::cases;
 use crate::judge::{Expect, ended, run};
@@ -49,6 +51,8 @@ enum Login {
 enum Verdict {
     /// At most so many answers to its authentication requests, none with the password, and no statement.
     Answers(usize),
+    /// A statement at least.
+    Statement,
     /// Anything but the password.
     Any,
 }
@@ -65,7 +69,7 @@ impl Case {
         let mut script = admitted();
         script.push(Step::Until(is_statement));
         script.extend(answer);
-        let verdict = Verdict::Any;
+        let verdict = Verdict::Statement;
         Self { name: name.into(), script, login: Login::Trust, tls: "sslmode=disable", expect, verdict, seen: false }
     }
 
@@ -99,12 +103,16 @@ impl Case {
         let heard = server.heard();
         ensure!(!heard.frames.is_empty(), "nobody came");
         ensure!(!holds(&heard.bytes, CANARY), "the server was told the password");
-        if let Verdict::Answers(n) = self.verdict {
-            let count = |what: fn(&[u8]) -> bool| heard.frames.iter().filter(|f| what(f)).count();
-            let (answers, statements) = (count(rivet_test_servers::wire::postgres::is_password), count(is_statement));
-            let n = n * ways.len();
-            ensure!(answers <= n, "{answers} answers to its requests instead of {n}: {:?}", heard.frames);
-            ensure!(statements == 0, "a statement for a server that proved nothing");
+        let count = |what: fn(&[u8]) -> bool| heard.frames.iter().filter(|f| what(f)).count();
+        let (n_answers, n_statements) = (count(is_password), count(is_statement));
+        match self.verdict {
+            Verdict::Answers(n) => {
+                let n = n.saturating_mul(ways.len());
+                ensure!(n_answers <= n, "{n_answers} answers to its requests instead of {n}");
+                ensure!(n_statements == 0, "a statement for a server that proved nothing");
+            }
+            Verdict::Statement => ensure!(n_statements > 0, "no statement came"),
+            Verdict::Any => {}
         }
         all.iter().try_for_each(|ran| ended(&place, ran, limit, self.expect))
     }

@@ -66,9 +66,7 @@ fn what_is_no_answer_to_the_request_for_tls_is_no_consent() -> Result<()> {
     let error = report(b'E', &[(b'S', "FATAL"), (b'C', "0A000"), (b'M', &format!("\x1b[2J\n{FORGED}: no tls"))]);
     let admitted = [authentication(0, &[]), ready(b'I')].concat();
     let stuffed = [b"S".to_vec(), admitted.clone()].concat();
-    let case = |name: &str, answer: Vec<u8>| {
-        Case::login(name, 0, asked([Step::Send(answer)]), any).under_tls(REQUIRE)
-    };
+    let case = |name: &str, answer: Vec<u8>| Case::login(name, 0, asked([Step::Send(answer)]), any).under_tls(REQUIRE);
     let clear = |answer: Vec<u8>| [Step::Send(answer), Step::Until(is_startup), Step::Send(authentication(3, &[]))];
     all(vec![
         case("an error", error),

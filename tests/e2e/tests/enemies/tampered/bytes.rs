@@ -28,7 +28,8 @@ pub fn changes() -> Vec<Change> {
             }
         }
         add("garbage".to_owned(), Do::Append(garbage(4096)), BROKEN);
-        let error = |text: &str| report(b'E', &[(b'S', text), (b'C', "XX000"), (b'M', text), (b'D', text), (b'H', text)]);
+        let error =
+            |text: &str| report(b'E', &[(b'S', text), (b'C', "XX000"), (b'M', text), (b'D', text), (b'H', text)]);
         add("an evil error".to_owned(), Do::Append(error(&evil())), SAID);
         add("an error of 50 MB".to_owned(), Do::Append(error(&"x".repeat(12_500_000))), SAID);
         add("an error without fields".to_owned(), Do::Append(frame(b'E', b"\0")), SAID);

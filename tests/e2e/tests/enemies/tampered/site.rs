@@ -137,7 +137,8 @@ pub fn judge_rows(outcomes: &[Outcome]) -> Result<()> {
         for line in printed.lines() {
             let found: Value = serde_json::from_str(line)?;
             let is = |key: &str, value: u64| found[key] == value;
-            let whole = is("n", N_ROWS) && is("ids", N_ROWS) && is("total", N_ROWS * (N_ROWS + 1) / 2) && is("wrong", 0);
+            let whole =
+                is("n", N_ROWS) && is("ids", N_ROWS) && is("total", N_ROWS * (N_ROWS + 1) / 2) && is("wrong", 0);
             if !whole {
                 wrong.push(line.to_owned());
             }

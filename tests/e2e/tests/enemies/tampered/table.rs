@@ -1,9 +1,7 @@
 //! The table of changes: what happens to a stream where, and whether a run may survive it.
 //! Must not know how a change is made.
 
-use rivet_test_servers::wire::postgres::{
-    complete, copy_done, copy_trailer, frame, parameter, ready, report,
-};
+use rivet_test_servers::wire::postgres::{complete, copy_done, copy_trailer, frame, parameter, ready, report};
 
 use super::site::Read;
 use super::stream::{At, Do};
