@@ -23,6 +23,9 @@ const MEMORY_MB: u64 = 64;
 /// What the process is besides.
 const ALLOWANCE_MB: u64 = 64;
 
+/// What a run writes first of all.
+const STATE: &str = ".rivet_state.db";
+
 const SIGNALS: [&str; 3] = ["INT", "TERM", "HUP"];
 
 /// A way to export the table.
@@ -110,7 +113,9 @@ impl Moment {
             Exported::read(&out).context("a run that succeeded")?;
             return Ok(());
         }
-        ensure!(ran.code == Some(130), "exit {:?}: {}", ran.code, ran.stderr);
+        // By the signal itself, before it had begun anything.
+        let unheard = ran.code.is_none() && !place.path().join(STATE).exists();
+        ensure!(unheard || ran.code == Some(130), "exit {:?}: {}", ran.code, ran.stderr);
         ensure!(took <= AT_ONCE, "it took {took:?} to end");
         let left = files_below(&out)?;
         ensure!(left.is_empty(), "{left:?} stays");
