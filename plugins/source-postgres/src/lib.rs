@@ -3,10 +3,11 @@
 #![forbid(unsafe_code)]
 
 mod address;
-mod auth;
 mod catalogue;
 mod connect;
 pub mod decode;
+mod door;
+mod engine;
 mod error;
 mod filter;
 mod hint;
@@ -18,13 +19,13 @@ mod schema;
 mod select;
 mod session;
 mod split;
+mod socket;
 mod sql;
 mod stream;
 mod suggest;
+mod tap;
 mod tls;
-mod transport;
 pub mod types;
-mod wire;
 
 use rivet_plugin_api::{Cx, OpenGroup, Result, SessionGroup, Source, SourceCapabilities};
 
