@@ -13,6 +13,7 @@ const NEEDS: &[(&str, &str, &[&str])] = &[
     ("rivet-test-e2e", "bad_input", &["postgres"]),
     ("rivet-test-e2e", "crash", &["postgres"]),
     ("rivet-test-e2e", "ddl", &["postgres"]),
+    ("rivet-test-e2e", "enemies", &["postgres"]),
     ("rivet-test-e2e", "examples", &["postgres"]),
     ("rivet-test-e2e", "faults", &["postgres"]),
     ("rivet-test-e2e", "incremental", &["postgres"]),

@@ -78,7 +78,9 @@ pub fn start<'s>(actor: &'s Actor, job: Job, cx: &Cx) -> Result<Box<dyn BatchStr
     match stream.receive(cx)? {
         Message::Ready => Ok(Box::new(stream)),
         Message::Failed(e) => Err(e),
-        Message::Batch(_) | Message::End(_) => Err(out_of_step("the statement was not said to be ready")),
+        Message::Batch(_) | Message::Waiting(_) | Message::End(_) => {
+            Err(out_of_step("the statement was not said to be ready"))
+        }
     }
 }
 

@@ -189,7 +189,15 @@ impl Workspace {
 ///
 /// # Errors
 /// When it runs for more than two minutes; it is killed then.
-pub fn finish(mut child: Child) -> Result<Ran> {
+pub fn finish(child: Child) -> Result<Ran> {
+    finish_within(child, LIMIT)
+}
+
+/// As [`finish`], with another limit.
+///
+/// # Errors
+/// When it runs for longer; it is killed then.
+pub fn finish_within(mut child: Child, limit: Duration) -> Result<Ran> {
     let started = Instant::now();
     let mut out = child.stdout.take().context("stdout is piped")?;
     let mut errors = child.stderr.take().context("stderr is piped")?;
@@ -212,7 +220,7 @@ pub fn finish(mut child: Child) -> Result<Ran> {
             command_line.extend(seen);
         }
         peak_rss_bytes = peak_rss_bytes.max(high_water_bytes(&proc));
-        if started.elapsed() > LIMIT {
+        if started.elapsed() > limit {
             child.kill().context("kill rivet")?;
             child.wait().context("wait for rivet")?;
             break None;
@@ -225,7 +233,9 @@ pub fn finish(mut child: Child) -> Result<Ran> {
     let stderr = String::from_utf8(stderr).context("read standard error as UTF-8")?;
     match status {
         Some(status) => Ok(Ran { code: status.code(), stdout, stderr, took, command_line, peak_rss_bytes }),
-        None => bail!("rivet did not end within {} s\nstderr: {stderr}", LIMIT.as_secs()),
+        None => {
+            bail!("rivet did not end within {limit:?} and grew to {} MiB\nstderr: {stderr:.2000}", peak_rss_bytes >> 20)
+        }
     }
 }
 
