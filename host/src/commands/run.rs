@@ -204,6 +204,7 @@ fn once(args: &RunArgs, specs: &mut [ExportSpec]) -> Result<(), RunError> {
         }
         spec.validate = args.validate;
         spec.full_refresh = args.full_refresh;
+        spec.force = args.force;
         spec.backfill.clone_from(&backfill);
     }
     Ok(())

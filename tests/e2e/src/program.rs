@@ -122,7 +122,23 @@ impl Workspace {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(&self, words: &[&str]) -> Result<Child> {
-        let mut command = Command::new(if self.plugins.is_some() { rivet()? } else { rivet_linked()? });
+        self.spawn_under(&[], words)
+    }
+
+    /// As [`Workspace::spawn`], by another program that is given the binary and its words after its own.
+    ///
+    /// # Errors
+    /// As [`Workspace::spawn`].
+    pub fn spawn_under(&self, before: &[&str], words: &[&str]) -> Result<Child> {
+        let binary = if self.plugins.is_some() { rivet()? } else { rivet_linked()? };
+        let mut command = match before {
+            [] => Command::new(binary),
+            [program, rest @ ..] => {
+                let mut command = Command::new(program);
+                command.args(rest).arg(binary);
+                command
+            }
+        };
         command.env_clear().env("HOME", self.path()).env("TZ", "Asia/Kathmandu");
         command.envs(self.variables.iter().map(|(k, v)| (k, v)));
         command.args(words).current_dir(self.path());
