@@ -36,8 +36,10 @@ pub fn deliver(
     env: &Env<'_>,
     rejected: &dyn Fn(&RunError) -> Value,
 ) -> Result<Vec<ObjectFacts>, RunError> {
-    // Whoever publishes into the same place with another state may have come in between.
-    pointer::check(spec, store, env)?;
+    if !judged.tokens.is_empty() {
+        // Whoever publishes into the same place with another state may have come in between.
+        pointer::check(spec, store, env)?;
+    }
     let objects = spec.store_capabilities().objects;
     let delivered = || {
         let published = publish(judged, objects && judged.left, store, env)?;

@@ -159,6 +159,7 @@ impl Store for LocalStore {
     fn begin(&self, name: &str, cx: &Cx) -> Result<Box<dyn Upload>> {
         cx.check()?;
         let place = place(name)?;
+        self.check_place()?;
         let folder = self.make_folder(&place)?;
         let path = folder.path_of(&place.file);
         if folder.entry(&place.file).map_err(at("look at", &path))?.is_some() {

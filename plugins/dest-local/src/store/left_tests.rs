@@ -82,7 +82,8 @@ fn what_goes_into_a_folder_that_was_moved_is_no_success() -> Result<()> {
         }
         let published = f.store.publish(&token, &cx).err().context("the folder is elsewhere")?;
         let put = f.store.put("_SUCCESS", b"x", PutMode::Replace, &cx).err().context("the folder is elsewhere")?;
-        for error in [published, put] {
+        let begun = f.store.begin("y.parquet", &cx).err().context("the folder is elsewhere")?;
+        for error in [published, put, begun] {
             assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, "local.moved"));
             assert!(error.message().contains("a/b") && error.hint_text().is_some());
         }
