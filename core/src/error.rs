@@ -4,7 +4,7 @@
 use rivet_plugin_api::{ErrorKind, PluginError, Retry, SNAPSHOT_LOST};
 
 use crate::config::{ConfigErrors, did_you_mean};
-use crate::state::StateError;
+use crate::state::{StateError, is_damage};
 
 /// The classes of failure that a caller can tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -71,6 +71,14 @@ pub enum RunError {
     /// Rows or bytes are not what they must be.
     #[error("{what}")]
     Integrity {
+        /// The sentence.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
+    /// The destination holds what the state does not know.
+    #[error("{what}")]
+    Behind {
         /// The sentence.
         what: String,
         /// What to do.
@@ -148,7 +156,9 @@ impl RunError {
     /// Which class of failure this is.
     pub fn class(&self) -> FailureClass {
         match self {
-            Self::Config(_) | Self::UnknownPlugin { .. } | Self::Impossible { .. } => FailureClass::Config,
+            Self::Config(_) | Self::UnknownPlugin { .. } | Self::Impossible { .. } | Self::Behind { .. } => {
+                FailureClass::Config
+            }
             Self::Plugin { source, .. } if source.code() == SNAPSHOT_LOST => FailureClass::LostSnapshot,
             Self::Plugin { source, .. } => plugin_class(source),
             Self::State(e) => state_class(e),
@@ -172,7 +182,9 @@ impl RunError {
                 let meant = did_you_mean(name, known.iter().map(String::as_str));
                 Some(meant.map_or(all.clone(), |meant| format!("{meant} {all}")))
             }
-            Self::Impossible { hint, .. } | Self::Integrity { hint, .. } => Some(hint.clone()),
+            Self::Impossible { hint, .. } | Self::Integrity { hint, .. } | Self::Behind { hint, .. } => {
+                Some(hint.clone())
+            }
             Self::Plugin { source, .. } => source.hint_text().map(str::to_owned),
             Self::State(e) => e.hint(),
             Self::Drift { during_run: true, .. } => Some("run the export again when the change is complete".to_owned()),
@@ -196,6 +208,7 @@ impl RunError {
             Self::Plugin { source, .. } => source.code().to_owned(),
             Self::State(e) => e.code().to_owned(),
             Self::Integrity { .. } => "integrity".to_owned(),
+            Self::Behind { .. } => "state.behind".to_owned(),
             Self::Drift { .. } => "schema.drift".to_owned(),
             Self::LostSnapshot { .. } => SNAPSHOT_LOST.to_owned(),
             Self::Interrupted => "interrupted".to_owned(),
@@ -207,9 +220,17 @@ impl RunError {
 fn state_class(e: &StateError) -> FailureClass {
     match e {
         StateError::Locked { .. } => FailureClass::Locked,
-        StateError::Create { .. } | StateError::Foreign { .. } | StateError::Newer { .. } => FailureClass::Config,
+        StateError::Create { .. }
+        | StateError::Foreign { .. }
+        | StateError::NoFile { .. }
+        | StateError::Newer { .. }
+        | StateError::Unreadable { .. } => FailureClass::Config,
+        StateError::Open { source, .. } | StateError::Access { source, .. } if is_damage(source) => {
+            FailureClass::Config
+        }
         StateError::Open { .. } | StateError::Access { .. } | StateError::Lock { .. } => FailureClass::Retryable,
-        StateError::Unreadable { .. } => FailureClass::Integrity,
+        // Somebody took the locks away, and another process settled the run.
+        StateError::WrongPhase { phase, .. } if phase.is_over() => FailureClass::Retryable,
         // Calls out of order are a defect of ours.
         _ => FailureClass::Plugin,
     }

@@ -7,6 +7,7 @@ pub mod config;
 pub mod connectors;
 pub mod doctor;
 pub mod error;
+mod file_kind;
 pub mod manifest;
 pub mod memory;
 mod placeholders;

@@ -77,6 +77,8 @@ pub struct ExportSpec {
     pub destination_template: String,
     /// Once, the stored cursor is not looked at.
     pub full_refresh: bool,
+    /// Once, what the destination says of runs that the state does not know is no reason to stop.
+    pub force: bool,
     /// Once, a range of the cursor is read and the cursor stays: from, to.
     pub backfill: Option<(Option<String>, Option<String>)>,
     /// Once, every part is read back before it counts.
@@ -301,6 +303,7 @@ fn spec(
         meta_columns: export.meta_columns,
         destination_template,
         full_refresh: false,
+        force: false,
         backfill: None,
         validate: false,
         secrets: Vec::new(),

@@ -128,6 +128,10 @@ pub struct RunArgs {
     /// Ignore the stored cursors once: incremental exports read everything, then move their cursors.
     #[arg(long)]
     pub full_refresh: bool,
+    /// Go on where the destination holds a run of the export that the state file does not know, because the file was
+    /// lost, restored from a backup, or is another one. Rows that were exported before may come again.
+    #[arg(long)]
+    pub force: bool,
     /// Read incremental exports from this cursor value on, once; the stored cursor stays.
     #[arg(long, value_name = "VALUE", conflicts_with = "full_refresh")]
     pub from: Option<String>,

@@ -9,6 +9,7 @@ use rivet_plugin_api::{Filter, ReadMode, Relation, SchemaRef, Split, TableSchema
 use serde::{Deserialize, Serialize};
 
 use crate::config::MetaColumns;
+use crate::manifest::manifest_name;
 use crate::project::written_schema;
 use crate::retry::RetryPolicy;
 use crate::state::CursorUpdate;
@@ -126,7 +127,7 @@ impl Plan {
 
     /// Name of the manifest of this run.
     pub fn manifest_name(&self) -> String {
-        format!("_manifest-{}-{}.json", self.export, self.run_id)
+        manifest_name(&self.export, &self.run_id)
     }
 
     /// The cursor to store when the run is finished.

@@ -251,7 +251,7 @@ impl Extraction<'_> {
                 Ok(())
             }
             Err(error) => {
-                self.ledger.forget_attempt(split.id, number);
+                self.ledger.forget_attempt(split.id, number)?;
                 Err(error)
             }
         }

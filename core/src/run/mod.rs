@@ -16,11 +16,13 @@ mod ledger;
 pub mod listing;
 mod owner;
 mod pipeline;
+mod pointer;
 pub mod progress;
 mod recover;
 pub mod rehearse;
 mod shape;
 mod silence;
+mod sweep;
 mod upload;
 mod validate;
 mod withdraw;
@@ -101,8 +103,12 @@ fn steps(
     let holder = Holder::this_process(run_id, env.command);
     let _lock = env.state.lock_export(&spec.name, &holder)?;
     env.faults.pass("locked");
-    recover::settle(spec, env)?;
     let store = spec.open_store(run_id, &env.cancel.cx())?;
+    if let Some(told) = pointer::check(spec, &*store, env)? {
+        env.progress.warn(&spec.name, &told);
+        summary.warnings.push(told);
+    }
+    recover::settle(spec, env, summary)?;
     let Planned { leader, plan, estimate, seen, .. } = planned(spec, run_id, env, summary)?;
     summary.strategy.clone_from(&plan.strategy);
     env.state.begin_run(&new_run(spec, &plan))?;
@@ -220,7 +226,7 @@ fn finish(
     summary: &mut Summary,
 ) -> Result<Status, RunError> {
     let manifest_name = plan.manifest_name();
-    let judged = finish::Judged { plan, manifest, manifest_name: &manifest_name, tokens };
+    let judged = finish::Judged { plan, manifest, manifest_name: &manifest_name, tokens, left: false };
     let rejected = |error: &RunError| {
         let mut told = summary.clone();
         measure(&mut told, started, env);
@@ -243,18 +249,29 @@ fn finish(
     let word = if status == Status::Success { "success" } else { "skipped" };
     env.state.finish_run_with_cursor(&plan.run_id, word, &schema, &told, plan.cursor_update().as_ref())?;
     env.faults.pass("finished");
+    // Of attempts that failed something may be left that could not be removed then.
+    if summary.retries > 0
+        && let Err(e) = sweep::parts(plan, store)
+    {
+        env.progress.warn(&plan.export, &format!("failed to remove what failed attempts left behind: {e}"));
+    }
     Ok(status)
 }
 
-/// Nothing of a failed run stays: its parts are discarded, the state says why.
+/// Nothing of a failed run stays: its parts are discarded, the state says why. Where that fails the run is not over, and
+/// the next one settles it.
 fn give_up(plan: &Plan, told: &Summary, store: &dyn Store, env: &Env<'_>) {
     let told = serde_json::to_value(told).unwrap_or_default();
-    let settled = env.state.parts_of(&plan.run_id).and_then(|parts| {
+    let recorded = env.state.parts_of(&plan.run_id);
+    if let Ok(parts) = &recorded {
         ledger::discard(store, env, &plan.export, parts.iter().map(|p| p.part.token.as_str()));
-        env.state.end_run(&plan.run_id, Phase::Failed, &told)
-    });
+    }
+    // Also what could not be recorded, of which no more than the name is known.
+    let settled = sweep::parts(plan, store)
+        .and(recorded.map_err(RunError::from))
+        .and_then(|_| Ok(env.state.end_run(&plan.run_id, Phase::Failed, &told)?));
     if let Err(e) = settled {
-        env.progress.warn(&plan.export, &format!("failed to record the failure: {e}"));
+        env.progress.warn(&plan.export, &format!("failed to clean up, which the next run does: {e}"));
     }
 }
 

@@ -80,10 +80,14 @@ struct Ready {
     today: String,
     found: Plugins,
     specs: Vec<ExportSpec>,
+    cancel: CancelToken,
 }
 
-/// Loads and resolves; what fails before the first export is reported here.
+/// Loads and resolves; what fails before the first export is reported here. From its beginning on an interrupt is
+/// heard.
 fn resolved(args: &RunArgs, global: &Global) -> Result<Ready, Exit> {
+    let cancel = CancelToken::new();
+    interrupt(&cancel);
     let report = |error: &RunError| render::failure(global, error);
     let (config, base) = configured(args, global)?;
     global.streams.secrets.add(secrets::of_config(&config));
@@ -94,7 +98,7 @@ fn resolved(args: &RunArgs, global: &Global) -> Result<Ready, Exit> {
     let mut specs = resolve(&config, &found.connectors, &base, &today).map_err(|e| unresolved(global, &e, &found))?;
     specs.iter().for_each(|spec| global.streams.secrets.add(spec.secrets.iter().cloned()));
     once(args, &mut specs).map_err(|e| report(&e))?;
-    Ok(Ready { config, base, today, found, specs })
+    Ok(Ready { config, base, today, found, specs, cancel })
 }
 
 /// The config, from its file or from the arguments that stand for one, and the folder where its paths start.
@@ -170,8 +174,7 @@ impl Ready {
         act: impl FnOnce(Self, &Env<'_>) -> Result<Exit, Exit>,
     ) -> Result<Exit, Exit> {
         let clock = SystemClock::default();
-        let cancel = CancelToken::new();
-        interrupt(&cancel);
+        let cancel = self.cancel.clone();
         let piped = self.specs.iter().any(|spec| !spec.store_capabilities().objects);
         let shown = progress::listener(global, piped);
         let env = Env {
@@ -210,6 +213,7 @@ fn once(args: &RunArgs, specs: &mut [ExportSpec]) -> Result<(), RunError> {
         }
         spec.validate = args.validate;
         spec.full_refresh = args.full_refresh;
+        spec.force = args.force;
         spec.backfill.clone_from(&backfill);
     }
     Ok(())

@@ -22,6 +22,10 @@ pub use connector::{Connector, FormatHandle, Origin, Trust};
 
 use crate::{ErrorKind, PluginError, Result};
 
+/// What stands before a token where a store is asked to open a prepared part: the call is that of a visible object, and
+/// no object's name starts with `/`.
+const PREPARED: &str = "/prepared:";
+
 fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|e| PluginError::new(ErrorKind::Internal, "wire.json", e))
 }

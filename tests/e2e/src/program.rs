@@ -131,13 +131,25 @@ impl Workspace {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(&self, words: &[&str]) -> Result<Child> {
-        let program = if self.plugins.is_some() { rivet()? } else { rivet_linked()? };
-        let mut command = match self.address_space_kib {
-            None => Command::new(program),
-            Some(kib) => {
-                let mut shell = Command::new("/bin/sh");
-                shell.args(["-c", "ulimit -v \"$0\" && exec \"$@\"", &kib.to_string()]).arg(program);
-                shell
+        let limited = self.address_space_kib.map(|kib| kib.to_string());
+        match &limited {
+            None => self.spawn_under(&[], words),
+            Some(kib) => self.spawn_under(&["/bin/sh", "-c", "ulimit -v \"$0\" && exec \"$@\"", kib], words),
+        }
+    }
+
+    /// As [`Workspace::spawn`], by another program that is given the binary and its words after its own.
+    ///
+    /// # Errors
+    /// As [`Workspace::spawn`].
+    pub fn spawn_under(&self, before: &[&str], words: &[&str]) -> Result<Child> {
+        let binary = if self.plugins.is_some() { rivet()? } else { rivet_linked()? };
+        let mut command = match before {
+            [] => Command::new(binary),
+            [program, rest @ ..] => {
+                let mut command = Command::new(program);
+                command.args(rest).arg(binary);
+                command
             }
         };
         command.env_clear().env("HOME", self.path()).env("TZ", "Asia/Kathmandu");

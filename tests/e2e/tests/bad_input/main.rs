@@ -4,6 +4,7 @@
 mod arguments;
 mod config;
 mod disk;
+mod files;
 mod memory;
 mod misspelled;
 mod monsters;
