@@ -6,9 +6,10 @@ use rivet_test_e2e::Workspace;
 use rivet_test_servers::postgres::Postgres;
 use serde_json::json;
 
-/// The last interval and the first one, by their parts.
-const LAST: &str = "178956970 years 7 mons 2147483647 days 2562047788:00:54.775807";
-const FIRST: &str = "-178956970 years -8 mons -2147483648 days -2562047788:00:54.775808";
+/// The last interval and the first one; not every version reads the first one's parts from a text.
+const LAST: &str = "'178956970 years 7 mons 2147483647 days 2562047788:00:54.775807'::interval";
+const FIRST: &str =
+    "'-178956970 years -7 mons -2147483647 days -2562047788:00:54.775807'::interval - '1 mon 1 day 1 us'::interval";
 
 /// What is exported is what the server prints, whatever these bits mean to it.
 pub fn check(server: &Postgres) -> Result<()> {
@@ -17,7 +18,8 @@ pub fn check(server: &Postgres) -> Result<()> {
         return Ok(());
     }
     let database = server.fresh_database("intervals")?;
-    let (last, first) = if server.major() >= 17 { ("infinity", "-infinity") } else { (LAST, FIRST) };
+    let (last, first) =
+        if server.major() >= 17 { ("'infinity'::interval", "'-infinity'::interval") } else { (LAST, FIRST) };
     server.psql(
         &database,
         &format!(
