@@ -140,7 +140,7 @@ fn source(first: &ExportSpec, specs: &[ExportSpec], env: &Env<'_>) -> Examined {
 }
 
 fn open(spec: &ExportSpec, env: &Env<'_>) -> Result<(Box<dyn Session>, String), RunError> {
-    let group = spec.open_sessions(1, &Snapshot::New, &env.cancel.cx())?;
+    let group = spec.open_sessions(1, &Snapshot::New, None, &env.cancel.cx())?;
     let session = group.sessions.into_iter().next();
     let session = session.ok_or_else(|| RunError::Internal("the source opened no session".to_owned()))?;
     Ok((session, group.snapshot.server))

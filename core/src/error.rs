@@ -1,7 +1,7 @@
 //! Why an export failed: fields, not sentences, and one class that decides the exit code.
 //! It must not know exit codes, terminals or engines.
 
-use rivet_plugin_api::{ErrorKind, PluginError, Retry};
+use rivet_plugin_api::{ErrorKind, PluginError, Retry, SNAPSHOT_LOST};
 
 use crate::config::{ConfigErrors, did_you_mean};
 use crate::state::StateError;
@@ -137,10 +137,19 @@ impl RunError {
         }
     }
 
+    /// A thread that the system did not give.
+    pub fn no_thread(name: &str, cause: std::io::Error) -> Self {
+        let source = PluginError::new(ErrorKind::Capacity, "run.thread", "the system has no thread for it")
+            .cause(cause)
+            .hint("give the process more memory or more threads (`ulimit -v`, `ulimit -u`, the limits of its cgroup)");
+        Self::Plugin { step: "start", at: format!("the {name}"), attempts: 1, source: Box::new(source) }
+    }
+
     /// Which class of failure this is.
     pub fn class(&self) -> FailureClass {
         match self {
             Self::Config(_) | Self::UnknownPlugin { .. } | Self::Impossible { .. } => FailureClass::Config,
+            Self::Plugin { source, .. } if source.code() == SNAPSHOT_LOST => FailureClass::LostSnapshot,
             Self::Plugin { source, .. } => plugin_class(source),
             Self::State(e) => state_class(e),
             Self::Integrity { .. } => FailureClass::Integrity,
@@ -169,7 +178,9 @@ impl RunError {
             Self::Drift { during_run: true, .. } => Some("run the export again when the change is complete".to_owned()),
             Self::Drift { .. } => Some("if the change is meant, run once with `on_schema_drift: continue`".to_owned()),
             Self::LostSnapshot { .. } => {
-                Some("check what ends long transactions on the server, such as idle_in_transaction timeouts".to_owned())
+                let hint = "check what truncates or alters the table while it is exported, and what ends long \
+                            transactions on the server, such as idle_in_transaction timeouts";
+                Some(hint.to_owned())
             }
             Self::Interrupted => Some("run it again: what was not published is discarded".to_owned()),
             Self::Internal(_) => Some("this is a defect of rivet: report it".to_owned()),
@@ -186,7 +197,7 @@ impl RunError {
             Self::State(e) => e.code().to_owned(),
             Self::Integrity { .. } => "integrity".to_owned(),
             Self::Drift { .. } => "schema.drift".to_owned(),
-            Self::LostSnapshot { .. } => "snapshot.lost".to_owned(),
+            Self::LostSnapshot { .. } => SNAPSHOT_LOST.to_owned(),
             Self::Interrupted => "interrupted".to_owned(),
             Self::Internal(_) => "internal".to_owned(),
         }

@@ -18,6 +18,7 @@ pub mod resolve;
 pub mod retry;
 pub mod row_hash;
 pub mod run;
+pub mod secrets;
 pub mod state;
 pub mod summary;
 pub mod tables;

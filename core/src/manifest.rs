@@ -56,6 +56,9 @@ pub struct Manifest {
     pub parts: Vec<Part>,
     /// Values changed by a policy: column, policy, count.
     pub policy_hits: Vec<(String, String, u64)>,
+    /// What the user was told about the rows, such as some that the login could not see.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// The keys that a run read. Both ends are part of the range.
@@ -153,6 +156,7 @@ impl Manifest {
             bytes: parts.iter().map(|p| p.bytes).sum(),
             parts,
             policy_hits: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 

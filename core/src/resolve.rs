@@ -16,7 +16,9 @@ use crate::config::{
 };
 use crate::connectors::Connectors;
 use crate::error::RunError;
+use crate::memory;
 use crate::placeholders::Placeholders;
+use crate::secrets;
 use crate::tables::path_part;
 
 /// One export, ready to run. It holds secrets (in the connection) and has no `Debug` for that reason.
@@ -36,7 +38,7 @@ pub struct ExportSpec {
     /// Destination plugin.
     pub destination: Connector,
     /// Options of the destination with their placeholders.
-    destination_options: Map<String, Value>,
+    pub(crate) destination_options: Map<String, Value>,
     /// What the placeholders stand for, but for `{run_id}`.
     placeholders: Placeholders,
     /// Where relative paths start.
@@ -45,6 +47,8 @@ pub struct ExportSpec {
     pub destination_identity: String,
     /// All tuning keys, resolved.
     pub tuning: Tuning,
+    /// The largest value is as small as it is because of the memory.
+    pub is_value_limited_by_memory: bool,
     /// Workers wanted.
     pub n_workers: usize,
     /// Most rows in a batch.
@@ -77,8 +81,10 @@ pub struct ExportSpec {
     pub backfill: Option<(Option<String>, Option<String>)>,
     /// Once, every part is read back before it counts.
     pub validate: bool,
+    /// What may stand in no text about the export, the longest first.
+    pub secrets: Vec<String>,
     connection: Value,
-    source_options: Map<String, Value>,
+    pub(crate) source_options: Map<String, Value>,
 }
 
 impl ExportSpec {
@@ -115,21 +121,39 @@ impl ExportSpec {
         Choices { wanted, ..self.choices.clone() }
     }
 
-    /// Opens sessions of the source.
+    /// Leaves the memory to `n_at_once` exports, of which this is one, and accepts smaller values where it has to.
+    pub fn share_memory(&mut self, n_at_once: usize) {
+        let tuning = &mut self.tuning;
+        tuning.memory_bytes = tuning.memory_bytes.div_ceil(n_at_once as u64);
+        let largest = memory::largest_value_bytes(tuning.memory_bytes, self.n_workers);
+        if tuning.max_value_bytes > largest {
+            tuning.max_value_bytes = largest;
+            self.is_value_limited_by_memory = true;
+        }
+    }
+
+    /// Opens sessions of the source that will read the export's relation, or something else.
     ///
     /// # Errors
     /// The source's error.
-    pub fn open_sessions(&self, n_sessions: usize, snapshot: &Snapshot, cx: &Cx) -> Result<SessionGroup, RunError> {
+    pub fn open_sessions(
+        &self,
+        n_sessions: usize,
+        snapshot: &Snapshot,
+        relation: Option<&Relation>,
+        cx: &Cx,
+    ) -> Result<SessionGroup, RunError> {
         let request = json!({
             "connection": self.connection,
             "options": self.source_options,
             "n_sessions": n_sessions,
             "snapshot": snapshot,
+            "relation": relation,
             "choices": self.session_choices(),
             "limits": {
                 "statement_timeout_ms": self.tuning.statement_timeout_ms,
                 "lock_timeout_ms": self.tuning.lock_timeout_ms,
-                "no_progress_timeout_ms": NO_PROGRESS_TIMEOUT_MS,
+                "no_progress_timeout_ms": self.tuning.no_progress_timeout_ms(),
                 "max_value_bytes": self.tuning.max_value_bytes,
             },
         });
@@ -161,8 +185,6 @@ fn capabilities_of(destination: &Connector) -> StoreCapabilities {
 const DEFAULT_PART_BYTES: u64 = 256 << 20;
 /// Rows of a batch that is sized in bytes.
 const MAX_BATCH_ROWS: usize = 1 << 20;
-/// A server that sends nothing for so long while it is read is taken for lost, ms.
-const NO_PROGRESS_TIMEOUT_MS: u64 = 600_000;
 
 /// Resolves all exports of a config. `today` fills `{date}`, as `2026-11-21`; relative paths are relative to `base`.
 ///
@@ -190,9 +212,12 @@ pub fn resolve(
     if !errors.is_empty() {
         return Err(RunError::Config(ConfigErrors(errors)));
     }
+    let of_connection = secrets::of_config(config);
     for spec in &mut specs {
+        spec.secrets = secrets::of_export(&of_connection, spec);
         spec.extension = extension(spec)?;
         possible(spec)?;
+        spec.is_value_limited_by_memory = memory::fit(&spec.name, &mut spec.tuning, spec.n_workers)?;
     }
     apart(&specs)?;
     Ok(specs)
@@ -263,6 +288,7 @@ fn spec(
         n_workers: export.parallel.min(most_workers),
         max_batch_rows: tuning.batch_rows.unwrap_or(MAX_BATCH_ROWS),
         tuning,
+        is_value_limited_by_memory: false,
         max_part_bytes: export.max_file_bytes.or(default_part_bytes),
         skip_empty: export.skip_empty,
         types: export.types,
@@ -277,6 +303,7 @@ fn spec(
         full_refresh: false,
         backfill: None,
         validate: false,
+        secrets: Vec::new(),
         connection: config.source.connection_json(),
         source_options: absolute_path(source.options, base),
     }

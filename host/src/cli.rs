@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use rivet_core::config::Params;
 
 use crate::exit;
-use crate::stdout::Stdout;
+use crate::out::Streams;
 
 /// Extracts data from operational databases into Parquet and CSV: exact, bounded in memory, gentle on the source,
 /// safe to kill.
@@ -48,9 +48,9 @@ pub struct Global {
     /// Folder to load plugins from; may be given several times.
     #[arg(long, global = true, value_name = "DIR")]
     pub plugin_dir: Vec<PathBuf>,
-    /// Where data goes.
+    /// Where texts go.
     #[arg(skip)]
-    pub stdout: Stdout,
+    pub streams: Streams,
 }
 
 /// What is printed to stdout.
@@ -142,6 +142,9 @@ pub struct RunArgs {
     /// cannot be read back. What differs is withdrawn, exit code 3.
     #[arg(long)]
     pub validate: bool,
+    /// Go on where a check of the destination says stop.
+    #[arg(long)]
+    pub force: bool,
     /// Only show what would be done: read the catalogue, plan, prove that the destination can be written. Writes
     /// nothing.
     #[arg(long)]

@@ -11,6 +11,10 @@ use crate::{
     PluginError, Result, TypesMode,
 };
 
+/// Code of the error after which only a new snapshot helps: the one that is read is gone, or others replaced what it
+/// should show. Every call of a session may return it; give it [`Retry::NewSession`](crate::Retry::NewSession).
+pub const SNAPSHOT_LOST: &str = "snapshot.lost";
+
 /// A source plugin. Register it with [`plugin!`](crate::plugin).
 pub trait Source: 'static {
     /// Name in `source: {type: …}`.
@@ -25,8 +29,8 @@ pub trait Source: 'static {
     /// the database where a snapshot was asked for.
     ///
     /// # Errors
-    /// `Config`, `Auth`, `NotFound` or `Connection`; `Conflict` with code `snapshot.lost` when the snapshot to join
-    /// does not exist any more.
+    /// `Config`, `Auth`, `NotFound` or `Connection`; `Conflict` with code [`SNAPSHOT_LOST`] when the snapshot to join
+    /// does not exist any more, or cannot be joined while another session holds it.
     fn open_group(request: OpenGroup<Self::Options>, cx: &Cx) -> Result<SessionGroup>;
 }
 
@@ -62,6 +66,10 @@ pub struct OpenGroup<O> {
     /// Which state of the database to read.
     #[serde(default)]
     pub snapshot: Snapshot,
+    /// What will be read, where it is known. A snapshot must not be older than the locks that keep others from replacing
+    /// what is read: an engine that takes the two apart locks this first.
+    #[serde(default)]
+    pub relation: Option<Relation>,
     /// Limits that every statement of these sessions runs under.
     #[serde(default)]
     pub limits: SessionLimits,
@@ -141,7 +149,8 @@ pub trait Session: Send {
     /// Starts reading. Batches come in the order the engine delivers them.
     ///
     /// # Errors
-    /// As [`describe`](Self::describe), `Schema` when the relation is no longer what `scan.columns` says.
+    /// As [`describe`](Self::describe), `Schema` when the relation is no longer what `scan.columns` says;
+    /// [`SNAPSHOT_LOST`] here or at the stream's end.
     fn scan<'s>(&'s mut self, scan: &Scan, cx: &Cx) -> Result<Box<dyn BatchStream + 's>>;
 
     /// Answers questions about rows without delivering them, one value for each measure. Counts are whole numbers

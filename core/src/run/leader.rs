@@ -3,7 +3,8 @@
 
 use rivet_plugin_api::{
     BatchStream, Cx, ErrorKind, Estimate, Explain, Explained, Filter, PluginError, RecordBatch, Relation,
-    Result as PluginResult, Scan, SchemaRef, Session, Snapshot, SnapshotInfo, Split, SplitRequest, TableSchema,
+    Result as PluginResult, SNAPSHOT_LOST, Scan, SchemaRef, Session, Snapshot, SnapshotInfo, Split, SplitRequest,
+    TableSchema,
 };
 
 use super::env::Env;
@@ -58,7 +59,7 @@ impl Leader {
     }
 
     fn open_once(spec: &ExportSpec, env: &Env<'_>) -> Result<Self, RunError> {
-        let group = spec.open_sessions(1, &Snapshot::New, &env.cancel.cx())?;
+        let group = spec.open_sessions(1, &Snapshot::New, Some(&spec.relation), &env.cancel.cx())?;
         let session = group.sessions.into_iter().next();
         let session = session.ok_or_else(|| RunError::Internal("the source opened no session".to_owned()))?;
         Ok(Self { session, snapshot: group.snapshot })
@@ -129,13 +130,16 @@ fn narrowed(all: Estimate, rows: Option<u64>) -> Estimate {
     Estimate { rows: Some(rows), bytes: all.bytes.map(share), ..all }
 }
 
+/// Snapshots that may turn out to be older than what they should show, whatever the retry budget.
+const FREE_SNAPSHOTS: u32 = 3;
+
 /// Calls until it works or the budget is spent. Each call starts from nothing: a new session.
 pub fn with_retries<T>(
     spec: &ExportSpec,
     env: &Env<'_>,
     mut call: impl FnMut() -> Result<T, RunError>,
 ) -> Result<T, RunError> {
-    let policy = RetryPolicy { max_retries: spec.max_retries(), backoff_ms: spec.tuning.retry_backoff_ms };
+    let budget = RetryPolicy { max_retries: spec.max_retries(), backoff_ms: spec.tuning.retry_backoff_ms };
     let mut attempt = 1;
     loop {
         let (source, step, at) = match call() {
@@ -143,6 +147,9 @@ pub fn with_retries<T>(
             Err(RunError::Plugin { source, step, at, .. }) => (source, step, at),
             Err(error) => return Err(error),
         };
+        // Nothing was read yet: a snapshot that was taken too early costs nothing.
+        let least = if source.code() == SNAPSHOT_LOST { FREE_SNAPSHOTS } else { 0 };
+        let policy = RetryPolicy { max_retries: budget.max_retries.max(least), ..budget };
         match decide(&source, attempt, policy, env.random.next_u64()) {
             Decision::GiveUp => return Err(RunError::Plugin { step, at, attempts: attempt, source }),
             Decision::Again { after_ms, .. } => {

@@ -20,6 +20,7 @@ pub mod progress;
 mod recover;
 pub mod rehearse;
 mod shape;
+mod silence;
 mod upload;
 mod validate;
 mod withdraw;
@@ -37,13 +38,14 @@ use crate::manifest::{Consistency, Manifest, Part};
 use crate::memory::peak_rss_bytes;
 use crate::plan::{self, Facts, Plan};
 use crate::resolve::ExportSpec;
+use crate::secrets::hidden;
 use crate::state::{Holder, NewRun, Phase};
 use crate::summary::{Failure, Status, Summary};
 
 /// Runs one export to its end, whatever that is.
 pub fn run(spec: &ExportSpec, env: &Env<'_>) -> Summary {
     let run_id = new_run_id(env);
-    let journal = journal::Journal::new(&run_id, &spec.name, env);
+    let journal = journal::Journal::new(&run_id, &spec.name, env, &spec.secrets);
     let env = &Env { progress: &journal, ..*env };
     let started = Started { monotonic_ms: env.clock.monotonic_ms(), unix_ms: env.clock.now_unix_ms() };
     let mut summary = blank(spec, &run_id);
@@ -54,7 +56,7 @@ pub fn run(spec: &ExportSpec, env: &Env<'_>) -> Summary {
         Ok(status) => summary.status = status,
         Err(error) => {
             summary.status = Status::Failed;
-            summary.error = Some(failure(&error));
+            summary.error = Some(failure(&error, spec));
             summary.retries = journal.n_retries();
             if !matches!(error, RunError::State(_)) {
                 record_failed_start(spec, &started, &summary, env);
@@ -79,8 +81,14 @@ fn measure(summary: &mut Summary, started: &Started, env: &Env<'_>) {
     summary.peak_rss_bytes = peak_rss_bytes();
 }
 
-fn failure(error: &RunError) -> Failure {
-    Failure { code: error.code(), message: error.to_string(), hint: error.hint(), class: error.class() }
+fn failure(error: &RunError, spec: &ExportSpec) -> Failure {
+    let text = |text: &str| hidden(text, &spec.secrets).into_owned();
+    Failure {
+        code: error.code(),
+        message: text(&error.to_string()),
+        hint: error.hint().map(|hint| text(&hint)),
+        class: error.class(),
+    }
 }
 
 fn steps(
@@ -106,7 +114,7 @@ fn steps(
         Ok(judged) => judged,
         Err(error) => {
             measure(summary, started, env);
-            let told = Summary { error: Some(failure(&error)), ..summary.clone() };
+            let told = Summary { error: Some(failure(&error, spec)), ..summary.clone() };
             give_up(&plan, &told, &*store, env);
             return Err(error);
         }
@@ -164,6 +172,7 @@ fn judge(
     manifest.policy_hits = summed(extracted.tally.policy_hits);
     summary.restarts = u32::try_from(extracted.restarts.len()).unwrap_or(u32::MAX);
     summary.warnings.extend(extracted.restarts);
+    manifest.warnings.clone_from(&summary.warnings);
     summary.retries = extracted.retries;
     summary.rows_known = extracted.tally.rows_known;
     summary.longest_statement_ms = extracted.tally.longest_statement_ms;
@@ -215,7 +224,7 @@ fn finish(
     let rejected = |error: &RunError| {
         let mut told = summary.clone();
         measure(&mut told, started, env);
-        told.error = Some(failure(error));
+        told.error = Some(failure(error, spec));
         serde_json::to_value(told).unwrap_or_default()
     };
     let published = finish::deliver(spec, &judged, store, env, &rejected)?;

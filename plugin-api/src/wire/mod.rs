@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "the ABI folder: raw pointers become safe types here")]
 
 mod arrow_ffi;
+pub(crate) mod bounded;
 pub mod connector;
 pub mod cx;
 mod export_format;

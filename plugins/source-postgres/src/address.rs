@@ -1,8 +1,9 @@
-//! Where the server is and who logs in: from the config's keys or a URL in libpq's grammar.
+//! Where the server is and who logs in: from the config's keys or a URL in libpq's grammar, then libpq's variables.
 //! It must not open anything, and never echoes a URL: it may hold a password.
 
 use percent_encoding::percent_decode_str;
 use rivet_plugin_api::{Connection, ErrorKind, PluginError, Result, Secret, Tls, TlsMode, is_local};
+use tokio_postgres::config::ChannelBinding;
 
 /// Time for connecting and logging in where the URL names none, ms.
 const DEFAULT_CONNECT_TIMEOUT_MS: u64 = 10_000;
@@ -29,6 +30,8 @@ pub struct Settings {
     pub application_name: String,
     /// Value of the `options` start-up parameter.
     pub server_options: Option<String>,
+    /// Whether the login must be bound to the TLS connection.
+    pub channel_binding: ChannelBinding,
     pub connect_timeout_ms: u64,
     /// Longest silence while something is awaited, ms; 0 = any.
     pub no_progress_timeout_ms: u64,
@@ -51,7 +54,13 @@ impl Settings {
     /// # Errors
     /// `Config`, without a value of any key.
     pub fn from_connection(keys: &Connection) -> Result<Self> {
-        let parts = match &keys.url {
+        Self::with_variables(keys, |name| std::env::var(name).ok())
+    }
+
+    /// As [`Settings::from_connection`], with libpq's variables (PostgreSQL documentation, "Environment Variables") where
+    /// the keys or the URL say nothing.
+    fn with_variables(keys: &Connection, variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let mut parts = match &keys.url {
             Some(url) => parse_url(url.expose())?,
             None => Parts {
                 host: keys.host.clone(),
@@ -62,6 +71,7 @@ impl Settings {
                 ..Parts::default()
             },
         };
+        parts.fill(keys, variable)?;
         let host = parts.host.clone().unwrap_or_else(|| "localhost".to_owned());
         let tls = parts.protection(keys, &host)?;
         let user = parts.user.filter(|u| !u.is_empty()).ok_or_else(|| {
@@ -76,6 +86,7 @@ impl Settings {
             tls,
             application_name: parts.application_name.unwrap_or_else(|| "rivet".to_owned()),
             server_options: parts.server_options,
+            channel_binding: parts.channel_binding.unwrap_or(ChannelBinding::Prefer),
             connect_timeout_ms: parts.connect_timeout_ms.unwrap_or(DEFAULT_CONNECT_TIMEOUT_MS),
             no_progress_timeout_ms: 0,
             max_value_bytes: 0,
@@ -119,8 +130,26 @@ struct Parts {
     key_file: Option<String>,
     application_name: Option<String>,
     server_options: Option<String>,
+    channel_binding: Option<ChannelBinding>,
     connect_timeout_ms: Option<u64>,
 }
+
+/// libpq's variables and the URL's parameters that they stand for.
+const VARIABLES: [(&str, &str); 13] = [
+    ("PGHOST", "host"),
+    ("PGPORT", "port"),
+    ("PGUSER", "user"),
+    ("PGPASSWORD", "password"),
+    ("PGDATABASE", "dbname"),
+    ("PGSSLMODE", "sslmode"),
+    ("PGSSLROOTCERT", "sslrootcert"),
+    ("PGSSLCERT", "sslcert"),
+    ("PGSSLKEY", "sslkey"),
+    ("PGAPPNAME", "application_name"),
+    ("PGOPTIONS", "options"),
+    ("PGCHANNELBINDING", "channel_binding"),
+    ("PGCONNECT_TIMEOUT", "connect_timeout"),
+];
 
 impl Parts {
     /// The `tls` block, or what the URL's `sslmode` says in its place.
@@ -163,6 +192,29 @@ impl Parts {
         }))
     }
 
+    /// Takes from libpq's variables what is not said otherwise. A `tls` block says all about protection.
+    fn fill(&mut self, keys: &Connection, variable: impl Fn(&str) -> Option<String>) -> Result<()> {
+        let protected = keys.tls.is_some() || self.sslmode.is_some() || self.ca_file.is_some();
+        for (name, key) in VARIABLES {
+            let known = match key {
+                "host" => self.host.is_some(),
+                "port" => self.port.is_some(),
+                "user" => self.user.is_some(),
+                "password" => self.password.is_some(),
+                "dbname" => self.database.is_some(),
+                "application_name" => self.application_name.is_some(),
+                "options" => self.server_options.is_some(),
+                "channel_binding" => self.channel_binding.is_some(),
+                "connect_timeout" => self.connect_timeout_ms.is_some(),
+                _ => protected,
+            };
+            if let (false, Some(value)) = (known, variable(name).filter(|value| !value.is_empty())) {
+                self.parameter(key, value).map_err(|e| e.detail("variable", name))?;
+            }
+        }
+        Ok(())
+    }
+
     fn parameter(&mut self, key: &str, value: String) -> Result<()> {
         match key {
             "host" => self.host = Some(value),
@@ -176,6 +228,14 @@ impl Parts {
             "sslkey" => self.key_file = Some(value),
             "application_name" => self.application_name = Some(value),
             "options" => self.server_options = Some(value),
+            "channel_binding" => {
+                self.channel_binding = Some(match value.as_str() {
+                    "disable" => ChannelBinding::Disable,
+                    "prefer" => ChannelBinding::Prefer,
+                    "require" => ChannelBinding::Require,
+                    _ => return Err(invalid("channel_binding is unknown", "there is disable, prefer and require")),
+                });
+            }
             "connect_timeout" => {
                 let seconds = value.parse::<u64>().ok().filter(|s| *s > 0);
                 let seconds =
@@ -185,7 +245,7 @@ impl Parts {
             // The key is the user's own word, but a URL without escapes may have put a piece of a password here.
             _ => {
                 let known = "host, port, user, dbname, sslmode, sslrootcert, sslcert, sslkey, application_name, options, \
-                             connect_timeout";
+                             channel_binding, connect_timeout";
                 return Err(invalid("the url has an unknown parameter", &format!("there is {known}")));
             }
         }
@@ -276,6 +336,24 @@ mod tests {
     }
 
     #[test]
+    fn libpqs_variables_say_what_the_config_does_not() {
+        let variables = [("PGHOST", "db1"), ("PGUSER", "v"), ("PGPASSWORD", "canary"), ("PGSSLMODE", "verify-ca")];
+        let filled = |url: &str, tls: Option<Tls>| {
+            let url = Some(Secret::new(url));
+            let variable = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+            let s = Settings::with_variables(&Connection { url, tls, ..Default::default() }, variable).expect("a url");
+            (s.server_label(), s.user, s.password.map(|p| p.expose().to_owned()), s.tls.map(|t| t.mode))
+        };
+        let password = || Some("canary".to_owned());
+        let verify_ca = Some(TlsMode::VerifyCa);
+        assert_eq!(filled("postgres:///d", None), ("db1:5432/d".into(), "v".into(), password(), verify_ca));
+        let all = filled("postgres://u:p@h:7/d?sslmode=disable", None);
+        assert_eq!(all, ("h:7/d".into(), "u".into(), Some("p".into()), None));
+        let tls = serde_json::from_str(r#"{"mode": "require"}"#).expect("a tls block");
+        assert_eq!(filled("postgres://u@h/d", Some(tls)).3, Some(TlsMode::Require));
+    }
+
+    #[test]
     fn what_is_wrong_is_said_without_the_url() {
         for url in [
             "mysql://a:canary@h/d",
@@ -289,6 +367,7 @@ mod tests {
             "postgres://a:canary%ff@localhost/d",
             "postgres://a:canary@localhost/d?sslmode=canary",
             "postgres://a:canary@localhost/d?connect_timeout=canary",
+            "postgres://a:canary@localhost/d?channel_binding=canary",
         ] {
             let e = settings(url).expect_err(url);
             assert!(!format!("{e:?}{e}").contains("canary"), "{e:?}");

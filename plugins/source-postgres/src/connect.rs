@@ -1,139 +1,119 @@
-//! One connection: start-up, simple queries, and cancelling on the server.
-//! It must not know which statements are run. All statements are unnamed: a transaction pooler may be in between.
+//! One connection through tokio-postgres: login, statements, and cancelling on the server.
+//! It must not know which statements are run.
 
-use std::io::{Read, Write};
+use std::future::Future;
+use std::io::{self, ErrorKind as Gone};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use bytes::BytesMut;
-use postgres_protocol::message::frontend;
 use rivet_plugin_api::{CancelToken, Cx, ErrorKind, PluginError, Result};
-use rustls::StreamOwned;
+use tokio_postgres::config::{SslMode, SslNegotiation};
+use tokio_postgres::{Config, Connection};
 
-use crate::auth::Login;
-use crate::error::{self, ServerError, protocol};
+use crate::door::Door;
+use crate::engine::{Ended, Engine, Limit};
+use crate::error::{self, ServerError};
 use crate::rows;
+use crate::socket::Socket;
 use crate::stream::RowFrames;
-use crate::tls;
-use crate::transport::{Socket, Transport};
-use crate::wire::{Frame, Wire};
+use crate::tap::{Facts, Rows as Wanted, Shared, Tap, bodies};
 
-pub use crate::address::{Host, Settings, stage};
+pub use crate::address::{Settings, stage};
 pub use crate::rows::{ColumnInfo, Rows};
 
 /// Time for a cancel request, connection and all.
-const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longest wait for a statement to end after it was cancelled.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time for a goodbye.
+const GOODBYE_TIMEOUT: Duration = Duration::from_millis(200);
+/// A server that ends its statements by a limit has so much longer to say so.
+const SLACK: Duration = Duration::from_secs(30);
 /// Largest result of a catalogue query, bytes.
-const MAX_RESULT_BYTES: usize = 64 << 20;
+const MAX_RESULT_BYTES: usize = 16 << 20;
+
+/// A statement's end as the library tells it.
+pub type Ending = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send>>;
 
 /// A connection that is logged in.
 pub struct Client {
-    settings: Settings,
-    pub(crate) wire: Wire,
-    process_id: i32,
-    secret_key: i32,
-    version: u32,
-    /// The limit that was set for a statement, ms; 0 = none.
-    statement_timeout_ms: u64,
+    settings: Arc<Settings>,
+    engine: Engine,
+    /// Gone when the goodbye was said.
+    library: Option<Arc<tokio_postgres::Client>>,
+    connection: Connection<Socket, Tap>,
+    pub(crate) seen: Shared,
+    /// The limit that was set for a statement, ms; 0 = none. Absent until the connection is set up.
+    statement_timeout_ms: Option<u64>,
     /// When the latest statement was sent.
     sent: Instant,
     /// A statement was sent and its end was not read.
     busy: bool,
+    /// Nothing more can be read.
+    broken: bool,
+}
+
+/// Why something of the connection failed: the library's word, or ours.
+pub enum Failure {
+    Library(tokio_postgres::Error),
+    Own(PluginError),
+}
+
+impl From<tokio_postgres::Error> for Failure {
+    fn from(e: tokio_postgres::Error) -> Self {
+        Self::Library(e)
+    }
+}
+
+impl From<PluginError> for Failure {
+    fn from(e: PluginError) -> Self {
+        Self::Own(e)
+    }
 }
 
 impl Client {
-    /// Connects and logs in. Reads wait no longer than the time for connecting until [`Client::ready`].
+    /// Connects and logs in, all of it within the time for connecting. Statements have that time too, until
+    /// [`Client::ready`].
     ///
     /// # Errors
     /// `Config`, `Auth`, `Connection`, `Timeout` or `Cancelled`.
     pub fn connect(settings: &Settings, cx: &Cx) -> Result<Self> {
+        let config = library_config(settings)?;
+        let settings = Arc::new(settings.clone());
+        let engine = Engine::new()?;
+        let seen = Facts::shared();
         let timeout = Duration::from_millis(settings.connect_timeout_ms);
-        let socket = Socket::connect(settings, timeout, cx)?;
-        let transport = protect(settings, socket, cx).map_err(settings.failed_at(stage::TLS))?;
-        let wire = Wire::new(transport, settings.max_value_bytes)?;
-        let mut client = Self {
-            settings: settings.clone(),
-            wire,
-            process_id: 0,
-            secret_key: 0,
-            version: 0,
-            statement_timeout_ms: 0,
-            sent: Instant::now(),
-            busy: false,
-        };
-        let start = client.start_up(cx).map_err(|e| match e.code() {
-            "postgres.no_progress" => PluginError::new(
-                ErrorKind::Timeout,
-                "postgres.login_timeout",
-                format!("{} did not answer the login in {} s", settings.server_label(), timeout.as_secs()),
-            )
-            .retry(rivet_plugin_api::Retry::NewSession)
-            .hint("is this a PostgreSQL server?"),
-            _ => e,
+        let mut work = Box::pin(async {
+            let socket = Socket::connect(&settings, |stage| Facts::lock(&seen).stage = stage).await?;
+            Ok::<_, Failure>(config.connect_raw(socket, Door::new(settings.clone(), seen.clone())).await?)
         });
-        start.map_err(settings.failed_at(stage::LOGIN))?;
-        Ok(client)
+        let result = engine.run(cx, Limit::within(timeout), Instant::now, |task| work.as_mut().poll(task));
+        drop(work);
+        let result = match result {
+            Err(Ended::Cancelled) => return Err(PluginError::cancelled()),
+            Err(Ended::TooLate) => Err(late_login(&settings, &seen)),
+            Ok(connected) => connected.map_err(|e| explained(e, &seen, error::login)),
+        };
+        let stage = Facts::lock(&seen).stage;
+        let at_stage = |e: PluginError| if e.get("stage").is_some() { e } else { settings.failed_at(stage)(e) };
+        let (library, connection) = result.map_err(at_stage)?;
+        let library = Some(Arc::new(library));
+        let sent = Instant::now();
+        let (statement_timeout_ms, busy, broken) = (None, false, false);
+        Ok(Self { settings, engine, library, connection, seen, statement_timeout_ms, sent, busy, broken })
     }
 
     /// The connection is set up: from now on the server may take as long for an answer as a statement may, which ends
     /// after `statement_timeout_ms` (0 = no limit) at the latest.
     pub fn ready(&mut self, statement_timeout_ms: u64) {
-        self.statement_timeout_ms = statement_timeout_ms;
-        self.patient();
-    }
-
-    fn patient(&self) {
-        let silence = Duration::from_millis(self.settings.no_progress_timeout_ms);
-        self.wire.set_read_timeout(Some(silence).filter(|s| !s.is_zero()));
-    }
-
-    fn start_up(&mut self, cx: &Cx) -> Result<()> {
-        let s = &self.settings;
-        let mut parameters = vec![
-            ("user", s.user.as_str()),
-            ("database", s.database.as_str()),
-            ("client_encoding", "UTF8"),
-            ("application_name", s.application_name.as_str()),
-        ];
-        if let Some(options) = &s.server_options {
-            parameters.push(("options", options.as_str()));
-        }
-        let mut out = BytesMut::new();
-        frontend::startup_message(parameters, &mut out).map_err(|_| zero_byte())?;
-        self.wire.send(&out, cx)?;
-        let settings = self.settings.clone();
-        let certificate = self.wire.server_certificate().map(<[u8]>::to_vec);
-        let local = match &settings.host {
-            Host::Socket(_) => true,
-            Host::Tcp(host) => rivet_plugin_api::is_local(host),
-        };
-        let private = certificate.is_some() || local;
-        let mut login = Login::new(&settings, certificate, private);
-        loop {
-            let frame = self.wire.next(cx)?;
-            match frame.tag {
-                b'R' => {
-                    if let Some(answer) = login.answer(self.wire.body(&frame))? {
-                        self.wire.send(&answer, cx)?;
-                    }
-                }
-                b'K' => {
-                    let body = self.wire.body(&frame);
-                    let (id, key) = body.split_first_chunk::<4>().ok_or_else(|| protocol("a short key"))?;
-                    self.process_id = i32::from_be_bytes(*id);
-                    self.secret_key = i32::from_be_bytes(*key.first_chunk().ok_or_else(|| protocol("a short key"))?);
-                }
-                b'E' => return Err(ServerError::parse(self.wire.body(&frame)).into_plugin_error()),
-                b'Z' => return Ok(()),
-                _ => self.asynchronous(&frame)?,
-            }
-        }
+        self.statement_timeout_ms = Some(statement_timeout_ms);
     }
 
     /// Version as `170010` for 17.10; 0 when the server did not say.
     pub fn server_version_num(&self) -> u32 {
-        self.version
+        Facts::lock(&self.seen).version
     }
 
     /// The steps that the connection took.
@@ -143,7 +123,7 @@ impl Client {
 
     /// Process id of the server's end, as whoever answered the login says.
     pub fn announced_process_id(&self) -> i32 {
-        self.process_id
+        Facts::lock(&self.seen).process_id
     }
 
     /// Runs statements and ignores their results.
@@ -159,46 +139,14 @@ impl Client {
     /// # Errors
     /// The server's error; the connection stays in step.
     pub fn query(&mut self, sql: &str, cx: &Cx) -> Result<Rows> {
-        self.send_query(sql, cx)?;
-        let mut result = Rows::default();
-        let mut failure = None;
-        let mut n_bytes = 0;
-        loop {
-            let frame = match self.wire.next(cx) {
-                Ok(frame) => frame,
-                // A server that ends the connection says why and hangs up.
-                Err(e) => return Err(failure.unwrap_or(e)),
-            };
-            let body = self.wire.body(&frame);
-            match frame.tag {
-                b'T' => result.columns = rows::columns(body)?,
-                b'D' => {
-                    n_bytes += body.len();
-                    if n_bytes > MAX_RESULT_BYTES {
-                        return Err(protocol("a catalogue result beyond 64 MiB"));
-                    }
-                    result.rows.push(rows::text_row(body)?);
-                }
-                b'E' if failure.is_none() => {
-                    failure = Some(self.explained(ServerError::parse(body).into_plugin_error()))
-                }
-                b'Z' => {
-                    self.busy = false;
-                    return failure.map_or(Ok(result), Err);
-                }
-                b'C' | b'I' | b'E' => {}
-                _ => self.asynchronous(&frame)?,
-            }
-        }
-    }
-
-    /// A cancelled statement: by our own timeout, or by somebody else.
-    pub(crate) fn explained(&self, e: PluginError) -> PluginError {
-        if e.state() != Some("57014") {
-            return e;
-        }
-        let elapsed_ms = u64::try_from(self.sent.elapsed().as_millis()).unwrap_or(u64::MAX);
-        error::canceled(e, elapsed_ms, self.statement_timeout_ms)
+        let mut ending = self.begin(sql, Wanted::Keep { max_bytes: MAX_RESULT_BYTES })?;
+        self.drive(cx, self.limit(), |task, _| ending.as_mut().poll(task).map_err(Failure::from))?;
+        self.idle();
+        let mut facts = Facts::lock(&self.seen);
+        let mut kept = Vec::new();
+        facts.take_rows(&mut kept);
+        let columns = if facts.columns.is_empty() { Vec::new() } else { rows::columns(&facts.columns)? };
+        Ok(Rows { columns, rows: bodies(&kept).map(rows::text_row).collect::<Result<_>>()? })
     }
 
     /// Starts `COPY (…) TO STDOUT (FORMAT binary)`.
@@ -206,28 +154,40 @@ impl Client {
     /// # Errors
     /// The server's error; the connection stays in step.
     pub fn copy_out(&mut self, sql: &str, cx: &Cx) -> Result<RowFrames<'_>> {
-        self.send_query(sql, cx)?;
-        RowFrames::copy(self, cx)
+        self.must_be_idle(sql)?;
+        self.sending(Wanted::Discard);
+        let (library, sql) = (self.library()?, sql.to_owned());
+        // The library names the statement, and closes it behind the COPY: before the transaction ends, so that a pooler
+        // hands the name to nobody.
+        let mut starting = Box::pin(async move { library.copy_out(&sql).await });
+        let limit = self.limit();
+        let stream = self.drive(cx, limit, |task, _| starting.as_mut().poll(task).map_err(Failure::from))?;
+        Ok(RowFrames::copy(self, stream))
     }
 
-    /// Starts a FETCH from a binary cursor.
-    ///
-    /// # Errors
-    /// The server's error, at the first row; the connection stays in step.
-    pub fn fetch_rows(&mut self, sql: &str, cx: &Cx) -> Result<RowFrames<'_>> {
-        self.send_query(sql, cx)?;
-        Ok(RowFrames::fetch(self))
+    /// Hands a statement to the library, which reads its answer but not its rows.
+    pub(crate) fn begin(&mut self, sql: &str, rows: Wanted) -> Result<Ending> {
+        self.must_be_idle(sql)?;
+        self.sending(rows);
+        let (library, sql) = (self.library()?, sql.to_owned());
+        Ok(Box::pin(async move { library.batch_execute(&sql).await }))
     }
 
-    fn send_query(&mut self, sql: &str, cx: &Cx) -> Result<()> {
+    fn must_be_idle(&self, sql: &str) -> Result<()> {
         if self.busy {
             return Err(PluginError::new(ErrorKind::Internal, "postgres.busy", "a statement is running already"));
         }
-        let mut out = BytesMut::with_capacity(sql.len() + 6);
-        frontend::query(sql, &mut out).map_err(|_| zero_byte())?;
+        no_zero_byte(sql)
+    }
+
+    fn sending(&mut self, rows: Wanted) {
+        Facts::lock(&self.seen).begin(rows);
         self.busy = true;
         self.sent = Instant::now();
-        self.wire.send(&out, cx)
+    }
+
+    fn library(&self) -> Result<Arc<tokio_postgres::Client>> {
+        self.library.clone().ok_or_else(error::closed)
     }
 
     /// The statement's end was read.
@@ -235,74 +195,122 @@ impl Client {
         self.busy = false;
     }
 
-    /// What may come at any time.
-    pub(crate) fn asynchronous(&mut self, frame: &Frame) -> Result<()> {
-        let body = self.wire.body(frame);
-        match frame.tag {
-            b'S' => {
-                let mut texts = body.split(|b| *b == 0);
-                if let (Some(b"server_version"), Some(version)) = (texts.next(), texts.next()) {
-                    self.version = version_num(&String::from_utf8_lossy(version));
+    /// Polls for something of the connection, and the connection itself, until it is there. What is polled sees the
+    /// facts as they are.
+    ///
+    /// # Errors
+    /// The server's, after which the connection is in step; all others leave it of no use.
+    pub(crate) fn drive<T>(
+        &mut self,
+        cx: &Cx,
+        limit: Limit,
+        mut poll: impl FnMut(&mut Context<'_>, &Shared) -> Poll<Result<T, Failure>>,
+    ) -> Result<T> {
+        let Self { engine, connection, seen, .. } = self;
+        Facts::lock(seen).listen();
+        let mut over = None;
+        let heard = || Facts::lock(seen).heard;
+        let result = engine.run(cx, limit, heard, |task| {
+            loop {
+                if let Poll::Ready(result) = poll(task, seen) {
+                    return Poll::Ready(result);
                 }
-                Ok(())
+                if over.is_some() {
+                    return Poll::Ready(Err(Failure::Own(error::closed())));
+                }
+                match connection.poll_message(task) {
+                    Poll::Ready(Some(Ok(_))) => {}
+                    Poll::Ready(Some(Err(e))) => over = Some(Some(e)),
+                    Poll::Ready(None) => over = Some(None),
+                    Poll::Pending => {
+                        // Rows may have come past the library, and be so many that nothing more was read.
+                        let full = Facts::lock(seen).is_full();
+                        let polled = poll(task, seen);
+                        if polled.is_ready() || !full {
+                            return polled;
+                        }
+                    }
+                }
             }
-            b'N' => {
-                let notice = ServerError::parse(body);
-                tracing::debug!(sqlstate = notice.sqlstate, "notice: {}", notice.message);
-                Ok(())
+        });
+        let failure = match result {
+            Ok(Ok(value)) => return Ok(value),
+            Err(Ended::Cancelled) => PluginError::cancelled(),
+            Err(Ended::TooLate) => error::no_progress("read from the server", self.sent.elapsed()),
+            Ok(Err(failure)) => {
+                // Where the connection failed, what was polled may only have heard that it is gone.
+                let failure = match (&failure, over.flatten()) {
+                    (Failure::Library(e), Some(cause)) if e.is_closed() => Failure::Library(cause),
+                    _ => failure,
+                };
+                let e = explained(failure, seen, error::unexpected);
+                if e.state().is_some() && Facts::lock(seen).fault().is_none() {
+                    self.busy = false;
+                    return Err(self.cancelled_by(e));
+                }
+                e
             }
-            b'A' | b'K' => Ok(()),
-            _ => Err(protocol("a frame that does not belong here")),
+        };
+        self.broken = true;
+        Err(failure)
+    }
+
+    /// A server that has a limit for statements keeps to it, or is lost.
+    pub(crate) fn limit(&self) -> Limit {
+        let since_sent = |time: Duration| Some(self.sent + time);
+        let silence = Duration::from_millis(self.settings.no_progress_timeout_ms);
+        let silence = Some(silence).filter(|s| !s.is_zero());
+        match self.statement_timeout_ms {
+            None => Limit { until: since_sent(Duration::from_millis(self.settings.connect_timeout_ms)), silence: None },
+            Some(0) => Limit { until: None, silence },
+            Some(ms) => Limit { until: since_sent(Duration::from_millis(ms) + SLACK), silence },
         }
+    }
+
+    /// A cancelled statement: by our own timeout, or by somebody else.
+    fn cancelled_by(&self, e: PluginError) -> PluginError {
+        if e.state() != Some("57014") {
+            return e;
+        }
+        let elapsed_ms = u64::try_from(self.sent.elapsed().as_millis()).unwrap_or(u64::MAX);
+        error::canceled(e, elapsed_ms, self.statement_timeout_ms.unwrap_or(0))
     }
 
     /// Cancels what runs on the server and reads to its end, within a bounded time. Without success the connection is
     /// of no more use, which the next statement says.
     pub(crate) fn cancel_and_drain(&mut self) {
-        if self.wire.is_broken() {
-            // Dropping the client cancels.
+        if self.broken || !self.busy {
+            // Dropping a broken client cancels.
             return;
         }
         self.cancel();
-        let token = CancelToken::new();
-        let cx = token.cx();
-        let end = Instant::now() + DRAIN_TIMEOUT;
-        self.wire.set_read_timeout(Some(DRAIN_TIMEOUT));
-        while self.busy && Instant::now() < end {
-            match self.wire.next(&cx) {
-                Ok(frame) if frame.tag == b'Z' => self.busy = false,
-                Ok(_) => {}
-                Err(_) => break,
-            }
+        Facts::lock(&self.seen).mode = Wanted::Discard;
+        let Ok(library) = self.library() else { return };
+        // Answers come in order: the end of nothing comes after the end of what was cancelled.
+        let mut nothing: Ending = Box::pin(async move { library.batch_execute("").await });
+        let (token, limit) = (CancelToken::new(), Limit::within(DRAIN_TIMEOUT));
+        let drained = self.drive(&token.cx(), limit, |task, _| nothing.as_mut().poll(task).map_err(Failure::from));
+        self.busy = self.broken;
+        if let Err(e) = drained {
+            tracing::debug!("reading to the end of a cancelled statement: {e}");
         }
-        self.patient();
     }
 
     /// Asks the server, over a second connection, to cancel what runs in this one. Best effort.
     fn cancel(&self) {
-        let token = CancelToken::new();
-        let cx = token.cx();
-        let sent = Socket::connect(&self.settings, CANCEL_TIMEOUT, &cx)
-            .and_then(|socket| protect(&self.settings, socket, &cx))
-            .and_then(|mut transport| {
-                let mut out = BytesMut::new();
-                frontend::cancel_request(self.process_id, self.secret_key, &mut out);
-                let sent = transport.write_all(&out).and_then(|()| transport.flush());
-                // The server closes when it has passed the signal on.
-                let _ = transport.read(&mut [0]);
-                sent.map_err(|e| error::socket("cancel", &e))
-            });
-        if let Err(e) = sent {
-            tracing::debug!("cancel request: {e}");
+        let Some(library) = &self.library else { return };
+        let (token, settings) = (library.cancel_token(), self.settings.clone());
+        let mut work = Box::pin(async move {
+            let socket = Socket::connect(&settings, |_| ()).await?;
+            let door = Door::new(settings.clone(), Facts::shared()).hearing_out();
+            Ok::<_, Failure>(token.cancel_query_raw(socket, door).await?)
+        });
+        let ours = CancelToken::new();
+        let poll = |task: &mut Context<'_>| work.as_mut().poll(task);
+        match self.engine.run(&ours.cx(), Limit::within(CANCEL_TIMEOUT), Instant::now, poll) {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => tracing::debug!("the server could not be asked to cancel"),
         }
-    }
-
-    /// Says goodbye; a transaction that is open ends without effect.
-    fn terminate(&mut self) {
-        let mut out = BytesMut::new();
-        frontend::terminate(&mut out);
-        let token = CancelToken::new();
-        let _ = self.wire.send(&out, &token.cx());
     }
 }
 
@@ -310,71 +318,91 @@ impl Drop for Client {
     fn drop(&mut self) {
         if self.busy {
             self.cancel();
-        } else if !self.wire.is_broken() {
-            // A connection that just closes is a line in the server's log.
-            self.terminate();
+        }
+        // A connection that just closes is a line in the server's log.
+        self.library = None;
+        if !self.broken && !self.busy {
+            let (connection, token) = (&mut self.connection, CancelToken::new());
+            let goodbye = |task: &mut Context<'_>| {
+                while let Some(Ok(_)) = ready!(connection.poll_message(task)) {}
+                Poll::Ready(())
+            };
+            let _ = self.engine.run(&token.cx(), Limit::within(GOODBYE_TIMEOUT), Instant::now, goodbye);
         }
     }
 }
 
-fn zero_byte() -> PluginError {
-    PluginError::new(ErrorKind::Config, "postgres.zero_byte", "a name or statement holds a zero byte")
-}
-
-/// Asks for TLS where the settings want it.
-fn protect(settings: &Settings, mut socket: Socket, cx: &Cx) -> Result<Transport> {
-    let (Some(tls), Host::Tcp(host)) = (&settings.tls, &settings.host) else { return Ok(Transport::Plain(socket)) };
-    let mut connection = tls::connection(tls, host)?;
-    let handle = socket.try_clone().map_err(|e| error::socket("set up the connection", &e))?;
-    let mut out = BytesMut::new();
-    frontend::ssl_request(&mut out);
-    let mut answer = [0];
-    let asked = cx.with_wake(&|| handle.shut_down(), || {
-        socket.write_all(&out)?;
-        // One byte alone: what follows in plain text would be somebody else's.
-        socket.read_exact(&mut answer)
-    });
-    cx.check()?;
-    asked.map_err(|e| error::socket("ask the server for tls", &e))?;
-    if answer != *b"S" {
-        return Err(PluginError::new(ErrorKind::Unsupported, "postgres.tls_refused", "the server does not offer tls")
-            .hint("turn on ssl on the server, or write `tls: {mode: disable}` if plain text is meant"));
+/// What the library is told. All of TLS is left to [`Door`].
+fn library_config(settings: &Settings) -> Result<Config> {
+    let mut config = Config::new();
+    config.ssl_mode(SslMode::Require).ssl_negotiation(SslNegotiation::Direct);
+    config.channel_binding(settings.channel_binding);
+    config.user(&settings.user).dbname(&settings.database).application_name(&settings.application_name);
+    for text in [&settings.user, &settings.database, &settings.application_name] {
+        no_zero_byte(text)?;
     }
-    let shaken = cx.with_wake(&|| handle.shut_down(), || {
-        while connection.is_handshaking() {
-            connection.complete_io(&mut socket)?;
-        }
-        Ok::<_, std::io::Error>(())
-    });
-    cx.check()?;
-    shaken.map_err(|e| match e.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(cause) => tls::handshake(cause),
-        None => error::socket("agree on tls with the server", &e),
-    })?;
-    Ok(Transport::Tls(Box::new(StreamOwned::new(connection, socket))))
-}
-
-/// `17.10 (Debian …)` as 170010; `9.6.3` as 90603.
-fn version_num(text: &str) -> u32 {
-    let digits = text.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse::<u32>().ok());
-    match digits.collect::<Vec<_>>().as_slice() {
-        [major, minor, patch, ..] if *major < 10 => major * 10_000 + minor * 100 + patch,
-        [major, minor, ..] => major * 10_000 + minor,
-        [major] => major * 10_000,
-        [] => 0,
+    if let Some(options) = &settings.server_options {
+        no_zero_byte(options)?;
+        config.options(options);
     }
+    if let Some(password) = &settings.password {
+        no_zero_byte(password.expose())?;
+        config.password(password.expose());
+    }
+    Ok(config)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::version_num;
+fn no_zero_byte(text: &str) -> Result<()> {
+    if text.contains('\0') {
+        return Err(PluginError::new(
+            ErrorKind::Config,
+            "postgres.zero_byte",
+            "a name, password or statement holds a zero byte",
+        ));
+    }
+    Ok(())
+}
 
-    #[test]
-    fn versions_old_and_new() {
-        for (text, number) in
-            [("17.10", 170_010), ("9.6.3", 90_603), ("18.4 (Debian 18.4-1)", 180_004), ("19beta1", 190_000), ("", 0)]
-        {
-            assert_eq!(version_num(text), number, "{text}");
+/// Nothing but the time limit ended a connection that was being made.
+fn late_login(settings: &Settings, seen: &Shared) -> PluginError {
+    let (server, seconds) = (settings.server_label(), settings.connect_timeout_ms / 1000);
+    let (code, text, hint) = match Facts::lock(seen).stage {
+        stage::LOGIN | stage::TLS => (
+            "postgres.login_timeout",
+            format!("{server} did not end the login in {seconds} s"),
+            "is this a PostgreSQL server?",
+        ),
+        _ => (
+            "postgres.no_progress",
+            format!("failed to connect to {server} in {seconds} s"),
+            "check host and port, and firewalls in between",
+        ),
+    };
+    PluginError::new(ErrorKind::Timeout, code, text).retry(rivet_plugin_api::Retry::NewSession).hint(hint)
+}
+
+/// What a failure means. What the tap refused, and what the server said, are more than the library's word.
+fn explained(failure: Failure, seen: &Shared, otherwise: fn(&tokio_postgres::Error) -> PluginError) -> PluginError {
+    if let Some(fault) = Facts::lock(seen).fault() {
+        return fault.clone();
+    }
+    let e = match failure {
+        Failure::Own(e) => return e,
+        Failure::Library(e) => e,
+    };
+    if let Some(db) = e.as_db_error() {
+        return ServerError::of(db).into_plugin_error();
+    }
+    if e.is_closed() {
+        return error::closed();
+    }
+    let cause = std::error::Error::source(&e);
+    match cause.and_then(|cause| cause.downcast_ref::<io::Error>()) {
+        // The library reads frames by itself too, and says so by the same type.
+        Some(io) if matches!(io.kind(), Gone::UnexpectedEof | Gone::ConnectionReset | Gone::BrokenPipe) => {
+            error::closed().cause(io)
         }
+        Some(io) if io.raw_os_error().is_some() => error::socket("read from the server", io),
+        _ => otherwise(&e),
     }
 }

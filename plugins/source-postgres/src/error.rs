@@ -2,8 +2,10 @@
 //! It must not know what was being read.
 
 use std::io;
+use std::time::Duration;
 
 use rivet_plugin_api::{ErrorKind, PluginError, Retry};
+use tokio_postgres::error::DbError;
 
 /// Fields of an ErrorResponse.
 #[derive(Debug, Default)]
@@ -31,6 +33,17 @@ impl ServerError {
             body = &rest[end + 1..];
         }
         error
+    }
+
+    /// As the library read it.
+    pub fn of(e: &DbError) -> Self {
+        let text = |t: Option<&str>| t.unwrap_or_default().to_owned();
+        Self {
+            sqlstate: e.code().code().to_owned(),
+            message: e.message().to_owned(),
+            detail: text(e.detail()),
+            hint: text(e.hint()),
+        }
     }
 
     /// As the plugin's error.
@@ -155,13 +168,21 @@ pub fn canceled(e: PluginError, elapsed_ms: u64, statement_timeout_ms: u64) -> P
     .hint("ask who did, then run it again")
 }
 
-/// An error of the socket. A read that times out is a server that went silent.
+/// What was awaited did not come in time: the server or the network went silent, or talks without saying it.
+pub fn no_progress(doing: &str, after: Duration) -> PluginError {
+    let text = format!("failed to {doing}: no end of it in {} s", after.as_secs().max(1));
+    PluginError::new(ErrorKind::Timeout, "postgres.no_progress", text)
+        .retry(Retry::NewSession)
+        .hint("the server or the network went silent")
+}
+
+/// An error of the socket.
 pub fn socket(doing: &str, e: &io::Error) -> PluginError {
     let error =
         |kind, code| PluginError::new(kind, code, format!("failed to {doing}")).cause(e).retry(Retry::NewSession);
     match e.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            error(ErrorKind::Timeout, "postgres.no_progress").hint("the server or the network went silent")
+        io::ErrorKind::TimedOut => {
+            error(ErrorKind::Timeout, "postgres.no_progress").hint("check host and port, and firewalls in between")
         }
         io::ErrorKind::NotFound => error(ErrorKind::Connection, "postgres.no_socket").hint("no server listens there"),
         io::ErrorKind::ConnectionRefused => {
@@ -173,8 +194,77 @@ pub fn socket(doing: &str, e: &io::Error) -> PluginError {
 
 /// The server sent what the protocol does not allow.
 pub fn protocol(what: &str) -> PluginError {
-    PluginError::new(ErrorKind::Internal, "postgres.protocol", format!("the server sent {what}"))
+    PluginError::new(ErrorKind::Connection, "postgres.protocol", format!("the server sent {what}"))
         .hint("is this a PostgreSQL server, with nothing in between that changes the protocol?")
+}
+
+/// The library does not accept what came after the login.
+pub fn unexpected(e: &tokio_postgres::Error) -> PluginError {
+    with_causes(protocol("what the protocol does not allow here").retry(Retry::NewSession), e)
+}
+
+/// The library does not accept the server's part of the login.
+pub fn login(e: &tokio_postgres::Error) -> PluginError {
+    let text = "the server did not keep to the rules of the login, or could not prove that it knows the password";
+    with_causes(PluginError::new(ErrorKind::Auth, "postgres.scram", text), e)
+        .hint("is this the right server, and nothing in between?")
+}
+
+fn with_causes(error: PluginError, e: &tokio_postgres::Error) -> PluginError {
+    let error = error.cause(e);
+    match std::error::Error::source(e) {
+        Some(cause) => error.cause(cause),
+        None => error,
+    }
+}
+
+/// The server hung up.
+pub fn closed() -> PluginError {
+    PluginError::new(ErrorKind::Connection, "postgres.closed", "the server closed the connection")
+        .retry(Retry::NewSession)
+        .hint("look into the server's log")
+}
+
+/// What came is not all, or not what the server counts.
+pub fn incomplete(what: &str) -> PluginError {
+    PluginError::new(ErrorKind::Connection, "postgres.incomplete", format!("an answer is not whole: {what}"))
+        .retry(Retry::NewSession)
+        .hint("something between the server and rivet loses or doubles data: look at poolers and proxies")
+}
+
+/// A row beyond `limit` bytes, with the first of its fields that is, else the largest.
+pub fn value_too_large(row_bytes: u64, index: u16, value_bytes: u64, limit: u64) -> PluginError {
+    let text = if value_bytes > limit {
+        format!("a value has {}, max_value_mb allows {}", mib(value_bytes), mib(limit))
+    } else {
+        format!(
+            "a row has {}, max_value_mb allows {}; its largest value has {}",
+            mib(row_bytes),
+            mib(limit),
+            mib(value_bytes)
+        )
+    };
+    let enough_mb = row_bytes.div_ceil(1 << 20);
+    PluginError::new(ErrorKind::Data, "postgres.value_too_large", text)
+        .hint(format!("set `tuning: {{max_value_mb: {enough_mb}}}`, or leave the column out with `exclude`"))
+        .detail("column_index", index)
+}
+
+/// Bytes in MiB, for people.
+#[allow(clippy::cast_precision_loss, reason = "for people")]
+fn mib(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
+/// `17.10 (Debian …)` as 170010; `9.6.3` as 90603.
+pub fn version_num(text: &str) -> u32 {
+    let digits = text.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse::<u32>().ok());
+    match digits.collect::<Vec<_>>().as_slice() {
+        [major, minor, patch, ..] if *major < 10 => major * 10_000 + minor * 100 + patch,
+        [major @ ..100, minor @ ..10_000, ..] => major * 10_000 + minor,
+        [major @ ..100] => major * 10_000,
+        _ => 0,
+    }
 }
 
 /// Puts the name of the column in place of its position.
@@ -238,6 +328,20 @@ mod tests {
             ("HV000", ErrorKind::Config),
         ] {
             assert_eq!(classify(state), (kind, Retry::Never, 0), "{state}");
+        }
+    }
+
+    #[test]
+    fn versions_old_and_new() {
+        for (text, number) in [
+            ("17.10", 170_010),
+            ("9.6.3", 90_603),
+            ("18.4 (Debian 18.4-1)", 180_004),
+            ("19beta1", 190_000),
+            ("4294967295.1", 0),
+            ("", 0),
+        ] {
+            assert_eq!(version_num(text), number, "{text}");
         }
     }
 

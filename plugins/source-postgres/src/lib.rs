@@ -3,15 +3,17 @@
 #![forbid(unsafe_code)]
 
 mod address;
-mod auth;
 mod catalogue;
 mod connect;
 pub mod decode;
+mod door;
+mod engine;
 mod error;
 mod filter;
 mod hint;
 mod identity;
 mod listing;
+mod locks;
 mod lookback;
 mod options;
 mod row_security;
@@ -20,14 +22,14 @@ mod scan;
 mod schema;
 mod select;
 mod session;
+mod socket;
 mod split;
 mod sql;
 mod stream;
 mod suggest;
+mod tap;
 mod tls;
-mod transport;
 pub mod types;
-mod wire;
 
 use rivet_plugin_api::{Cx, OpenGroup, Result, SessionGroup, Source, SourceCapabilities};
 

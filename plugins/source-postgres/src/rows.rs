@@ -1,7 +1,7 @@
 //! Small results as text: what columns there are, and their values.
 //! It must not know how a result is asked for.
 
-use rivet_plugin_api::Result;
+use rivet_plugin_api::{Result, Retry};
 
 use crate::error::protocol;
 
@@ -39,7 +39,7 @@ pub fn columns(body: &[u8]) -> Result<Vec<ColumnInfo>> {
         }
         Some(columns)
     };
-    parse().ok_or_else(|| protocol("a row description cut short"))
+    parse().ok_or_else(|| protocol("a row description cut short").retry(Retry::NewSession))
 }
 
 /// A DataRow: per field its length in 32 bits (-1 = NULL) and its text.
@@ -60,5 +60,5 @@ pub fn text_row(body: &[u8]) -> Result<Vec<Option<String>>> {
         }
         Some(row)
     };
-    parse().ok_or_else(|| protocol("a row cut short"))
+    parse().ok_or_else(|| protocol("a row cut short").retry(Retry::NewSession))
 }

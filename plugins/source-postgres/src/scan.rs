@@ -7,9 +7,9 @@ use rivet_plugin_api::{
     BatchStream, Cx, ErrorKind, PluginError, ReadMode, RecordBatch, Result, Scan, SchemaRef, StreamFacts, TableSchema,
 };
 
-use crate::connect::Client;
 use crate::decode::BatchDecoder;
 use crate::filter::Rows;
+use crate::locks::Locks;
 use crate::session::PgSession;
 use crate::split::Pages;
 use crate::stream::RowFrames;
@@ -37,15 +37,20 @@ pub fn start<'s>(session: &'s mut PgSession, scan: &Scan, cx: &Cx) -> Result<Box
     match scan.read {
         ReadMode::Stream => {
             let copy = format!("COPY ({select}) TO STDOUT (FORMAT binary)");
-            let frames = session.client.copy_out(&copy, cx).map_err(|e| lookback::explained(e, &scan.filter))?;
-            Ok(Box::new(CopyStream { reader, frames: Some(frames) }))
+            let frames = session.client.copy_out(&copy, cx);
+            let frames = frames.map_err(|e| session.locks.futile(lookback::explained(e, &scan.filter)))?;
+            Ok(Box::new(CopyStream { reader, frames: Some(frames), locks: &mut session.locks }))
         }
         ReadMode::Fetch => {
             let declare = format!("DECLARE {CURSOR} BINARY NO SCROLL CURSOR WITHOUT HOLD FOR {select}");
-            session.client.execute(&declare, cx).map_err(|e| lookback::explained(e, &scan.filter))?;
+            let declared = session.client.execute(&declare, cx);
+            declared.map_err(|e| session.locks.futile(lookback::explained(e, &scan.filter)))?;
             let next_rows = FIRST_FETCH_ROWS.min(scan.max_batch_rows);
+            let frames = RowFrames::fetch(&mut session.client);
             let (max_rows, max_bytes) = (scan.max_batch_rows, scan.max_batch_bytes);
-            Ok(Box::new(FetchStream { reader, client: &mut session.client, next_rows, max_rows, max_bytes }))
+            let (asked_rows, rows_before) = (0, 0);
+            let locks = &mut session.locks;
+            Ok(Box::new(FetchStream { reader, frames, locks, asked_rows, rows_before, next_rows, max_rows, max_bytes }))
         }
     }
 }
@@ -92,22 +97,12 @@ struct Reader {
 impl Reader {
     /// Decodes until a batch is full or the frames end; says whether they ended.
     fn fill(&mut self, frames: &mut RowFrames<'_>, cx: &Cx) -> Result<bool> {
-        while !self.decoder.is_full() {
-            match frames.next(cx) {
-                Ok(Some(tuple)) => self.decoder.push(tuple)?,
-                Ok(None) => return Ok(true),
-                Err(e) => return Err(error::with_column_name(e, &self.names)),
-            }
-        }
-        Ok(false)
-    }
-
-    /// Decodes until the frames end, however many there are.
-    fn fill_all(&mut self, frames: &mut RowFrames<'_>, cx: &Cx) -> Result<()> {
-        while let Some(tuple) = frames.next(cx).map_err(|e| error::with_column_name(e, &self.names))? {
-            self.decoder.push(tuple)?;
-        }
-        Ok(())
+        let Self { decoder, names, .. } = self;
+        let read = frames.read(cx, |tuple| {
+            decoder.push(tuple)?;
+            Ok(!decoder.is_full())
+        });
+        read.map_err(|e| error::with_column_name(e, names))
     }
 
     fn take(&mut self) -> Result<Option<RecordBatch>> {
@@ -154,6 +149,7 @@ impl Timing {
 struct CopyStream<'s> {
     reader: Reader,
     frames: Option<RowFrames<'s>>,
+    locks: &'s mut Locks,
 }
 
 impl BatchStream for CopyStream<'_> {
@@ -162,9 +158,10 @@ impl BatchStream for CopyStream<'_> {
     }
     fn next(&mut self, cx: &Cx) -> Result<Option<RecordBatch>> {
         if let Some(frames) = &mut self.frames
-            && self.reader.fill(frames, cx)?
+            && self.reader.fill(frames, cx).map_err(|e| self.locks.futile(e))?
         {
             self.reader.timing.end();
+            self.locks.prove(frames.client, cx)?;
             self.frames = None;
         }
         self.reader.take()
@@ -174,15 +171,45 @@ impl BatchStream for CopyStream<'_> {
     }
 }
 
-/// A cursor, fetched piece by piece; each piece is a statement and a batch. How many rows a piece has follows from
-/// the width of those before, so that a batch keeps to its bytes.
+/// A cursor, fetched piece by piece; each piece is a statement. How many rows a piece has follows from the width of
+/// those before, so that it is about a batch.
 struct FetchStream<'s> {
     reader: Reader,
-    client: &'s mut Client,
+    frames: RowFrames<'s>,
+    locks: &'s mut Locks,
+    /// Rows that the piece in progress was asked for; 0 = none was.
+    asked_rows: usize,
+    /// Rows before that piece.
+    rows_before: u64,
     /// Rows to ask for next; 0 = the cursor is at its end.
     next_rows: usize,
     max_rows: usize,
     max_bytes: usize,
+}
+
+impl FetchStream<'_> {
+    /// Reads on in the piece that was asked for, or in the next one.
+    fn read_piece(&mut self, cx: &Cx) -> Result<()> {
+        if self.asked_rows == 0 {
+            self.reader.timing.begin();
+            self.frames.fetch_more(&format!("FETCH FORWARD {} FROM {CURSOR}", self.next_rows))?;
+            (self.asked_rows, self.rows_before) = (self.next_rows, self.frames.n_rows());
+        }
+        if !self.reader.fill(&mut self.frames, cx).map_err(|e| self.locks.futile(e))? {
+            return Ok(());
+        }
+        self.reader.timing.end();
+        let came = self.frames.n_rows() - self.rows_before;
+        if came < self.asked_rows as u64 {
+            self.next_rows = 0;
+            self.frames.client.execute(&format!("CLOSE {CURSOR}"), cx)?;
+            self.locks.prove(self.frames.client, cx)?;
+        } else if let Some(row_bytes) = self.reader.decoder.bytes().checked_div(self.reader.decoder.rows()) {
+            self.next_rows = (self.max_bytes / row_bytes.max(1)).clamp(1, self.max_rows);
+        }
+        self.asked_rows = 0;
+        Ok(())
+    }
 }
 
 impl BatchStream for FetchStream<'_> {
@@ -191,22 +218,11 @@ impl BatchStream for FetchStream<'_> {
     }
 
     fn next(&mut self, cx: &Cx) -> Result<Option<RecordBatch>> {
-        if self.next_rows == 0 {
-            return Ok(None);
-        }
-        self.reader.timing.begin();
-        let fetch = format!("FETCH FORWARD {} FROM {CURSOR}", self.next_rows);
-        let mut frames = self.client.fetch_rows(&fetch, cx)?;
-        self.reader.fill_all(&mut frames, cx)?;
-        drop(frames);
-        self.reader.timing.end();
-        let rows = self.reader.decoder.rows();
-        if rows < self.next_rows {
-            self.next_rows = 0;
-            self.client.execute(&format!("CLOSE {CURSOR}"), cx)?;
-        } else {
-            let row_bytes = (self.reader.decoder.bytes() / rows).max(1);
-            self.next_rows = (self.max_bytes / row_bytes).clamp(1, self.max_rows);
+        while self.next_rows > 0 {
+            self.read_piece(cx)?;
+            if !self.reader.decoder.is_empty() {
+                break;
+            }
         }
         self.reader.take()
     }

@@ -1,126 +1,205 @@
-//! Rows of a running statement, borrowed from the receive buffer: no copy, no allocation per row.
+//! Rows of a running statement, as the server sent them: no copy, no allocation per row; their end is proved.
 //! It must not know what a row holds.
 
-use rivet_plugin_api::{Cx, PluginError, Result};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-use crate::connect::Client;
-use crate::error::{ServerError, protocol};
-use crate::wire::{COPY_SIGNATURE, Frame};
+use futures_core::Stream;
+use rivet_plugin_api::{Cx, PluginError, Result};
+use tokio_postgres::CopyOutStream;
+
+use crate::connect::{Client, Ending, Failure};
+use crate::error::{self, protocol};
+use crate::tap::{COPY_SIGNATURE, Facts, Rows, Shared, bodies};
 
 /// A tuple with -1 fields ends a binary COPY.
 const COPY_TRAILER: [u8; 2] = [0xff, 0xff];
 
 /// The rows of a statement; dropped early, it cancels the statement.
 pub struct RowFrames<'c> {
-    client: &'c mut Client,
-    /// What a row's frame is called: CopyData or DataRow.
-    row_tag: u8,
-    /// The first frame of a COPY begins with a header; its body is kept until the first row is asked for.
-    header_due: bool,
-    rows: u64,
-    ended: bool,
+    pub client: &'c mut Client,
+    source: Source,
+    /// Rows that were read so far.
+    n_rows: u64,
 }
 
+/// Where rows come from.
+enum Source {
+    Copy(Copy),
+    Fetch(Fetch),
+    /// All were read.
+    Ended,
+}
+
+/// What came of a poll: whether rows have ended, or what the reader of rows says.
+type Polled = Poll<Result<Result<bool>, Failure>>;
+
 impl<'c> RowFrames<'c> {
-    /// Rows of a COPY that was sent; waits until the server agrees.
-    pub fn copy(client: &'c mut Client, cx: &Cx) -> Result<Self> {
-        let mut frames = Self { client, row_tag: b'd', header_due: true, rows: 0, ended: false };
-        loop {
-            let frame = frames.client.wire.next(cx)?;
-            match frame.tag {
-                b'H' => return Ok(frames),
-                b'E' => {
-                    let error = ServerError::parse(frames.client.wire.body(&frame)).into_plugin_error();
-                    let error = frames.client.explained(error);
-                    return Err(frames.fail(error, cx));
-                }
-                _ => frames.client.asynchronous(&frame)?,
-            }
-        }
+    /// Rows of a COPY.
+    pub fn copy(client: &'c mut Client, stream: CopyOutStream) -> Self {
+        let source = Source::Copy(Copy { stream: Box::pin(stream), at: At::Header });
+        Self { client, source, n_rows: 0 }
     }
 
-    /// Rows of a FETCH that was sent.
+    /// Rows of a cursor, piece by piece; none until [`RowFrames::fetch_more`].
     pub fn fetch(client: &'c mut Client) -> Self {
-        Self { client, row_tag: b'D', header_due: false, rows: 0, ended: false }
+        Self { client, source: Source::Ended, n_rows: 0 }
     }
 
-    /// The next row: a 16-bit number of fields, then for each its length in 32 bits (-1 = NULL) and its bytes.
+    /// Asks for the next piece, by a FETCH from a binary cursor.
     ///
     /// # Errors
-    /// The server's error, `Connection`, `Timeout`, `Cancelled`, or `Data` for a row beyond the limit.
-    #[inline]
-    pub fn next(&mut self, cx: &Cx) -> Result<Option<&[u8]>> {
-        if self.ended {
-            return Ok(None);
-        }
-        loop {
-            let frame = self.client.wire.next(cx).map_err(|e| self.name_row(e))?;
-            if frame.tag == self.row_tag {
-                let mut body = frame.body;
-                if self.header_due {
-                    body.start += copy_header(self.client.wire.body(&Frame { tag: frame.tag, body: body.clone() }))?;
-                    self.header_due = false;
-                    if body.is_empty() {
-                        continue;
-                    }
-                }
-                let row = Frame { tag: frame.tag, body };
-                if self.row_tag == b'd' && self.client.wire.body(&row) == COPY_TRAILER {
-                    continue;
-                }
-                self.rows += 1;
-                return Ok(Some(self.client.wire.body(&row)));
-            }
-            match frame.tag {
-                b'E' => {
-                    let error = ServerError::parse(self.client.wire.body(&frame)).into_plugin_error();
-                    let error = self.client.explained(error);
-                    return Err(self.fail(error, cx));
-                }
-                b'Z' => {
-                    self.end();
-                    return Ok(None);
-                }
-                b'c' | b'C' | b'T' => {}
-                _ => self.client.asynchronous(&frame)?,
-            }
-        }
+    /// `Connection`; what the server says comes with the rows.
+    pub fn fetch_more(&mut self, sql: &str) -> Result<()> {
+        let ending = Some(self.client.begin(sql, Rows::Stream)?);
+        self.source = Source::Fetch(Fetch { ending, taken: Vec::new(), at: 0 });
+        Ok(())
     }
 
-    /// Reads on to the statement's end, so that the connection stays in step, and gives the error back.
-    fn fail(&mut self, error: PluginError, cx: &Cx) -> PluginError {
-        loop {
-            match self.client.wire.next(cx) {
-                Ok(frame) if frame.tag == b'Z' => {
-                    self.end();
-                    return error;
-                }
-                Ok(_) => {}
-                Err(_) => {
-                    // A server that shuts down says why and hangs up.
-                    self.end();
-                    return error;
-                }
-            }
+    /// Rows that were read so far.
+    pub fn n_rows(&self) -> u64 {
+        self.n_rows
+    }
+
+    /// Gives rows to `take` until it says that it has enough (`false`) or there are no more; says whether there are no
+    /// more. A row is a 16-bit number of fields, then for each its length in 32 bits (-1 = NULL) and its bytes.
+    ///
+    /// # Errors
+    /// The server's error, `Connection`, `Timeout`, `Cancelled`, `Data` for a row beyond the limit, or what `take`
+    /// says.
+    pub fn read(&mut self, cx: &Cx, mut take: impl FnMut(&[u8]) -> Result<bool>) -> Result<bool> {
+        let Self { client, source, n_rows } = self;
+        let limit = client.limit();
+        let read = client.drive(cx, limit, |task, seen| match source {
+            Source::Copy(copy) => copy.poll(task, seen, n_rows, &mut take),
+            Source::Fetch(fetch) => fetch.poll(task, seen, n_rows, &mut take),
+            Source::Ended => Poll::Ready(Ok(Ok(true))),
+        });
+        let ended = read.map_err(|e| name_row(e, *n_rows))??;
+        if ended {
+            self.source = Source::Ended;
+            self.client.idle();
         }
+        Ok(ended)
     }
+}
 
-    fn end(&mut self) {
-        self.ended = true;
-        self.client.idle();
-    }
-
-    /// A row that was refused has an ordinal, from 1.
-    #[cold]
-    fn name_row(&self, e: PluginError) -> PluginError {
-        if e.code() == "postgres.value_too_large" { e.detail("row", self.rows + 1) } else { e }
-    }
+/// A row that was refused has an ordinal, from 1.
+fn name_row(e: PluginError, n_rows: u64) -> PluginError {
+    if e.code() == "postgres.value_too_large" { e.detail("row", n_rows + 1) } else { e }
 }
 
 impl Drop for RowFrames<'_> {
     fn drop(&mut self) {
-        if !self.ended {
-            self.client.cancel_and_drain();
+        // The library turns away from an answer that nobody reads.
+        self.source = Source::Ended;
+        self.client.cancel_and_drain();
+    }
+}
+
+/// How far a COPY was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// The first frame begins with a header.
+    Header,
+    Rows,
+    /// The last row was read.
+    Trailer,
+    /// The server says the same; its count is to come.
+    Done,
+}
+
+struct Copy {
+    stream: Pin<Box<CopyOutStream>>,
+    at: At,
+}
+
+impl Copy {
+    fn poll(
+        &mut self,
+        task: &mut Context<'_>,
+        seen: &Shared,
+        n_rows: &mut u64,
+        take: &mut impl FnMut(&[u8]) -> Result<bool>,
+    ) -> Polled {
+        while self.at != At::Done {
+            let Some(frame) = ready!(self.stream.as_mut().poll_next(task)?) else {
+                if self.at != At::Trailer {
+                    return failed("the rows of a COPY end without their last");
+                }
+                self.at = At::Done;
+                break;
+            };
+            let mut row = &frame[..];
+            if self.at == At::Header {
+                row = &row[copy_header(row).map_err(Failure::from)?..];
+                self.at = At::Rows;
+                if row.is_empty() {
+                    continue;
+                }
+            }
+            if self.at == At::Trailer {
+                return failed("rows came after the last of a COPY");
+            }
+            if *row == COPY_TRAILER {
+                self.at = At::Trailer;
+                continue;
+            }
+            *n_rows += 1;
+            match take(row) {
+                Ok(true) => {}
+                other => return Poll::Ready(Ok(other)),
+            }
+        }
+        match Facts::lock(seen).copied {
+            Some(n) if n == *n_rows => Poll::Ready(Ok(Ok(true))),
+            Some(n) => failed(&format!("the server counts {n} rows, {n_rows} came")),
+            None => Poll::Pending,
+        }
+    }
+}
+
+fn failed(what: &str) -> Polled {
+    Poll::Ready(Err(error::incomplete(what).into()))
+}
+
+struct Fetch {
+    /// None once the end was read: the tap has compared the count.
+    ending: Option<Ending>,
+    /// Rows that the tap handed over, and how far they were read.
+    taken: Vec<u8>,
+    at: usize,
+}
+
+impl Fetch {
+    fn poll(
+        &mut self,
+        task: &mut Context<'_>,
+        seen: &Shared,
+        n_rows: &mut u64,
+        take: &mut impl FnMut(&[u8]) -> Result<bool>,
+    ) -> Polled {
+        loop {
+            while let Some(row) = bodies(&self.taken[self.at..]).next() {
+                self.at += row.len() + 4;
+                *n_rows += 1;
+                match take(row) {
+                    Ok(true) => {}
+                    other => return Poll::Ready(Ok(other)),
+                }
+            }
+            if let Some(ending) = &mut self.ending
+                && ending.as_mut().poll(task)?.is_ready()
+            {
+                self.ending = None;
+            }
+            Facts::lock(seen).take_rows(&mut self.taken);
+            self.at = 0;
+            match (&self.ending, self.taken.is_empty()) {
+                (_, false) => {}
+                (None, true) => return Poll::Ready(Ok(Ok(true))),
+                (Some(_), true) => return Poll::Pending,
+            }
         }
     }
 }
@@ -134,5 +213,5 @@ fn copy_header(body: &[u8]) -> Result<usize> {
         let length = usize::try_from(u32::from_be_bytes(*extension)).ok()?;
         Some(COPY_SIGNATURE.len() + 8 + length).filter(|n| *n <= body.len())
     };
-    parse().ok_or_else(|| protocol("a COPY without its header"))
+    parse().ok_or_else(|| protocol("a COPY without its header").retry(rivet_plugin_api::Retry::NewSession))
 }

@@ -1,6 +1,7 @@
 //! TLS by rustls: how far the server's certificate is checked, and what a refusal means.
-//! It must not know the PostgreSQL protocol beyond the hash that channel binding asks for.
+//! It must not know the PostgreSQL protocol.
 
+use std::io;
 use std::sync::Arc;
 
 use rivet_plugin_api::{ErrorKind, PluginError, Result, Tls, TlsMode};
@@ -9,46 +10,43 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use sha2::{Digest, Sha256, Sha384, Sha512};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-/// A TLS connection to `host`, not yet begun.
+use crate::error;
+
+/// How far the server is trusted, and who we are.
 ///
 /// # Errors
 /// `Config` when a file cannot be read.
-pub fn connection(tls: &Tls, host: &str) -> Result<ClientConnection> {
+pub fn config(tls: &Tls) -> Result<ClientConfig> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|e| invalid("the tls versions do not fit together", &e))?
         .dangerous()
         .with_custom_certificate_verifier(verifier(tls, provider)?);
-    let config = match (&tls.cert_file, &tls.key_file) {
+    match (&tls.cert_file, &tls.key_file) {
         (Some(cert), Some(key)) => {
             let chain =
                 CertificateDer::pem_file_iter(cert).and_then(Iterator::collect).map_err(|e| unreadable(cert, &e))?;
             let key = PrivateKeyDer::from_pem_file(key).map_err(|e| unreadable(key, &e))?;
-            builder
-                .with_client_auth_cert(chain, key)
-                .map_err(|e| invalid("client certificate and key do not fit", &e))?
+            builder.with_client_auth_cert(chain, key).map_err(|e| invalid("client certificate and key do not fit", &e))
         }
-        (None, None) => builder.with_no_client_auth(),
+        (None, None) => Ok(builder.with_no_client_auth()),
         _ => {
-            return Err(PluginError::new(
-                ErrorKind::Config,
-                "postgres.tls",
-                "a client certificate needs cert_file and key_file",
-            )
-            .hint("set both or none"));
+            let text = "a client certificate needs cert_file and key_file";
+            Err(PluginError::new(ErrorKind::Config, "postgres.tls", text).hint("set both or none"))
         }
-    };
-    let name =
-        ServerName::try_from(host.to_owned()).map_err(|e| invalid("the host is no name a certificate can have", &e))?;
-    ClientConnection::new(Arc::new(config), name).map_err(|e| invalid("tls cannot start", &e))
+    }
+}
+
+/// Whether the server proves by its certificate who it is: nobody in between can read or change a byte.
+pub fn proves_server(tls: &Tls) -> bool {
+    matches!(tls.mode, TlsMode::VerifyCa | TlsMode::VerifyFull) && !tls.accept_invalid_certs
 }
 
 fn verifier(tls: &Tls, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
-    if tls.mode == TlsMode::Require || tls.accept_invalid_certs {
+    if !proves_server(tls) {
         return Ok(Arc::new(Lenient { inner: None, provider }));
     }
     let mut roots = RootCertStore::empty();
@@ -134,14 +132,20 @@ fn invalid(text: &str, e: &dyn std::fmt::Display) -> PluginError {
 }
 
 /// A handshake that failed.
-pub fn handshake(e: &rustls::Error) -> PluginError {
-    let kind = match e {
+pub fn handshake(e: &io::Error) -> PluginError {
+    let Some(cause) = e.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) else {
+        return match e.kind() {
+            io::ErrorKind::InvalidInput => invalid("the host is no name a certificate can have", e),
+            _ => error::socket("agree on tls with the server", e),
+        };
+    };
+    let kind = match cause {
         // Who the server is does not change by trying again.
         rustls::Error::InvalidCertificate(_) => ErrorKind::Auth,
         _ => ErrorKind::Connection,
     };
-    let error = PluginError::new(kind, "postgres.tls", "the tls handshake failed").cause(e);
-    let hint = match e {
+    let error = PluginError::new(kind, "postgres.tls", "the tls handshake failed").cause(cause);
+    let hint = match cause {
         rustls::Error::InvalidCertificate(c) => match c {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
                 "the server's certificate has expired: renew it"
@@ -160,65 +164,4 @@ pub fn handshake(e: &rustls::Error) -> PluginError {
         _ => "check that the server speaks TLS 1.2 or 1.3",
     };
     error.hint(hint)
-}
-
-/// The hash of the server's certificate for `tls-server-end-point` (RFC 5929 §4.1): by the hash of its signature
-/// algorithm, SHA-256 in place of MD5 and SHA-1; none where the algorithm names no hash.
-pub fn end_point_hash(certificate: &[u8]) -> Option<Vec<u8>> {
-    match signature_algorithm(certificate)? {
-        // 1.2.840.113549.1.1.{4,5,11,12,13}: RSA with MD5, SHA-1, SHA-256, SHA-384, SHA-512
-        [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, n] => hash(
-            certificate,
-            match n {
-                4 | 5 | 11 => 256,
-                12 => 384,
-                13 => 512,
-                _ => return None,
-            },
-        ),
-        // 1.2.840.10045.4.1 and 4.3.{2,3,4}: ECDSA with SHA-1, SHA-256, SHA-384, SHA-512
-        [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x01] => hash(certificate, 256),
-        [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, n] => hash(
-            certificate,
-            match n {
-                2 => 256,
-                3 => 384,
-                4 => 512,
-                _ => return None,
-            },
-        ),
-        _ => None,
-    }
-}
-
-fn hash(certificate: &[u8], bits: u16) -> Option<Vec<u8>> {
-    Some(match bits {
-        256 => Sha256::digest(certificate).to_vec(),
-        384 => Sha384::digest(certificate).to_vec(),
-        _ => Sha512::digest(certificate).to_vec(),
-    })
-}
-
-/// The object identifier in `Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm SEQUENCE { OID … } … }`.
-fn signature_algorithm(certificate: &[u8]) -> Option<&[u8]> {
-    let (_, body, _) = element(certificate)?;
-    let (_, _, after_tbs) = element(body)?;
-    let (_, algorithm, _) = element(after_tbs)?;
-    let (tag, oid, _) = element(algorithm)?;
-    (tag == 6).then_some(oid)
-}
-
-/// Tag, contents and rest of a DER element (X.690).
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let [tag, first, rest @ ..] = der else { return None };
-    let (length, rest) = match first {
-        0..=0x7f => (usize::from(*first), rest),
-        0x81..=0x84 => {
-            let (bytes, rest) = rest.split_at_checked(usize::from(first & 0x7f))?;
-            (bytes.iter().fold(0, |n, b| n << 8 | usize::from(*b)), rest)
-        }
-        _ => return None,
-    };
-    let (contents, rest) = rest.split_at_checked(length)?;
-    Some((*tag, contents, rest))
 }

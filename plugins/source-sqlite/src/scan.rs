@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::time::Instant;
 
 use rivet_plugin_api::{
@@ -26,12 +26,17 @@ const N_WAITING: usize = 1;
 /// A batch is cut here at the latest: one more value of SQLite's greatest length still fits Arrow's 32-bit offsets.
 const LONGEST_BATCH_BYTES: usize = 1 << 30;
 
+/// After a batch of more than so many times its limit, which is due to a long value, nothing is read ahead.
+const LONG_BATCHES: usize = 4;
+
 /// What the thread sends: that the statement is ready, batches, then the end.
 enum Message {
     Ready,
     Batch(RecordBatch),
     /// SQLite said that there are no more rows, after so many.
     End(u64),
+    /// The thread waits until this is dropped.
+    Waiting(Sender<()>),
     Failed(PluginError),
 }
 
@@ -73,7 +78,9 @@ pub fn start<'s>(actor: &'s Actor, job: Job, cx: &Cx) -> Result<Box<dyn BatchStr
     match stream.receive(cx)? {
         Message::Ready => Ok(Box::new(stream)),
         Message::Failed(e) => Err(e),
-        Message::Batch(_) | Message::End(_) => Err(out_of_step("the statement was not said to be ready")),
+        Message::Batch(_) | Message::Waiting(_) | Message::End(_) => {
+            Err(out_of_step("the statement was not said to be ready"))
+        }
     }
 }
 
@@ -116,7 +123,14 @@ impl BatchStream for Stream<'_> {
             return Ok(None);
         }
         cx.check()?;
-        let message = self.receive(cx);
+        let message = match self.receive(cx) {
+            // Whoever asks for more is done with the long values before.
+            Ok(Message::Waiting(wanted)) => {
+                drop(wanted);
+                self.receive(cx)
+            }
+            message => message,
+        };
         self.ended = !matches!(message, Ok(Message::Batch(_)));
         match message? {
             Message::Batch(batch) => {
@@ -125,7 +139,7 @@ impl BatchStream for Stream<'_> {
             }
             Message::End(n_rows) if n_rows == self.n_rows => Ok(None),
             Message::End(n_rows) => Err(out_of_step(&format!("{n_rows} rows were read, but {} arrived", self.n_rows))),
-            Message::Ready => Err(out_of_step("a statement began within another")),
+            Message::Ready | Message::Waiting(_) => Err(out_of_step("a statement began within another")),
             Message::Failed(e) => Err(e),
         }
     }
@@ -154,6 +168,15 @@ impl Out<'_> {
     /// `Cancelled` when the reader has gone away.
     fn send(&self, message: Message) -> Result<()> {
         self.sender.send(message).map_err(|_| PluginError::cancelled())
+    }
+
+    /// Reads no further before all that was sent is taken, and more is asked for.
+    fn wait_until_wanted(&self) -> Result<()> {
+        let (answer, wanted) = channel::<()>();
+        self.send(Message::Waiting(answer))?;
+        // The other end is dropped when it is received, or with everything else.
+        let _ = wanted.recv();
+        Ok(())
     }
 }
 
@@ -189,6 +212,9 @@ fn produce(db: &Connection, job: &Job, schema: &SchemaRef, out: &Out<'_>) -> Res
         n_rows += 1;
         if n_rows >= scan.max_batch_rows || n_bytes >= max_batch_bytes {
             out.send(Message::Batch(batch(schema, &mut columns, n_rows)?))?;
+            if n_bytes > LONG_BATCHES * max_batch_bytes {
+                out.wait_until_wanted()?;
+            }
             (n_rows, n_bytes) = (0, 0);
         }
         if out.stopped.load(Ordering::Relaxed) {

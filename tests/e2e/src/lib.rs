@@ -11,4 +11,4 @@ pub use built::{PLUGINS, copy_plugins, library, plugin_dir, rivet, rivet_linked}
 pub use canary::{CANARY, no_canary, no_secret};
 pub use mount::Mount;
 pub use output::{Exported, files_below, holds};
-pub use program::{Ran, Workspace, finish};
+pub use program::{Ran, Workspace, finish, finish_within};

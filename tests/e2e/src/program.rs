@@ -72,6 +72,8 @@ pub struct Workspace {
     variables: Vec<(String, String)>,
     /// Where plugins are loaded from; none when all are linked in.
     plugins: Option<PathBuf>,
+    /// What the process may map, KiB.
+    address_space_kib: Option<u64>,
 }
 
 impl Workspace {
@@ -81,7 +83,8 @@ impl Workspace {
     /// When it cannot be made, or the plugins were not built.
     pub fn new(config: &str) -> Result<Self> {
         let dir = TempDir::with_prefix("rivet-e2e-").context("create a folder")?;
-        let made = Self { dir, variables: Vec::new(), plugins: Some(plugin_dir()?.to_owned()) };
+        let made =
+            Self { dir, variables: Vec::new(), plugins: Some(plugin_dir()?.to_owned()), address_space_kib: None };
         made.configure(config)?;
         Ok(made)
     }
@@ -112,6 +115,12 @@ impl Workspace {
         self
     }
 
+    /// The same with an address space of so many KiB for every run (`ulimit -v`), or as much as there is.
+    pub fn with_address_space_kib(mut self, kib: Option<u64>) -> Self {
+        self.address_space_kib = kib;
+        self
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         self.dir.path()
@@ -122,7 +131,15 @@ impl Workspace {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(&self, words: &[&str]) -> Result<Child> {
-        let mut command = Command::new(if self.plugins.is_some() { rivet()? } else { rivet_linked()? });
+        let program = if self.plugins.is_some() { rivet()? } else { rivet_linked()? };
+        let mut command = match self.address_space_kib {
+            None => Command::new(program),
+            Some(kib) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", "ulimit -v \"$0\" && exec \"$@\"", &kib.to_string()]).arg(program);
+                shell
+            }
+        };
         command.env_clear().env("HOME", self.path()).env("TZ", "Asia/Kathmandu");
         command.envs(self.variables.iter().map(|(k, v)| (k, v)));
         command.args(words).current_dir(self.path());
@@ -172,7 +189,15 @@ impl Workspace {
 ///
 /// # Errors
 /// When it runs for more than two minutes; it is killed then.
-pub fn finish(mut child: Child) -> Result<Ran> {
+pub fn finish(child: Child) -> Result<Ran> {
+    finish_within(child, LIMIT)
+}
+
+/// As [`finish`], with another limit.
+///
+/// # Errors
+/// When it runs for longer; it is killed then.
+pub fn finish_within(mut child: Child, limit: Duration) -> Result<Ran> {
     let started = Instant::now();
     let mut out = child.stdout.take().context("stdout is piped")?;
     let mut errors = child.stderr.take().context("stderr is piped")?;
@@ -195,7 +220,7 @@ pub fn finish(mut child: Child) -> Result<Ran> {
             command_line.extend(seen);
         }
         peak_rss_bytes = peak_rss_bytes.max(high_water_bytes(&proc));
-        if started.elapsed() > LIMIT {
+        if started.elapsed() > limit {
             child.kill().context("kill rivet")?;
             child.wait().context("wait for rivet")?;
             break None;
@@ -208,7 +233,9 @@ pub fn finish(mut child: Child) -> Result<Ran> {
     let stderr = String::from_utf8(stderr).context("read standard error as UTF-8")?;
     match status {
         Some(status) => Ok(Ran { code: status.code(), stdout, stderr, took, command_line, peak_rss_bytes }),
-        None => bail!("rivet did not end within {} s\nstderr: {stderr}", LIMIT.as_secs()),
+        None => {
+            bail!("rivet did not end within {limit:?} and grew to {} MiB\nstderr: {stderr:.2000}", peak_rss_bytes >> 20)
+        }
     }
 }
 

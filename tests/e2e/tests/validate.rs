@@ -186,6 +186,35 @@ fn damage_moves_no_cursor_and_leaves_the_last_success() -> Result<()> {
 }
 
 #[test]
+fn wide_rows_are_read_back_in_little_memory() -> Result<()> {
+    // Together they are more than an Arrow array can hold; a dictionary holds the value once.
+    let equal = "n(i) as (select 1 union all select i + 1 from n where i < 8000) \
+                 select i, printf('%.*c', 300000, 'q') as t from n";
+    // All of the large ones are in a few rows among many.
+    let skewed = "n(i) as (select 1 union all select i + 1 from n where i < 30000) \
+                  select i, case when i between 9000 and 9200 then printf('%.*c', 500000, char(97 + i % 2)) end as t from n";
+    let long = "n(i) as (select 1 union all select i + 1 from n where i < 120) \
+                select i, printf('%.*c', 1000000, char(97 + i % 20)) as t from n";
+    for (format, rows, query) in [
+        ("parquet", 8000, equal),
+        ("parquet", 30_000, skewed),
+        ("parquet", 120, long),
+        ("arrow", 120, long),
+        ("{type: arrow, container: stream, compression: zstd}", 120, long),
+        ("csv", 120, long),
+    ] {
+        let text = config(format, "").replace("table: t", &format!("query: \"with recursive {query}\""));
+        let workspace = Workspace::new(&text)?;
+        sqlite(&workspace, "create table t (a)")?;
+        let ran = workspace.rivet(&["run", "--validate", "--output", "json"])?.expect(0)?;
+        let summary = ran.json()?["exports"][0].clone();
+        assert_eq!((&summary["validated"], &summary["rows"]), (&json!(true), &json!(rows)), "{format}");
+        ensure!((1 << 20..100 << 20).contains(&ran.peak_rss_bytes), "{format}: {} bytes", ran.peak_rss_bytes);
+    }
+    Ok(())
+}
+
+#[test]
 fn a_pipe_cannot_be_read_back() -> Result<()> {
     let workspace = Workspace::new(&config("parquet", "").replace("{type: local, path: out}", "{type: stdout}"))?;
     sqlite(&workspace, TABLE)?;

@@ -3,15 +3,18 @@
 //!
 //! Nothing has to be installed by hand: the first use installs into [`Cache`], later uses find it there.
 //! Servers listen on loopback ports of their own, keep their data under `target/services/data` and end with the process that
-//! started them, however that process ends.
+//! started them, however that process ends. Beside them are enemies: a server that follows a script, and a stream that tampers.
 
 mod cache;
 mod certs;
 mod command;
 mod guard;
+pub mod hostile;
 pub mod oracle;
 pub mod pgbouncer;
 pub mod postgres;
+pub mod proxy;
 pub mod type_oracle;
+pub mod wire;
 
 pub use cache::Cache;

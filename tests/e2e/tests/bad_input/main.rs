@@ -4,10 +4,14 @@
 mod arguments;
 mod config;
 mod disk;
+mod memory;
 mod misspelled;
 mod monsters;
 mod plugins;
 mod server;
+mod streams;
+mod trust;
+mod twins;
 
 use std::path::Path;
 

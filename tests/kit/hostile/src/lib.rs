@@ -26,6 +26,8 @@ pub struct HostileOptions {
     pub n_batches: usize,
     /// Rows of each batch.
     pub batch_rows: usize,
+    /// Describe a column twice.
+    pub twins: bool,
 }
 
 /// Where to misbehave.
@@ -98,7 +100,11 @@ pub fn columns() -> Vec<Column> {
 impl Session for HostileSession {
     fn describe(&mut self, _: &Relation, cx: &Cx) -> Result<TableSchema> {
         misbehave(&self.options, Place::Describe, cx)?;
-        Ok(TableSchema::of(columns()))
+        let mut columns = columns();
+        if self.options.twins {
+            columns.push(columns[0].clone());
+        }
+        Ok(TableSchema::of(columns))
     }
     fn estimate(&mut self, _: &Relation, _: &Cx) -> Result<Estimate> {
         Ok(Estimate::default())
