@@ -141,7 +141,8 @@ fn a_text_cursor_may_hold_nul() -> Result<()> {
 #[test]
 fn a_table_that_was_made_again_is_no_quiet_run() -> Result<()> {
     let place = Workspace::new(&CONFIG.replace("KEYS", "table: t, cursor_column: id"))?;
-    let fill = "insert into t with recursive i(i) as (select 1 union all select i + 1 from i where i < 100) select i from i";
+    let fill =
+        "insert into t with recursive i(i) as (select 1 union all select i + 1 from i where i < 100) select i from i";
     sql(&place, "create table t (id integer primary key)")?;
     sql(&place, fill)?;
     assert_eq!(run(&place, &[])?, (100, 0));
