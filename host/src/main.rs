@@ -55,17 +55,11 @@ fn arguments(e: &clap::Error) -> Exit {
         streams.data(&Text::ours(answer));
         return render::ended(&streams, Exit::Ok);
     }
-    // The words of the command line are in there, and may come from anywhere.
-    let mut said = e.render().to_string();
-    for word in std::env::args_os().skip(1) {
-        let word = word.to_string_lossy();
-        let value = word.split_once('=').map_or("", |(_, value)| value);
-        for text in [&*word, value].into_iter().filter(|text| shown(text) != *text) {
-            said = said.replace(text, &shown(text));
-        }
-    }
+    // The words of the command line are in there, and may come from anywhere: what is said is said of words that do nothing.
+    let words = std::env::args_os().map(|word| shown(&word.to_string_lossy()));
+    let said = cli::Cli::try_parse_from(words).err().map_or_else(|| e.render(), |of_harmless| of_harmless.render());
     let mut text = Text::for_stderr();
-    for line in said.lines() {
+    for line in said.to_string().lines() {
         match line.strip_prefix("error: ") {
             Some(rest) => text.spans(&[("error:", Some(Colour::Red)), (" ", None), (rest, None)]),
             None => text.line(line),

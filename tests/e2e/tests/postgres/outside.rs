@@ -9,12 +9,7 @@ use rivet_test_servers::postgres::{self, Postgres};
 const HOSTILE: &str = r"x\x1b]0;title\x07\x1b]52;c;aGk=\x07\nFORGED: \u202e\u2066\u200b\u2028\u009b31m\u0085\r";
 
 /// A database whose names, types and messages are hostile, with a role that has the canary as its password.
-struct Site {
-    database: String,
-    url: String,
-}
-
-fn site(server: &Postgres, name: &str) -> Result<Site> {
+fn url_of_site(server: &Postgres, name: &str) -> Result<String> {
     let database = server.fresh_database(name)?;
     // Names cannot be written with escapes as they are, so that the server makes the statements.
     server.psql(
@@ -36,16 +31,15 @@ fn site(server: &Postgres, name: &str) -> Result<Site> {
              end $f$;"
         ),
     )?;
-    let url = format!("postgres://{database}:{CANARY}@{}:{}/{database}", server.host(), server.port());
-    Ok(Site { database, url })
+    Ok(format!("postgres://{database}:{CANARY}@{}:{}/{database}", server.host(), server.port()))
 }
 
-fn workspace(site: &Site, relation: &str) -> Result<Workspace> {
+fn workspace(url: &str, relation: &str) -> Result<Workspace> {
     let text = format!(
         "source: {{type: postgres, url_env: TEST_URL, tuning: {{profile: fast, max_retries: 0}}}}\n\
          exports:\n- {{name: t, {relation}, destination: {{type: local, path: 'out/{{export}}'}}}}\n"
     );
-    Ok(Workspace::new(&text)?.with_variable("TEST_URL", &site.url))
+    Ok(Workspace::new(&text)?.with_variable("TEST_URL", url))
 }
 
 /// Nothing acts, no line is forged, no secret is shown, and what was hostile is there to be read. What is printed as JSON has
@@ -70,9 +64,9 @@ fn harmless(ran: &Ran, shows: bool) -> Result<()> {
 #[test]
 fn names_do_not_act_on_a_terminal() -> Result<()> {
     let server = postgres::shared();
-    let site = site(server, "hostile_names")?;
+    let url = url_of_site(server, "hostile_names")?;
     // A config names no such table, but its columns are there in a view, and the table is where a pattern finds it.
-    let place = workspace(&site, "table: v")?;
+    let place = workspace(&url, "table: v")?;
     for words in [
         &["check", "--type-report"][..],
         &["run", "--dry-run"],
@@ -90,11 +84,11 @@ fn names_do_not_act_on_a_terminal() -> Result<()> {
             harmless(&ran, shows).with_context(|| format!("{words:?} {output}"))?;
         }
     }
-    let place = workspace(&site, "tables: ['*']")?;
+    let place = workspace(&url, "tables: ['*']")?;
     for words in [&["run", "-vvv"][..], &["check"], &["run", "--dry-run"], &["state", "show"], &["metrics"]] {
         for output in ["text", "json", "ndjson"] {
             let ran = place.rivet(&[words, &["--output", output]].concat())?;
-            harmless(&ran, words[0] == "run").with_context(|| format!("{words:?} {output}"))?;
+            harmless(&ran, words[0] == "check").with_context(|| format!("{words:?} {output}"))?;
         }
     }
     Ok(())
@@ -103,9 +97,9 @@ fn names_do_not_act_on_a_terminal() -> Result<()> {
 #[test]
 fn messages_do_not_act_on_a_terminal_and_end() -> Result<()> {
     let server = postgres::shared();
-    let site = site(server, "hostile_messages")?;
+    let url = url_of_site(server, "hostile_messages")?;
     for long in [false, true] {
-        let place = workspace(&site, &format!("query: 'select boom({long})'"))?;
+        let place = workspace(&url, &format!("query: 'select boom({long})'"))?;
         for output in ["text", "json", "ndjson"] {
             for logs in ["text", "json"] {
                 let ran = place.rivet(&["run", "-vvv", "--output", output, "--log-format", logs])?;
