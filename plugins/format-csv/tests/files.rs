@@ -160,7 +160,7 @@ fn a_null_in_the_only_column_is_refused_and_nothing_else_is() -> Result<()> {
         Ok(String::from_utf8(sink.pieces().concat())?)
     };
     let (full, holed) = (of(vec![Some("a"), Some("")])?, of(vec![Some("b"), None])?);
-    assert_eq!(write(CsvOptions::default(), &[full.clone()])?, "s\na\n\"\"\n");
+    assert_eq!(write(CsvOptions::default(), std::slice::from_ref(&full))?, "s\na\n\"\"\n");
     assert_eq!(write(CsvOptions::default(), &[])?, "s\n");
     let marked = CsvOptions { null: "\\N".to_owned(), ..Default::default() };
     assert_eq!(write(marked, &[full.clone(), holed.clone()])?, "s\na\n\"\"\nb\n\\N\n");

@@ -143,7 +143,9 @@ fn a_table_of_a_config_with_every_block() {
         retry_backoff_ms: 5000
         max_value_bytes: 67108864
         memory_bytes: 268435456
-        max_connections: Some(8) } }"#]]
+        max_connections: Some(8)
+        named: Named { max_value: false
+        memory: false } } }"#]]
     .assert_eq(&fields(&config.exports[0]));
 }
 

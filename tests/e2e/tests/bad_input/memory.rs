@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use rivet_test_e2e::{Exported, Workspace};
-use rivet_test_servers::oracle;
+use rivet_test_servers::{oracle, postgres};
 
 use super::refused;
 
@@ -45,6 +45,29 @@ fn long_values_are_exported_and_read_back_in_the_memory_that_is_given() -> Resul
     let ran = workspace.rivet(&["run", "--validate"])?.expect(0)?;
     ensure!((60 * MIB..160 * MIB).contains(&ran.peak_rss_bytes), "{} MiB", ran.peak_rss_bytes / MIB);
     must_be_equal(&workspace)
+}
+
+#[test]
+fn long_values_of_postgres_are_exported_in_the_memory_that_is_given() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("long_values")?;
+    // Bytes that do not compress.
+    server.psql(
+        &database,
+        "create table t as select n as id, decode(string_agg(md5((n * 10000000 + i)::text), ''), 'hex') as v \
+         from generate_series(1, 3) n, generate_series(1, 1250000) i group by n",
+    )?;
+    let place = super::postgres(&server.url(&database), "table: t\n    tuning: {memory_mb: 160}")?;
+    let ran = place.rivet(&["run", "--validate"])?.expect(0)?;
+    ensure!((60 * MIB..160 * MIB).contains(&ran.peak_rss_bytes), "{} MiB", ran.peak_rss_bytes / MIB);
+    let part = Exported::read(&place.path().join("out"))?.parts[0].display().to_string();
+    let found = oracle::duckdb(&format!("select id, md5(v) as sum from read_parquet('{part}') order by id"))?;
+    let sums = server.psql(&database, "select md5(v) from t order by id")?;
+    ensure!(
+        sums.lines().count() == 3 && sums.lines().zip(found.lines()).all(|(sum, row)| row.contains(sum)),
+        "{found}"
+    );
+    Ok(())
 }
 
 #[test]
