@@ -129,7 +129,8 @@ pub struct RunArgs {
     #[arg(long)]
     pub full_refresh: bool,
     /// Go on where the destination holds a run of the export that the state file does not know, because the file was
-    /// lost, restored from a backup, or is another one. Rows that were exported before may come again.
+    /// lost, restored from a backup, or is another one: rows that were exported before may come again. Also write binary
+    /// data to a terminal.
     #[arg(long)]
     pub force: bool,
     /// Read incremental exports from this cursor value on, once; the stored cursor stays.
@@ -146,9 +147,6 @@ pub struct RunArgs {
     /// cannot be read back. What differs is withdrawn, exit code 3.
     #[arg(long)]
     pub validate: bool,
-    /// Go on where a check of the destination says stop.
-    #[arg(long)]
-    pub force: bool,
     /// Only show what would be done: read the catalogue, plan, prove that the destination can be written. Writes
     /// nothing.
     #[arg(long)]
