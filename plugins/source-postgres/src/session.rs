@@ -116,7 +116,8 @@ impl PgSession {
         if let Some(known) = self.described.get(&key) {
             return Ok(known.clone());
         }
-        let warning = row_security::settle(&mut self.client, relation, self.row_security, cx)?;
+        let warning = row_security::settle(&mut self.client, relation, self.row_security, cx);
+        let warning = warning.map_err(|e| self.locks.futile(e))?;
         let mut described = match schema::describe(&mut self.client, relation, &self.choices, cx) {
             Ok(described) => described,
             Err(e) if e.kind() == ErrorKind::NotFound && matches!(relation, Relation::Table { .. }) => {
