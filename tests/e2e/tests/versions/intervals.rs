@@ -23,8 +23,8 @@ pub fn check(server: &Postgres) -> Result<()> {
     server.psql(
         &database,
         &format!(
-            "create table t (id int, i interval, a interval[]);
-        insert into t values (1, '{last}', array['{last}'::interval]), (2, '{first}', null), (3, '1 day', null)"
+            "create table t (id int, i interval, a interval[]);\n\
+             insert into t values (1, {last}, array[{last}]), (2, {first}, null), (3, '1 day', null)"
         ),
     )?;
     let text = |types: &str, policies: &str| {
