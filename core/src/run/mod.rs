@@ -250,7 +250,7 @@ fn finish(
     env.state.finish_run_with_cursor(&plan.run_id, word, &schema, &told, plan.cursor_update().as_ref())?;
     env.faults.pass("finished");
     // Of attempts that failed something may be left that could not be removed then.
-    if summary.retries > 0
+    if (summary.retries > 0 || summary.restarts > 0)
         && let Err(e) = sweep::parts(plan, store)
     {
         env.progress.warn(&plan.export, &format!("failed to remove what failed attempts left behind: {e}"));

@@ -89,7 +89,7 @@ impl Store for Shelf {
     }
     fn open_prepared(&self, token: &str, cx: &Cx) -> Result<Box<dyn ReadAt>> {
         cx.check()?;
-        if self.0.setup.seed % 2 == 0 {
+        if self.0.setup.seed.is_multiple_of(2) {
             return Err(PluginError::new(ErrorKind::Unsupported, "shelf.prepared", "it is out of sight"));
         }
         self.0.store_may_fail("look", token)?;
