@@ -140,7 +140,7 @@ fn source(first: &ExportSpec, specs: &[ExportSpec], env: &Env<'_>) -> Examined {
 }
 
 fn open(spec: &ExportSpec, env: &Env<'_>) -> Result<(Box<dyn Session>, String), RunError> {
-    let group = spec.open_sessions(1, &Snapshot::New, &env.cancel.cx())?;
+    let group = spec.open_sessions(1, &Snapshot::New, None, &env.cancel.cx())?;
     let session = group.sessions.into_iter().next();
     let session = session.ok_or_else(|| RunError::Internal("the source opened no session".to_owned()))?;
     Ok((session, group.snapshot.server))
@@ -199,10 +199,12 @@ fn readable(spec: &ExportSpec, reusable: &mut Reusable, env: &Env<'_>) -> Result
         None => open(spec, env)?.0,
     };
     let label = spec.relation.label();
-    let schema = session.describe(&spec.relation, &cx).map_err(RunError::plugin("describe", label.clone()))?;
+    let schema = session.describe(&spec.relation, &cx).map_err(RunError::plugin("describe", label))?;
     *reusable = Some((session, choices));
-    let columns = project::columns(schema, &spec.select, &spec.choices, spec.meta_columns, &label)?.columns.len();
-    Ok(Some(format!("{columns} column{}", if columns == 1 { "" } else { "s" })))
+    let columns = project::columns(schema, &spec.select, &spec.choices, spec.meta_columns, &spec.relation)?;
+    let n_columns = columns.columns.len();
+    let warnings: String = columns.warnings.iter().map(|warning| format!("; {warning}")).collect();
+    Ok(Some(format!("{n_columns} column{}{warnings}", if n_columns == 1 { "" } else { "s" })))
 }
 
 fn destination(spec: &ExportSpec, env: &Env<'_>) -> Examined {

@@ -1,10 +1,10 @@
 //! Why an export failed: fields, not sentences, and one class that decides the exit code.
 //! It must not know exit codes, terminals or engines.
 
-use rivet_plugin_api::{ErrorKind, PluginError, Retry};
+use rivet_plugin_api::{ErrorKind, PluginError, Retry, SNAPSHOT_LOST};
 
 use crate::config::{ConfigErrors, did_you_mean};
-use crate::state::StateError;
+use crate::state::{StateError, is_damage};
 
 /// The classes of failure that a caller can tell apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -76,6 +76,14 @@ pub enum RunError {
         /// What to do.
         hint: String,
     },
+    /// The destination holds what the state does not know.
+    #[error("{what}")]
+    Behind {
+        /// The sentence.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
     /// The schema changed.
     #[error("the schema of {relation} changed{}: {}", if *.during_run { " during the run" } else { "" }, .changes.join(", "))]
     Drift {
@@ -137,10 +145,21 @@ impl RunError {
         }
     }
 
+    /// A thread that the system did not give.
+    pub fn no_thread(name: &str, cause: std::io::Error) -> Self {
+        let source = PluginError::new(ErrorKind::Capacity, "run.thread", "the system has no thread for it")
+            .cause(cause)
+            .hint("give the process more memory or more threads (`ulimit -v`, `ulimit -u`, the limits of its cgroup)");
+        Self::Plugin { step: "start", at: format!("the {name}"), attempts: 1, source: Box::new(source) }
+    }
+
     /// Which class of failure this is.
     pub fn class(&self) -> FailureClass {
         match self {
-            Self::Config(_) | Self::UnknownPlugin { .. } | Self::Impossible { .. } => FailureClass::Config,
+            Self::Config(_) | Self::UnknownPlugin { .. } | Self::Impossible { .. } | Self::Behind { .. } => {
+                FailureClass::Config
+            }
+            Self::Plugin { source, .. } if source.code() == SNAPSHOT_LOST => FailureClass::LostSnapshot,
             Self::Plugin { source, .. } => plugin_class(source),
             Self::State(e) => state_class(e),
             Self::Integrity { .. } => FailureClass::Integrity,
@@ -163,13 +182,17 @@ impl RunError {
                 let meant = did_you_mean(name, known.iter().map(String::as_str));
                 Some(meant.map_or(all.clone(), |meant| format!("{meant} {all}")))
             }
-            Self::Impossible { hint, .. } | Self::Integrity { hint, .. } => Some(hint.clone()),
+            Self::Impossible { hint, .. } | Self::Integrity { hint, .. } | Self::Behind { hint, .. } => {
+                Some(hint.clone())
+            }
             Self::Plugin { source, .. } => source.hint_text().map(str::to_owned),
             Self::State(e) => e.hint(),
             Self::Drift { during_run: true, .. } => Some("run the export again when the change is complete".to_owned()),
             Self::Drift { .. } => Some("if the change is meant, run once with `on_schema_drift: continue`".to_owned()),
             Self::LostSnapshot { .. } => {
-                Some("check what ends long transactions on the server, such as idle_in_transaction timeouts".to_owned())
+                let hint = "check what truncates or alters the table while it is exported, and what ends long \
+                            transactions on the server, such as idle_in_transaction timeouts";
+                Some(hint.to_owned())
             }
             Self::Interrupted => Some("run it again: what was not published is discarded".to_owned()),
             Self::Internal(_) => Some("this is a defect of rivet: report it".to_owned()),
@@ -185,8 +208,9 @@ impl RunError {
             Self::Plugin { source, .. } => source.code().to_owned(),
             Self::State(e) => e.code().to_owned(),
             Self::Integrity { .. } => "integrity".to_owned(),
+            Self::Behind { .. } => "state.behind".to_owned(),
             Self::Drift { .. } => "schema.drift".to_owned(),
-            Self::LostSnapshot { .. } => "snapshot.lost".to_owned(),
+            Self::LostSnapshot { .. } => SNAPSHOT_LOST.to_owned(),
             Self::Interrupted => "interrupted".to_owned(),
             Self::Internal(_) => "internal".to_owned(),
         }
@@ -196,9 +220,17 @@ impl RunError {
 fn state_class(e: &StateError) -> FailureClass {
     match e {
         StateError::Locked { .. } => FailureClass::Locked,
-        StateError::Create { .. } | StateError::Foreign { .. } | StateError::Newer { .. } => FailureClass::Config,
+        StateError::Create { .. }
+        | StateError::Foreign { .. }
+        | StateError::NoFile { .. }
+        | StateError::Newer { .. }
+        | StateError::Unreadable { .. } => FailureClass::Config,
+        StateError::Open { source, .. } | StateError::Access { source, .. } if is_damage(source) => {
+            FailureClass::Config
+        }
         StateError::Open { .. } | StateError::Access { .. } | StateError::Lock { .. } => FailureClass::Retryable,
-        StateError::Unreadable { .. } => FailureClass::Integrity,
+        // Somebody took the locks away, and another process settled the run.
+        StateError::WrongPhase { phase, .. } if phase.is_over() => FailureClass::Retryable,
         // Calls out of order are a defect of ours.
         _ => FailureClass::Plugin,
     }

@@ -12,8 +12,18 @@ use crate::plan::{Endpoint, Plan};
 
 /// Version of the manifest's JSON form.
 pub const MANIFEST_VERSION: u32 = 1;
-/// Name of the object that says a run is complete.
+/// Name of the object that says a run is complete, for tools that look for it; what all pointers are called starts so.
 pub const SUCCESS_NAME: &str = "_SUCCESS";
+
+/// Names of the objects that say which run of an export is its newest complete one: its own, and the common one.
+pub fn pointer_names(export: &str) -> [String; 2] {
+    [format!("{SUCCESS_NAME}.{export}"), SUCCESS_NAME.to_owned()]
+}
+
+/// Name of the manifest of a run.
+pub fn manifest_name(export: &str, run_id: &str) -> String {
+    format!("_manifest-{export}-{run_id}.json")
+}
 
 /// What a run wrote.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -56,6 +66,9 @@ pub struct Manifest {
     pub parts: Vec<Part>,
     /// Values changed by a policy: column, policy, count.
     pub policy_hits: Vec<(String, String, u64)>,
+    /// What the user was told about the rows, such as some that the login could not see.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// The keys that a run read. Both ends are part of the range.
@@ -101,7 +114,7 @@ pub struct Part {
     pub checksums: Vec<ColumnChecksum>,
 }
 
-/// Body of [`SUCCESS_NAME`]: vouches for one manifest.
+/// Body of each of [`pointer_names`]: vouches for one manifest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Success {
     /// Run.
@@ -153,6 +166,7 @@ impl Manifest {
             bytes: parts.iter().map(|p| p.bytes).sum(),
             parts,
             policy_hits: Vec::new(),
+            warnings: Vec::new(),
         }
     }
 

@@ -1,6 +1,9 @@
 //! The one byte budget of a process, shared out to batches, row groups and buffers.
 //! It must not know formats or stores: it hands out sizes.
 
+use crate::config::Tuning;
+use crate::error::RunError;
+
 /// Sizes for one worker, bytes. Each has a floor below which an export only gets slower, and a ceiling above which
 /// more memory buys nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +21,26 @@ pub struct Shares {
 /// What the process needs before the first batch: code, libraries, connections, state.
 const BASE_BYTES: u64 = 24 << 20;
 const MIB: u64 = 1 << 20;
+/// How often a value is in memory at once, in each worker: as the source received it, in its batch, and while it is encoded as
+/// values of a page, as that page, and compressed. A value that is larger than what may wait goes alone through all of them.
+const COPIES_OF_A_VALUE: u64 = 5;
+/// What there is beside them: measured with values of 40 and of 60 MB that do not compress.
+const BESIDE_VALUES_BYTES: u64 = 40 << 20;
+/// Values of this size are taken however little memory there is: a batch is no smaller.
+const MIN_VALUE_BYTES: u64 = MIB;
+
+/// Largest value that `memory_bytes` hold in each of `workers` workers, bytes; whole MiB.
+pub fn largest_value_bytes(memory_bytes: u64, workers: usize) -> u64 {
+    let each = memory_bytes.saturating_sub(BESIDE_VALUES_BYTES) / COPIES_OF_A_VALUE / workers.max(1) as u64;
+    (each / MIB * MIB).max(MIN_VALUE_BYTES)
+}
+
+/// Memory that values of up to `value_bytes` take in `workers` workers, bytes; whole MiB.
+pub fn memory_for_value_bytes(value_bytes: u64, workers: usize) -> u64 {
+    let values =
+        value_bytes.div_ceil(MIB).saturating_mul(MIB).saturating_mul(COPIES_OF_A_VALUE * workers.max(1) as u64);
+    BESIDE_VALUES_BYTES.saturating_add(values)
+}
 
 /// Shares of `memory_bytes` for each of `workers` workers.
 pub fn shares(memory_bytes: u64, workers: usize) -> Shares {
@@ -31,6 +54,48 @@ pub fn shares(memory_bytes: u64, workers: usize) -> Shares {
         max_buffered_bytes: share(4, 2 * MIB, 12 * MIB),
         upload_ahead_bytes: share(32, 256 * 1024, 2 * MIB),
     }
+}
+
+/// Makes the largest value and the memory of an export fit each other: what its config does not name follows what it names.
+/// Returns whether memory is why the largest value is as small as it is.
+///
+/// # Errors
+/// `Impossible` when the config names both, and they do not fit.
+pub fn fit(export: &str, tuning: &mut Tuning, workers: usize) -> Result<bool, RunError> {
+    let (value, largest) = (tuning.max_value_bytes, largest_value_bytes(tuning.memory_bytes, workers));
+    if value == 0 || value <= largest {
+        return Ok(false);
+    }
+    let needed = memory_for_value_bytes(value, workers);
+    match (tuning.named.max_value, tuning.named.memory) {
+        (false, _) => tuning.max_value_bytes = largest,
+        (true, false) => tuning.memory_bytes = needed,
+        (true, true) => {
+            return Err(RunError::Impossible {
+                what: format!(
+                    "export '{export}' accepts values of {} MiB (`max_value_mb`), of which {} MiB (`memory_mb`) hold no \
+                     more than {} MiB with {workers} worker{}",
+                    value.div_ceil(MIB),
+                    tuning.memory_bytes / MIB,
+                    largest / MIB,
+                    if workers == 1 { "" } else { "s" }
+                ),
+                hint: format!("set `memory_mb: {}` or `max_value_mb: {}`", needed / MIB, largest / MIB),
+            });
+        }
+    }
+    Ok(!tuning.named.max_value)
+}
+
+/// What to do about a value that is refused because of the memory.
+pub fn hint(tuning: &Tuning) -> String {
+    format!(
+        "`memory_mb: {}` holds values of up to {} MiB; a larger one needs {COPIES_OF_A_VALUE} times its size in each \
+         worker, and {} MiB beside: raise `memory_mb` with `max_value_mb`, or leave the column out with `exclude`",
+        tuning.memory_bytes / MIB,
+        tuning.max_value_bytes / MIB,
+        BESIDE_VALUES_BYTES / MIB
+    )
 }
 
 /// Highest resident memory of this process so far, bytes; 0 where the system does not say.
@@ -53,6 +118,19 @@ mod tests {
                 * (2 * s.max_batch_bytes + s.read_ahead_bytes + s.max_buffered_bytes + s.upload_ahead_bytes) as u64;
             assert!(all + BASE_BYTES <= 256 * MIB, "{workers}: {s:?}");
         }
+    }
+
+    #[test]
+    fn a_value_and_its_memory_fit_each_other() {
+        for workers in [1, 2, 8] {
+            for mib in [1, 8, 46, 64, 1000] {
+                let memory = memory_for_value_bytes(mib * MIB, workers);
+                assert_eq!(largest_value_bytes(memory, workers), mib * MIB, "{mib} MiB, {workers} workers");
+                assert!(largest_value_bytes(memory - 1, workers) < mib * MIB || mib == 1, "no less will do");
+            }
+        }
+        assert_eq!(largest_value_bytes(0, 100), MIN_VALUE_BYTES);
+        assert_eq!(memory_for_value_bytes(u64::MAX, 8), u64::MAX);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use rivet_plugin_api::{Choices, Column, TableSchema, TypesMode};
+use rivet_plugin_api::{Choices, Column, Relation, TableSchema, TypesMode};
 
 use crate::config::{MetaColumns, Select, did_you_mean};
 use crate::error::RunError;
@@ -17,15 +17,16 @@ pub const ROW_HASH: &str = "_rivet_row_hash";
 /// The columns to read, in the order in which they are written.
 ///
 /// # Errors
-/// `Impossible` for a name that is no column, for a selection of nothing, and for a column with the name of a meta
-/// column that is asked for.
+/// `Impossible` for a name that is no column, for a name that several columns have, for a selection of nothing, and
+/// for a column with the name of a meta column that is asked for.
 pub fn columns(
     described: TableSchema,
     select: &Select,
     choices: &Choices,
     meta: MetaColumns,
-    relation: &str,
+    of: &Relation,
 ) -> Result<TableSchema, RunError> {
+    let relation = of.label();
     let known: Vec<String> = described.columns.iter().map(|c| c.name.clone()).collect();
     let exists = |key: &str, name: &String| {
         if known.contains(name) {
@@ -56,10 +57,26 @@ pub fn columns(
             hint: "select a column, grant SELECT on its columns, or export something else".to_owned(),
         });
     }
-    let columns = TableSchema { columns };
+    must_differ(&columns, &known, of)?;
+    let columns = TableSchema { columns, ..described };
     must_be_as_chosen(&columns, choices)?;
     must_not_hide_meta(&columns, meta)?;
     Ok(columns)
+}
+
+/// Readers find columns by name, and so do sources: of two that share one, one is lost or both are one of them.
+fn must_differ(columns: &[Column], known: &[String], relation: &Relation) -> Result<(), RunError> {
+    let shared = |column: &&Column| known.iter().filter(|name| **name == column.name).count() > 1;
+    let Some(column) = columns.iter().find(shared) else { return Ok(()) };
+    Err(RunError::Impossible {
+        what: format!("{} has two columns called '{}'", relation.label(), column.name),
+        hint: match relation {
+            Relation::Query { .. } => "give each column of the query a name of its own with AS".to_owned(),
+            Relation::Table { .. } => {
+                "leave both out with `exclude`, or give each a name of its own in a `query`".to_owned()
+            }
+        },
+    })
 }
 
 /// A source that does not know overrides would deliver the column as it is.
@@ -130,13 +147,44 @@ mod tests {
             nullable: true,
             fidelity: Fidelity::Exact,
         };
-        TableSchema { columns: names.iter().map(column).collect() }
+        TableSchema::of(names.iter().map(column).collect())
     }
 
     fn names(select: &Select, choices: &Choices, meta: MetaColumns) -> Result<Vec<String>, String> {
-        columns(table(&["id", "name", ROW_HASH]), select, choices, meta, "t")
+        names_of(&["id", "name", ROW_HASH], &relation(), select, choices, meta)
+    }
+
+    fn names_of(
+        all: &[&str],
+        of: &Relation,
+        select: &Select,
+        choices: &Choices,
+        meta: MetaColumns,
+    ) -> Result<Vec<String>, String> {
+        columns(table(all), select, choices, meta, of)
             .map(|t| t.columns.into_iter().map(|c| c.name).collect())
             .map_err(|e| format!("{e}; {}", e.hint().unwrap_or_default()))
+    }
+
+    fn relation() -> Relation {
+        Relation::Table { schema: None, name: "t".to_owned() }
+    }
+
+    #[test]
+    fn a_name_of_two_columns_is_refused_where_it_is_read() {
+        let (all, list) = (["id", "a", "b", "a"], |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect());
+        let read =
+            |of: &Relation, select: Select| names_of(&all, of, &select, &Choices::default(), MetaColumns::default());
+        let said = read(&relation(), Select::All).expect_err("two are called a");
+        assert_eq!(
+            said,
+            "t has two columns called 'a'; leave both out with `exclude`, or give each a name of its own in a `query`"
+        );
+        let query = Relation::Query { sql: "select".to_owned() };
+        let said = read(&query, Select::Only(list(&["id", "a"]))).expect_err("two are called a");
+        assert_eq!(said, "query has two columns called 'a'; give each column of the query a name of its own with AS");
+        assert_eq!(read(&query, Select::Only(list(&["id", "b"]))), Ok(list(&["id", "b"])));
+        assert_eq!(read(&query, Select::Except(list(&["a"]))), Ok(list(&["id", "b"])));
     }
 
     #[test]

@@ -16,6 +16,9 @@ use crate::config::{
 };
 use crate::connectors::Connectors;
 use crate::error::RunError;
+use crate::memory;
+use crate::placeholders::Placeholders;
+use crate::secrets;
 use crate::tables::path_part;
 
 /// One export, ready to run. It holds secrets (in the connection) and has no `Debug` for that reason.
@@ -34,12 +37,18 @@ pub struct ExportSpec {
     extension: String,
     /// Destination plugin.
     pub destination: Connector,
-    /// Options of the destination, placeholders filled in except `{run_id}`.
-    destination_options: Map<String, Value>,
+    /// Options of the destination with their placeholders.
+    pub(crate) destination_options: Map<String, Value>,
+    /// What the placeholders stand for, but for `{run_id}`.
+    placeholders: Placeholders,
+    /// Where relative paths start.
+    base: PathBuf,
     /// Plugin and options of the destination in one line, without credentials.
     pub destination_identity: String,
     /// All tuning keys, resolved.
     pub tuning: Tuning,
+    /// The largest value is as small as it is because of the memory.
+    pub is_value_limited_by_memory: bool,
     /// Workers wanted.
     pub n_workers: usize,
     /// Most rows in a batch.
@@ -68,12 +77,16 @@ pub struct ExportSpec {
     pub destination_template: String,
     /// Once, the stored cursor is not looked at.
     pub full_refresh: bool,
+    /// Once, what the destination says of runs that the state does not know is no reason to stop.
+    pub force: bool,
     /// Once, a range of the cursor is read and the cursor stays: from, to.
     pub backfill: Option<(Option<String>, Option<String>)>,
     /// Once, every part is read back before it counts.
     pub validate: bool,
+    /// What may stand in no text about the export, the longest first.
+    pub secrets: Vec<String>,
     connection: Value,
-    source_options: Map<String, Value>,
+    pub(crate) source_options: Map<String, Value>,
 }
 
 impl ExportSpec {
@@ -110,21 +123,39 @@ impl ExportSpec {
         Choices { wanted, ..self.choices.clone() }
     }
 
-    /// Opens sessions of the source.
+    /// Leaves the memory to `n_at_once` exports, of which this is one, and accepts smaller values where it has to.
+    pub fn share_memory(&mut self, n_at_once: usize) {
+        let tuning = &mut self.tuning;
+        tuning.memory_bytes = tuning.memory_bytes.div_ceil(n_at_once as u64);
+        let largest = memory::largest_value_bytes(tuning.memory_bytes, self.n_workers);
+        if tuning.max_value_bytes > largest {
+            tuning.max_value_bytes = largest;
+            self.is_value_limited_by_memory = true;
+        }
+    }
+
+    /// Opens sessions of the source that will read the export's relation, or something else.
     ///
     /// # Errors
     /// The source's error.
-    pub fn open_sessions(&self, n_sessions: usize, snapshot: &Snapshot, cx: &Cx) -> Result<SessionGroup, RunError> {
+    pub fn open_sessions(
+        &self,
+        n_sessions: usize,
+        snapshot: &Snapshot,
+        relation: Option<&Relation>,
+        cx: &Cx,
+    ) -> Result<SessionGroup, RunError> {
         let request = json!({
             "connection": self.connection,
             "options": self.source_options,
             "n_sessions": n_sessions,
             "snapshot": snapshot,
+            "relation": relation,
             "choices": self.session_choices(),
             "limits": {
                 "statement_timeout_ms": self.tuning.statement_timeout_ms,
                 "lock_timeout_ms": self.tuning.lock_timeout_ms,
-                "no_progress_timeout_ms": NO_PROGRESS_TIMEOUT_MS,
+                "no_progress_timeout_ms": self.tuning.no_progress_timeout_ms(),
                 "max_value_bytes": self.tuning.max_value_bytes,
             },
         });
@@ -136,8 +167,8 @@ impl ExportSpec {
     /// # Errors
     /// The destination's error.
     pub fn open_store(&self, run_id: &str, cx: &Cx) -> Result<Box<dyn Store>, RunError> {
-        let fill = |text: &str| text.replace("{run_id}", run_id);
-        let options = map_strings(&self.destination_options, &fill);
+        let placeholders = self.placeholders.with("{run_id}", run_id);
+        let options = filled(&self.destination_options, &placeholders, &self.base);
         self.destination
             .open_store(&Value::Object(options), cx)
             .map_err(RunError::plugin("open the destination", self.destination_identity.clone()))
@@ -156,8 +187,6 @@ fn capabilities_of(destination: &Connector) -> StoreCapabilities {
 const DEFAULT_PART_BYTES: u64 = 256 << 20;
 /// Rows of a batch that is sized in bytes.
 const MAX_BATCH_ROWS: usize = 1 << 20;
-/// A server that sends nothing for so long while it is read is taken for lost, ms.
-const NO_PROGRESS_TIMEOUT_MS: u64 = 600_000;
 
 /// Resolves all exports of a config. `today` fills `{date}`, as `2026-11-21`; relative paths are relative to `base`.
 ///
@@ -185,9 +214,12 @@ pub fn resolve(
     if !errors.is_empty() {
         return Err(RunError::Config(ConfigErrors(errors)));
     }
+    let of_connection = secrets::of_config(config);
     for spec in &mut specs {
+        spec.secrets = secrets::of_export(&of_connection, spec);
         spec.extension = extension(spec)?;
         possible(spec)?;
+        spec.is_value_limited_by_memory = memory::fit(&spec.name, &mut spec.tuning, spec.n_workers)?;
     }
     apart(&specs)?;
     Ok(specs)
@@ -235,9 +267,10 @@ fn spec(
         Relation::Table { name, .. } => path_part(name),
         Relation::Query { .. } => export.name.clone(),
     };
-    let fill = |text: &str| text.replace("{export}", &export.name).replace("{table}", &table).replace("{date}", today);
+    let placeholders =
+        Placeholders::default().with("{export}", &export.name).with("{table}", &table).with("{date}", today);
     let destination_template = identity(&destination.connector, &absolute_path(destination.options.clone(), base));
-    let destination_options = absolute_path(map_strings(&destination.options, &fill), base);
+    let destination_options = filled(&destination.options, &placeholders, base);
     let tuning = export.tuning.clone();
     let default_part_bytes = capabilities_of(&destination.connector).objects.then_some(DEFAULT_PART_BYTES);
     // One connection more than workers holds the snapshot that they share.
@@ -251,10 +284,13 @@ fn spec(
         format_options: Value::Object(format.options),
         extension: String::new(),
         destination: destination.connector,
-        destination_options,
+        destination_options: destination.options,
+        placeholders,
+        base: base.to_owned(),
         n_workers: export.parallel.min(most_workers),
         max_batch_rows: tuning.batch_rows.unwrap_or(MAX_BATCH_ROWS),
         tuning,
+        is_value_limited_by_memory: false,
         max_part_bytes: export.max_file_bytes.or(default_part_bytes),
         skip_empty: export.skip_empty,
         types: export.types,
@@ -267,20 +303,22 @@ fn spec(
         meta_columns: export.meta_columns,
         destination_template,
         full_refresh: false,
+        force: false,
         backfill: None,
         validate: false,
+        secrets: Vec::new(),
         connection: config.source.connection_json(),
         source_options: absolute_path(source.options, base),
     }
 }
 
-/// Fills placeholders in every string of the options.
-fn map_strings(options: &Map<String, Value>, fill: &dyn Fn(&str) -> String) -> Map<String, Value> {
+/// The options with placeholders filled in, in every text of the first level.
+fn filled(options: &Map<String, Value>, placeholders: &Placeholders, base: &Path) -> Map<String, Value> {
     let filled = |value: &Value| match value {
-        Value::String(text) => Value::String(fill(text)),
+        Value::String(text) => Value::String(placeholders.fill(text)),
         other => other.clone(),
     };
-    options.iter().map(|(key, value)| (key.clone(), filled(value))).collect()
+    absolute_path(options.iter().map(|(key, value)| (key.clone(), filled(value))).collect(), base)
 }
 
 /// A relative `path` is relative to the config. `out`, `./out` and `out/` are one place, so they become one text.

@@ -14,7 +14,8 @@ const MAX_NAME_BYTES: usize = 100;
 pub struct Expanded {
     /// No export of it has `tables`.
     pub config: Config,
-    /// One sentence for each pattern that excludes nothing, and for each export that leaves out what may not be read.
+    /// One sentence for each pattern that excludes nothing, and for each export that leaves out what may not be read, or
+    /// what a pattern would match if it were a table.
     pub warnings: Vec<String>,
 }
 
@@ -46,6 +47,15 @@ pub fn expand(config: &Config, listed: &[ListedTable]) -> Result<Expanded, RunEr
         if !names.is_empty() {
             let names = names.join(", ");
             warnings.push(format!("export '{}' leaves out what the role may not read: {names}", export.name));
+        }
+        let passed: Vec<String> =
+            listed.iter().filter(|table| tables.pass_over(table)).map(|table| table.relation().label()).collect();
+        if !passed.is_empty() {
+            let passed = passed.join(", ");
+            warnings.push(format!(
+                "export '{}' leaves out what is no table, and is read when named whole: {passed}",
+                export.name
+            ));
         }
         exports.extend(readable.into_iter().map(|table| ExportConfig {
             name: name(&export.name, table),

@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use rivet_core::config::Params;
 
 use crate::exit;
-use crate::stdout::Stdout;
+use crate::out::Streams;
 
 /// Extracts data from operational databases into Parquet and CSV: exact, bounded in memory, gentle on the source,
 /// safe to kill.
@@ -48,9 +48,9 @@ pub struct Global {
     /// Folder to load plugins from; may be given several times.
     #[arg(long, global = true, value_name = "DIR")]
     pub plugin_dir: Vec<PathBuf>,
-    /// Where data goes.
+    /// Where texts go.
     #[arg(skip)]
-    pub stdout: Stdout,
+    pub streams: Streams,
 }
 
 /// What is printed to stdout.
@@ -128,6 +128,11 @@ pub struct RunArgs {
     /// Ignore the stored cursors once: incremental exports read everything, then move their cursors.
     #[arg(long)]
     pub full_refresh: bool,
+    /// Go on where the destination holds a run of the export that the state file does not know, because the file was
+    /// lost, restored from a backup, or is another one: rows that were exported before may come again. Also write binary
+    /// data to a terminal.
+    #[arg(long)]
+    pub force: bool,
     /// Read incremental exports from this cursor value on, once; the stored cursor stays.
     #[arg(long, value_name = "VALUE", conflicts_with = "full_refresh")]
     pub from: Option<String>,

@@ -11,8 +11,7 @@ use rivet_core::run::progress::Progress;
 use rivet_core::summary::Summary;
 
 use crate::documents::events::{Event, EventLine};
-use crate::render;
-use crate::stdout::Stdout;
+use crate::out::{Streams, Text};
 
 /// Version of the events.
 const VERSION: u32 = 1;
@@ -22,7 +21,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// Prints events to stdout or, when stdout carries data, to stderr.
 pub struct Events {
     to_stderr: bool,
-    stdout: Stdout,
+    streams: Streams,
     runs: Mutex<HashMap<String, Run>>,
 }
 
@@ -38,8 +37,8 @@ struct Run {
 
 impl Events {
     /// Of no run yet.
-    pub fn new(to_stderr: bool, stdout: Stdout) -> Self {
-        Self { to_stderr, stdout, runs: Mutex::default() }
+    pub fn new(to_stderr: bool, streams: Streams) -> Self {
+        Self { to_stderr, streams, runs: Mutex::default() }
     }
 
     fn runs(&self) -> MutexGuard<'_, HashMap<String, Run>> {
@@ -52,14 +51,14 @@ impl Events {
 
     fn tell(&self, event: Event) {
         let text = line(event);
-        if self.to_stderr { render::note(&text) } else { self.stdout.write(&text) }
+        if self.to_stderr { self.streams.say(&text) } else { self.streams.data(&text) }
     }
 }
 
 /// An event of now, as a line.
-pub fn line(event: Event) -> String {
+pub fn line(event: Event) -> Text {
     let at = format_rfc3339(SystemClock::default().now_unix_ms());
-    render::line(&EventLine { v: VERSION, at, event })
+    Text::json(&EventLine { v: VERSION, at, event })
 }
 
 impl Progress for Events {

@@ -72,7 +72,9 @@ impl Exit {
             Self::Several => "several exports failed in different ways, none of which is 3, 4, 7, 8 or 130",
             Self::Locked => "the export is running already",
             Self::Plugin => "a plugin, or rivet itself, is at fault",
-            Self::LostSnapshot => "the snapshot that all workers share was lost, again and again",
+            Self::LostSnapshot => {
+                "the snapshot that is read was lost, or older than a change of the table, again and again"
+            }
             Self::Interrupted => "interrupted; the next run discards what was not published",
         }
     }
@@ -88,7 +90,7 @@ impl Exit {
             Self::Several => "read the message of each export",
             Self::Locked => "wait for the run that the message names",
             Self::Plugin => "report it, with what `rivet plugin list` prints",
-            Self::LostSnapshot => "check what ends long transactions on the server",
+            Self::LostSnapshot => "check what ends long transactions on the server, and who alters the table",
             Self::Interrupted => "run it again",
         }
     }
@@ -148,6 +150,7 @@ mod tests {
         assert_eq!(codes, [1, 2, 3, 4, 6, 7, 8, 130]);
         assert_eq!(Exit::of(&[]).code(), 0);
         assert_eq!(Exit::ALL.map(Exit::code), [0, 1, 2, 3, 4, 5, 6, 7, 8, 130]);
+        assert_eq!(i32::from(Exit::Retryable.code()), rivet_plugin_api::wire::heap::OUT_OF_MEMORY_EXIT);
     }
 
     #[test]

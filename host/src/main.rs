@@ -9,30 +9,24 @@ mod documents;
 mod events;
 mod exit;
 mod logging;
+mod out;
 mod plugins;
 mod progress;
 mod render;
-mod stdout;
-mod table;
 
-use std::io::{ErrorKind, Write};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use crate::exit::Exit;
+use crate::out::{Colour, Streams, Text, colours, shown};
 
 fn main() -> ExitCode {
     rivet_plugin_api::wire::heap::settle();
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
-        Err(e) => {
-            let printed = e.print().and_then(|()| std::io::stdout().flush());
-            let lost = printed.is_err_and(|e| e.kind() != ErrorKind::BrokenPipe);
-            // Help and version are answers; everything else is a usage error.
-            let exit = if lost { Exit::Retryable } else { Exit::Ok };
-            return if e.use_stderr() { Exit::Config.into() } else { exit.into() };
-        }
+        Err(e) => return arguments(&e).into(),
     };
     logging::init(&cli.global);
     let exit = match cli.command {
@@ -48,5 +42,29 @@ fn main() -> ExitCode {
         cli::Command::Demo(args) => commands::demo::run(&args, &cli.global),
         cli::Command::Reference => commands::reference::run(&cli.global),
     };
-    render::ended(&cli.global, exit).into()
+    render::ended(&cli.global.streams, exit).into()
+}
+
+/// Says what is wrong with the arguments, or what they asked for: help and version are answers.
+fn arguments(e: &clap::Error) -> Exit {
+    let streams = Streams::default();
+    if !e.use_stderr() {
+        let coloured = colours(std::io::stdout().is_terminal());
+        let answer = e.render();
+        let answer = if coloured { answer.ansi().to_string() } else { answer.to_string() };
+        streams.data(&Text::ours(answer));
+        return render::ended(&streams, Exit::Ok);
+    }
+    // The words of the command line are in there, and may come from anywhere: what is said is said of words that do nothing.
+    let words = std::env::args_os().map(|word| shown(&word.to_string_lossy()));
+    let said = cli::Cli::try_parse_from(words).err().map_or_else(|| e.render(), |of_harmless| of_harmless.render());
+    let mut text = Text::for_stderr();
+    for line in said.to_string().lines() {
+        match line.strip_prefix("error: ") {
+            Some(rest) => text.spans(&[("error:", Some(Colour::Red)), (" ", None), (rest, None)]),
+            None => text.line(line),
+        }
+    }
+    streams.say(&text);
+    Exit::Config
 }

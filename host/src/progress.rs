@@ -12,13 +12,14 @@ use rivet_core::run::progress::Progress;
 
 use crate::cli::{Global, Output};
 use crate::events::Events;
+use crate::out::shown;
 use crate::render;
 
 /// The listener for this process: events when they were asked for, bars when people watch, warnings alone otherwise.
 /// `piped` says that stdout carries the data.
 pub fn listener(global: &Global, piped: bool) -> Box<dyn Progress> {
     if global.output == Output::Ndjson {
-        return Box::new(Events::new(piped, global.stdout.clone()));
+        return Box::new(Events::new(piped, global.streams.clone()));
     }
     let watched = std::io::stderr().is_terminal() && !global.quiet && global.output == Output::Text;
     let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
@@ -60,7 +61,7 @@ impl Progress for Shown {
             }
         };
         let bar = self.all.add(bar);
-        bar.set_prefix(plan.export.clone());
+        bar.set_prefix(shown(&plan.export));
         bar.enable_steady_tick(Duration::from_millis(200));
         self.bars.lock().unwrap_or_else(PoisonError::into_inner).insert(plan.export.clone(), bar);
     }

@@ -1,9 +1,6 @@
 //! What people and machines read: data on stdout, everything else on stderr.
 //! It must not decide anything but wording.
 
-use std::fmt::Write as _;
-use std::io::{ErrorKind, IsTerminal, Write};
-
 use rivet_core::error::RunError;
 use rivet_core::summary::{Status, Summary};
 use serde::Serialize;
@@ -14,6 +11,8 @@ use crate::documents::events::Event;
 use crate::documents::{ProblemRow, SummaryDocument, VERSION};
 use crate::events;
 use crate::exit::Exit;
+use crate::out::streams::Lost;
+use crate::out::{Colour, Streams, Text};
 use crate::plugins::PluginsError;
 
 /// Reports a failure that is not one export's alone.
@@ -30,7 +29,7 @@ pub fn failure(global: &Global, error: &RunError) -> Exit {
 
 /// Reports plugin folders that cannot be used.
 pub fn plugins_failure(global: &Global, error: &PluginsError) -> Exit {
-    problem(global, "plugins", &error.to_string(), Some(error.hint()));
+    problem(global, "plugins", &error.to_string(), Some(&error.hint()));
     match error {
         PluginsError::Discover(_) => Exit::Config,
         PluginsError::Twice { .. } | PluginsError::Linked(_) => Exit::Plugin,
@@ -43,15 +42,12 @@ pub fn usage(global: &Global, text: &str) -> Exit {
     Exit::Config
 }
 
-/// What helps a person along; stderr, like all that is no data.
-pub fn note(text: &str) {
-    to_stderr(text);
-}
-
 /// Something the user should know.
 pub fn warning(global: &Global, text: &str) {
     if !global.quiet {
-        to_stderr(&format!("{} {text}\n", paint("warning:", Colour::Yellow)));
+        let mut line = Text::for_stderr();
+        line.spans(&[("warning:", Some(Colour::Yellow)), (" ", None), (text, None)]);
+        global.streams.say(&line);
     }
 }
 
@@ -59,30 +55,31 @@ pub fn warning(global: &Global, text: &str) {
 pub fn problem(global: &Global, code: &str, message: &str, hint: Option<&str>) {
     let error = || ProblemRow { code: code.to_owned(), message: message.to_owned(), hint: hint.map(str::to_owned) };
     match global.output {
-        Output::Json => global.stdout.write(&line(&json!({ "error": error() }))),
-        Output::Ndjson => global.stdout.write(&events::line(Event::Error { error: error() })),
-        Output::Text => to_stderr(&problem_text(message, hint)),
+        Output::Json => global.streams.data(&Text::json(&json!({ "error": error() }))),
+        Output::Ndjson => global.streams.data(&events::line(Event::Error { error: error() })),
+        Output::Text => global.streams.say(&problem_text(message, hint)),
     }
 }
 
 /// Data on stdout, in the form that was asked for: the whole document, its items one a line, or text.
-pub fn document<I: Serialize>(global: &Global, whole: &impl Serialize, items: &[I], text: impl FnOnce() -> String) {
+pub fn document<I: Serialize>(global: &Global, whole: &impl Serialize, items: &[I], text: impl FnOnce() -> Text) {
     match global.output {
-        Output::Json => global.stdout.write(&line(whole)),
-        Output::Ndjson => global.stdout.write(&items.iter().map(line).collect::<String>()),
-        Output::Text => global.stdout.write(&text()),
+        Output::Json => global.streams.data(&Text::json(whole)),
+        Output::Ndjson => {
+            let mut lines = Text::default();
+            items.iter().for_each(|item| lines.append(&Text::json(item)));
+            global.streams.data(&lines);
+        }
+        Output::Text => global.streams.data(&text()),
     }
 }
 
-/// JSON on a line of its own, keys in the order of the type.
-pub fn line(value: &impl Serialize) -> String {
-    serde_json::to_string(value).map(|text| text + "\n").unwrap_or_default()
-}
-
-fn problem_text(message: &str, hint: Option<&str>) -> String {
-    let mut text = format!("{} {message}\n", paint("error:", Colour::Red));
+/// An error and what to do about it.
+pub fn problem_text(message: &str, hint: Option<&str>) -> Text {
+    let mut text = Text::for_stderr();
+    text.spans(&[("error:", Some(Colour::Red)), (" ", None), (message, None)]);
     if let Some(hint) = hint {
-        let _ = writeln!(text, "  {} {hint}", paint("hint:", Colour::Bold));
+        text.spans(&[("  ", None), ("hint:", Some(Colour::Bold)), (" ", None), (hint, None)]);
     }
     text
 }
@@ -93,9 +90,9 @@ pub fn summaries(global: &Global, all: &[Summary]) {
         // Each was told when it ended.
         Output::Ndjson => return,
         Output::Json => {
-            let text = line(&SummaryDocument { version: VERSION, exports: all.to_vec() });
+            let text = Text::json(&SummaryDocument { version: VERSION, exports: all.to_vec() });
             // stdout may be the destination: then the data has it.
-            return if all.iter().any(is_piped) { to_stderr(&text) } else { global.stdout.write(&text) };
+            return if all.iter().any(is_piped) { global.streams.say(&text) } else { global.streams.data(&text) };
         }
         Output::Text => {}
     }
@@ -107,9 +104,9 @@ pub fn summaries(global: &Global, all: &[Summary]) {
             } else {
                 format!("{named}: {}", error.message)
             };
-            to_stderr(&problem_text(&message, error.hint.as_deref()));
+            global.streams.say(&problem_text(&message, error.hint.as_deref()));
         } else if !global.quiet {
-            to_stderr(&summary_text(summary));
+            global.streams.say(&summary_text(summary));
         }
     }
 }
@@ -118,15 +115,14 @@ fn is_piped(summary: &Summary) -> bool {
     summary.locations.iter().any(|l| l == "stdout")
 }
 
-fn summary_text(s: &Summary) -> String {
-    let status = match s.status {
-        Status::Success => paint("success", Colour::Green),
-        Status::Skipped => paint("skipped", Colour::Yellow),
-        Status::Failed => paint("failed", Colour::Red),
+fn summary_text(s: &Summary) -> Text {
+    let (status, colour) = match s.status {
+        Status::Success => ("success", Colour::Green),
+        Status::Skipped => ("skipped", Colour::Yellow),
+        Status::Failed => ("failed", Colour::Red),
     };
-    let mut text = format!(
-        "{}: {status}, {} rows in {} file{}, {}, {} ({} rows/s), peak memory {}\n",
-        s.export,
+    let much = format!(
+        ", {} rows in {} file{}, {}, {} ({} rows/s), peak memory {}",
         grouped(s.rows),
         s.files,
         if s.files == 1 { "" } else { "s" },
@@ -135,28 +131,28 @@ fn summary_text(s: &Summary) -> String {
         grouped(s.rows_per_second),
         size(s.peak_rss_bytes),
     );
+    let mut text = Text::for_stderr();
+    text.spans(&[(&s.export, None), (": ", None), (status, Some(colour)), (&much, None)]);
     let retries = if s.retries > 0 { format!(", {} retries", s.retries) } else { String::new() };
     let restarts = match s.restarts {
         0 => String::new(),
         n => format!(", {n} lost snapshot{}", if n == 1 { "" } else { "s" }),
     };
     let validated = if s.validated { ", validated" } else { "" };
-    let _ = writeln!(
-        text,
+    text.line(format_args!(
         "  run       {} ({}, profile {}, consistency {}{retries}{restarts}{validated})",
         s.run_id, s.strategy, s.profile, s.consistency
-    );
+    ));
     match s.locations.as_slice() {
         [] => {}
-        [one] => {
-            let _ = writeln!(text, "  file      {one}");
-        }
+        [one] => text.line(format_args!("  file      {one}")),
         [first, .., last] => {
-            let _ = writeln!(text, "  files     {first}\n            … {last}");
+            text.line(format_args!("  files     {first}"));
+            text.line(format_args!("            … {last}"));
         }
     }
     if let Some(manifest) = &s.manifest {
-        let _ = writeln!(text, "  manifest  {manifest}");
+        text.line(format_args!("  manifest  {manifest}"));
     }
     text
 }
@@ -200,19 +196,6 @@ pub fn duration(ms: u64) -> String {
     }
 }
 
-/// A colour of text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colour {
-    /// What failed.
-    Red,
-    /// What went well.
-    Green,
-    /// What deserves a look.
-    Yellow,
-    /// What leads on.
-    Bold,
-}
-
 /// The colour of a status.
 pub fn status_colour(status: &str) -> Option<Colour> {
     match status {
@@ -223,44 +206,13 @@ pub fn status_colour(status: &str) -> Option<Colour> {
     }
 }
 
-/// For stderr.
-fn paint(text: &str, colour: Colour) -> String {
-    painted(text, colour, std::io::stderr().is_terminal())
-}
-
-/// For stdout.
-pub fn paint_out(text: &str, colour: Colour) -> String {
-    painted(text, colour, std::io::stdout().is_terminal())
-}
-
-/// Colour on a terminal, unless `NO_COLOR` is set (no-color.org).
-fn painted(text: &str, colour: Colour, is_terminal: bool) -> String {
-    if !is_terminal || std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty()) {
-        return text.to_owned();
-    }
-    let code = match colour {
-        Colour::Red => 31,
-        Colour::Green => 32,
-        Colour::Yellow => 33,
-        Colour::Bold => 1,
-    };
-    format!("\x1b[{code}m{text}\x1b[0m")
-}
-
 /// The end of a command, when all that it wrote is known to be out. A reader that has gone away is no failure of ours;
 /// a device that is full must not be taken for success.
-pub fn ended(global: &Global, exit: Exit) -> Exit {
-    let Some(kind) = global.stdout.failure() else { return exit };
-    if kind == ErrorKind::BrokenPipe {
-        return exit;
-    }
+pub fn ended(streams: &Streams, exit: Exit) -> Exit {
+    let Some(lost) = streams.lost().filter(|lost| *lost != Lost::Gone) else { return exit };
     let hint = Some("what the command did is done; only its report is missing");
-    to_stderr(&problem_text(&format!("failed to write to stdout: {kind}"), hint));
+    streams.say(&problem_text(&format!("failed to write to stdout: {lost}"), hint));
     if exit == Exit::Ok { Exit::Retryable } else { exit }
-}
-
-fn to_stderr(text: &str) {
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 
 #[cfg(test)]

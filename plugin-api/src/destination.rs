@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{Cx, ReadAt, Result};
+use crate::{Cx, ErrorKind, PluginError, ReadAt, Result};
 
 /// A destination plugin. Register it with [`plugin!`](crate::plugin).
 pub trait Destination: Sized + Send + Sync + 'static {
@@ -86,6 +86,16 @@ pub trait Store: Send + Sync {
     /// `NotFound`.
     fn open(&self, name: &str, cx: &Cx) -> Result<Box<dyn ReadAt>>;
 
+    /// Opens a prepared part that is not published: whoever completes a run that died looks at it before anybody else
+    /// can. Where that cannot be done, it is published first and read then.
+    ///
+    /// # Errors
+    /// `NotFound` when it is published or gone; `Unsupported` where a prepared part cannot be read.
+    fn open_prepared(&self, _token: &str, _cx: &Cx) -> Result<Box<dyn ReadAt>> {
+        let text = "a prepared part cannot be read here before it is published";
+        Err(PluginError::new(ErrorKind::Unsupported, "store.open_prepared", text))
+    }
+
     /// Removes a visible object; absent is success.
     ///
     /// # Errors
@@ -98,8 +108,9 @@ pub trait Store: Send + Sync {
     /// What a first upload would meet.
     fn probe(&self, cx: &Cx) -> Result<()>;
 
-    /// Removes what a dead process left of uploads whose names start with `prefix`: what was begun or prepared, never
-    /// what is visible. Returns how many there were; 0 where dead uploads leave nothing. No upload of such a name lives.
+    /// Removes what a dead process left of uploads and puts whose names start with `prefix`: what was begun or prepared,
+    /// never what is visible. Returns how many there were; 0 where nothing is left of them. No upload of such a name
+    /// lives; a put of such a name may be on its way in another process, and is left alone.
     ///
     /// # Errors
     /// `Io`, `Auth` or `Connection`.

@@ -5,6 +5,8 @@ use std::fmt;
 
 use rivet_plugin_abi as abi;
 
+use crate::wire::bounded::bounded;
+
 /// Result of every fallible call of the plugin interfaces.
 pub type Result<T, E = PluginError> = std::result::Result<T, E>;
 
@@ -214,16 +216,18 @@ impl PluginError {
         }
     }
 
+    /// What another image says, each text cut to what a message may hold.
     pub(crate) fn from_abi(e: abi::AbiError) -> Self {
+        let text = |text: &str| bounded(text).into_owned();
         Self(Box::new(Fields {
             kind: kind_from_abi(e.kind),
             retry: retry_from_abi(e.retry),
             retry_after_ms: e.retry_after_ms,
             vendor_code: e.vendor_code,
             sqlstate: e.sqlstate,
-            code: e.code.into_string(),
-            message: e.message.into_string(),
-            details: e.details.into_iter().map(|pair| (pair.0.into_string(), pair.1.into_string())).collect(),
+            code: text(&e.code),
+            message: text(&e.message),
+            details: e.details.iter().map(|pair| (text(&pair.0), text(&pair.1))).collect(),
         }))
     }
 }

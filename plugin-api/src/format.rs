@@ -61,6 +61,8 @@ pub struct FormatCapabilities {
     pub extension: String,
     /// Parts can be read back.
     pub readable: bool,
+    /// Parts are text that people can read, with the default options. What is not text is not written to a terminal.
+    pub text: bool,
 }
 
 /// What a format does with a field.
@@ -74,10 +76,14 @@ pub enum FieldMapping {
 }
 
 /// Limits of one writer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct WriterSettings {
     /// Bytes the writer may hold in memory.
     pub max_buffered_bytes: usize,
+    /// Bytes of the file at which the part will be ended, if any. A writer that compresses what it holds only later keeps
+    /// to pieces that are small beside it, so that [`bytes_buffered`](BatchWriter::bytes_buffered) is near the truth.
+    pub max_part_bytes: Option<u64>,
 }
 
 /// One part being encoded.
@@ -87,7 +93,8 @@ pub trait BatchWriter: Send {
     /// # Errors
     /// `Io` from the sink, `Data` where a value cannot be held.
     fn write(&mut self, batch: &RecordBatch, cx: &Cx) -> Result<()>;
-    /// Bytes held in memory.
+    /// Bytes that what is held will add to the file: with [`bytes_written`](Self::bytes_written) the size of the file if it
+    /// ended now. An estimate where it is not compressed yet; a part is ended by it.
     fn bytes_buffered(&self) -> u64;
     /// Bytes handed to the sink.
     fn bytes_written(&self) -> u64;

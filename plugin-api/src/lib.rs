@@ -44,8 +44,8 @@ pub use logical::{
 };
 pub use secret::Secret;
 pub use source::{
-    BatchStream, Estimate, Health, OpenGroup, ReadMode, Relation, Scan, Session, SessionGroup, SessionLimits, Snapshot,
-    SnapshotInfo, Source, SourceCapabilities, Split, SplitRequest, StreamFacts, TableSchema,
+    BatchStream, Estimate, Health, OpenGroup, ReadMode, Relation, SNAPSHOT_LOST, Scan, Session, SessionGroup,
+    SessionLimits, Snapshot, SnapshotInfo, Source, SourceCapabilities, Split, SplitRequest, StreamFacts, TableSchema,
 };
 pub use wire::cx::{CancelToken, Cx, HostCx};
 

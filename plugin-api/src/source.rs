@@ -11,6 +11,10 @@ use crate::{
     PluginError, Result, TypesMode,
 };
 
+/// Code of the error after which only a new snapshot helps: the one that is read is gone, or others replaced what it
+/// should show. Every call of a session may return it; give it [`Retry::NewSession`](crate::Retry::NewSession).
+pub const SNAPSHOT_LOST: &str = "snapshot.lost";
+
 /// A source plugin. Register it with [`plugin!`](crate::plugin).
 pub trait Source: 'static {
     /// Name in `source: {type: …}`.
@@ -25,8 +29,8 @@ pub trait Source: 'static {
     /// the database where a snapshot was asked for.
     ///
     /// # Errors
-    /// `Config`, `Auth`, `NotFound` or `Connection`; `Conflict` with code `snapshot.lost` when the snapshot to join
-    /// does not exist any more.
+    /// `Config`, `Auth`, `NotFound` or `Connection`; `Conflict` with code [`SNAPSHOT_LOST`] when the snapshot to join
+    /// does not exist any more, or cannot be joined while another session holds it.
     fn open_group(request: OpenGroup<Self::Options>, cx: &Cx) -> Result<SessionGroup>;
 }
 
@@ -62,6 +66,10 @@ pub struct OpenGroup<O> {
     /// Which state of the database to read.
     #[serde(default)]
     pub snapshot: Snapshot,
+    /// What will be read, where it is known. A snapshot must not be older than the locks that keep others from replacing
+    /// what is read: an engine that takes the two apart locks this first.
+    #[serde(default)]
+    pub relation: Option<Relation>,
     /// Limits that every statement of these sessions runs under.
     #[serde(default)]
     pub limits: SessionLimits,
@@ -141,7 +149,8 @@ pub trait Session: Send {
     /// Starts reading. Batches come in the order the engine delivers them.
     ///
     /// # Errors
-    /// As [`describe`](Self::describe), `Schema` when the relation is no longer what `scan.columns` says.
+    /// As [`describe`](Self::describe), `Schema` when the relation is no longer what `scan.columns` says;
+    /// [`SNAPSHOT_LOST`] here or at the stream's end.
     fn scan<'s>(&'s mut self, scan: &Scan, cx: &Cx) -> Result<Box<dyn BatchStream + 's>>;
 
     /// Answers questions about rows without delivering them, one value for each measure. Counts are whole numbers
@@ -245,13 +254,25 @@ impl Relation {
 }
 
 /// Columns of a relation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TableSchema {
     /// In the relation's order.
     pub columns: Vec<Column>,
+    /// Which relation of which database this is to the engine, beyond its name: the same while it lives, another when
+    /// it is dropped and made again. A cursor of one is none of the other. None where the engine has no such thing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// What the user should know about reading it, one sentence each, such as rows that this login cannot see.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 impl TableSchema {
+    /// These columns, and nothing else known.
+    pub fn of(columns: Vec<Column>) -> Self {
+        Self { columns, ..Self::default() }
+    }
+
     /// The Arrow schema that a scan of all columns delivers.
     pub fn arrow_schema(&self, types: TypesMode) -> SchemaRef {
         Schema::new(self.columns.iter().map(|c| c.arrow_field(types)).collect::<Vec<_>>()).into()

@@ -12,6 +12,7 @@ const NEEDS: &[(&str, &str, &[&str])] = &[
     ("rivet-source-postgres", "session", &["postgres"]),
     ("rivet-test-e2e", "bad_input", &["postgres"]),
     ("rivet-test-e2e", "crash", &["postgres"]),
+    ("rivet-test-e2e", "ddl", &["postgres"]),
     ("rivet-test-e2e", "enemies", &["postgres"]),
     ("rivet-test-e2e", "examples", &["postgres"]),
     ("rivet-test-e2e", "faults", &["postgres"]),

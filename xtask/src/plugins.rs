@@ -111,6 +111,11 @@ pub fn place(from: &Path, to: &Path) -> Result<()> {
     if fs::hard_link(from, &new).is_err() {
         fs::copy(from, &new).with_context(|| format!("failed to copy {} to {}", from.display(), new.display()))?;
     }
+    // What is built under the umask 002 is writable by its group, and the host loads no such library.
+    let mode = fs::metadata(&new)?.permissions().mode();
+    if mode & 0o022 != 0 {
+        fs::set_permissions(&new, fs::Permissions::from_mode(mode & !0o022))?;
+    }
     fs::rename(&new, to).with_context(|| format!("failed to put {} in place", to.display()))
 }
 

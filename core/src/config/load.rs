@@ -13,6 +13,7 @@ use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, Ma
 
 use super::node::{Entry, Node, Value};
 use super::{At, Config, ConfigError, ConfigErrors, did_you_mean, read};
+use crate::file_kind;
 
 /// Largest config, bytes.
 const MAX_BYTES: usize = 1 << 20;
@@ -44,7 +45,7 @@ pub(super) struct Variables<'a> {
 pub fn load(path: &Path, params: &Params) -> Result<Config, ConfigErrors> {
     let failed = |e: std::io::Error| ConfigError::File { file: path.display().to_string(), cause: cause(&e) };
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(failed)?;
+    let file = file_kind::open(path).map_err(failed)?;
     file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() > MAX_BYTES {
         return Err(ConfigError::TooLarge { limit_bytes: MAX_BYTES }.into());
@@ -61,6 +62,8 @@ pub(super) fn cause(error: &std::io::Error) -> String {
     match error.kind() {
         std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
         std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
+        // Ours, in words.
+        _ if error.get_ref().is_some() => error.to_string(),
         kind => kind.to_string(),
     }
 }

@@ -196,8 +196,6 @@ pub enum DriftPolicy {
 pub struct PluginsConfig {
     /// Folders with plugin libraries, first match wins.
     pub dirs: Vec<PathBuf>,
-    /// Lock file that pins plugins.
-    pub lockfile: Option<PathBuf>,
 }
 
 /// The `state` block.

@@ -40,6 +40,12 @@ impl Tables {
         self.patterns.iter().any(|p| p.matches(table)) && !self.except.iter().any(|p| p.matches(table))
     }
 
+    /// Whether a pattern names something that can be read like a table, and means it not, since it is none.
+    pub fn pass_over(&self, table: &ListedTable) -> bool {
+        let named = self.patterns.iter().any(|p| p.names(table)) && !self.except.iter().any(|p| p.names(table));
+        named && table.kind == TableKind::Other && !self.mean(table)
+    }
+
     /// The patterns as they were written.
     pub fn label(&self) -> String {
         self.patterns.iter().map(TablePattern::text).collect::<Vec<_>>().join(", ")
@@ -65,17 +71,29 @@ impl TablePattern {
     /// Whether a relation is meant. One with `*` or `?` means tables alone; a plain name means whatever has it, and
     /// without a schema only what the source finds by the name alone.
     pub fn matches(&self, table: &ListedTable) -> bool {
+        self.names(table) && (self.is_plain() || table.kind == TableKind::Table)
+    }
+
+    /// Whether a relation has such a name, whatever it is.
+    fn names(&self, table: &ListedTable) -> bool {
         let schema = match (&self.schema, &table.schema) {
             (None, _) => table.in_search_path,
             (Some(glob), Some(schema)) => glob.matches(schema),
             (Some(_), None) => false,
         };
-        let kind = self.is_plain() || table.kind == TableKind::Table;
-        schema && kind && self.name.matches(&table.name)
+        schema && self.name.matches(&table.name)
     }
 
     /// The hint for a pattern that matches none of these: the nearest schema or name, else what there is.
     pub fn nearest(&self, tables: &[ListedTable]) -> String {
+        let no_tables: Vec<String> =
+            tables.iter().filter(|t| self.names(t)).map(|t| format!("'{}'", t.relation().label())).collect();
+        if !no_tables.is_empty() {
+            let no_tables = listed(&no_tables);
+            return format!(
+                "`*` and `?` stand for names of tables alone: name {no_tables} whole, which it would match"
+            );
+        }
         let schemas: Vec<&str> = tables.iter().filter_map(|t| t.schema.as_deref()).collect();
         let unknown_schema = self.schema.as_ref().filter(|glob| !schemas.iter().any(|s| glob.matches(s)));
         if let Some(guess) = unknown_schema.and_then(|glob| did_you_mean(&glob.text(), schemas.iter().copied())) {
@@ -98,12 +116,14 @@ const MAX_NAMED: usize = 10;
 fn there_is(labels: &[String]) -> String {
     match labels {
         [] => "the source has no tables, or hides them from this role".to_owned(),
-        labels => {
-            let more = labels.len().saturating_sub(MAX_NAMED);
-            let named = labels[..labels.len() - more].join(", ");
-            if more == 0 { format!("there is {named}") } else { format!("there is {named} and {more} more") }
-        }
+        labels => format!("there is {}", listed(labels)),
     }
+}
+
+fn listed(labels: &[String]) -> String {
+    let more = labels.len().saturating_sub(MAX_NAMED);
+    let named = labels[..labels.len() - more].join(", ");
+    if more == 0 { named } else { format!("{named} and {more} more") }
 }
 
 impl Glob {
@@ -213,6 +233,10 @@ mod tests {
             ("sale.*", "did you mean 'sales'?"),
             ("public.order", "did you mean 'public.orders'?"),
             ("ordres", "did you mean 'orders'?"),
+            (
+                "public.*totals",
+                "`*` and `?` stand for names of tables alone: name 'public.order_totals' whole, which it would match",
+            ),
             (
                 "xyz.*",
                 "there is public.orders, public.order_items, public.orders_2026, public.order_totals, \

@@ -13,7 +13,7 @@ use super::{Config, ConfigError, ConfigErrors, ExportConfig, PluginsConfig, Stat
 
 /// Keys of the file.
 pub(super) const ROOT_KEYS: &[&str] = &["source", "defaults", "exports", "plugins", "state"];
-pub(super) const PLUGINS_KEYS: &[&str] = &["dirs", "lockfile"];
+pub(super) const PLUGINS_KEYS: &[&str] = &["dirs"];
 pub(super) const STATE_KEYS: &[&str] = &["url"];
 /// State file of configs that name none.
 const DEFAULT_STATE: &str = ".rivet_state.db";
@@ -103,7 +103,14 @@ fn name(block: &Section, names: &mut HashMap<String, u32>, cx: &mut Cx) -> Strin
 }
 
 fn plugins(block: &Section, cx: &mut Cx) -> PluginsConfig {
-    block.refuse_unknown(PLUGINS_KEYS, cx);
+    // Who pins plugins must not believe that they are pinned.
+    let pinned = block.get("lockfile");
+    if let Some(entry) = pinned {
+        let at = cx.at(block.path_of("lockfile"), entry.id);
+        cx.push(ConfigError::NotBuilt { at, what: "a lock file of plugins".to_owned() });
+    }
+    let not_built: &[&str] = if pinned.is_some() { &["lockfile"] } else { &[] };
+    block.refuse_unknown(&[PLUGINS_KEYS, not_built].concat(), cx);
     let mut dirs = Vec::new();
     for (i, node) in block.list("dirs", cx).unwrap_or_default().iter().enumerate() {
         match &node.value {
@@ -111,8 +118,7 @@ fn plugins(block: &Section, cx: &mut Cx) -> PluginsConfig {
             _ => cx.wrong_type(&format!("{}[{i}]", block.path_of("dirs")), node.id, node, "the path of a folder"),
         }
     }
-    let lockfile = block.word("lockfile", cx).map(|text| cx.base_dir.join(text.value));
-    PluginsConfig { dirs, lockfile }
+    PluginsConfig { dirs }
 }
 
 fn state(block: &Section, cx: &mut Cx) -> Option<StateConfig> {

@@ -11,6 +11,7 @@ use super::load::cause;
 use super::node::Value;
 use super::patterns::{TablePattern, Tables};
 use super::section::{Cx, Section, Text};
+use crate::file_kind;
 
 /// Largest file that holds a query, bytes.
 const MAX_QUERY_BYTES: u64 = 1 << 20;
@@ -60,7 +61,7 @@ fn query_file(text: &Text, cx: &mut Cx) -> Option<(String, Option<String>)> {
         return None;
     }
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(cx.base_dir.join(path));
+    let file = file_kind::open(&cx.base_dir.join(path));
     let read = file.and_then(|file| file.take(MAX_QUERY_BYTES + 1).read_to_end(&mut bytes));
     let problem = match read {
         Err(e) => Some(format!("names a file that cannot be read: {}", cause(&e))),

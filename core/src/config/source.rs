@@ -11,6 +11,7 @@ use super::load::cause;
 use super::options::RESERVED_SOURCE_KEYS;
 use super::section::{Cx, Section, Text};
 use super::{ConfigError, Options, SourceConfig, columns, tuning};
+use crate::file_kind;
 
 const URL_KEYS: [&str; 3] = ["url", "url_env", "url_file"];
 const STRUCTURED_KEYS: [&str; 6] = ["host", "port", "user", "password", "password_env", "database"];
@@ -132,7 +133,7 @@ fn from_file(key: &str, block: &Section, cx: &mut Cx) -> Option<Secret> {
 fn read_secret(path: &Path) -> Result<String, String> {
     let failed = |e: std::io::Error| format!("cannot be read: {}", cause(&e));
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(failed)?;
+    let file = file_kind::open(path).map_err(failed)?;
     file.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > MAX_SECRET_BYTES {
         return Err(format!("is larger than {MAX_SECRET_BYTES} bytes"));

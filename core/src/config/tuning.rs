@@ -46,6 +46,18 @@ pub struct Tuning {
     pub memory_bytes: u64,
     /// Most server connections at once; no limit of its own when absent.
     pub max_connections: Option<usize>,
+    /// Which of the last sizes the config names: what it does not name follows the other one.
+    #[serde(skip)]
+    pub named: Named,
+}
+
+/// Sizes that the config names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Named {
+    /// `max_value_mb`
+    pub max_value: bool,
+    /// `memory_mb`
+    pub memory: bool,
 }
 
 /// What a profile sets.
@@ -96,6 +108,14 @@ impl Tuning {
         Patch { profile: Some(profile), ..Patch::default() }.settle()
     }
 
+    /// A server that sends nothing for so long while it is read is taken for lost, ms: a statement is over by then.
+    pub fn no_progress_timeout_ms(&self) -> u64 {
+        match self.statement_timeout_ms {
+            0 => MAX_SILENCE_MS,
+            limit => limit + SILENCE_SLACK_MS,
+        }
+    }
+
     /// Rows that one pause of `throttle_ms` pays for: the batch size in rows, the profile's when it is set in bytes.
     pub fn throttle_rows(&self) -> usize {
         self.batch_rows.unwrap_or_else(|| self.profile.batch_rows())
@@ -124,6 +144,10 @@ const MAX_BYTES: u64 = 1 << 50;
 /// Below this a process cannot hold its own code and one batch, bytes.
 const MIN_MEMORY_BYTES: u64 = 32 * MIB;
 
+/// What a statement's end, and what comes after it, may take on its way here, ms.
+const SILENCE_SLACK_MS: u64 = 30_000;
+/// Longest silence where a statement may take as long as it likes, ms.
+const MAX_SILENCE_MS: u64 = 600_000;
 const DEFAULT_MEMORY_BYTES: u64 = 256 * MIB;
 const DEFAULT_MAX_VALUE_BYTES: u64 = 64 * MIB;
 
@@ -208,6 +232,7 @@ impl Patch {
             max_value_bytes: self.max_value_bytes.unwrap_or(DEFAULT_MAX_VALUE_BYTES),
             memory_bytes: self.memory_bytes.unwrap_or(DEFAULT_MEMORY_BYTES),
             max_connections: self.max_connections,
+            named: Named { max_value: self.max_value_bytes.is_some(), memory: self.memory_bytes.is_some() },
         }
     }
 }
@@ -215,4 +240,15 @@ impl Patch {
 /// Numbers here are bounded far below what any platform's `usize` holds.
 pub(super) fn to_usize(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_ends_soon_after_a_statement_must() {
+        let limit = |profile| Tuning::of(profile).no_progress_timeout_ms();
+        assert_eq!([Profile::Fast, Profile::Balanced, Profile::Safe].map(limit), [600_000, 330_000, 150_000]);
+    }
 }

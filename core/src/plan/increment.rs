@@ -27,13 +27,41 @@ pub struct Mark {
     /// Hash and number of the rows that the next run reads again; none where there are too many to remember.
     #[serde(default, with = "hash_words")]
     pub rows: Option<Vec<(u128, u32)>>,
+    /// What it belongs to; none where an older version stored it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+}
+
+/// What a cursor belongs to, part by part, so that a mismatch can be named. What may hold the value of a variable is
+/// there as a digest only.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Owner {
+    /// Source plugin.
+    pub source: String,
+    /// Server and database.
+    pub server: String,
+    /// The relation as messages call it.
+    pub relation: String,
+    /// Digest of the relation, which can be a query.
+    pub relation_digest: String,
+    /// Digest of the condition; empty where there is none.
+    pub condition_digest: String,
+    /// The cursor columns.
+    pub key: Vec<String>,
+    /// Destination, before placeholders are filled in.
+    pub destination: String,
+    /// The engine's identity of relation and database; none where it has none, or where the cursor was set by hand.
+    pub identity: Option<String>,
 }
 
 impl Mark {
-    /// The mark at another value of the same type. Rows near the old one mean nothing there.
+    /// The mark at another value of the same type. Rows near the old one mean nothing there, and whoever moves it says
+    /// that it is of the relation that the next run finds.
     pub fn moved_to(&self, text: &str) -> Self {
         let value = KeyValue { native_type: self.value.native_type.clone(), text: text.to_owned() };
-        Self { value, rows: Some(Vec::new()) }
+        let owner = self.owner.clone().map(|owner| Owner { identity: None, ..owner });
+        Self { value, rows: Some(Vec::new()), owner }
     }
 }
 
@@ -68,10 +96,13 @@ mod tests {
     fn a_mark_survives_json_with_all_its_bits() {
         let value = KeyValue { native_type: "numeric".to_owned(), text: "0.10".to_owned() };
         for rows in [None, Some(vec![]), Some(vec![(u128::MAX, 1), (7, 3), (0, u32::MAX)])] {
-            let mark = Mark { value: value.clone(), rows };
+            let owner = Some(Owner { identity: Some("relation 7".to_owned()), ..Owner::default() });
+            let mark = Mark { value: value.clone(), rows, owner };
             let json = serde_json::to_value(&mark).expect("JSON");
             assert_eq!(serde_json::from_value::<Mark>(json).expect("a mark"), mark);
         }
         assert!(serde_json::from_str::<Mark>(r#"{"value":{"native_type":"a","text":"b"},"rows":"zz"}"#).is_err());
+        let old = serde_json::from_str::<Mark>(r#"{"value":{"native_type":"a","text":"b"},"rows":null}"#);
+        assert_eq!(old.expect("a mark without an owner").owner, None);
     }
 }

@@ -9,11 +9,12 @@ use rivet_plugin_api::{Filter, ReadMode, Relation, SchemaRef, Split, TableSchema
 use serde::{Deserialize, Serialize};
 
 use crate::config::MetaColumns;
+use crate::manifest::manifest_name;
 use crate::project::written_schema;
 use crate::retry::RetryPolicy;
 use crate::state::CursorUpdate;
 
-pub use increment::{Increment, Mark};
+pub use increment::{Increment, Mark, Owner};
 pub use make::{Facts, make, wanted};
 
 /// Version of the plan's JSON form.
@@ -126,7 +127,7 @@ impl Plan {
 
     /// Name of the manifest of this run.
     pub fn manifest_name(&self) -> String {
-        format!("_manifest-{}-{}.json", self.export, self.run_id)
+        manifest_name(&self.export, &self.run_id)
     }
 
     /// The cursor to store when the run is finished.

@@ -8,9 +8,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Disconnected;
 
-/// Makes a channel that holds up to `capacity_bytes`; one item always fits, however large.
+/// Makes a channel for up to `capacity_bytes`, with what the receiver took last and is still busy with: it is done with an
+/// item when it asks for the next. A larger item passes alone, and its sender goes on when the receiver is done with it, so
+/// that there are never two.
 pub fn bounded<T>(capacity_bytes: usize) -> (Sender<T>, Receiver<T>) {
-    let state = State { items: VecDeque::new(), bytes: 0, sender_alive: true, receiver_alive: true };
+    let state = State { items: VecDeque::new(), bytes: 0, bytes_in_hand: 0, sender_alive: true, receiver_alive: true };
     let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new(), capacity_bytes });
     (Sender(shared.clone()), Receiver(shared))
 }
@@ -30,7 +32,9 @@ struct Shared<T> {
 
 struct State<T> {
     items: VecDeque<(T, usize)>,
+    /// Of all items, and of that in the receiver's hand.
     bytes: usize,
+    bytes_in_hand: usize,
     sender_alive: bool,
     receiver_alive: bool,
 }
@@ -47,9 +51,8 @@ impl<T> Sender<T> {
     /// # Errors
     /// When the receiver is gone.
     pub fn send(&self, item: T, bytes: usize) -> Result<(), Disconnected> {
-        let full = |s: &mut State<T>| {
-            s.receiver_alive && !s.items.is_empty() && s.bytes.saturating_add(bytes) > self.0.capacity_bytes
-        };
+        let full =
+            |s: &mut State<T>| s.receiver_alive && s.bytes > 0 && s.bytes.saturating_add(bytes) > self.0.capacity_bytes;
         let mut state = self.0.changed.wait_while(self.0.lock(), full).unwrap_or_else(PoisonError::into_inner);
         if !state.receiver_alive {
             return Err(Disconnected);
@@ -57,21 +60,28 @@ impl<T> Sender<T> {
         state.items.push_back((item, bytes));
         state.bytes += bytes;
         self.0.changed.notify_one();
-        Ok(())
+        if bytes <= self.0.capacity_bytes {
+            return Ok(());
+        }
+        let busy = |s: &mut State<T>| s.receiver_alive && s.bytes > 0;
+        let state = self.0.changed.wait_while(state, busy).unwrap_or_else(PoisonError::into_inner);
+        if state.receiver_alive { Ok(()) } else { Err(Disconnected) }
     }
 }
 
 impl<T> Receiver<T> {
-    /// Waits for the next item.
+    /// Is done with the last item, and waits for the next.
     ///
     /// # Errors
     /// When the sender is gone and nothing is left.
     pub fn recv(&self) -> Result<T, Disconnected> {
         let empty = |s: &mut State<T>| s.sender_alive && s.items.is_empty();
-        let mut state = self.0.changed.wait_while(self.0.lock(), empty).unwrap_or_else(PoisonError::into_inner);
-        let (item, bytes) = state.items.pop_front().ok_or(Disconnected)?;
-        state.bytes -= bytes;
+        let mut state = self.0.lock();
+        state.bytes -= std::mem::take(&mut state.bytes_in_hand);
         self.0.changed.notify_one();
+        let mut state = self.0.changed.wait_while(state, empty).unwrap_or_else(PoisonError::into_inner);
+        let (item, bytes) = state.items.pop_front().ok_or(Disconnected)?;
+        state.bytes_in_hand = bytes;
         Ok(item)
     }
 }
@@ -112,7 +122,7 @@ mod tests {
             });
             for i in 0..1_000 {
                 assert_eq!(receiver.recv(), Ok(i));
-                assert!(sent.load(Ordering::SeqCst) <= i + 1 + 4);
+                assert!(sent.load(Ordering::SeqCst) <= i + 3, "one in hand, two on their way");
             }
             assert_eq!(receiver.recv(), Err(Disconnected));
         });
@@ -120,9 +130,35 @@ mod tests {
 
     #[test]
     fn an_oversized_item_passes_alone() {
-        let (sender, receiver) = bounded::<u8>(10);
-        sender.send(1, 1_000).expect("the channel is empty");
-        assert_eq!(receiver.recv(), Ok(1));
+        let (sender, receiver) = bounded::<usize>(10);
+        let sent = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let sender = sender;
+                for i in 0..3 {
+                    sender.send(i, 1_000).expect("the receiver lives");
+                    sent.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+            for i in 0..3 {
+                assert_eq!(receiver.recv(), Ok(i));
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                assert_eq!(sent.load(Ordering::SeqCst), i, "its sender waits until it is done with");
+            }
+            assert_eq!(receiver.recv(), Err(Disconnected));
+        });
+        assert_eq!(sent.load(Ordering::SeqCst), 3);
+    }
+
+    #[test]
+    fn the_sender_of_an_oversized_item_is_freed_when_the_receiver_goes() {
+        let (sender, receiver) = bounded::<u8>(1);
+        std::thread::scope(|scope| {
+            let blocked = scope.spawn(move || sender.send(2, 100));
+            assert_eq!(receiver.recv(), Ok(2));
+            drop(receiver);
+            assert_eq!(blocked.join().expect("no panic"), Err(Disconnected));
+        });
     }
 
     #[test]

@@ -50,7 +50,7 @@ mod tests {
             nullable: true,
             fidelity: Fidelity::Exact,
         };
-        TableSchema { columns: columns.iter().map(column).collect() }
+        TableSchema::of(columns.iter().map(column).collect())
     }
 
     #[test]

@@ -14,8 +14,15 @@ use super::upload::Item;
 use crate::checksum::Checksums;
 use crate::error::RunError;
 
-/// Small writes are gathered into pieces of this size before they cross to the upload.
-const PIECE_BYTES: usize = 256 * 1024;
+/// Bytes cross to the upload in pieces of this size: small writes are gathered, large ones cut.
+pub const PIECE_BYTES: usize = 256 * 1024;
+/// A batch is written in pieces of at most this share of a part, and a part ends when another piece may no longer fit.
+const PIECES_PER_PART: u64 = 16;
+
+/// Bytes at which a part is ended.
+pub fn full_part_bytes(max_part_bytes: u64) -> u64 {
+    (max_part_bytes - max_part_bytes / PIECES_PER_PART).max(1)
+}
 
 pub struct Encoder<'a> {
     shared: &'a Shared<'a>,
@@ -48,6 +55,16 @@ impl<'a> Encoder<'a> {
     }
 
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), Stop> {
+        let most = self.shared.plan.max_part_bytes.unwrap_or(u64::MAX);
+        let n_pieces = (batch.get_array_memory_size() as u64).div_ceil((most / PIECES_PER_PART).max(1));
+        let n_rows = batch.num_rows().div_ceil(usize::try_from(n_pieces).unwrap_or(usize::MAX).max(1)).max(1);
+        for start in (0..batch.num_rows()).step_by(n_rows) {
+            self.write_piece(&batch.slice(start, n_rows.min(batch.num_rows() - start)))?;
+        }
+        Ok(())
+    }
+
+    fn write_piece(&mut self, batch: &RecordBatch) -> Result<(), Stop> {
         let mut part = match self.part.take() {
             Some(part) => part,
             None => self.begin()?,
@@ -57,7 +74,7 @@ impl<'a> Encoder<'a> {
         part.checksums.add(batch);
         self.rows += batch.num_rows() as u64;
         let bytes = part.writer.bytes_written() + part.writer.bytes_buffered();
-        if self.shared.plan.max_part_bytes.is_some_and(|most| bytes >= most) {
+        if self.settings.max_part_bytes.is_some_and(|full| bytes >= full) {
             self.end(part)
         } else {
             self.part = Some(part);
@@ -132,7 +149,7 @@ impl Pending {
             self.send(full)?;
         }
         if bytes.len() >= PIECE_BYTES {
-            return self.send(bytes.to_vec());
+            return bytes.chunks(PIECE_BYTES).try_for_each(|piece| self.send(piece.to_vec()));
         }
         if waiting.capacity() == 0 {
             waiting.reserve_exact(PIECE_BYTES);

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use rivet_plugin_api::{Session, Snapshot, Store};
+use rivet_plugin_api::{CancelToken, SNAPSHOT_LOST, Session, Snapshot, Store};
 
 use super::env::{Env, lock};
 use super::leader::Leader;
@@ -27,9 +27,6 @@ pub struct Extracted {
     /// What is said about each lost snapshot.
     pub restarts: Vec<String>,
 }
-
-/// Code of the error that says a snapshot to join is gone.
-const SNAPSHOT_LOST: &str = "snapshot.lost";
 
 /// Reads every split of the plan into prepared, recorded parts.
 ///
@@ -70,6 +67,32 @@ struct Extraction<'a> {
     shares: Shares,
     ledger: Ledger<'a>,
     progress: Mutex<Extracted>,
+}
+
+/// One state of the database, as long as it is read.
+struct Pass<'p> {
+    /// Splits that nobody has begun.
+    queue: Mutex<VecDeque<&'p PlannedSplit>>,
+    /// What ends it before the queue is empty: the first of all.
+    halted: Mutex<Option<Halt>>,
+    /// Ends what is under way. The rest of a split is not waited for: as long as a session lives, so do its locks, and
+    /// somebody may wait for them.
+    cancel: CancelToken,
+}
+
+impl Pass<'_> {
+    fn next(&self) -> Option<&PlannedSplit> {
+        if self.is_halted() { None } else { lock(&self.queue).pop_front() }
+    }
+
+    fn is_halted(&self) -> bool {
+        lock(&self.halted).is_some()
+    }
+
+    fn halt(&self, halt: Halt) {
+        lock(&self.halted).get_or_insert(halt);
+        self.cancel.cancel();
+    }
 }
 
 /// Why a worker stopped.
@@ -127,39 +150,37 @@ impl Extraction<'_> {
 
     /// One pass: workers take splits until the queue is empty or one halts.
     fn pass(&self, leader: Leader) -> Result<(), Halt> {
-        let left: VecDeque<&PlannedSplit> = self.plan.splits.iter().filter(|s| !self.ledger.is_done(s.id)).collect();
-        let queue = Mutex::new(left);
+        let left = self.plan.splits.iter().filter(|s| !self.ledger.is_done(s.id)).collect();
+        let pass = Pass { queue: Mutex::new(left), halted: Mutex::default(), cancel: CancelToken::new() };
+        let cancel = || pass.cancel.cancel();
+        self.env.cancel.cx().with_wake(&cancel, || self.read(&pass, leader));
+        pass.halted.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).map_or(Ok(()), Err)
+    }
+
+    fn read(&self, pass: &Pass<'_>, leader: Leader) {
         let Leader { mut session, snapshot } = leader;
         // Where only one connection is allowed, the one that holds the snapshot reads as well.
         let may_join = self.plan.splits.len() > 1 && self.spec.tuning.max_connections != Some(1);
         let Some(token) = snapshot.join_token.filter(|_| may_join) else {
-            return self.work_alone(&queue, session);
+            return self.work_alone(pass, session).unwrap_or_else(|halt| pass.halt(halt));
         };
-        let halted = Mutex::new(None::<Halt>);
         std::thread::scope(|scope| {
             for _ in 0..self.plan.n_workers {
-                scope.spawn(|| {
-                    if let Err(halt) = self.work_joined(&queue, &token, &halted) {
-                        let mut first = lock(&halted);
-                        if first.is_none() {
-                            *first = Some(halt);
-                        }
-                    }
-                });
+                scope.spawn(|| self.work_joined(pass, &token).unwrap_or_else(|halt| pass.halt(halt)));
             }
         });
         // The leader's session held the snapshot until here.
         let _ = session.end(&self.env.cancel.cx());
-        halted.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
     /// The leader's own session does all the work: what it loses cannot be joined again.
-    fn work_alone(&self, queue: &Mutex<VecDeque<&PlannedSplit>>, mut session: Box<dyn Session>) -> Result<(), Halt> {
-        while let Some(split) = next(queue) {
-            let pieces = self.ledger.pieces(split.id);
-            if let Err(error) = self.attempt(split, pieces, &mut *session) {
+    fn work_alone(&self, pass: &Pass<'_>, mut session: Box<dyn Session>) -> Result<(), Halt> {
+        while let Some(split) = pass.next() {
+            if let Err(error) = self.attempt(pass, split, &mut *session) {
+                // Not after the pause: who waits for its locks would wait with us.
+                drop(session);
                 let cause = error.to_string();
-                self.pause(split, error)?;
+                self.pause(pass, split, error)?;
                 return Err(Halt::NewEpoch(cause));
             }
         }
@@ -168,20 +189,13 @@ impl Extraction<'_> {
     }
 
     /// A worker with sessions of its own, which join the leader's snapshot.
-    fn work_joined(
-        &self,
-        queue: &Mutex<VecDeque<&PlannedSplit>>,
-        token: &str,
-        halted: &Mutex<Option<Halt>>,
-    ) -> Result<(), Halt> {
+    fn work_joined(&self, pass: &Pass<'_>, token: &str) -> Result<(), Halt> {
         let mut session: Option<Box<dyn Session>> = None;
-        while lock(halted).is_none()
-            && let Some(split) = next(queue)
-        {
+        while let Some(split) = pass.next() {
             loop {
                 let result = match &mut session {
-                    Some(open) => self.attempt(split, self.ledger.pieces(split.id), &mut **open),
-                    None => match self.join(token) {
+                    Some(open) => self.attempt(pass, split, &mut **open),
+                    None => match self.join(pass, token) {
                         Ok(opened) => {
                             session = Some(opened);
                             continue;
@@ -191,11 +205,14 @@ impl Extraction<'_> {
                 };
                 let Err(error) = result else { break };
                 session = None;
+                if pass.is_halted() {
+                    return Ok(());
+                }
                 if error.code() == SNAPSHOT_LOST {
                     return Err(Halt::NewEpoch(error.to_string()));
                 }
-                self.pause(split, error)?;
-                if lock(halted).is_some() {
+                self.pause(pass, split, error)?;
+                if pass.is_halted() {
                     return Ok(());
                 }
             }
@@ -206,18 +223,19 @@ impl Extraction<'_> {
         Ok(())
     }
 
-    fn join(&self, token: &str) -> Result<Box<dyn Session>, RunError> {
+    fn join(&self, pass: &Pass<'_>, token: &str) -> Result<Box<dyn Session>, RunError> {
         let snapshot = Snapshot::Join(token.to_owned());
-        let group = self.spec.open_sessions(1, &snapshot, &self.env.cancel.cx())?;
+        let group = self.spec.open_sessions(1, &snapshot, Some(&self.spec.relation), &pass.cancel.cx())?;
         group.sessions.into_iter().next().ok_or_else(|| RunError::Internal("the source opened no session".to_owned()))
     }
 
     /// One attempt; on failure its parts are discarded before anything else happens.
-    fn attempt(&self, split: &PlannedSplit, pieces: usize, session: &mut dyn Session) -> Result<(), RunError> {
+    fn attempt(&self, pass: &Pass<'_>, split: &PlannedSplit, session: &mut dyn Session) -> Result<(), RunError> {
+        let pieces = self.ledger.pieces(split.id);
         let number = self.ledger.begin_attempt(split.id);
         let keep_empty = self.plan.splits.len() == 1 && !self.plan.skip_empty;
         let attempt = Attempt { split, number, pieces, keep_empty };
-        let result = pipeline::run(&self.shared(), attempt, session)
+        let result = pipeline::run(&self.shared(&pass.cancel), attempt, session)
             .and_then(|tally| self.ledger.split_done(split.id, number).map(|()| tally));
         match result {
             Ok(tally) => {
@@ -233,26 +251,29 @@ impl Extraction<'_> {
                 Ok(())
             }
             Err(error) => {
-                self.ledger.forget_attempt(split.id, number);
+                self.ledger.forget_attempt(split.id, number)?;
                 Err(error)
             }
         }
     }
 
-    fn shared(&self) -> Shared<'_> {
+    fn shared<'s>(&'s self, cancel: &'s CancelToken) -> Shared<'s> {
         Shared {
             plan: self.plan,
+            cancel,
             env: self.env,
             store: self.store,
             format: &self.format,
             shares: self.shares,
+            value_hint: self.spec.is_value_limited_by_memory.then(|| crate::memory::hint(&self.spec.tuning)),
             ledger: &self.ledger,
             seen: &self.seen,
+            silence_limit_ms: self.spec.tuning.no_progress_timeout_ms(),
         }
     }
 
     /// Waits before the next attempt, or gives up.
-    fn pause(&self, split: &PlannedSplit, error: RunError) -> Result<(), Halt> {
+    fn pause(&self, pass: &Pass<'_>, split: &PlannedSplit, error: RunError) -> Result<(), Halt> {
         let RunError::Plugin { source, step, at, .. } = error else { return Err(Halt::Failed(error)) };
         let attempt = self.ledger.attempt_failed(split.id);
         match decide(&source, attempt, self.plan.retry, self.env.random.next_u64()) {
@@ -264,12 +285,8 @@ impl Extraction<'_> {
                 if smaller {
                     self.ledger.halve(split.id);
                 }
-                let cancelled = || self.env.cancel.is_cancelled();
-                if self.env.clock.sleep_ms(after_ms, &cancelled) {
-                    Ok(())
-                } else {
-                    Err(Halt::Failed(RunError::Interrupted))
-                }
+                self.env.clock.sleep_ms(after_ms, &|| pass.cancel.is_cancelled());
+                if self.env.cancel.is_cancelled() { Err(Halt::Failed(RunError::Interrupted)) } else { Ok(()) }
             }
         }
     }
@@ -282,10 +299,6 @@ impl Extraction<'_> {
         let split = self.plan.splits.first().ok_or_else(|| RunError::Internal("a plan without splits".to_owned()))?;
         let number = self.ledger.begin_attempt(split.id);
         let attempt = Attempt { split, number, pieces: 1, keep_empty: true };
-        pipeline::run(&self.shared(), attempt, &mut super::leader::NoRows(self.plan)).map(drop)
+        pipeline::run(&self.shared(self.env.cancel), attempt, &mut super::leader::NoRows(self.plan)).map(drop)
     }
-}
-
-fn next<'p>(queue: &Mutex<VecDeque<&'p PlannedSplit>>) -> Option<&'p PlannedSplit> {
-    lock(queue).pop_front()
 }

@@ -22,10 +22,13 @@ pub const POINTS: [&str; 12] = [
 pub struct Faults {
     #[cfg(feature = "fault")]
     armed: Option<(String, std::sync::atomic::AtomicU64)>,
+    #[cfg(feature = "fault")]
+    silence_ms: Option<u64>,
 }
 
 impl Faults {
-    /// Kills the process at the `nth` pass (1-based) of `point`, written `point` or `point:nth`.
+    /// Kills the process at the `nth` pass (1-based) of `point`, written `point` or `point:nth`. `silence:MS` kills nothing: a
+    /// silent source is told of after so many ms.
     ///
     /// # Errors
     /// The text, when it names no point.
@@ -33,9 +36,18 @@ impl Faults {
     pub fn parse(text: &str) -> Result<Self, String> {
         let (point, nth) = text.split_once(':').unwrap_or((text, "1"));
         match (POINTS.contains(&point), nth.parse::<u64>()) {
-            (true, Ok(nth @ 1..)) => Ok(Self { armed: Some((point.to_owned(), nth.into())) }),
+            (true, Ok(nth @ 1..)) => Ok(Self { armed: Some((point.to_owned(), nth.into())), ..Self::default() }),
+            (false, Ok(ms @ 1..)) if point == "silence" => Ok(Self { silence_ms: Some(ms), ..Self::default() }),
             _ => Err(format!("'{text}' is no fault point; there is {}", POINTS.join(", "))),
         }
+    }
+
+    /// After how long a silence is told, ms, where a test says so.
+    pub fn silence_ms(&self) -> Option<u64> {
+        #[cfg(feature = "fault")]
+        return self.silence_ms;
+        #[cfg(not(feature = "fault"))]
+        None
     }
 
     /// Passes a point.

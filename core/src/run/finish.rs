@@ -2,13 +2,13 @@
 //! a run that died here is finished by the next one.
 //! It must not know how parts were made.
 
-use rivet_plugin_api::{ObjectFacts, PutMode, Store};
+use rivet_plugin_api::{ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Store};
 use serde_json::Value;
 
 use super::env::Env;
-use super::{validate, withdraw};
+use super::{pointer, validate, withdraw};
 use crate::error::RunError;
-use crate::manifest::{self, Manifest, SUCCESS_NAME, Success, digest};
+use crate::manifest::{self, Manifest, Part, Success, digest, pointer_names};
 use crate::plan::Plan;
 use crate::resolve::ExportSpec;
 
@@ -19,11 +19,13 @@ pub struct Judged<'a> {
     pub manifest_name: &'a str,
     /// Token of each part, in the manifest's order.
     pub tokens: &'a [String],
+    /// Another process prepared the parts, and died: what it left is not believed before it was looked at.
+    pub left: bool,
 }
 
 /// Publishes everything, reads it back where the plan says so, and seals it; returns where each part can be found, in
-/// the manifest's order. What is read back and not as written is withdrawn, and the run is over: `rejected` makes what
-/// the state keeps of it.
+/// the manifest's order. What is lost or not as written is withdrawn, all of it, and the run is over: `rejected` makes
+/// what the state keeps of it.
 ///
 /// # Errors
 /// The store's error, and the run stays judged; `Integrity` when what is there is not what was written.
@@ -34,30 +36,48 @@ pub fn deliver(
     env: &Env<'_>,
     rejected: &dyn Fn(&RunError) -> Value,
 ) -> Result<Vec<ObjectFacts>, RunError> {
-    let published = publish(judged, store, env)?;
-    if judged.plan.validate
-        && let Err(error) = validate::validate(spec, judged, store, env)
-    {
+    if !judged.tokens.is_empty() {
+        // Whoever publishes into the same place with another state may have come in between.
+        pointer::check(spec, store, env)?;
+    }
+    let objects = spec.store_capabilities().objects;
+    let delivered = || {
+        let published = publish(judged, objects && judged.left, store, env)?;
+        if judged.plan.validate {
+            validate::validate(spec, judged, store, env)?;
+        }
+        if objects && !published.is_empty() {
+            seal(judged, store, env)?;
+        }
+        Ok(published)
+    };
+    delivered().or_else(|error| {
         if matches!(error, RunError::Integrity { .. }) {
             withdraw::withdraw(judged, store, env, &rejected(&error))?;
         }
-        return Err(error);
-    }
-    if spec.store_capabilities().objects && !published.is_empty() {
-        seal(judged, store, env)?;
-    }
-    Ok(published)
+        Err(error)
+    })
 }
 
 /// Publishes everything; returns where each part can be found, in the manifest's order.
 ///
 /// # Errors
 /// The store's error, or `Integrity` when what is there is not what was written.
-fn publish(judged: &Judged<'_>, store: &dyn Store, env: &Env<'_>) -> Result<Vec<ObjectFacts>, RunError> {
+fn publish(
+    judged: &Judged<'_>,
+    look_first: bool,
+    store: &dyn Store,
+    env: &Env<'_>,
+) -> Result<Vec<ObjectFacts>, RunError> {
     let cx = env.cancel.cx();
     let mut published = Vec::with_capacity(judged.tokens.len());
     for (part, token) in judged.manifest.parts.iter().zip(judged.tokens) {
-        let facts = store.publish(token, &cx).map_err(RunError::plugin("publish", &part.name))?;
+        let seen = look_first && look_at_prepared(part, token, store, env)?;
+        let facts = store.publish(token, &cx).map_err(|e| lost("publish", part, e))?;
+        if look_first && !seen {
+            let opened = store.open(&part.name, &cx).map_err(|e| lost("read", part, e))?;
+            validate::bytes_are(part, &*opened, env)?;
+        }
         env.state.mark_published(&judged.manifest.run_id, &part.name)?;
         env.faults.pass("part_published");
         published.push(facts);
@@ -65,16 +85,35 @@ fn publish(judged: &Judged<'_>, store: &dyn Store, env: &Env<'_>) -> Result<Vec<
     Ok(published)
 }
 
+/// Compares a part that is still prepared with what was written; false where there is nothing to look at before it is
+/// published.
+fn look_at_prepared(part: &Part, token: &str, store: &dyn Store, env: &Env<'_>) -> Result<bool, RunError> {
+    match store.open_prepared(token, &env.cancel.cx()) {
+        Ok(opened) => validate::bytes_are(part, &*opened, env).map(|()| true),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Unsupported) => Ok(false),
+        Err(e) => Err(lost("read", part, e)),
+    }
+}
+
+/// A part that is gone, changed, or in whose place there is something else does not come back by waiting.
+fn lost(step: &'static str, part: &Part, e: PluginError) -> RunError {
+    match e.kind() {
+        ErrorKind::NotFound | ErrorKind::Data | ErrorKind::Conflict => {
+            validate::wrong(part, format!("is not there as it was written: {e}"))
+        }
+        _ => RunError::plugin(step, &part.name)(e),
+    }
+}
+
 /// Writes the manifest, checks what a reader will see, and only then says `_SUCCESS`.
 ///
 /// # Errors
 /// As [`publish`].
 fn seal(judged: &Judged<'_>, store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
-    let cx = env.cancel.cx();
     let bytes = judged.manifest.to_bytes();
     let name = judged.manifest_name;
     // Written before by a run that died here: then it must be the same.
-    store.put(name, &bytes, PutMode::IfAbsent, &cx).map_err(RunError::plugin("write", name))?;
+    put(name, &bytes, PutMode::IfAbsent, store, env)?;
     env.faults.pass("manifest_written");
     verify(judged, &bytes, store, env)?;
     let success = Success {
@@ -85,17 +124,31 @@ fn seal(judged: &Judged<'_>, store: &dyn Store, env: &Env<'_>) -> Result<(), Run
         parts: judged.manifest.parts.len(),
     };
     let body = serde_json::to_vec_pretty(&success).map_err(|e| RunError::Internal(e.to_string()))?;
-    store.put(SUCCESS_NAME, &body, PutMode::Replace, &cx).map_err(RunError::plugin("write", SUCCESS_NAME))?;
+    for name in pointer_names(&judged.manifest.export) {
+        put(&name, &body, PutMode::Replace, store, env)?;
+    }
     env.faults.pass("success_written");
     Ok(())
 }
 
-fn verify(judged: &Judged<'_>, expected: &[u8], store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
-    let cx = env.cancel.cx();
-    let wrong = |what: String| RunError::Integrity {
+fn put(name: &str, bytes: &[u8], mode: PutMode, store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
+    match store.put(name, bytes, mode, &env.cancel.cx()) {
+        Ok(_) => Ok(()),
+        // The place is not the one any more that the parts are in.
+        Err(e) if e.kind() == ErrorKind::Conflict => Err(wrong(format!("'{name}' could not be written: {e}"))),
+        Err(e) => Err(RunError::plugin("write", name)(e)),
+    }
+}
+
+fn wrong(what: String) -> RunError {
+    RunError::Integrity {
         what,
         hint: "somebody else writes to this destination, or it loses data: check it before you run again".to_owned(),
-    };
+    }
+}
+
+fn verify(judged: &Judged<'_>, expected: &[u8], store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
+    let cx = env.cancel.cx();
     for part in &judged.manifest.parts {
         let facts = store.head(&part.name, &cx).map_err(RunError::plugin("verify", &part.name))?;
         match facts {
@@ -110,7 +163,11 @@ fn verify(judged: &Judged<'_>, expected: &[u8], store: &dyn Store, env: &Env<'_>
         }
     }
     let name = judged.manifest_name;
-    let found = read_whole(name, store, env)?;
+    let reader = store.open(name, &cx).map_err(|e| match e.kind() {
+        ErrorKind::NotFound => wrong(format!("the manifest {name} is not there after it was written")),
+        _ => RunError::plugin("verify", name)(e),
+    })?;
+    let found = read_to_end(name, &*reader)?;
     if manifest::digest(&found) == manifest::digest(expected) {
         Ok(())
     } else {
@@ -122,12 +179,11 @@ fn verify(judged: &Judged<'_>, expected: &[u8], store: &dyn Store, env: &Env<'_>
 ///
 /// # Errors
 /// The store's error.
-pub fn read_whole(name: &str, store: &dyn Store, env: &Env<'_>) -> Result<Vec<u8>, RunError> {
-    let reader = store.open(name, &env.cancel.cx()).map_err(RunError::plugin("verify", name))?;
+pub fn read_to_end(name: &str, reader: &dyn ReadAt) -> Result<Vec<u8>, RunError> {
     let mut found = vec![0; usize::try_from(reader.len()).unwrap_or(0)];
     let mut at = 0;
     while at < found.len() {
-        match reader.read_at(at as u64, &mut found[at..]).map_err(RunError::plugin("verify", name))? {
+        match reader.read_at(at as u64, &mut found[at..]).map_err(RunError::plugin("read", name))? {
             0 => break,
             n => at += n,
         }

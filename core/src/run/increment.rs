@@ -10,11 +10,10 @@ use rivet_plugin_api::{
 };
 
 use super::env::Env;
-use super::key_order;
 use super::shape::HashCounts;
+use super::{key_order, owner};
 use crate::config::{Incremental, NullCursor, did_you_mean};
 use crate::error::RunError;
-use crate::manifest::digest;
 use crate::plan::{Increment, Mark};
 use crate::resolve::ExportSpec;
 use crate::row_hash;
@@ -36,8 +35,8 @@ pub struct Found {
 /// Looks for what is new. The session's snapshot must be the one that is read.
 ///
 /// # Errors
-/// `Impossible` when the stored cursor is of something else, when a key column is not selected, or for NULL keys that
-/// are not included; else the source's error.
+/// `Impossible` when the stored cursor is of something else or a key column is not selected; `Integrity` for NULL keys
+/// that are not included and for a cursor above all keys; else the source's error.
 pub fn find(
     spec: &ExportSpec,
     mode: &Incremental,
@@ -48,23 +47,24 @@ pub fn find(
 ) -> Result<Found, RunError> {
     must_hold_key(spec, mode, schema)?;
     lookback_must_fit(spec, mode, schema)?;
-    let fingerprint = fingerprint(spec, mode, server);
+    let fingerprint = owner::fingerprint(spec, mode, server);
     let asked = Asked { spec, mode, schema, env };
     if let Some((from, to)) = &spec.backfill {
         return asked.backfill(from.as_deref(), to.as_deref(), fingerprint, session);
     }
-    let stored = stored_mark(spec, &fingerprint, env)?;
+    let mut warnings = Vec::new();
+    let mut owner = owner::of(spec, mode, server, schema.identity.as_deref());
+    let stored = owner::stored_mark(spec, &mut owner, &fingerprint, env, &mut warnings)?;
     asked.nulls(session)?;
-    let from = stored.as_ref().map(|mark| Lower { value: mark.value.clone(), minus: None });
-    let upper = asked.largest(from, session)?;
+    let upper = asked.upper(stored.as_ref(), session, &mut warnings)?;
     let lower = stored.as_ref().map(|mark| Lower { value: mark.value.clone(), minus: mode.lookback });
-    // Where all rows from the cursor on are gone, it stays where it is.
+    // Where there are no rows, it stays where it is.
     let next = upper.clone().or_else(|| stored.as_ref().map(|mark| mark.value.clone()));
     let filter = asked.filter(lower.clone(), next.clone());
-    let mut warnings = Vec::new();
     let marks = match &next {
         Some(value) => {
-            Some(Mark { value: value.clone(), rows: asked.marks(value, upper.is_some(), session, &mut warnings)? })
+            let rows = asked.marks(value, upper.is_some(), session, &mut warnings)?;
+            Some(Mark { value: value.clone(), rows, owner: Some(owner) })
         }
         None => None,
     };
@@ -107,7 +107,44 @@ impl Asked<'_> {
         Ok(answers.into_iter().next().flatten())
     }
 
-    /// The largest key at or after the cursor.
+    /// The largest key that is read. Where rows are left and all are below the cursor, the cursor has outlived them:
+    /// what comes now may be below it too, and would never be read.
+    fn upper(
+        &self,
+        stored: Option<&Mark>,
+        session: &mut dyn Session,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<KeyValue>, RunError> {
+        let Some(mark) = stored else { return self.largest(None, session) };
+        let from = || Some(Lower { value: mark.value.clone(), minus: None });
+        if let Some(found) = self.largest(from(), session)? {
+            return Ok(Some(found));
+        }
+        let label = self.relation().label();
+        let Some(below) = self.largest(None, session)? else {
+            warnings.push(format!("{label} holds no row to read: the cursor stays at {}", mark.value.text));
+            return Ok(None);
+        };
+        // Where each statement reads its own state, a row may have come in between.
+        if let Some(found) = self.largest(from(), session)? {
+            return Ok(Some(found));
+        }
+        let name = &self.spec.name;
+        Err(RunError::Integrity {
+            what: format!(
+                "the largest key of {label} is {}, which is below the stored cursor of '{name}', {}",
+                below.text, mark.value.text
+            ),
+            hint: format!(
+                "where its rows were replaced, {}; where only the newest were deleted, move the cursor back with `rivet \
+                 state set -e {name} --cursor {}`",
+                owner::all_again(name),
+                owner::shell_word(&below.text)
+            ),
+        })
+    }
+
+    /// The largest key at or after a value.
     fn largest(&self, from: Option<Lower>, session: &mut dyn Session) -> Result<Option<KeyValue>, RunError> {
         let mut filter = self.filter(from, None);
         if let Some(range) = &mut filter.range {
@@ -211,6 +248,16 @@ impl Asked<'_> {
         let value = |text: &str| KeyValue { native_type: native_type.clone(), text: text.to_owned() };
         let (lower, upper) = (from.map(value), to.map(value));
         let logical = self.schema.columns.iter().find(|c| c.name == *key).map(|c| &c.logical);
+        for (word, text) in [("--from", from), ("--to", to)] {
+            if let (Some(logical), Some(text)) = (logical, text)
+                && let Some(surplus) = key_order::surplus(logical, text)
+            {
+                return Err(RunError::Impossible {
+                    what: format!("{word} {text} says {surplus}, which the cursor column '{key}' does not have"),
+                    hint: format!("write it without: the column is {native_type}"),
+                });
+            }
+        }
         if let (Some(logical), Some(from), Some(to)) = (logical, from, to)
             && key_order::compare(logical, from, to) == Some(Ordering::Greater)
         {
@@ -279,40 +326,4 @@ fn lookback_must_fit(spec: &ExportSpec, mode: &Incremental, schema: &TableSchema
         }
     }
     Ok(())
-}
-
-fn stored_mark(spec: &ExportSpec, fingerprint: &str, env: &Env<'_>) -> Result<Option<Mark>, RunError> {
-    if spec.full_refresh {
-        return Ok(None);
-    }
-    let Some(stored) = env.state.cursor(&spec.name)? else { return Ok(None) };
-    if stored.fingerprint != fingerprint {
-        return Err(RunError::Impossible {
-            what: format!(
-                "the stored cursor of '{}' belongs to another database, relation, cursor column or destination",
-                spec.name
-            ),
-            hint: format!(
-                "undo the change, forget the cursor with `rivet state reset -e {0}`, or read everything once with \
-                 `rivet run -e {0} --full-refresh`",
-                spec.name
-            ),
-        });
-    }
-    serde_json::from_value(stored.value)
-        .map(Some)
-        .map_err(|_| RunError::Internal(format!("the stored cursor of '{}' cannot be read", spec.name)))
-}
-
-/// What a cursor belongs to.
-fn fingerprint(spec: &ExportSpec, mode: &Incremental, server: &str) -> String {
-    let parts = serde_json::json!([
-        spec.source.info().name,
-        server,
-        spec.relation,
-        spec.condition,
-        mode.key,
-        spec.destination_template,
-    ]);
-    digest(parts.to_string().as_bytes())
 }

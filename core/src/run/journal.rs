@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::env::Env;
 use super::progress::Progress;
 use crate::plan::Plan;
+use crate::secrets::hidden;
 use crate::summary::Summary;
 
 /// Between a run and its listener.
@@ -15,14 +16,16 @@ pub struct Journal<'a> {
     run_id: &'a str,
     export: &'a str,
     env: &'a Env<'a>,
+    /// What is told of nobody.
+    secrets: &'a [String],
     n_retries: AtomicU32,
     /// Whether it was said that the journal cannot be written.
     complained: AtomicBool,
 }
 
 impl<'a> Journal<'a> {
-    pub fn new(run_id: &'a str, export: &'a str, env: &'a Env<'a>) -> Self {
-        Self { run_id, export, env, n_retries: AtomicU32::new(0), complained: AtomicBool::new(false) }
+    pub fn new(run_id: &'a str, export: &'a str, env: &'a Env<'a>, secrets: &'a [String]) -> Self {
+        Self { run_id, export, env, secrets, n_retries: AtomicU32::new(0), complained: AtomicBool::new(false) }
     }
 
     /// Attempts that failed and were tried again so far, those to connect included.
@@ -74,11 +77,13 @@ impl Progress for Journal<'_> {
 
     fn retrying(&self, export: &str, split: &str, cause: &str, after_ms: u64) {
         self.n_retries.fetch_add(1, Ordering::Relaxed);
+        let cause = &*hidden(cause, self.secrets);
         self.write("retrying", &json!({ "split": split, "cause": cause, "after_ms": after_ms }));
         self.env.progress.retrying(export, split, cause, after_ms);
     }
 
     fn warn(&self, export: &str, message: &str) {
+        let message = &*hidden(message, self.secrets);
         self.write("warning", &json!({ "message": message }));
         self.env.progress.warn(export, message);
     }

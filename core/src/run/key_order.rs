@@ -16,6 +16,27 @@ pub fn compare(logical: &LogicalType, one: &str, other: &str) -> Option<Ordering
     }
 }
 
+/// What a date or time that a person typed says beyond what a column of this type holds, so that a source would leave
+/// it out; none where it says no more, or is not written as expected.
+pub fn surplus(logical: &LogicalType, text: &str) -> Option<&'static str> {
+    let (date, rest) = text.trim().split_at_checked(10)?;
+    if !date.bytes().all(|b| b.is_ascii_digit() || b == b'-') {
+        return None;
+    }
+    let rest = rest.strip_prefix(['T', 't']).unwrap_or(rest);
+    let is_era = |word: &str| ["BC", "AD"].iter().any(|era| era.eq_ignore_ascii_case(word));
+    let is_half = |word: &str| ["AM", "PM"].iter().any(|half| half.eq_ignore_ascii_case(word));
+    match logical {
+        LogicalType::Date if rest.split_whitespace().any(|word| !is_era(word)) => Some("a time of day"),
+        LogicalType::Timestamp { utc: false, .. } => {
+            let mut words = rest.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
+            let zone = rest.contains(['+', '-']) || words.any(|word| !is_era(word) && !is_half(word));
+            zone.then_some("an offset")
+        }
+        _ => None,
+    }
+}
+
 /// A decimal number of any length: whether it is negative, its digits before and after the point.
 struct Number<'t> {
     negative: bool,
@@ -92,6 +113,33 @@ fn moment(text: &str) -> Option<(i64, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_column_does_not_hold_is_seen() {
+        let naive = LogicalType::Timestamp { utc: false, nanos: false };
+        let utc = LogicalType::Timestamp { utc: true, nanos: false };
+        let (offset, time) = (Some("an offset"), Some("a time of day"));
+        for (logical, text, expected) in [
+            (&naive, "2024-01-01 00:00 -04", offset),
+            (&naive, "2024-01-01T00:00:00Z", offset),
+            (&naive, "2024-01-01 00:00:00+05:45", offset),
+            (&naive, "2024-01-01 00:00 America/New_York", offset),
+            (&naive, "2024-01-01 00:00 est", offset),
+            (&naive, "2024-01-01+02", offset),
+            (&naive, "2024-01-01T00:00:00.123", None),
+            (&naive, "2024-01-01", None),
+            (&naive, "0044-03-15 10:00 pm BC", None),
+            (&naive, "infinity", None),
+            (&utc, "2024-01-01 00:00 -04", None),
+            (&LogicalType::Date, "2024-01-01", None),
+            (&LogicalType::Date, "0044-03-15 BC", None),
+            (&LogicalType::Date, "2024-01-01 12:00", time),
+            (&LogicalType::Date, "2024-01-01T12:00Z", time),
+            (&LogicalType::Text, "2024-01-01 12:00 -04", None),
+        ] {
+            assert_eq!(surplus(logical, text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn keys_compare_as_every_engine_orders_them() {

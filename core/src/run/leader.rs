@@ -3,7 +3,8 @@
 
 use rivet_plugin_api::{
     BatchStream, Cx, ErrorKind, Estimate, Explain, Explained, Filter, PluginError, RecordBatch, Relation,
-    Result as PluginResult, Scan, SchemaRef, Session, Snapshot, SnapshotInfo, Split, SplitRequest, TableSchema,
+    Result as PluginResult, SNAPSHOT_LOST, Scan, SchemaRef, Session, Snapshot, SnapshotInfo, Split, SplitRequest,
+    TableSchema,
 };
 
 use super::env::Env;
@@ -58,7 +59,7 @@ impl Leader {
     }
 
     fn open_once(spec: &ExportSpec, env: &Env<'_>) -> Result<Self, RunError> {
-        let group = spec.open_sessions(1, &Snapshot::New, &env.cancel.cx())?;
+        let group = spec.open_sessions(1, &Snapshot::New, Some(&spec.relation), &env.cancel.cx())?;
         let session = group.sessions.into_iter().next();
         let session = session.ok_or_else(|| RunError::Internal("the source opened no session".to_owned()))?;
         Ok(Self { session, snapshot: group.snapshot })
@@ -68,9 +69,12 @@ impl Leader {
         let cx = env.cancel.cx();
         let relation = &spec.relation;
         let schema = self.session.describe(relation, &cx).map_err(RunError::plugin("describe", relation.label()))?;
-        let schema = project::columns(schema, &spec.select, &spec.choices, spec.meta_columns, &relation.label())?;
+        let mut schema = project::columns(schema, &spec.select, &spec.choices, spec.meta_columns, relation)?;
+        let mut warnings = std::mem::take(&mut schema.warnings);
         let estimate = self.session.estimate(relation, &cx).map_err(RunError::plugin("estimate", relation.label()))?;
         let found = self.rows(spec, &schema, env)?;
+        // Columns alone are what a later run compares with.
+        schema.identity = None;
         let estimate = narrowed(estimate, found.explained.rows);
         let n_splits = plan::wanted(spec, &estimate);
         let splits = if n_splits > 1 {
@@ -79,7 +83,8 @@ impl Leader {
         } else {
             Vec::new()
         };
-        let Rows { filter, increment, seen, explained, warnings } = found;
+        let Rows { filter, increment, seen, explained, warnings: of_rows } = found;
+        warnings.extend(of_rows);
         Ok(Description { schema, estimate, splits, filter, increment, seen, explained, warnings })
     }
 
@@ -125,13 +130,16 @@ fn narrowed(all: Estimate, rows: Option<u64>) -> Estimate {
     Estimate { rows: Some(rows), bytes: all.bytes.map(share), ..all }
 }
 
+/// Snapshots that may turn out to be older than what they should show, whatever the retry budget.
+const FREE_SNAPSHOTS: u32 = 3;
+
 /// Calls until it works or the budget is spent. Each call starts from nothing: a new session.
 pub fn with_retries<T>(
     spec: &ExportSpec,
     env: &Env<'_>,
     mut call: impl FnMut() -> Result<T, RunError>,
 ) -> Result<T, RunError> {
-    let policy = RetryPolicy { max_retries: spec.max_retries(), backoff_ms: spec.tuning.retry_backoff_ms };
+    let budget = RetryPolicy { max_retries: spec.max_retries(), backoff_ms: spec.tuning.retry_backoff_ms };
     let mut attempt = 1;
     loop {
         let (source, step, at) = match call() {
@@ -139,6 +147,9 @@ pub fn with_retries<T>(
             Err(RunError::Plugin { source, step, at, .. }) => (source, step, at),
             Err(error) => return Err(error),
         };
+        // Nothing was read yet: a snapshot that was taken too early costs nothing.
+        let least = if source.code() == SNAPSHOT_LOST { FREE_SNAPSHOTS } else { 0 };
+        let policy = RetryPolicy { max_retries: budget.max_retries.max(least), ..budget };
         match decide(&source, attempt, policy, env.random.next_u64()) {
             Decision::GiveUp => return Err(RunError::Plugin { step, at, attempts: attempt, source }),
             Decision::Again { after_ms, .. } => {

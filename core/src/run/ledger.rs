@@ -102,7 +102,13 @@ impl<'a> Ledger<'a> {
             digest: part.digest,
             facts_json: facts_json(&part.checksums),
         };
-        self.env.state.record_parts(&self.plan.run_id, split, attempt, epoch, std::slice::from_ref(&part), false)?;
+        let recorded =
+            self.env.state.record_parts(&self.plan.run_id, split, attempt, epoch, std::slice::from_ref(&part), false);
+        if let Err(e) = recorded {
+            // Nobody else knows its token.
+            discard(self.store, self.env, &self.plan.export, std::iter::once(part.token.as_str()));
+            return Err(e.into());
+        }
         lock(&self.inner).n_parts += 1;
         self.env.progress.part_written(&self.plan.export, &part.name, part.rows, part.bytes);
         Ok(())
@@ -116,24 +122,25 @@ impl<'a> Ledger<'a> {
         Ok(())
     }
 
-    /// Removes what a failed attempt left. Best effort: what cannot be removed now is invisible and stays recorded.
-    pub fn forget_attempt(&self, split: u32, attempt: u32) {
-        match self.env.state.forget_attempt(&self.plan.run_id, split, attempt) {
-            Ok(parts) => {
-                let mut inner = lock(&self.inner);
-                inner.n_parts = inner.n_parts.saturating_sub(parts.len());
-                drop(inner);
-                discard(self.store, self.env, &self.plan.export, parts.iter().map(|p| p.token.as_str()));
-            }
-            Err(e) => self.env.progress.warn(&self.plan.export, &format!("failed to forget an attempt: {e}")),
-        }
+    /// Forgets a failed attempt and removes what it left, as far as it can be: the rest is invisible, and goes with the
+    /// end of the run.
+    ///
+    /// # Errors
+    /// The state's: its parts then stay recorded, and no other attempt may begin.
+    pub fn forget_attempt(&self, split: u32, attempt: u32) -> Result<(), RunError> {
+        let parts = self.env.state.forget_attempt(&self.plan.run_id, split, attempt)?;
+        let mut inner = lock(&self.inner);
+        inner.n_parts = inner.n_parts.saturating_sub(parts.len());
+        drop(inner);
+        discard(self.store, self.env, &self.plan.export, parts.iter().map(|p| p.token.as_str()));
+        Ok(())
     }
 
     /// Starts over: nothing that was read so far will be used.
     pub fn forget_all(&self) -> Result<(), RunError> {
         let parts = self.env.state.parts_of(&self.plan.run_id)?;
         for part in parts {
-            self.forget_attempt(part.split_id, part.attempt);
+            self.forget_attempt(part.split_id, part.attempt)?;
         }
         for state in lock(&self.inner).splits.values_mut() {
             state.done = false;

@@ -14,11 +14,15 @@ mod key_order;
 mod leader;
 mod ledger;
 pub mod listing;
+mod owner;
 mod pipeline;
+mod pointer;
 pub mod progress;
 mod recover;
 pub mod rehearse;
 mod shape;
+mod silence;
+mod sweep;
 mod upload;
 mod validate;
 mod withdraw;
@@ -36,13 +40,14 @@ use crate::manifest::{Consistency, Manifest, Part};
 use crate::memory::peak_rss_bytes;
 use crate::plan::{self, Facts, Plan};
 use crate::resolve::ExportSpec;
+use crate::secrets::hidden;
 use crate::state::{Holder, NewRun, Phase};
 use crate::summary::{Failure, Status, Summary};
 
 /// Runs one export to its end, whatever that is.
 pub fn run(spec: &ExportSpec, env: &Env<'_>) -> Summary {
     let run_id = new_run_id(env);
-    let journal = journal::Journal::new(&run_id, &spec.name, env);
+    let journal = journal::Journal::new(&run_id, &spec.name, env, &spec.secrets);
     let env = &Env { progress: &journal, ..*env };
     let started = Started { monotonic_ms: env.clock.monotonic_ms(), unix_ms: env.clock.now_unix_ms() };
     let mut summary = blank(spec, &run_id);
@@ -53,7 +58,7 @@ pub fn run(spec: &ExportSpec, env: &Env<'_>) -> Summary {
         Ok(status) => summary.status = status,
         Err(error) => {
             summary.status = Status::Failed;
-            summary.error = Some(failure(&error));
+            summary.error = Some(failure(&error, spec));
             summary.retries = journal.n_retries();
             if !matches!(error, RunError::State(_)) {
                 record_failed_start(spec, &started, &summary, env);
@@ -78,8 +83,14 @@ fn measure(summary: &mut Summary, started: &Started, env: &Env<'_>) {
     summary.peak_rss_bytes = peak_rss_bytes();
 }
 
-fn failure(error: &RunError) -> Failure {
-    Failure { code: error.code(), message: error.to_string(), hint: error.hint(), class: error.class() }
+fn failure(error: &RunError, spec: &ExportSpec) -> Failure {
+    let text = |text: &str| hidden(text, &spec.secrets).into_owned();
+    Failure {
+        code: error.code(),
+        message: text(&error.to_string()),
+        hint: error.hint().map(|hint| text(&hint)),
+        class: error.class(),
+    }
 }
 
 fn steps(
@@ -92,8 +103,12 @@ fn steps(
     let holder = Holder::this_process(run_id, env.command);
     let _lock = env.state.lock_export(&spec.name, &holder)?;
     env.faults.pass("locked");
-    recover::settle(spec, env)?;
     let store = spec.open_store(run_id, &env.cancel.cx())?;
+    if let Some(told) = pointer::check(spec, &*store, env)? {
+        env.progress.warn(&spec.name, &told);
+        summary.warnings.push(told);
+    }
+    recover::settle(spec, env, summary)?;
     let Planned { leader, plan, estimate, seen, .. } = planned(spec, run_id, env, summary)?;
     summary.strategy.clone_from(&plan.strategy);
     env.state.begin_run(&new_run(spec, &plan))?;
@@ -105,7 +120,7 @@ fn steps(
         Ok(judged) => judged,
         Err(error) => {
             measure(summary, started, env);
-            let told = Summary { error: Some(failure(&error)), ..summary.clone() };
+            let told = Summary { error: Some(failure(&error, spec)), ..summary.clone() };
             give_up(&plan, &told, &*store, env);
             return Err(error);
         }
@@ -163,6 +178,7 @@ fn judge(
     manifest.policy_hits = summed(extracted.tally.policy_hits);
     summary.restarts = u32::try_from(extracted.restarts.len()).unwrap_or(u32::MAX);
     summary.warnings.extend(extracted.restarts);
+    manifest.warnings.clone_from(&summary.warnings);
     summary.retries = extracted.retries;
     summary.rows_known = extracted.tally.rows_known;
     summary.longest_statement_ms = extracted.tally.longest_statement_ms;
@@ -210,11 +226,11 @@ fn finish(
     summary: &mut Summary,
 ) -> Result<Status, RunError> {
     let manifest_name = plan.manifest_name();
-    let judged = finish::Judged { plan, manifest, manifest_name: &manifest_name, tokens };
+    let judged = finish::Judged { plan, manifest, manifest_name: &manifest_name, tokens, left: false };
     let rejected = |error: &RunError| {
         let mut told = summary.clone();
         measure(&mut told, started, env);
-        told.error = Some(failure(error));
+        told.error = Some(failure(error, spec));
         serde_json::to_value(told).unwrap_or_default()
     };
     let published = finish::deliver(spec, &judged, store, env, &rejected)?;
@@ -233,18 +249,29 @@ fn finish(
     let word = if status == Status::Success { "success" } else { "skipped" };
     env.state.finish_run_with_cursor(&plan.run_id, word, &schema, &told, plan.cursor_update().as_ref())?;
     env.faults.pass("finished");
+    // Of attempts that failed something may be left that could not be removed then.
+    if summary.retries > 0
+        && let Err(e) = sweep::parts(plan, store)
+    {
+        env.progress.warn(&plan.export, &format!("failed to remove what failed attempts left behind: {e}"));
+    }
     Ok(status)
 }
 
-/// Nothing of a failed run stays: its parts are discarded, the state says why.
+/// Nothing of a failed run stays: its parts are discarded, the state says why. Where that fails the run is not over, and
+/// the next one settles it.
 fn give_up(plan: &Plan, told: &Summary, store: &dyn Store, env: &Env<'_>) {
     let told = serde_json::to_value(told).unwrap_or_default();
-    let settled = env.state.parts_of(&plan.run_id).and_then(|parts| {
+    let recorded = env.state.parts_of(&plan.run_id);
+    if let Ok(parts) = &recorded {
         ledger::discard(store, env, &plan.export, parts.iter().map(|p| p.part.token.as_str()));
-        env.state.end_run(&plan.run_id, Phase::Failed, &told)
-    });
+    }
+    // Also what could not be recorded, of which no more than the name is known.
+    let settled = sweep::parts(plan, store)
+        .and(recorded.map_err(RunError::from))
+        .and_then(|_| Ok(env.state.end_run(&plan.run_id, Phase::Failed, &told)?));
     if let Err(e) = settled {
-        env.progress.warn(&plan.export, &format!("failed to record the failure: {e}"));
+        env.progress.warn(&plan.export, &format!("failed to clean up, which the next run does: {e}"));
     }
 }
 

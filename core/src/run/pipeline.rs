@@ -9,10 +9,11 @@ use rivet_plugin_api::{
 };
 
 use super::channel::{Disconnected, Receiver, Sender, bounded};
-use super::encode::Encoder;
+use super::encode::{Encoder, PIECE_BYTES, full_part_bytes};
 use super::env::Env;
 use super::ledger::Ledger;
 use super::shape::{Seen, Shaper};
+use super::silence::Silence;
 use super::upload::{Item, Uploader};
 use super::{drift, env};
 use crate::error::RunError;
@@ -23,13 +24,19 @@ use crate::plan::{Plan, PlannedSplit};
 pub struct Shared<'a> {
     pub plan: &'a Plan,
     pub env: &'a Env<'a>,
+    /// Ends the attempt.
+    pub cancel: &'a CancelToken,
     pub store: &'a dyn Store,
     pub format: &'a FormatHandle,
     pub shares: Shares,
+    /// What to do about a value that is refused because of the memory, where memory is what limits values.
+    pub value_hint: Option<String>,
     /// Takes each part that is durable, before the attempt goes on.
     pub ledger: &'a Ledger<'a>,
     /// Rows that were exported before.
     pub seen: &'a Seen,
+    /// After so long without a word from it the source is given up, ms.
+    pub silence_limit_ms: u64,
 }
 
 /// Which attempt it is.
@@ -81,8 +88,7 @@ pub fn run(shared: &Shared<'_>, attempt: Attempt<'_>, session: &mut dyn Session)
     let token = CancelToken::new();
     let cancel_all = || token.cancel();
     let mut shaper = Shaper::new(shared.plan, shared.seen);
-    let tally =
-        shared.env.cancel.cx().with_wake(&cancel_all, || overlap(shared, attempt, session, &mut shaper, &token))?;
+    let tally = shared.cancel.cx().with_wake(&cancel_all, || overlap(shared, attempt, session, &mut shaper, &token))?;
     shaper.keep();
     Ok(tally)
 }
@@ -94,9 +100,12 @@ fn overlap(
     shaper: &mut Shaper<'_>,
     token: &CancelToken,
 ) -> Result<Tally, RunError> {
-    let (batch_sender, batches) = bounded(shared.shares.read_ahead_bytes);
-    let (item_sender, items) = bounded::<Item>(shared.shares.upload_ahead_bytes);
+    // What the encoder and the upload are busy with counts too.
+    let shares = &shared.shares;
+    let (batch_sender, batches) = bounded(shares.read_ahead_bytes + shares.max_batch_bytes);
+    let (item_sender, items) = bounded::<Item>(shares.upload_ahead_bytes + PIECE_BYTES);
     let first_failure = Mutex::new(None::<RunError>);
+    let silence = Silence::new(shared.env, &shared.plan.export, attempt.split.label(), shared.silence_limit_ms);
     // A step that fails by itself is the cause; the others only follow.
     let note = |stop: Stop| {
         if let Stop::Failed(error) = stop {
@@ -115,12 +124,22 @@ fn overlap(
         let encode = std::thread::Builder::new()
             .name("rivet-encode".to_owned())
             .spawn_scoped(scope, || encode(shared, attempt, token, batches, item_sender).map_err(note));
-        let tally = read(shared, attempt, session, shaper, token, batch_sender).map_err(note);
-        let joined = [join(encode, "encoder"), join(upload, "uploader")];
-        for failure in joined.into_iter().filter_map(Result::err) {
-            note(Stop::Failed(failure));
-        }
-        tally
+        // Without a watcher nothing is told, and all else is as it was.
+        let watcher = std::thread::Builder::new().name("rivet-watch".to_owned());
+        drop(watcher.spawn_scoped(scope, || silence.watch()));
+        let watched = silence.until_dropped();
+        let source = Source { session, silence: &silence };
+        let tally = read(shared, attempt, source, shaper, token, batch_sender).map_err(note);
+        drop(watched);
+        let ended = |step: Result<Result<(), ()>, RunError>| {
+            step.unwrap_or_else(|e| {
+                note(Stop::Failed(e));
+                Err(())
+            })
+        };
+        let (encoded, uploaded) = (ended(join(encode, "encoder")), ended(join(upload, "uploader")));
+        // One that only followed was told to stop: what was read is not all written.
+        encoded.and(uploaded).and(tally)
     });
     if shared.env.cancel.is_cancelled() {
         return Err(RunError::Interrupted);
@@ -136,11 +155,11 @@ fn overlap(
 fn join(
     thread: std::io::Result<std::thread::ScopedJoinHandle<'_, Result<(), ()>>>,
     name: &str,
-) -> Result<(), RunError> {
+) -> Result<Result<(), ()>, RunError> {
     match thread.map(std::thread::ScopedJoinHandle::join) {
-        Ok(Ok(_)) => Ok(()),
+        Ok(Ok(ended)) => Ok(ended),
         Ok(Err(_)) => Err(RunError::Internal(format!("the {name} panicked"))),
-        Err(e) => Err(RunError::Internal(format!("failed to start the {name}: {e}"))),
+        Err(e) => Err(RunError::no_thread(name, e)),
     }
 }
 
@@ -151,7 +170,10 @@ fn encode(
     batches: Receiver<Batches>,
     items: Sender<Item>,
 ) -> Result<(), Stop> {
-    let settings = WriterSettings { max_buffered_bytes: shared.shares.max_buffered_bytes };
+    let settings = WriterSettings {
+        max_buffered_bytes: shared.shares.max_buffered_bytes,
+        max_part_bytes: shared.plan.max_part_bytes.map(full_part_bytes),
+    };
     let mut encoder = Encoder::new(shared, attempt, token.cx(), settings, items);
     loop {
         match batches.recv()? {
@@ -161,21 +183,28 @@ fn encode(
     }
 }
 
+/// What is read, and who listens to it.
+struct Source<'s> {
+    session: &'s mut dyn Session,
+    silence: &'s Silence<'s>,
+}
+
 fn read(
     shared: &Shared<'_>,
     attempt: Attempt<'_>,
-    session: &mut dyn Session,
+    source: Source<'_>,
     shaper: &mut Shaper<'_>,
     token: &CancelToken,
     batches: Sender<Batches>,
 ) -> Result<Tally, Stop> {
     let cx = token.cx();
     let mut tally = Tally::default();
-    for piece in pieces(shared, attempt, session, &cx)? {
+    let Source { session, silence } = source;
+    for piece in silence.waiting(|| pieces(shared, attempt, session, &cx))? {
         read_piece(
             shared,
             piece,
-            session,
+            Source { session: &mut *session, silence },
             &cx,
             &mut Onward { shaper: &mut *shaper, batches: &batches, tally: &mut tally },
         )?;
@@ -212,7 +241,7 @@ struct Onward<'s, 'p> {
 fn read_piece(
     shared: &Shared<'_>,
     piece: Option<Split>,
-    session: &mut dyn Session,
+    source: Source<'_>,
     cx: &HostCx,
     onward: &mut Onward<'_, '_>,
 ) -> Result<(), Stop> {
@@ -232,13 +261,14 @@ fn read_piece(
             .map_or(shared.shares.max_batch_bytes, |bytes| bytes.min(shared.shares.max_batch_bytes)),
     };
     let split = PlannedSplit { id: 0, split: piece };
-    let mut stream = session.scan(&scan, cx).map_err(failed(shared, "read", &split))?;
+    let Source { session, silence } = source;
+    let mut stream = silence.waiting(|| session.scan(&scan, cx)).map_err(failed(shared, "read", &split))?;
     let changes = drift::differences(&plan.schema.arrow_schema(plan.types), &stream.schema());
     if !changes.is_empty() {
         let relation = plan.relation.label();
         return Err(Stop::Failed(RunError::Drift { relation, during_run: true, changes }));
     }
-    while let Some(batch) = stream.next(cx).map_err(failed(shared, "read", &split))? {
+    while let Some(batch) = silence.waiting(|| stream.next(cx)).map_err(failed(shared, "read", &split))? {
         let (rows, bytes) = (batch.num_rows(), batch.get_array_memory_size());
         if let Some(batch) = onward.shaper.shape(batch).map_err(Stop::Failed)? {
             onward.tally.rows += batch.num_rows() as u64;
@@ -273,6 +303,12 @@ fn failed<'a>(
         if e.kind() == ErrorKind::Cancelled {
             return Stop::Follows;
         }
+        // By convention the end of the code of every source.
+        let is_too_large = e.code().ends_with(".value_too_large");
+        let e = match &shared.value_hint {
+            Some(hint) if is_too_large => e.hint(hint.clone()),
+            _ => e,
+        };
         let e = if split.split.is_some() { e.detail("split", split.label()) } else { e };
         Stop::Failed(RunError::plugin(step, at)(e))
     }

@@ -6,77 +6,80 @@ use serde_json::json;
 
 use super::env::Env;
 use super::finish::{self, Judged};
-use super::ledger;
+use super::{ledger, sweep};
 use crate::error::RunError;
 use crate::manifest::Manifest;
 use crate::plan::Plan;
 use crate::resolve::ExportSpec;
 use crate::state::{Phase, RunRecord};
+use crate::summary::Summary;
 
 /// Settles the export's unfinished run, if there is one. The export's lock is held.
 ///
 /// # Errors
 /// The store's error; the run then stays as it is.
-pub fn settle(spec: &ExportSpec, env: &Env<'_>) -> Result<(), RunError> {
+pub fn settle(spec: &ExportSpec, env: &Env<'_>, summary: &mut Summary) -> Result<(), RunError> {
     while let Some(run) = env.state.unfinished_run(&spec.name)? {
         let plan: Option<Plan> = serde_json::from_value(run.plan.clone()).ok();
         let here = plan.as_ref().is_some_and(|p| p.destination.identity == spec.destination_identity);
         // Its own place: a path may have the run in it.
         let store = if here { Some(spec.open_store(&run.run_id, &env.cancel.cx())?) } else { None };
-        match (run.phase, plan, &store) {
+        let told = match (run.phase, plan, &store) {
             (Phase::Judged, Some(plan), Some(store)) => complete(spec, plan, &run, &**store, env)?,
             (_, Some(plan), Some(store)) => abandon(&plan, &run, &**store, env)?,
             _ => {
                 // Its parts are somewhere this config does not lead to; they are invisible there.
-                let note =
-                    format!("run {} was interrupted and wrote to another destination: left as it is", run.run_id);
-                env.progress.warn(&spec.name, &note);
                 env.state.end_run(&run.run_id, Phase::Abandoned, &json!({}))?;
+                format!("run {} was interrupted and wrote to another destination: left as it is", run.run_id)
             }
-        }
+        };
+        env.progress.warn(&spec.name, &told);
+        summary.warnings.push(told);
     }
     Ok(())
 }
 
+/// Publishes what the verdict was about, unless that is lost or is not what was written: then all of it is withdrawn,
+/// and the rows come with the next run. Returns what became of it.
 fn complete(
     spec: &ExportSpec,
     mut plan: Plan,
     run: &RunRecord,
     store: &dyn Store,
     env: &Env<'_>,
-) -> Result<(), RunError> {
+) -> Result<String, RunError> {
     let manifest: Manifest = serde_json::from_value(run.verdict.clone())
         .map_err(|e| RunError::Internal(format!("the verdict of run {} cannot be read: {e}", run.run_id)))?;
     plan.validate |= spec.validate;
     let tokens: Vec<String> = run.parts.iter().map(|p| p.part.token.clone()).collect();
     let name = plan.manifest_name();
-    let judged = Judged { plan: &plan, manifest: &manifest, manifest_name: &name, tokens: &tokens };
+    let judged = Judged { plan: &plan, manifest: &manifest, manifest_name: &name, tokens: &tokens, left: true };
     let rejected = |e: &RunError| {
         let error = json!({ "code": e.code(), "message": e.to_string(), "hint": e.hint() });
         json!({ "recovered": true, "validated": false, "error": error })
     };
-    finish::deliver(spec, &judged, store, env, &rejected)?;
+    match finish::deliver(spec, &judged, store, env, &rejected) {
+        Ok(_) => {}
+        Err(error @ RunError::Integrity { .. }) => {
+            return Ok(format!(
+                "run {} was interrupted after its verdict and cannot be completed: {error}; it was withdrawn and moved \
+                 no cursor",
+                run.run_id
+            ));
+        }
+        Err(error) => return Err(error),
+    }
     let schema = serde_json::to_value(&plan.schema).map_err(|e| RunError::Internal(e.to_string()))?;
     let (told, cursor) = (json!({ "recovered": true, "validated": plan.validate }), plan.cursor_update());
     env.state.finish_run_with_cursor(&run.run_id, "success", &schema, &told, cursor.as_ref())?;
-    sweep(&plan, store, env);
-    env.progress
-        .warn(&plan.export, &format!("run {} was interrupted after its verdict and is now complete", run.run_id));
-    Ok(())
+    sweep::all(&plan, store, env);
+    Ok(format!("run {} was interrupted after its verdict and is now complete", run.run_id))
 }
 
-fn abandon(plan: &Plan, run: &RunRecord, store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
+fn abandon(plan: &Plan, run: &RunRecord, store: &dyn Store, env: &Env<'_>) -> Result<String, RunError> {
     ledger::discard(store, env, &run.export, run.parts.iter().map(|p| p.part.token.as_str()));
-    sweep(plan, store, env);
+    // What was begun and never recorded is known by its name alone.
+    sweep::all(plan, store, env);
     env.state.end_run(&run.run_id, Phase::Abandoned, &json!({}))?;
-    env.progress.warn(&run.export, &format!("run {} was interrupted: its unpublished parts are discarded", run.run_id));
-    Ok(())
-}
-
-/// Removes what was begun and never recorded: the process died in between. Nobody else's parts have the run in their
-/// names. Best effort: what stays is invisible.
-fn sweep(plan: &Plan, store: &dyn Store, env: &Env<'_>) {
-    if let Err(e) = store.sweep(&plan.part_prefix(), &env.cancel.cx()) {
-        env.progress.warn(&plan.export, &format!("failed to remove what run {} left behind: {e}", plan.run_id));
-    }
+    Ok(format!("run {} was interrupted: its unpublished parts are discarded", run.run_id))
 }

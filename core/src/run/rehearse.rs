@@ -4,7 +4,7 @@
 use rivet_plugin_api::{Estimate, Explained, Health};
 
 use super::env::Env;
-use super::{Planned, blank, new_run_id, planned};
+use super::{Planned, blank, new_run_id, planned, pointer};
 use crate::error::RunError;
 use crate::plan::Plan;
 use crate::resolve::ExportSpec;
@@ -47,10 +47,11 @@ pub fn plan(spec: &ExportSpec, env: &Env<'_>) -> Result<Rehearsal, RunError> {
 /// # Errors
 /// What a run would meet up to its first part.
 pub fn rehearse(spec: &ExportSpec, env: &Env<'_>) -> Result<Rehearsal, RunError> {
-    let rehearsal = plan(spec, env)?;
+    let mut rehearsal = plan(spec, env)?;
     let cx = env.cancel.cx();
     let store = spec.open_store(&rehearsal.plan.run_id, &cx)?;
     store.probe(&cx).map_err(RunError::plugin("write to the destination", spec.destination_identity.clone()))?;
+    rehearsal.warnings.extend(pointer::check(spec, &*store, env)?);
     Ok(rehearsal)
 }
 

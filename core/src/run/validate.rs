@@ -94,8 +94,11 @@ fn columns_are(part: &Part, written: &SchemaRef, found: &SchemaRef) -> Result<()
     Err(wrong(part, "has other columns than were written".to_owned()))
 }
 
-/// Reads the bytes back.
-fn bytes_are(part: &Part, opened: &dyn ReadAt, env: &Env<'_>) -> Result<(), RunError> {
+/// Reads the bytes back, in bounded memory.
+///
+/// # Errors
+/// `Integrity` when they are not those that were written; the store's error; `Interrupted`.
+pub fn bytes_are(part: &Part, opened: &dyn ReadAt, env: &Env<'_>) -> Result<(), RunError> {
     let cx = env.cancel.cx();
     let (mut digest, mut at, mut piece) = (Xxh3::new(), 0, vec![0; PIECE_BYTES]);
     loop {
@@ -124,7 +127,7 @@ fn failed(part: &Part, e: PluginError) -> RunError {
     }
 }
 
-fn wrong(part: &Part, what: String) -> RunError {
+pub fn wrong(part: &Part, what: String) -> RunError {
     RunError::Integrity {
         what: format!("part {} {what}", part.name),
         hint: "the run was withdrawn and no cursor moved: check the destination, then run again".to_owned(),

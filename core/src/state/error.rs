@@ -38,6 +38,14 @@ pub enum StateError {
         /// What it is.
         what: &'static str,
     },
+    /// Something else than a file is in its place; it was not touched.
+    #[error("'{}' is {what}, not a regular file", path.display())]
+    NoFile {
+        /// The state file or a lock file.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
     /// A newer version wrote it.
     #[error("the state file '{}' has schema version {found}, this rivet knows up to {known}", path.display())]
     Newer {
@@ -151,10 +159,15 @@ impl StateError {
                 "check the folder's permissions, or choose another file with `state: {url: …}`"
             }
             Self::Foreign { .. } => "choose another file with `state: {url: …}`; this one was not touched",
+            Self::NoFile { .. } => "remove it, or choose another file with `state: {url: …}`; it was not touched",
             Self::Newer { .. } => "use the newer rivet that wrote it, or choose another file with `state: {url: …}`",
+            Self::Open { source, .. } | Self::Access { source, .. } if is_damage(source) => DAMAGED,
             Self::Open { source, .. } | Self::Access { source, .. } => sqlite_hint(source.sqlite_error_code()),
             Self::Unreadable { .. } => DAMAGED,
             Self::Locked { .. } => "wait for it to end; the lock frees itself when its process ends",
+            Self::WrongPhase { phase, .. } if phase.is_over() => {
+                "another process has ended this run meanwhile: leave the folder of locks beside the state file alone"
+            }
             Self::UnknownRun { .. }
             | Self::UnknownPart { .. }
             | Self::WrongPhase { .. }
@@ -170,6 +183,7 @@ impl StateError {
             Self::Create { .. } => "state.create",
             Self::Open { .. } => "state.open",
             Self::Foreign { .. } => "state.foreign",
+            Self::NoFile { .. } => "state.no_file",
             Self::Newer { .. } => "state.newer",
             Self::Access { .. } => "state.access",
             Self::Locked { .. } => "export.locked",
@@ -184,7 +198,13 @@ impl StateError {
     }
 }
 
-const DAMAGED: &str = "the file is damaged: move it away, or choose another with `state: {url: …}`";
+const DAMAGED: &str = "the file is damaged, and trying again changes nothing: restore it from a backup, or move it away and \
+                       start a new one";
+
+/// Whether SQLite says that the file itself is no good.
+pub fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+}
 
 fn sqlite_hint(code: Option<ErrorCode>) -> &'static str {
     match code {
@@ -192,7 +212,6 @@ fn sqlite_hint(code: Option<ErrorCode>) -> &'static str {
             "another process keeps it locked: look who has the file open, and try again"
         }
         Some(ErrorCode::DiskFull) => "free some space on its disk",
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => DAMAGED,
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
             "check the permissions of the file and of its folder, in which SQLite makes two more files"
         }

@@ -3,13 +3,14 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::{State, StateError, owner_only};
+use crate::file_kind;
 
 /// Who holds a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,7 +83,8 @@ impl State {
     /// Locks an export. The lock is on a file beside the state and ends with the process, however that ends.
     ///
     /// # Errors
-    /// `Locked`, naming the holder, when it is held, by this process or another; `Lock` when the file cannot be used.
+    /// `Locked`, naming the holder, when it is held, by this process or another; `NoFile` when something else is in the
+    /// place of its file; `Lock` when the file cannot be used.
     pub fn lock_export(&self, export: &str, holder: &Holder) -> Result<ExportLock, StateError> {
         let path = self.lock_path(export);
         let failed = |source| StateError::Lock { export: export.to_owned(), path: path.clone(), source };
@@ -92,17 +94,28 @@ impl State {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         owner_only(&mut options);
-        let file = options.open(&path).map_err(failed)?;
-        let mut locked = file.try_lock();
-        // Whoever looks whether a note that was left behind still counts holds the lock for a moment.
-        for _ in 0..LOCK_TRIES {
-            if !matches!(locked, Err(TryLockError::WouldBlock)) {
-                break;
+        let mut n_tries = 0;
+        let (file, locked) = loop {
+            must_be_a_file(&path)?;
+            let file = options.open(&path).map_err(failed)?;
+            let locked = file.try_lock();
+            // Whoever looks whether a note that was left behind still counts holds the lock for a moment. And a lock on a
+            // file that was removed or replaced since it was opened locks nobody out.
+            let again = match &locked {
+                Ok(()) => !is_at(&file, &path),
+                Err(TryLockError::WouldBlock) => true,
+                Err(TryLockError::Error(_)) => false,
+            };
+            if !again || n_tries == LOCK_TRIES {
+                break (file, locked);
             }
+            n_tries += 1;
             std::thread::sleep(NOTE_WAIT);
-            locked = file.try_lock();
-        }
+        };
         match locked {
+            Ok(()) if !is_at(&file, &path) => {
+                return Err(failed(std::io::Error::other("it was replaced while it was being locked")));
+            }
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let (holder, since_unix_ms) = read_note(file).map(|n| (n.holder, n.since_unix_ms)).unzip();
@@ -120,10 +133,11 @@ impl State {
     /// Who holds the lock of an export; none when it is free. Nothing is made or written.
     ///
     /// # Errors
-    /// `Lock` when the lock file cannot be read.
+    /// `NoFile`; `Lock` when the lock file cannot be read.
     pub fn lock_holder(&self, export: &str) -> Result<Option<Held>, StateError> {
         let path = self.lock_path(export);
         let failed = |source| StateError::Lock { export: export.to_owned(), path: path.clone(), source };
+        must_be_a_file(&path)?;
         let mut file = match File::open(&path) {
             Ok(file) => file,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -154,6 +168,22 @@ impl State {
         dir.push(".locks");
         PathBuf::from(dir).join(format!("{}.lock", file_name(export)))
     }
+}
+
+/// A link is followed by nothing here, and a pipe not waited for.
+fn must_be_a_file(path: &Path) -> Result<(), StateError> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => {
+            Err(StateError::NoFile { path: path.to_owned(), what: file_kind::named(found.file_type()) })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether this very file is what the path leads to, and not by a link.
+fn is_at(file: &File, path: &Path) -> bool {
+    let there = std::fs::symlink_metadata(path);
+    file.metadata().is_ok_and(|here| there.is_ok_and(|there| file_kind::same(&here, &there)))
 }
 
 /// The note of a held lock: its holder writes it right after it has locked.

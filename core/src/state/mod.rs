@@ -21,13 +21,14 @@ use serde_json::Value;
 
 pub use cursors::{CursorUpdate, StoredCursor};
 pub use edit::BY_HAND;
-pub use error::StateError;
+pub use error::{StateError, is_damage};
 pub use journal::Event;
 pub use lock::{ExportLock, Held, Holder};
 pub use parts::{DoneSplit, PreparedPart, RecordedPart};
 pub use runs::{NewRun, Phase, RunEntry, RunRecord};
 
 use crate::clock::{Clock, SystemClock};
+use crate::file_kind;
 
 /// Longest wait for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -62,6 +63,13 @@ impl State {
     /// version wrote it. What is not ours or newer is not touched.
     pub fn open_with(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StateError> {
         let failed = |source| StateError::Open { path: path.to_owned(), source };
+        // A folder is refused below, by the system.
+        if let Ok(found) = std::fs::metadata(path)
+            && !found.is_file()
+            && !found.is_dir()
+        {
+            return Err(StateError::NoFile { path: path.to_owned(), what: file_kind::named(found.file_type()) });
+        }
         let file = private_file(path).map_err(|source| StateError::Create { path: path.to_owned(), source })?;
         let mut db = Connection::open(&file).map_err(failed)?;
         db.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;

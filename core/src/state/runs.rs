@@ -41,6 +41,11 @@ impl Phase {
         }
     }
 
+    /// Whether nothing comes after it.
+    pub fn is_over(self) -> bool {
+        !matches!(self, Self::Extracting | Self::Judged)
+    }
+
     fn parse(name: &str) -> Result<Self, Failure> {
         PHASES.into_iter().find(|p| p.name() == name).ok_or(Failure::Unreadable("phase of a run"))
     }

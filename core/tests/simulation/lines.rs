@@ -16,7 +16,7 @@ impl Format for SimFormat {
     type Options = Options;
 
     fn capabilities() -> FormatCapabilities {
-        FormatCapabilities { extension: "lines".to_owned(), readable: false }
+        FormatCapabilities { extension: "lines".to_owned(), readable: false, text: true }
     }
     fn open(_: Options) -> Result<Self> {
         Ok(Self)

@@ -110,7 +110,7 @@ pub fn schema() -> TableSchema {
         nullable: false,
         fidelity: Fidelity::Exact,
     };
-    TableSchema { columns: vec![column("id"), column("snapshot")] }
+    TableSchema::of(vec![column("id"), column("snapshot")])
 }
 
 fn bounds(split: Option<&Split>, n_rows: i64) -> (i64, i64) {
@@ -121,7 +121,11 @@ fn bounds(split: Option<&Split>, n_rows: i64) -> (i64, i64) {
 impl Session for SimSession {
     fn describe(&mut self, _: &Relation, cx: &Cx) -> Result<TableSchema> {
         self.call("describe", "", cx)?;
-        Ok(schema())
+        let mut schema = schema();
+        if self.world.setup.twins {
+            schema.columns.push(schema.columns[0].clone());
+        }
+        Ok(schema)
     }
 
     fn estimate(&mut self, _: &Relation, cx: &Cx) -> Result<Estimate> {

@@ -36,6 +36,8 @@ pub struct Setup {
     pub interrupt_at: Option<u64>,
     /// The source says of its pages that they mean the same in each snapshot.
     pub lies: bool,
+    /// Two columns of the table have one name.
+    pub twins: bool,
 }
 
 pub struct World {

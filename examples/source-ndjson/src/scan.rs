@@ -33,7 +33,7 @@ impl NdjsonStream {
     /// Opens the file at the first line of the split.
     pub fn open(path: PathBuf, scan: &Scan, bytes: Bytes, max_line_bytes: u64) -> Result<Self> {
         let file = File::open(&path).map_err(|e| io(&path, &e))?;
-        let schema = TableSchema { columns: scan.columns.clone() }.arrow_schema(scan.types);
+        let schema = TableSchema::of(scan.columns.clone()).arrow_schema(scan.types);
         let builders = scan.columns.iter().map(ColumnBuilder::new).collect::<Result<_>>()?;
         let max_line_bytes = if max_line_bytes == 0 { u64::MAX } else { max_line_bytes };
         let mut stream = Self {

@@ -67,7 +67,7 @@ impl Session for NdjsonSession {
     fn describe(&mut self, relation: &Relation, _cx: &Cx) -> Result<TableSchema> {
         self.len(relation)?;
         let (_, columns) = self.table(relation)?;
-        Ok(TableSchema { columns: columns.iter().map(ColumnOptions::column).collect() })
+        Ok(TableSchema::of(columns.iter().map(ColumnOptions::column).collect()))
     }
 
     fn estimate(&mut self, relation: &Relation, _cx: &Cx) -> Result<Estimate> {

@@ -28,6 +28,9 @@ pub struct DirectArgs {
     /// How files are encoded [default: parquet].
     #[arg(long, value_name = "FORMAT", requires = "direct")]
     pub format: Option<String>,
+    /// An option of the format, as `null=\N` for csv; may be given several times. `rivet plugin info FORMAT` lists them.
+    #[arg(long, value_name = "KEY=VALUE", requires = "direct", value_parser = super::param)]
+    pub format_option: Vec<(String, String)>,
     /// Name of the export [default: the table's name, or query].
     #[arg(long, value_name = "NAME", requires = "direct")]
     pub name: Option<String>,

@@ -1,8 +1,6 @@
 //! `rivet check`: judges exports before they run.
 //! It must not know how a plan is made, nor by what an export is judged.
 
-use std::fmt::Write as _;
-
 use rivet_core::error::{FailureClass, RunError};
 use rivet_core::preflight::{Facts, judge};
 use rivet_core::resolve::ExportSpec;
@@ -17,8 +15,9 @@ use crate::commands::run::{Tables, without_effects};
 use crate::documents::checks::{CheckRow, ChecksDocument, TypeRow};
 use crate::documents::{ProblemRow, VERSION};
 use crate::exit::Exit;
+use crate::out::Text;
+use crate::out::table::{Side, Table};
 use crate::render::{self, grouped, size};
-use crate::table::{Side, Table};
 
 /// Runs the command.
 pub fn run(args: &CheckArgs, global: &Global) -> Exit {
@@ -57,8 +56,8 @@ fn check(specs: &[ExportSpec], env: &Env<'_>, args: &CheckArgs, global: &Global)
     let document = ChecksDocument { version: VERSION, exports };
     let shown = |row: &&CheckRow| row.error.is_none();
     render::document(global, &document, &document.exports, || {
-        let texts: Vec<String> = document.exports.iter().filter(shown).map(|row| text(row, args)).collect();
-        texts.join("\n")
+        let texts: Vec<Text> = document.exports.iter().filter(shown).map(|row| text(row, args)).collect();
+        Text::apart(&texts)
     });
     Exit::of(&failures)
 }
@@ -138,12 +137,11 @@ fn known(name: TargetName) -> (&'static str, Target) {
     }
 }
 
-fn text(row: &CheckRow, args: &CheckArgs) -> String {
+fn text(row: &CheckRow, args: &CheckArgs) -> Text {
     let unknown = || "unknown".to_owned();
-    let mut text = format!("{}: {}\n", row.export, row.verdict.as_deref().unwrap_or("UNKNOWN"));
-    let mut line = |word: &str, what: &str| {
-        let _ = writeln!(text, "  {word:<12} {what}");
-    };
+    let mut text = Text::for_stdout();
+    text.line(format_args!("{}: {}", row.export, row.verdict.as_deref().unwrap_or("UNKNOWN")));
+    let mut line = |word: &str, what: &str| text.line(format_args!("  {word:<12} {what}"));
     line("relation", &row.relation);
     line("strategy", row.strategy.as_deref().unwrap_or_default());
     let rows = row.estimated_rows.map_or_else(unknown, |n| format!("about {}", grouped(n)));
@@ -161,10 +159,13 @@ fn text(row: &CheckRow, args: &CheckArgs) -> String {
     row.suggestions.iter().for_each(|s| line("suggestion", s));
     let problems = row.columns.iter().filter_map(|c| Some((&c.name, c.problem.as_ref()?)));
     problems.for_each(|(name, problem)| line("type", &format!("column '{name}': {problem}")));
-    if args.type_report { text + &type_report(row) } else { text }
+    if args.type_report {
+        type_report(row).write(&mut text);
+    }
+    text
 }
 
-fn type_report(row: &CheckRow) -> String {
+fn type_report(row: &CheckRow) -> Table {
     let mut table = Table::new(&[
         ("  COLUMN", Side::Left),
         ("NATIVE TYPE", Side::Left),
@@ -185,5 +186,5 @@ fn type_report(row: &CheckRow) -> String {
             column.fidelity.as_str().into(),
         ]);
     }
-    table.to_text()
+    table
 }

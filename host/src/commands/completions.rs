@@ -9,6 +9,7 @@ use clap_complete::{Shell, generate, generate_to};
 use crate::cli::reference::{CompletionsArgs, Target};
 use crate::cli::{Cli, Global};
 use crate::exit::Exit;
+use crate::out::Text;
 use crate::render;
 
 /// Name of the binary.
@@ -21,7 +22,7 @@ pub fn run(args: &CompletionsArgs, global: &Global) -> Exit {
             // Not to stdout at once: a reader that goes away is no failure.
             let mut script = Vec::new();
             generate(shell, &mut Cli::command(), NAME, &mut script);
-            global.stdout.write(&String::from_utf8_lossy(&script));
+            global.streams.data(&Text::ours(String::from_utf8_lossy(&script)));
             return Exit::Ok;
         }
         (Some(shell), Some(dir)) => {

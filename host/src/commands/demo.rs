@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use super::run;
 use crate::cli::{DemoArgs, Global, RunArgs};
 use crate::exit::Exit;
+use crate::out::Text;
 use crate::render;
 
 /// Runs the command.
@@ -19,11 +20,20 @@ pub fn run(args: &DemoArgs, global: &Global) -> Exit {
     let exit = run::run(&run_args, global);
     if exit == Exit::Ok && !global.quiet {
         let dir = args.dir.display();
-        render::note(&format!(
-            "\nThe config is {dir}/rivet.yaml, the sample {dir}/shop.db. Read the output, for example with DuckDB:\n  \
-             duckdb -c \"SELECT status, count(*), sum(total) FROM '{dir}/out/orders/*.parquet' GROUP BY status\"\n\
-             or in Python:\n  python3 -c \"import pyarrow.dataset as d; print(d.dataset('{dir}/out/customers', exclude_invalid_files=True).to_table())\"\n"
+        let mut text = Text::for_stderr();
+        text.line("");
+        text.line(format_args!(
+            "The config is {dir}/rivet.yaml, the sample {dir}/shop.db. Read the output, for example with DuckDB:"
         ));
+        text.line(format_args!(
+            "  duckdb -c \"SELECT status, count(*), sum(total) FROM '{dir}/out/orders/*.parquet' GROUP BY status\""
+        ));
+        text.line("or in Python:");
+        text.line(format_args!(
+            "  python3 -c \"import pyarrow.dataset as d; print(d.dataset('{dir}/out/customers', \
+             exclude_invalid_files=True).to_table())\""
+        ));
+        global.streams.say(&text);
     }
     exit
 }

@@ -54,11 +54,30 @@ pub fn config(args: &DirectArgs, to: Option<&str>, env: &dyn Fn(&str) -> Option<
     if let Some(condition) = &args.condition {
         let _ = writeln!(text, "    # A condition in the source's own language.\n    where: {}", literal(condition));
     }
-    let format = args.format.as_deref().unwrap_or("parquet");
+    let format = format(args)?;
     let _ =
         writeln!(text, "    # The whole relation, every run; `incremental` with a `cursor_column` reads what is new.");
-    let _ = writeln!(text, "    mode: full\n    format: {}\n    destination: {destination}", literal(format));
+    let _ = writeln!(text, "    mode: full\n    format: {format}\n    destination: {destination}");
     Ok(Direct { text, file })
+}
+
+/// The format, with options where there are any.
+fn format(args: &DirectArgs) -> Result<String, Refused> {
+    let name = literal(args.format.as_deref().unwrap_or("parquet"));
+    let options = crate::cli::params(&args.format_option)
+        .map_err(|_| refused("an option of the format is given twice", "give each --format-option once"))?;
+    if options.is_empty() {
+        return Ok(name);
+    }
+    let one = |(key, value): (&String, &String)| format!(", {}: {}", literal(key), option_value(value));
+    Ok(format!("{{type: {name}{}}}", options.iter().map(one).collect::<String>()))
+}
+
+/// A number or a truth value as such, anything else as a text that means itself.
+fn option_value(text: &str) -> String {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let is_number = !digits.is_empty() && digits.len() < 19 && digits.bytes().all(|b| b.is_ascii_digit());
+    if is_number || matches!(text, "true" | "false") { text.to_owned() } else { literal(text) }
 }
 
 /// Writes the config.

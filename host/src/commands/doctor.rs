@@ -1,8 +1,6 @@
 //! `rivet doctor`: what stands between the exports and their run.
 //! It must not know which probes there are beyond their words, nor how one is made.
 
-use std::fmt::Write as _;
-
 use rivet_core::doctor::{Examined, Outcome, examine};
 use rivet_core::error::FailureClass;
 use rivet_core::resolve::ExportSpec;
@@ -14,8 +12,8 @@ use crate::commands::run::{Tables, without_effects};
 use crate::documents::VERSION;
 use crate::documents::doctor::{DoctorDocument, ProbeRow};
 use crate::exit::Exit;
-use crate::render::{self, Colour, paint_out};
-use crate::table::plain;
+use crate::out::{Colour, Text, shown};
+use crate::render;
 
 /// Runs the command.
 pub fn run(args: &DoctorArgs, global: &Global) -> Exit {
@@ -28,7 +26,8 @@ fn doctor(specs: &[ExportSpec], env: &Env<'_>, global: &Global) -> Exit {
     let probes = all.iter().flat_map(rows_of).collect();
     let document = DoctorDocument { version: VERSION, healthy: failure.is_none(), probes };
     render::document(global, &document, &document.probes, || {
-        all.iter().map(|examined| text(examined, &rows_of(examined))).collect::<Vec<_>>().join("\n")
+        let texts: Vec<Text> = all.iter().map(|examined| text(examined, &rows_of(examined))).collect();
+        Text::apart(&texts)
     });
     failure.map_or(Exit::Ok, Exit::from)
 }
@@ -47,14 +46,15 @@ fn first_failure(examined: &Examined) -> Option<FailureClass> {
 /// Columns that a mark and the space after it take.
 const MARK_WIDTH: usize = 7;
 
-fn text(examined: &Examined, rows: &[ProbeRow]) -> String {
+fn text(examined: &Examined, rows: &[ProbeRow]) -> Text {
     // The identity of a destination names its plugin already.
     let name = match &examined.identity {
         Some(identity) if identity.starts_with(&examined.plugin) => identity.clone(),
         Some(identity) => format!("{} {identity}", examined.plugin),
         None => examined.plugin.clone(),
     };
-    let mut text = format!("{} {}\n", examined.kind, plain(&name));
+    let mut text = Text::for_stdout();
+    text.line(format_args!("{} {name}", examined.kind));
     let labels: Vec<String> = rows.iter().map(label).collect();
     let width = labels.iter().map(|label| label.chars().count()).max().unwrap_or(0);
     for (row, label) in rows.iter().zip(labels) {
@@ -64,12 +64,11 @@ fn text(examined: &Examined, rows: &[ProbeRow]) -> String {
             _ => ("[--]", None),
         };
         let gap = " ".repeat(MARK_WIDTH - mark.len());
-        let mark = colour.map_or_else(|| mark.to_owned(), |colour| paint_out(mark, colour));
         let said = row.error.as_ref().map(|e| format!("{}: {}", e.category, e.message)).or_else(|| row.fact.clone());
-        let line = format!("  {mark}{gap}{label:<width$}  {}", plain(&said.unwrap_or_default()));
-        let _ = writeln!(text, "{}", line.trim_end());
+        let said = said.map_or(label.clone(), |said| format!("{label:<width$}  {said}"));
+        text.spans(&[("  ", None), (mark, colour), (&gap, None), (&said, None)]);
         if let Some(error) = &row.error {
-            let _ = writeln!(text, "  {}fix: {}", " ".repeat(MARK_WIDTH), plain(&error.fix));
+            text.line(format_args!("  {}fix: {}", " ".repeat(MARK_WIDTH), error.fix));
         }
     }
     text
@@ -86,7 +85,8 @@ fn label(row: &ProbeRow) -> String {
         (word, _) => word,
     };
     match (&row.export, &row.relation) {
-        (Some(export), Some(relation)) => plain(&format!("{words}, export '{export}' ({relation})")),
-        _ => plain(words),
+        // Shown as it is measured.
+        (Some(export), Some(relation)) => shown(&format!("{words}, export '{export}' ({relation})")),
+        _ => words.to_owned(),
     }
 }

@@ -1,8 +1,6 @@
 //! `rivet run --dry-run`: what a run would do.
 //! It must not know how a plan is made.
 
-use std::fmt::Write as _;
-
 use rivet_core::error::{FailureClass, RunError};
 use rivet_core::resolve::ExportSpec;
 use rivet_core::run::Env;
@@ -12,8 +10,9 @@ use crate::cli::{Global, Output};
 use crate::documents::plans::{ColumnRow, EndpointRow, PlanRow, PlansDocument, SplitRow};
 use crate::documents::{ProblemRow, VERSION};
 use crate::exit::Exit;
+use crate::out::Text;
+use crate::out::table::{Side, Table};
 use crate::render::{self, grouped, size};
-use crate::table::{Side, Table};
 
 /// Rehearses all exports, one after the other; a failed one does not keep the others from being shown.
 pub fn run(specs: &[ExportSpec], env: &Env<'_>, global: &Global) -> Exit {
@@ -78,17 +77,16 @@ fn row(spec: &ExportSpec, rehearsed: Result<Rehearsal, RunError>) -> PlanRow {
     row
 }
 
-fn text(exports: &[PlanRow]) -> String {
+fn text(exports: &[PlanRow]) -> Text {
     let planned = exports.iter().filter(|row| row.error.is_none());
-    let texts: Vec<String> = planned.map(export_text).collect();
-    texts.join("\n")
+    let texts: Vec<Text> = planned.map(export_text).collect();
+    Text::apart(&texts)
 }
 
-fn export_text(row: &PlanRow) -> String {
-    let mut text = format!("{}: {}\n", row.export, row.strategy.as_deref().unwrap_or_default());
-    let mut line = |word: &str, what: &str| {
-        let _ = writeln!(text, "  {word:<12} {what}");
-    };
+fn export_text(row: &PlanRow) -> Text {
+    let mut text = Text::for_stdout();
+    text.line(format_args!("{}: {}", row.export, row.strategy.as_deref().unwrap_or_default()));
+    let mut line = |word: &str, what: &str| text.line(format_args!("  {word:<12} {what}"));
     line("source", &format!("{} {}, {}", row.source.plugin, row.source.identity, row.relation));
     let rows = row.estimated_rows.map_or_else(|| "unknown".to_owned(), |n| format!("about {}", grouped(n)));
     let bytes = row.estimated_bytes.map_or_else(String::new, |n| format!(" ({} in the source)", size(n)));
@@ -116,7 +114,8 @@ fn export_text(row: &PlanRow) -> String {
             column.fidelity.as_str().into(),
         ]);
     }
-    text + &table.to_text()
+    table.write(&mut text);
+    text
 }
 
 /// Splits that text shows by name.

@@ -12,8 +12,9 @@ use crate::cli::history::JournalArgs;
 use crate::documents::VERSION;
 use crate::documents::history::{EventRow, JournalDocument, RunRow};
 use crate::exit::Exit;
+use crate::out::Text;
+use crate::out::table::{Side, Table};
 use crate::render;
-use crate::table::{Side, Table, plain};
 
 /// Runs the command.
 pub fn run(args: &JournalArgs, global: &Global) -> Exit {
@@ -62,17 +63,19 @@ fn no_runs() -> RunError {
     RunError::Impossible { what: "no run is remembered yet".to_owned(), hint: "`rivet run` makes one".to_owned() }
 }
 
-fn text(document: &JournalDocument) -> String {
+fn text(document: &JournalDocument) -> Text {
     let mut table = Table::new(&[("TIME (UTC)", Side::Left), ("EVENT", Side::Left), ("DETAILS", Side::Left)]);
     for event in &document.events {
         let time = event.at.replace('T', " ").replace('Z', "");
         table.row(vec![time.into(), event.event.as_str().into(), details(&event.details).into()]);
     }
-    let head = match &document.run {
-        Some(run) => format!("run {} of export '{}': {}\n", run.run_id, run.export, run.status),
-        None => format!("run {}: it was refused before it did anything\n", document.run_id),
-    };
-    format!("{head}{}", table.to_text())
+    let mut text = Text::for_stdout();
+    match &document.run {
+        Some(run) => text.line(format_args!("run {} of export '{}': {}", run.run_id, run.export, run.status)),
+        None => text.line(format_args!("run {}: it was refused before it did anything", document.run_id)),
+    }
+    table.write(&mut text);
+    text
 }
 
 /// `key=value` for each member that says something.
@@ -80,9 +83,7 @@ fn details(value: &Value) -> String {
     let Some(map) = value.as_object() else { return String::new() };
     let said = map.iter().filter(|(_, value)| !value.is_null());
     let words: Vec<String> = said
-        .map(|(key, value)| {
-            format!("{key}={}", plain(&value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
-        })
+        .map(|(key, value)| format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
         .collect();
     words.join(" ")
 }

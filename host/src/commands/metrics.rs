@@ -9,8 +9,9 @@ use crate::cli::history::MetricsArgs;
 use crate::documents::VERSION;
 use crate::documents::history::{MetricsDocument, RunRow};
 use crate::exit::Exit;
+use crate::out::Text;
+use crate::out::table::{Cell, Side, Table};
 use crate::render::{self, grouped, moment, size};
-use crate::table::{Cell, Side, Table};
 
 /// Runs the command.
 pub fn run(args: &MetricsArgs, global: &Global) -> Exit {
@@ -52,9 +53,11 @@ const COLUMNS: [(&str, Side); 11] = [
     ("ERROR", Side::Left),
 ];
 
-fn text(runs: &[RunRow]) -> String {
+fn text(runs: &[RunRow]) -> Text {
+    let mut text = Text::for_stdout();
     if runs.is_empty() {
-        return "no runs yet\n".to_owned();
+        text.line("no runs yet");
+        return text;
     }
     let mut table = Table::new(&COLUMNS);
     let shown = |n: Option<u64>, show: fn(u64) -> String| Cell::from(n.map_or_else(|| "–".to_owned(), show));
@@ -73,5 +76,6 @@ fn text(runs: &[RunRow]) -> String {
             run.error.as_ref().map_or("", |e| e.code.as_str()).into(),
         ]);
     }
-    table.to_text()
+    table.write(&mut text);
+    text
 }

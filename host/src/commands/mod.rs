@@ -11,6 +11,7 @@ mod history;
 pub mod journal;
 pub mod metrics;
 mod parallel;
+mod piped;
 pub mod plugin;
 pub mod reference;
 pub mod run;

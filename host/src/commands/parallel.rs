@@ -16,10 +16,10 @@ pub fn share(specs: &mut [ExportSpec]) -> usize {
     let connections = specs.iter().filter_map(|spec| spec.tuning.max_connections).min();
     let n_at_once = specs.len().min(processors).min(connections.unwrap_or(usize::MAX)).max(1);
     for spec in specs {
-        spec.tuning.memory_bytes = spec.tuning.memory_bytes.div_ceil(n_at_once as u64);
         if let Some(connections) = spec.tuning.max_connections {
             spec.n_workers = spec.n_workers.min(workers(connections / n_at_once));
         }
+        spec.share_memory(n_at_once);
     }
     n_at_once
 }

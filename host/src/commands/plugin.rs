@@ -1,8 +1,6 @@
 //! `rivet plugin list` and `rivet plugin info`.
 //! It must not know any plugin by name.
 
-use std::fmt::Write as _;
-
 use rivet_core::config::did_you_mean;
 use rivet_plugin_api::ConnectorInfo;
 use rivet_plugin_api::wire::Connector;
@@ -11,11 +9,13 @@ use serde_json::{Value, json};
 use super::run::load_plugins;
 use crate::cli::{Global, PluginCommand};
 use crate::exit::Exit;
+use crate::out::Text;
+use crate::plugins::Need;
 use crate::render;
 
 /// Runs the command.
 pub fn run(command: &PluginCommand, global: &Global) -> Exit {
-    let found = match load_plugins(global, &[]) {
+    let found = match load_plugins(global, &[], &Need::All) {
         Ok(found) => found,
         Err(exit) => return exit,
     };
@@ -35,11 +35,12 @@ fn list(global: &Global, all: &[&Connector]) {
     render::document(global, &json!({ "version": 1, "plugins": plugins }), &plugins, || listed(all));
 }
 
-fn listed(all: &[&Connector]) -> String {
-    let mut text = format!("{:<12} {:<12} {:<10} {:<6} {}\n", "KIND", "NAME", "VERSION", "ABI", "ORIGIN");
+fn listed(all: &[&Connector]) -> Text {
+    let mut text = Text::for_stdout();
+    text.line(format_args!("{:<12} {:<12} {:<10} {:<6} {}", "KIND", "NAME", "VERSION", "ABI", "ORIGIN"));
     for c in all {
         let ConnectorInfo { name, kind, version, abi_version, .. } = c.info();
-        let _ = writeln!(text, "{:<12} {name:<12} {version:<10} {abi_version:<6} {}", kind.name(), c.origin());
+        text.line(format_args!("{:<12} {name:<12} {version:<10} {abi_version:<6} {}", kind.name(), c.origin()));
     }
     text
 }
@@ -64,26 +65,29 @@ fn info(global: &Global, all: &[&Connector], name: &str) -> Exit {
     Exit::Ok
 }
 
-fn info_text(c: &Connector) -> String {
+fn info_text(c: &Connector) -> Text {
     let i = c.info();
-    let mut text = format!("{} '{}', version {}, ABI {}\n", i.kind.name(), i.name, i.version, i.abi_version);
-    let _ = writeln!(text, "origin: {}", c.origin());
+    let mut text = Text::for_stdout();
+    text.line(format_args!("{} '{}', version {}, ABI {}", i.kind.name(), i.name, i.version, i.abi_version));
+    text.line(format_args!("origin: {}", c.origin()));
     let kind = serde_json::to_value(&i.kind).unwrap_or_default();
     let capabilities = kind["capabilities"].as_object().cloned().unwrap_or_default();
     let listed: Vec<String> = capabilities.iter().map(|(k, v)| format!("{k}={}", plain(v))).collect();
-    let _ = writeln!(text, "capabilities: {}", listed.join(", "));
+    text.line(format_args!("capabilities: {}", listed.join(", ")));
     let options = i.options_schema["properties"].as_object().cloned().unwrap_or_default();
     if options.is_empty() {
-        text.push_str("options: none\n");
+        text.line("options: none");
         return text;
     }
-    text.push_str("options:\n");
+    text.line("options:");
     for (key, schema) in &options {
         let required = i.options_schema["required"].as_array().is_some_and(|r| r.iter().any(|x| x == key.as_str()));
         let mark = if required { " (required)" } else { "" };
         let default = schema.get("default").filter(|d| !d.is_null());
         let default = default.map_or_else(String::new, |d| format!(" [default: {}]", plain(d)));
-        let _ = writeln!(text, "  {key}{mark}{default}\n      {}", schema["description"].as_str().unwrap_or(""));
+        text.line(format_args!("  {key}{mark}{default}"));
+        let about = schema["description"].as_str().unwrap_or("");
+        about.lines().for_each(|line| text.line(format_args!("      {line}")));
     }
     text
 }

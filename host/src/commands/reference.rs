@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{Cli, Global};
 use crate::exit::Exit;
+use crate::out::Text;
 
 /// Runs the command.
 pub fn run(global: &Global) -> Exit {
@@ -22,7 +23,7 @@ pub fn run(global: &Global) -> Exit {
         "exit_codes": Exit::ALL.map(code),
         "plugin": schemars::schema_for!(ConnectorInfo),
     });
-    global.stdout.write(&format!("{document:#}\n"));
+    global.streams.data(&Text::pretty_json(&document));
     Exit::Ok
 }
 

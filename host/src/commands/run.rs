@@ -10,14 +10,15 @@ use rivet_core::random::SystemRandom;
 use rivet_core::resolve::{ExportSpec, resolve};
 use rivet_core::run::fault::Faults;
 use rivet_core::run::{Env, listing};
+use rivet_core::secrets;
 use rivet_core::state::State;
 use rivet_core::tables::expand;
 use rivet_plugin_api::CancelToken;
 
-use super::{direct, dry_run, parallel, select};
+use super::{direct, dry_run, parallel, piped, select};
 use crate::cli::{Global, RunArgs};
 use crate::exit::Exit;
-use crate::plugins::{self, Plugins};
+use crate::plugins::{self, Need, Plugins};
 use crate::{progress, render};
 
 /// Runs the command.
@@ -79,19 +80,25 @@ struct Ready {
     today: String,
     found: Plugins,
     specs: Vec<ExportSpec>,
+    cancel: CancelToken,
 }
 
-/// Loads and resolves; what fails before the first export is reported here.
+/// Loads and resolves; what fails before the first export is reported here. From its beginning on an interrupt is
+/// heard.
 fn resolved(args: &RunArgs, global: &Global) -> Result<Ready, Exit> {
+    let cancel = CancelToken::new();
+    interrupt(&cancel);
     let report = |error: &RunError| render::failure(global, error);
     let (config, base) = configured(args, global)?;
-    let found = load_plugins(global, &config.plugins.dirs)?;
+    global.streams.secrets.add(secrets::of_config(&config));
+    let found = load_plugins(global, &config.plugins.dirs, &Need::of(&config))?;
     let today = format_rfc3339(SystemClock::default().now_unix_ms());
     let today = today.get(..10).unwrap_or_default().to_owned();
     let config = select::before_expansion(config, &args.export).map_err(|e| report(&e))?;
     let mut specs = resolve(&config, &found.connectors, &base, &today).map_err(|e| unresolved(global, &e, &found))?;
+    specs.iter().for_each(|spec| global.streams.secrets.add(spec.secrets.iter().cloned()));
     once(args, &mut specs).map_err(|e| report(&e))?;
-    Ok(Ready { config, base, today, found, specs })
+    Ok(Ready { config, base, today, found, specs, cancel })
 }
 
 /// The config, from its file or from the arguments that stand for one, and the folder where its paths start.
@@ -118,6 +125,9 @@ fn configured(args: &RunArgs, global: &Global) -> Result<(Config, PathBuf), Exit
 
 impl Ready {
     fn go(self, args: &RunArgs, global: &Global, faults: &Faults) -> Result<Exit, Exit> {
+        for spec in &self.specs {
+            piped::check(spec, args.force).map_err(|e| render::failure(global, &e))?;
+        }
         let state = State::open(&self.config.state.path).map_err(|e| render::failure(global, &e.into()))?;
         self.within(&state, faults, global, |ready, env| {
             let mut specs = ready.listed(args, env, global, Tables::Listed)?;
@@ -164,8 +174,7 @@ impl Ready {
         act: impl FnOnce(Self, &Env<'_>) -> Result<Exit, Exit>,
     ) -> Result<Exit, Exit> {
         let clock = SystemClock::default();
-        let cancel = CancelToken::new();
-        interrupt(&cancel);
+        let cancel = self.cancel.clone();
         let piped = self.specs.iter().any(|spec| !spec.store_capabilities().objects);
         let shown = progress::listener(global, piped);
         let env = Env {
@@ -204,16 +213,17 @@ fn once(args: &RunArgs, specs: &mut [ExportSpec]) -> Result<(), RunError> {
         }
         spec.validate = args.validate;
         spec.full_refresh = args.full_refresh;
+        spec.force = args.force;
         spec.backfill.clone_from(&backfill);
     }
     Ok(())
 }
 
-/// Loads the plugins by the discovery rules; refused libraries are warned about.
-pub fn load_plugins(global: &Global, config_dirs: &[PathBuf]) -> Result<Plugins, Exit> {
+/// Loads the plugins that are needed by the discovery rules; refused libraries are warned about.
+pub fn load_plugins(global: &Global, config_dirs: &[PathBuf], need: &Need) -> Result<Plugins, Exit> {
     let variable = std::env::var("RIVET_PLUGIN_PATH").ok();
     let places = plugins::places(&global.plugin_dir, variable.as_deref(), config_dirs);
-    let found = plugins::load_all(&places).map_err(|e| render::plugins_failure(global, &e))?;
+    let found = plugins::load(&places, need).map_err(|e| render::plugins_failure(global, &e))?;
     for refused in &found.refused {
         render::warning(global, &format!("{refused}; hint: {}", refused.hint()));
     }

@@ -16,12 +16,14 @@ use crate::documents::events::EventLine;
 use crate::documents::history::{CursorDocument, FilesDocument, JournalDocument, MetricsDocument, StateDocument};
 use crate::documents::plans::PlansDocument;
 use crate::exit::Exit;
+use crate::out::Text;
+use crate::plugins::Need;
 use crate::render;
 
 /// Runs the command.
 pub fn run(of: Document, global: &Global) -> Exit {
     let schema = match of {
-        Document::Config => match load_plugins(global, &[]) {
+        Document::Config => match load_plugins(global, &[], &Need::All) {
             Ok(found) => json_schema(&found.connectors.iter().map(|c| c.info()).collect::<Vec<_>>()),
             Err(exit) => return exit,
         },
@@ -36,8 +38,7 @@ pub fn run(of: Document, global: &Global) -> Exit {
         Document::StateFiles => of_type::<FilesDocument>(),
         Document::StateCursor => of_type::<CursorDocument>(),
     };
-    let pretty = || serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n";
-    render::document(global, &schema, std::slice::from_ref(&schema), pretty);
+    render::document(global, &schema, std::slice::from_ref(&schema), || Text::pretty_json(&schema));
     Exit::Ok
 }
 

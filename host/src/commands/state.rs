@@ -15,8 +15,9 @@ use crate::documents::history::{
     CursorDocument, CursorRow, ExportRow, FileRow, FilesDocument, LockRow, RunRow, StateDocument,
 };
 use crate::exit::Exit;
+use crate::out::table::{Side, Table};
+use crate::out::{Colour, Text};
 use crate::render::{self, grouped, moment, size};
-use crate::table::{Side, Table};
 
 /// Runs the command.
 pub fn run(command: &StateCommand, global: &Global) -> Exit {
@@ -71,48 +72,56 @@ fn export_row(name: &str, state: Option<&State>) -> Result<ExportRow, RunError> 
     Ok(row)
 }
 
-fn shown(document: &StateDocument) -> String {
-    let mut text = format!("state {}\n", document.state);
+fn shown(document: &StateDocument) -> Text {
+    let mut text = Text::for_stdout();
+    text.line(format_args!("state {}", document.state));
     for export in &document.exports {
-        let _ = writeln!(text, "\n{}", export.export);
+        text.line("");
+        text.line(&export.export);
         match &export.cursor {
-            None => text.push_str("  cursor    none\n"),
+            None => text.line("  cursor    none"),
             Some(cursor) => {
                 let by = if cursor.run_id == rivet_core::state::BY_HAND { "" } else { "by run " };
-                let _ = writeln!(text, "  cursor    {}", cursor.shown());
-                let _ = writeln!(text, "            moved {} UTC {by}{}", moment(&cursor.updated_at), cursor.run_id);
-                let _ = writeln!(text, "            fingerprint {}", cursor.fingerprint);
+                text.line(format_args!("  cursor    {}", cursor.shown()));
+                text.line(format_args!("            moved {} UTC {by}{}", moment(&cursor.updated_at), cursor.run_id));
+                text.line(format_args!("            fingerprint {}", cursor.fingerprint));
                 let parts = [("source", &cursor.source), ("relation", &cursor.relation), ("to", &cursor.destination)];
                 for (word, part) in parts {
                     if let Some(part) = part {
-                        let _ = writeln!(text, "            {word} {part}");
+                        text.line(format_args!("            {word} {part}"));
                     }
                 }
             }
         }
         match &export.last_run {
-            None => text.push_str("  last run  none\n"),
+            None => text.line("  last run  none"),
             Some(run) => {
-                let _ = writeln!(text, "  last run  {} {}", run.run_id, ended(run));
+                let [(status, colour), (rest, _)] = &ended(run);
+                text.spans(&[
+                    ("  last run  ", None),
+                    (&run.run_id, None),
+                    (" ", None),
+                    (status, *colour),
+                    (rest, None),
+                ]);
             }
         }
         if let Some(lock) = &export.lock {
-            let _ = writeln!(text, "  running   {}", holder(lock));
+            text.line(format_args!("  running   {}", holder(lock)));
         }
     }
     text
 }
 
-fn ended(run: &RunRow) -> String {
-    let status = render::status_colour(&run.status)
-        .map_or_else(|| run.status.clone(), |colour| render::paint_out(&run.status, colour));
+/// The status in its colour, and all else.
+fn ended(run: &RunRow) -> [(String, Option<Colour>); 2] {
     let rows = run.rows.map_or_else(String::new, |n| format!(", {} rows", grouped(n)));
     let error = run.error.as_ref().map_or_else(String::new, |e| format!(" ({})", e.code));
     let time = match &run.ended_at {
         Some(end) => format!(", finished {} UTC", moment(end)),
         None => format!(", started {} UTC", moment(&run.started_at)),
     };
-    format!("{status}{error}{rows}{time}")
+    [(run.status.clone(), render::status_colour(&run.status)), (format!("{error}{rows}{time}"), None)]
 }
 
 fn holder(lock: &LockRow) -> String {
@@ -156,9 +165,11 @@ fn files(export: &str, last: u32, opened: &Opened) -> Result<FilesDocument, RunE
     Ok(FilesDocument { version: VERSION, files })
 }
 
-fn listed(document: &FilesDocument) -> String {
+fn listed(document: &FilesDocument) -> Text {
+    let mut text = Text::for_stdout();
     if document.files.is_empty() {
-        return "no files: no run has written any yet\n".to_owned();
+        text.line("no files: no run has written any yet");
+        return text;
     }
     let mut table =
         Table::new(&[("RUN ID", Side::Left), ("ROWS", Side::Right), ("BYTES", Side::Right), ("PATH", Side::Left)]);
@@ -166,7 +177,8 @@ fn listed(document: &FilesDocument) -> String {
         let (run_id, path) = (file.run_id.as_str(), file.path.as_str());
         table.row(vec![run_id.into(), grouped(file.rows).into(), size(file.bytes).into(), path.into()]);
     }
-    table.to_text()
+    table.write(&mut text);
+    text
 }
 
 /// Changes the cursor while nobody runs the export.
@@ -213,7 +225,11 @@ fn where_from(file: &StateFile) -> String {
     }
 }
 
-fn changed(document: &CursorDocument) -> String {
+fn changed(document: &CursorDocument) -> Text {
     let shown = |row: &Option<CursorRow>| row.as_ref().map_or_else(|| "none".to_owned(), CursorRow::shown);
-    format!("{}\n  old cursor  {}\n  new cursor  {}\n", document.export, shown(&document.old), shown(&document.new))
+    let mut text = Text::for_stdout();
+    text.line(&document.export);
+    text.line(format_args!("  old cursor  {}", shown(&document.old)));
+    text.line(format_args!("  new cursor  {}", shown(&document.new)));
+    text
 }

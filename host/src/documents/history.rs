@@ -268,7 +268,7 @@ impl CursorRow {
 
     /// The mark with its type.
     pub fn shown(&self) -> String {
-        let value = crate::table::plain(&self.value);
+        let value = &self.value;
         self.native_type.as_ref().map_or_else(|| value.clone(), |kind| format!("{value} ({kind})"))
     }
 }

@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rivet_plugin_api::wire::Trust;
+
+use super::trust::{self, Untrusted};
 
 /// A folder that may hold plugins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,20 +40,17 @@ pub enum DiscoverError {
         #[source]
         source: io::Error,
     },
-    /// Anyone could put code into it.
-    #[error("the plugin folder '{}' is writable by everyone", dir.display())]
-    WorldWritable {
-        /// The folder.
-        dir: PathBuf,
-    },
+    /// Others could put code into it.
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
 }
 
 impl DiscoverError {
     /// What to do.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> String {
         match self {
-            Self::Unreadable { .. } => "check --plugin-dir, RIVET_PLUGIN_PATH and `plugins.dirs`",
-            Self::WorldWritable { .. } => "plugins are code: take the right away with `chmod o-w`",
+            Self::Unreadable { .. } => "check --plugin-dir, RIVET_PLUGIN_PATH and `plugins.dirs`".to_owned(),
+            Self::Untrusted(e) => e.hint(),
         }
     }
 }
@@ -77,7 +75,7 @@ pub fn places(flags: &[PathBuf], path_variable: Option<&str>, config_dirs: &[Pat
 /// The libraries in these folders, each once, by folder and then by name.
 ///
 /// # Errors
-/// When a named folder cannot be read, or a folder is writable by everyone.
+/// When a named folder cannot be read, or others could put something into a folder.
 pub fn libraries(places: &[Place]) -> Result<Vec<Library>, DiscoverError> {
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
@@ -88,10 +86,7 @@ pub fn libraries(places: &[Place]) -> Result<Vec<Library>, DiscoverError> {
             Err(_) if !place.named => continue,
             Err(e) => return Err(unreadable(e)),
         };
-        let metadata = std::fs::metadata(&dir).map_err(unreadable)?;
-        if metadata.permissions().mode() & 0o002 != 0 {
-            return Err(DiscoverError::WorldWritable { dir });
-        }
+        trust::folder(&dir).map_err(unreadable)??;
         let mut files = Vec::new();
         for entry in std::fs::read_dir(&dir).map_err(unreadable)? {
             let path = entry.map_err(unreadable)?.path();

@@ -5,6 +5,8 @@ use rivet_plugin_abi::abi_stable::{prefix_type::WithMetadata, sabi_types::Static
 use rivet_plugin_abi::{HostApi, HostApiRef, LogRecord};
 use tracing::level_filters::LevelFilter;
 
+use crate::wire::bounded::bounded;
+
 extern "C" fn max_level() -> u32 {
     LevelFilter::current().into_level().map_or(0, |level| crate::wire::telemetry::level_number(&level))
 }
@@ -18,9 +20,9 @@ extern "C" fn log<'a>(record: &LogRecord<'a>) {
                 tracing::Level::$level,
                 origin = record.target.as_str(),
                 span = record.span.as_str(),
-                fields = record.fields_json.as_str(),
+                fields = &*bounded(record.fields_json.as_str()),
                 "{}",
-                record.message.as_str()
+                bounded(record.message.as_str())
             )
         };
     }

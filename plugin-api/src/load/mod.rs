@@ -2,9 +2,11 @@
 //! It must not know where libraries are looked for, nor what a name conflict means.
 #![allow(unsafe_code, reason = "the ABI folder: opening a library runs its code")]
 
+mod at_start;
 mod elf;
 mod error;
 mod host_log;
+mod last_words;
 mod layout;
 
 use std::path::Path;
@@ -14,7 +16,9 @@ use rivet_plugin_abi::PluginLibraryRef;
 use rivet_plugin_abi::abi_stable::library::AbiHeaderRef;
 use rivet_plugin_abi::abi_stable::std_types::RStr;
 
+pub use at_start::stdout_was_closed;
 pub use error::LoadError;
+pub use last_words::with_last_words;
 
 use crate::PluginError;
 use crate::wire::{Connector, Origin, Trust};
@@ -36,6 +40,16 @@ impl LoadedLibrary {
             call();
         }
     }
+}
+
+/// Reads the file without running any of its code: the name of the crate that the library was built from, such as
+/// `rivet_source_demo`.
+///
+/// # Errors
+/// When it is no plugin library for this machine.
+pub fn examine(path: &Path) -> Result<String, LoadError> {
+    let symbol = elf::plugin_symbol(path)?;
+    Ok(symbol[elf::SYMBOL_PREFIX.len()..symbol.len() - elf::SYMBOL_SUFFIX.len()].to_owned())
 }
 
 /// Opens a plugin library and asks it for its connectors. The file is examined before any of its code runs; it is

@@ -11,7 +11,7 @@ use rivet_plugin_abi::{
 
 use super::export_source::bad_options;
 use super::guard::{Slot, guard};
-use super::{io, to_json};
+use super::{PREPARED, io, to_json};
 use crate::{Cx, Destination, PutMode, Store, Upload};
 
 type StoreSlot = Slot<dyn Store>;
@@ -77,7 +77,15 @@ unsafe extern "C" fn store_list(this: *mut c_void, cx: &AbiCx, prefix: RStr<'_>)
 }
 unsafe extern "C" fn store_open(this: *mut c_void, cx: &AbiCx, name: RStr<'_>) -> AbiResult<AbiReadAt> {
     // SAFETY: as above.
-    unsafe { StoreSlot::shared(this, |store| Ok(io::export_read_at(store.open(name.as_str(), &Cx::lent(cx))?))) }
+    unsafe {
+        StoreSlot::shared(this, |store| {
+            let opened = match name.as_str().strip_prefix(PREPARED) {
+                Some(token) => store.open_prepared(token, &Cx::lent(cx)),
+                None => store.open(name.as_str(), &Cx::lent(cx)),
+            };
+            Ok(io::export_read_at(opened?))
+        })
+    }
 }
 unsafe extern "C" fn store_delete(this: *mut c_void, cx: &AbiCx, name: RStr<'_>) -> AbiResult<()> {
     // SAFETY: as above.

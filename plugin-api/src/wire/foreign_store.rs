@@ -4,8 +4,8 @@
 use rivet_plugin_abi::abi_stable::std_types::{RSlice, RStr};
 use rivet_plugin_abi::{AbiStore, AbiUpload};
 
-use super::{from_json, io, lift};
-use crate::{Cx, ObjectFacts, PutMode, ReadAt, Result, Store, Upload};
+use super::{PREPARED, from_json, io, lift};
+use crate::{Cx, ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Result, Store, Upload};
 
 pub struct ForeignStore(pub AbiStore);
 
@@ -39,6 +39,14 @@ impl Store for ForeignStore {
     }
     fn open(&self, name: &str, cx: &Cx) -> Result<Box<dyn ReadAt>> {
         Ok(Box::new(io::ForeignReadAt(call!(self.open(&cx.0, RStr::from_str(name)))?)))
+    }
+    fn open_prepared(&self, token: &str, cx: &Cx) -> Result<Box<dyn ReadAt>> {
+        let opened = self.open(&format!("{PREPARED}{token}"), cx);
+        opened.map_err(|e| match e.kind() {
+            // A library from before this call takes it for a name, and no good one.
+            ErrorKind::Config => PluginError::new(ErrorKind::Unsupported, "store.open_prepared", e.message()),
+            _ => e,
+        })
     }
     fn delete(&self, name: &str, cx: &Cx) -> Result<()> {
         call!(self.delete(&cx.0, RStr::from_str(name)))

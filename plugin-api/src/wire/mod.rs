@@ -3,6 +3,7 @@
 #![allow(unsafe_code, reason = "the ABI folder: raw pointers become safe types here")]
 
 mod arrow_ffi;
+pub(crate) mod bounded;
 pub mod connector;
 pub mod cx;
 mod export_format;
@@ -20,6 +21,10 @@ pub mod telemetry;
 pub use connector::{Connector, FormatHandle, Origin, Trust};
 
 use crate::{ErrorKind, PluginError, Result};
+
+/// What stands before a token where a store is asked to open a prepared part: the call is that of a visible object, and
+/// no object's name starts with `/`.
+const PREPARED: &str = "/prepared:";
 
 fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|e| PluginError::new(ErrorKind::Internal, "wire.json", e))

@@ -45,6 +45,17 @@ impl Folder {
         Ok(Self { fd: fd.map_err(at("open the folder", &path))?, path })
     }
 
+    /// Whether the path still leads to this folder: it may have been moved, removed or replaced since it was opened.
+    pub fn is_at_its_path(&self) -> Result<bool> {
+        let failed = |e: Errno| at("look at the folder", &self.path)(e);
+        let here = rustix::fs::fstat(&self.fd).map_err(failed)?;
+        match rustix::fs::stat(&self.path) {
+            Ok(there) => Ok((there.st_dev, there.st_ino) == (here.st_dev, here.st_ino)),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+            Err(e) => Err(failed(e)),
+        }
+    }
+
     /// The folder's path, for messages.
     pub fn path(&self) -> &Path {
         &self.path

@@ -7,7 +7,7 @@ use rivet_plugin_api::{ErrorKind, PluginError, Result};
 /// over it.
 pub const STAGED: &str = ".staged";
 /// Ending of a small object on its way to its name.
-pub const TEMPORARY: &str = ".tmp";
+const TEMPORARY: &str = ".tmp";
 
 /// An object's place: the folders below the root, outermost first, and the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +41,19 @@ pub fn place(name: &str) -> Result<Place> {
 /// Whether a file of this name is an object.
 pub fn is_visible(name: &str) -> bool {
     !name.ends_with(STAGED) && !name.ends_with(TEMPORARY)
+}
+
+/// Name of the file that a small object is written to first: `number` tells those of one process apart.
+pub fn temporary(file: &str, number: u64) -> String {
+    format!("{file}.{}-{number}{TEMPORARY}", std::process::id())
+}
+
+/// The file or object that [`temporary`] made this name for; none for any other name.
+pub fn of_temporary(name: &str) -> Option<&str> {
+    let (object, numbers) = name.strip_suffix(TEMPORARY)?.rsplit_once('.')?;
+    let (process, number) = numbers.split_once('-')?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    (digits(process) && digits(number)).then_some(object)
 }
 
 /// A segment as the name of a folder or file.
@@ -88,6 +101,14 @@ mod tests {
         for name in ["../x", "a/../../x", "/etc/passwd", "", "a//b", ".", "a/..", "a/", "/", "a/./b", "..", "x.staged"]
         {
             assert!(place(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn temporary_names_lead_back_to_their_objects() {
+        assert_eq!(of_temporary(&temporary("_SUCCESS.t", 7)), Some("_SUCCESS.t"));
+        for foreign in ["x.tmp", "x.1-.tmp", "x.-1.tmp", "x.1-a.tmp", "x.1-2", "1-2.tmp", "x.12.tmp", "x.1-2.tmp.tmp"] {
+            assert_eq!(of_temporary(foreign), None, "{foreign}");
         }
     }
 

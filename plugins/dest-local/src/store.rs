@@ -1,7 +1,7 @@
 //! The folder as a store: stage, publish, put, list, read.
 //! It must not know what the objects hold.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -12,9 +12,12 @@ use rustix::io::Errno;
 
 use crate::error::at;
 use crate::folder::{Entry, Folder};
-use crate::names::{Place, STAGED, TEMPORARY, decode, is_visible, place};
+use crate::names::{Place, STAGED, decode, is_visible, of_temporary, place, temporary};
 use crate::options::LocalOptions;
 use crate::upload::{LocalUpload, Token};
+
+/// Object that a probe writes and removes.
+const PROBE: &str = "_rivet_probe";
 
 /// An open `local` destination.
 pub struct LocalStore {
@@ -85,20 +88,26 @@ impl LocalStore {
         Ok((token, place.file, folder))
     }
 
-    /// Writes a file under a name of its own, durably.
-    fn write_temporary(&self, folder: &Folder, file: &str, bytes: &[u8]) -> Result<String> {
-        let (name, mut temporary) = loop {
-            let n = self.n_temporary.fetch_add(1, Ordering::Relaxed);
-            let name = format!("{file}.{}-{n}{TEMPORARY}", std::process::id());
-            match folder.create_new(&name) {
-                Ok(created) => break (name, created),
+    /// Writes a file under a name of its own, durably. It is locked as long as what is returned lives.
+    fn write_temporary(&self, folder: &Folder, file: &str, bytes: &[u8]) -> Result<Temporary> {
+        let (name, mut file) = loop {
+            let name = temporary(file, self.n_temporary.fetch_add(1, Ordering::Relaxed));
+            let look = |e: Errno| at("create", &folder.path_of(&name))(e);
+            let created = match folder.create_new(&name) {
+                Ok(created) => created,
                 // Left by a process of the same number that died.
-                Err(Errno::EXIST) => {}
-                Err(e) => return Err(at("create", &folder.path_of(&name))(e)),
+                Err(Errno::EXIST) => continue,
+                Err(e) => return Err(look(e)),
+            };
+            // A sweep between the two calls takes it for that of a dead process. A file system without locks has no
+            // sweep of such files either.
+            let swept = matches!(created.try_lock(), Err(TryLockError::WouldBlock));
+            if !swept && folder.entry(&name).map_err(look)?.is_some() {
+                break (name, created);
             }
         };
-        match temporary.write_all(bytes).and_then(|()| temporary.sync_all()) {
-            Ok(()) => Ok(name),
+        match file.write_all(bytes).and_then(|()| file.sync_all()) {
+            Ok(()) => Ok(Temporary { name, _locked: file }),
             Err(e) => {
                 let error = at("write", &folder.path_of(&name))(e);
                 discard_temporary(folder, &name);
@@ -107,15 +116,28 @@ impl LocalStore {
         }
     }
 
+    /// Fails when what is written here is not found where the user looks for it.
+    fn check_place(&self) -> Result<()> {
+        if self.root.is_at_its_path()? {
+            return Ok(());
+        }
+        let text = format!("the folder '{}' was moved, removed or replaced during the run", self.root.path().display());
+        Err(PluginError::new(ErrorKind::Conflict, "local.moved", text)
+            .hint("leave the folder where it is while something writes to it, and run the export again"))
+    }
+
     /// Visits the objects below `folder` whose names start with `prefix`; `within` is the name of `folder` itself.
     fn walk(&self, folder: &Folder, within: &str, prefix: &str, cx: &Cx, found: &mut Found<'_>) -> Result<()> {
         cx.check()?;
         for entry in folder.names().map_err(at("list", folder.path()))? {
             let Some(name) = decode(&entry).map(|segment| format!("{within}{segment}")) else { continue };
+            if !name.starts_with(prefix) && !prefix.starts_with(&format!("{name}/")) {
+                continue;
+            }
             let look = |e| at("look at", &folder.path_of(&entry))(e);
             match folder.entry(&entry).map_err(look)? {
                 Some(Entry::File(bytes)) if name.starts_with(prefix) => found(&name, folder, &entry, bytes)?,
-                Some(Entry::Folder) if name.starts_with(prefix) || prefix.starts_with(&format!("{name}/")) => {
+                Some(Entry::Folder) => {
                     match folder.child(&entry) {
                         Ok(child) => self.walk(&child, &format!("{name}/"), prefix, cx, found)?,
                         // Removed meanwhile, or replaced by a link.
@@ -137,6 +159,7 @@ impl Store for LocalStore {
     fn begin(&self, name: &str, cx: &Cx) -> Result<Box<dyn Upload>> {
         cx.check()?;
         let place = place(name)?;
+        self.check_place()?;
         let folder = self.make_folder(&place)?;
         let path = folder.path_of(&place.file);
         if folder.entry(&place.file).map_err(at("look at", &path))?.is_some() {
@@ -148,6 +171,7 @@ impl Store for LocalStore {
     }
 
     fn publish(&self, token: &str, _cx: &Cx) -> Result<ObjectFacts> {
+        self.check_place()?;
         let (token, file, folder) = self.find_staged(token)?;
         let gone = || {
             let text = format!("neither the prepared nor the published part '{}' is there", token.name);
@@ -181,6 +205,7 @@ impl Store for LocalStore {
             None => return Err(gone()),
         }
         folder.sync()?;
+        self.check_place()?;
         Ok(facts(&token.name, &folder, &file, token.bytes))
     }
 
@@ -193,16 +218,17 @@ impl Store for LocalStore {
     fn put(&self, name: &str, bytes: &[u8], mode: PutMode, cx: &Cx) -> Result<bool> {
         cx.check()?;
         let place = place(name)?;
+        self.check_place()?;
         let folder = self.make_folder(&place)?;
         let temporary = self.write_temporary(&folder, &place.file, bytes)?;
         let moved = match mode {
-            PutMode::Replace => folder.rename_over(&temporary, &place.file),
-            PutMode::IfAbsent => folder.rename_new(&temporary, &place.file),
+            PutMode::Replace => folder.rename_over(&temporary.name, &place.file),
+            PutMode::IfAbsent => folder.rename_new(&temporary.name, &place.file),
         };
         match moved {
-            Ok(()) => folder.sync().map(|()| true),
+            Ok(()) => folder.sync().and_then(|()| self.check_place()).map(|()| true),
             Err(e) => {
-                discard_temporary(&folder, &temporary);
+                discard_temporary(&folder, &temporary.name);
                 match folder.entry(&place.file) {
                     Ok(Some(Entry::File(_))) if e == Errno::EXIST => Ok(false),
                     _ => Err(at("write", &folder.path_of(&place.file))(e)),
@@ -233,7 +259,11 @@ impl Store for LocalStore {
     fn sweep(&self, prefix: &str, cx: &Cx) -> Result<u64> {
         let mut n_removed = 0;
         self.walk(&self.root, "", prefix, cx, &mut |name, folder, entry, _| {
-            if name.ends_with(STAGED) && folder.remove(entry)? {
+            let dead = match of_temporary(name) {
+                Some(object) => object.starts_with(prefix) && is_dead(folder, entry),
+                None => name.ends_with(STAGED),
+            };
+            if dead && folder.remove(entry)? {
                 folder.sync()?;
                 n_removed += 1;
             }
@@ -248,10 +278,15 @@ impl Store for LocalStore {
             let path = self.root.path_of(name);
             return Err(at("open", &path)(Errno::NOENT));
         };
-        let path = folder.path_of(&place.file);
-        let file = folder.open(&place.file).map_err(at("open", &path))?;
-        let len = file.metadata().map_err(at("look at", &path))?.len();
-        Ok(Box::new(LocalFile { file, path, len }))
+        opened(&folder, &place.file)
+    }
+
+    fn open_prepared(&self, token: &str, _cx: &Cx) -> Result<Box<dyn ReadAt>> {
+        let (token, _, folder) = self.find_staged(token)?;
+        match folder {
+            Some(folder) => opened(&folder, &token.staged),
+            None => Err(at("open", &self.root.path_of(&token.staged))(Errno::NOENT)),
+        }
     }
 
     fn delete(&self, name: &str, _cx: &Cx) -> Result<()> {
@@ -263,13 +298,36 @@ impl Store for LocalStore {
     fn probe(&self, cx: &Cx) -> Result<()> {
         cx.check()?;
         self.probed.store(true, Ordering::Relaxed);
+        for name in self.root.names().map_err(at("list", self.root.path()))? {
+            if of_temporary(&name) == Some(PROBE) && is_dead(&self.root, &name) {
+                self.root.remove(&name)?;
+            }
+        }
         // Invisible throughout, also when the process dies in between.
-        let written = self.write_temporary(&self.root, "_rivet_probe", b"probe")?;
-        let renamed = format!("{written}{TEMPORARY}");
+        let written = self.write_temporary(&self.root, PROBE, b"probe")?.name;
+        let renamed = temporary(PROBE, self.n_temporary.fetch_add(1, Ordering::Relaxed));
         let moved = self.root.rename_new(&written, &renamed).map_err(at("rename", &self.root.path_of(&written)));
         let removed = self.root.remove(&renamed).and(self.root.remove(&written));
         moved.and(removed.map(|_| ())).and(self.root.sync())
     }
+}
+
+/// A file that only its process knows, and that process's lock on it.
+struct Temporary {
+    name: String,
+    _locked: File,
+}
+
+/// Whether nobody is writing a temporary file any more: whoever does holds a lock on it, on whichever machine.
+fn is_dead(folder: &Folder, name: &str) -> bool {
+    folder.open(name).is_ok_and(|file| file.try_lock().is_ok())
+}
+
+fn opened(folder: &Folder, file: &str) -> Result<Box<dyn ReadAt>> {
+    let path = folder.path_of(file);
+    let file = folder.open(file).map_err(at("open", &path))?;
+    let len = file.metadata().map_err(at("look at", &path))?.len();
+    Ok(Box::new(LocalFile { file, path, len }))
 }
 
 fn facts(name: &str, folder: &Folder, file: &str, bytes: u64) -> ObjectFacts {
@@ -313,5 +371,7 @@ impl ReadAt for LocalFile {
     }
 }
 
+#[cfg(test)]
+mod left_tests;
 #[cfg(test)]
 mod tests;

@@ -25,7 +25,7 @@ impl Format for Arrow {
     type Options = ArrowOptions;
 
     fn capabilities() -> FormatCapabilities {
-        FormatCapabilities { extension: "arrow".to_owned(), readable: true }
+        FormatCapabilities { extension: "arrow".to_owned(), readable: true, text: false }
     }
 
     fn open(options: ArrowOptions) -> Result<Self> {

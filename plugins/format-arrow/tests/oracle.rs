@@ -52,7 +52,7 @@ fn options(container: Container, compression: Compression) -> ArrowOptions {
 /// The bytes of a part, and how many messages it has.
 fn write(options: ArrowOptions, max_buffered_bytes: usize, batches: &[RecordBatch]) -> Result<(Vec<u8>, u64)> {
     let (token, sink) = (CancelToken::new(), Sink::default());
-    let settings = WriterSettings { max_buffered_bytes };
+    let settings = WriterSettings { max_buffered_bytes, ..Default::default() };
     let mut writer = Arrow::open(options)?.writer(batches[0].schema(), settings, Box::new(sink.clone()))?;
     for batch in batches {
         writer.write(batch, &token.cx())?;
@@ -228,7 +228,7 @@ fn what_would_need_a_dictionary_below_another_type_is_refused() -> Result<()> {
     assert_eq!(mapped[0], FieldMapping::Keep("Utf8".to_owned()));
     let FieldMapping::Refuse(why) = &mapped[1] else { anyhow::bail!("{mapped:?}") };
     ensure!(why.contains("'below'") && why.contains("cast it"), "{why}");
-    let settings = WriterSettings { max_buffered_bytes: 1 };
+    let settings = WriterSettings { max_buffered_bytes: 1, ..Default::default() };
     let refused = format.writer(schema, settings, Box::new(Sink::default())).err().context("it is refused")?;
     assert_eq!((refused.kind(), refused.code()), (ErrorKind::Unsupported, "arrow.type"));
     Ok(())

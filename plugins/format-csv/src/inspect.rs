@@ -8,13 +8,7 @@ use crate::options::{BinaryForm, Dialect};
 
 /// Per field: the form it is written in, or why it cannot be.
 pub fn map(schema: &SchemaRef, dialect: &Dialect) -> Vec<FieldMapping> {
-    let alone = schema.fields().len() == 1;
     let map = |field: &Field| match form(field, dialect) {
-        Some(_) if alone && field.is_nullable() && dialect.null.is_empty() => FieldMapping::Refuse(format!(
-            "column '{}': a NULL in the only column would be an empty line, which readers skip: \
-             set `format: {{type: csv, null: '\\N'}}`",
-            field.name()
-        )),
         Some(form) => FieldMapping::Keep(form),
         None => FieldMapping::Refuse(format!(
             "column '{}': csv cannot hold {}: cast it to text in the query, or write parquet or arrow",
@@ -114,17 +108,5 @@ mod tests {
             let FieldMapping::Refuse(why) = mapping else { panic!("{mapping:?}") };
             assert!(why.starts_with("column 'c': csv cannot hold ") && why.contains("cast it to text"), "{why}");
         }
-    }
-
-    #[test]
-    fn a_row_of_one_null_is_no_empty_line() {
-        let plain = CsvOptions::default();
-        let [FieldMapping::Refuse(why)] = &mapped(&[DataType::Utf8], &plain)[..] else { panic!("it is refused") };
-        assert!(why.contains("null: '\\N'}`"), "{why}");
-        let marked = CsvOptions { null: "\\N".to_owned(), ..Default::default() };
-        assert_eq!(mapped(&[DataType::Utf8], &marked), [FieldMapping::Keep("text".to_owned())]);
-        let required = Arc::new(Schema::new(vec![Field::new("c", DataType::Utf8, false)]));
-        let dialect = plain.dialect().expect("the defaults are right");
-        assert_eq!(map(&required, &dialect), [FieldMapping::Keep("text".to_owned())]);
     }
 }

@@ -15,7 +15,7 @@
 //! | uuid | `00112233-4455-6677-8899-aabbccddeeff` |
 //! | list | JSON: numbers, `true`, `false`, `null`, everything else in strings of the forms above |
 //!
-//! A row of one NULL would be an empty line, which readers skip: a table of one nullable column needs a `null` text.
+//! A row of one NULL would be an empty line, which readers skip: it is refused unless option `null` is a text.
 #![forbid(unsafe_code)]
 
 mod cell;
@@ -45,7 +45,7 @@ impl Format for Csv {
     type Options = CsvOptions;
 
     fn capabilities() -> FormatCapabilities {
-        FormatCapabilities { extension: "csv".to_owned(), readable: false }
+        FormatCapabilities { extension: "csv".to_owned(), readable: false, text: true }
     }
 
     fn open(options: CsvOptions) -> Result<Self> {

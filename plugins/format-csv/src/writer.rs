@@ -15,6 +15,8 @@ use crate::options::Dialect;
 const BLOCK_BYTES: usize = 1 << 20;
 /// Room beside a block for the line that overfills it.
 const LINE_BYTES: usize = 64 * 1024;
+/// A block is at most this share of a file: what it will come to is known only when it was compressed.
+const BLOCKS_PER_FILE: u64 = 16;
 /// Rows between two looks at the cancel token.
 const ROWS_PER_LOOK: usize = 8192;
 
@@ -28,8 +30,9 @@ pub struct Writer {
     block: Vec<u8>,
     /// Room for one value.
     scratch: Vec<u8>,
-    bytes_written: u64,
     rows: u64,
+    /// Whether a row of one NULL would be an empty line.
+    is_null_a_blank_line: bool,
 }
 
 impl Writer {
@@ -48,6 +51,8 @@ impl Writer {
         }
         // At most three are held: a block, what became of it, and almost as much that was not worth handing on before.
         let block_bytes = (settings.max_buffered_bytes / 3).clamp(1, BLOCK_BYTES);
+        let of_file = settings.max_part_bytes.map_or(u64::MAX, |bytes| bytes / BLOCKS_PER_FILE);
+        let block_bytes = block_bytes.min(usize::try_from(of_file).unwrap_or(usize::MAX)).max(1);
         let mut writer = Self {
             schema: schema.clone(),
             dialect: dialect.clone(),
@@ -56,8 +61,8 @@ impl Writer {
             block_bytes,
             block: Vec::new(),
             scratch: Vec::new(),
-            bytes_written: 0,
             rows: 0,
+            is_null_a_blank_line: schema.fields().len() == 1 && dialect.null.is_empty(),
         };
         if dialect.header {
             writer.header();
@@ -85,14 +90,7 @@ impl Writer {
     }
 
     fn hand_over(&mut self) -> Result<()> {
-        let out = self.compressor.out();
-        if !out.is_empty() {
-            self.sink.write(out)?;
-            self.bytes_written += out.len() as u64;
-            out.clear();
-            out.shrink_to(self.block_bytes + LINE_BYTES);
-        }
-        Ok(())
+        self.compressor.hand_over(self.block_bytes + LINE_BYTES, |out| self.sink.write(out))
     }
 }
 
@@ -104,6 +102,11 @@ impl BatchWriter for Writer {
         let mismatch =
             || PluginError::new(ErrorKind::Internal, "csv.schema", "the batch is not of the writer's schema");
         let columns = columns.filter(|c| c.len() == self.schema.fields().len()).ok_or_else(mismatch)?;
+        if self.is_null_a_blank_line
+            && let Some(row) = columns.iter().find_map(Column::first_null)
+        {
+            return Err(self.blank_line(row));
+        }
         for row in 0..batch.num_rows() {
             if row % ROWS_PER_LOOK == 0 {
                 cx.check()?;
@@ -118,11 +121,11 @@ impl BatchWriter for Writer {
     }
 
     fn bytes_buffered(&self) -> u64 {
-        (self.block.len() + self.compressor.len()) as u64
+        self.compressor.len() as u64 + self.compressor.expected_bytes(self.block.len() as u64)
     }
 
     fn bytes_written(&self) -> u64 {
-        self.bytes_written
+        self.compressor.given()
     }
 
     fn finish(&mut self, cx: &Cx) -> Result<PartFacts> {
@@ -135,6 +138,16 @@ impl BatchWriter for Writer {
 }
 
 impl Writer {
+    /// The refusal of a NULL in the only column, in this row of the batch, counted from 0.
+    #[cold]
+    fn blank_line(&self, row: usize) -> PluginError {
+        let what = "a NULL in the only column would be an empty line, which readers skip";
+        PluginError::new(ErrorKind::Config, "csv.blank_line", what)
+            .detail("column", self.schema.field(0).name())
+            .detail("row", self.rows + row as u64 + 1)
+            .hint("set `format: {type: csv, null: '\\N'}`, or `--format-option 'null=\\N'` on the command line")
+    }
+
     #[inline]
     fn line(&mut self, columns: &[Column<'_>], row: usize) {
         let Self { dialect, block, scratch, .. } = self;

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use arrow_array::{Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Fields, Schema, SchemaRef};
 use rivet_format_csv::{Compression, Csv, CsvOptions, LineEnding, Quoting};
-use rivet_plugin_api::{ByteSink, CancelToken, ErrorKind, Format, ReadAt, WriterSettings};
+use rivet_plugin_api::{ByteSink, CancelToken, ErrorKind, FieldMapping, Format, PluginError, ReadAt, WriterSettings};
 
 /// Every piece that came.
 #[derive(Clone, Default)]
@@ -41,7 +41,7 @@ fn batch(texts: Vec<Option<&str>>) -> Result<RecordBatch> {
 /// The pieces of a file, and the most bytes that the writer said it held between two batches.
 fn write(options: CsvOptions, max_buffered_bytes: usize, batches: &[RecordBatch]) -> Result<(Vec<Vec<u8>>, u64)> {
     let (token, sink) = (CancelToken::new(), Sink::default());
-    let settings = WriterSettings { max_buffered_bytes };
+    let settings = WriterSettings { max_buffered_bytes, ..Default::default() };
     let mut writer = Csv::open(options)?.writer(schema(), settings, Box::new(sink.clone()))?;
     let mut most = 0;
     for batch in batches {
@@ -137,10 +137,36 @@ fn what_csv_cannot_do_is_refused() -> Result<()> {
     assert_eq!((refused.kind(), refused.code()), (ErrorKind::Unsupported, "csv.read"));
     let fields =
         vec![Field::new("ok", DataType::Int8, false), Field::new("s", DataType::Struct(Fields::empty()), true)];
-    let settings = WriterSettings { max_buffered_bytes: 1 };
+    let settings = WriterSettings { max_buffered_bytes: 1, ..Default::default() };
     let refused = csv.writer(Arc::new(Schema::new(fields)), settings, Box::new(Sink::default()));
     let refused = refused.err().context("a structure is no text")?;
     assert_eq!((refused.kind(), refused.code()), (ErrorKind::Unsupported, "csv.type"));
     ensure!(refused.to_string().contains("column 's'"), "{refused}");
+    Ok(())
+}
+
+#[test]
+fn a_null_in_the_only_column_is_refused_and_nothing_else_is() -> Result<()> {
+    let schema = Arc::new(Schema::new(vec![Field::new("s", DataType::Utf8, true)]));
+    let of = |texts: Vec<Option<&str>>| RecordBatch::try_new(schema.clone(), vec![Arc::new(StringArray::from(texts))]);
+    let write = |options: CsvOptions, batches: &[RecordBatch]| -> Result<String> {
+        let (token, sink) = (CancelToken::new(), Sink::default());
+        let settings = WriterSettings { max_buffered_bytes: 1 << 20, ..Default::default() };
+        let csv = Csv::open(options)?;
+        ensure!(matches!(csv.map(&schema)?[..], [FieldMapping::Keep(_)]), "the column may hold no NULL");
+        let mut writer = csv.writer(schema.clone(), settings, Box::new(sink.clone()))?;
+        batches.iter().try_for_each(|batch| writer.write(batch, &token.cx()))?;
+        writer.finish(&token.cx())?;
+        Ok(String::from_utf8(sink.pieces().concat())?)
+    };
+    let (full, holed) = (of(vec![Some("a"), Some("")])?, of(vec![Some("b"), None])?);
+    assert_eq!(write(CsvOptions::default(), std::slice::from_ref(&full))?, "s\na\n\"\"\n");
+    assert_eq!(write(CsvOptions::default(), &[])?, "s\n");
+    let marked = CsvOptions { null: "\\N".to_owned(), ..Default::default() };
+    assert_eq!(write(marked, &[full.clone(), holed.clone()])?, "s\na\n\"\"\nb\n\\N\n");
+    let refused = write(CsvOptions::default(), &[full, holed]).expect_err("an empty line is no row");
+    let refused = refused.downcast_ref::<PluginError>().context("the plugin's error")?;
+    assert_eq!((refused.code(), refused.get("column"), refused.get("row")), ("csv.blank_line", Some("s"), Some("4")));
+    ensure!(refused.hint_text().is_some_and(|hint| hint.contains("--format-option 'null=\\N'")), "{refused:?}");
     Ok(())
 }

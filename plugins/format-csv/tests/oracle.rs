@@ -33,7 +33,7 @@ impl ByteSink for Sink {
 fn write(dir: &Path, options: CsvOptions, batch: &RecordBatch) -> Result<PathBuf> {
     let (token, sink) = (CancelToken::new(), Sink::default());
     let csv = Csv::open(options)?;
-    let settings = WriterSettings { max_buffered_bytes: 1 << 20 };
+    let settings = WriterSettings { max_buffered_bytes: 1 << 20, ..Default::default() };
     let mut writer = csv.writer(batch.schema(), settings, Box::new(sink.clone()))?;
     writer.write(batch, &token.cx())?;
     writer.finish(&token.cx())?;

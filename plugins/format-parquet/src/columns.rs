@@ -2,6 +2,7 @@
 //! It must not know rows beyond a batch, nor when a row group ends.
 
 use std::cmp::Reverse;
+use std::iter::repeat;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
@@ -11,7 +12,8 @@ use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use rivet_plugin_api::RecordBatch;
 
-use crate::pages::{Chunk, Pages};
+use crate::groups::Values;
+use crate::pages::{Chunk, Pages, Ratio};
 
 /// A row group being encoded. Its bytes do not depend on how many threads encode it.
 pub struct Columns {
@@ -19,6 +21,7 @@ pub struct Columns {
     compression: Compression,
     /// The leaves of each field.
     fields: Vec<Vec<Column>>,
+    values: Values,
     rows: usize,
 }
 
@@ -31,8 +34,13 @@ pub struct Column {
 
 impl Columns {
     /// A row group of `schema` without rows, with the leaves of each field.
-    pub fn new(schema: SchemaRef, fields: Vec<Vec<Column>>, compression: Compression) -> Self {
-        Self { schema, compression, fields, rows: 0 }
+    pub fn new(schema: SchemaRef, fields: Vec<Vec<Column>>, compression: Compression, values: Values) -> Self {
+        Self { schema, compression, fields, values, rows: 0 }
+    }
+
+    /// What values it is made for.
+    pub fn values(&self) -> Values {
+        self.values
     }
 
     /// Rows so far.
@@ -45,10 +53,14 @@ impl Columns {
         self.fields.iter().flatten().map(|column| column.writer.memory_size()).sum()
     }
 
-    /// What it would be in the file by now, bytes; an estimate.
-    pub fn encoded_size(&self) -> usize {
-        let sized = |column: &Column| column.pages.as_compressed(column.writer.get_estimated_total_bytes());
-        self.fields.iter().flatten().map(sized).sum()
+    /// What it would be in the file by now, bytes; an estimate, for which `before` has the ratios of the row group before, if
+    /// there is one.
+    pub fn encoded_size(&self, before: &[Ratio]) -> usize {
+        let before = before.iter().copied().chain(repeat(Ratio::UNKNOWN));
+        let sized = |(column, before): (&Column, Ratio)| {
+            column.pages.as_compressed(column.writer.get_estimated_total_bytes(), before)
+        };
+        self.fields.iter().flatten().zip(before).map(sized).sum()
     }
 
     /// Takes rows of the schema.
@@ -122,7 +134,7 @@ mod tests {
 
     use super::*;
     use crate::compress::Compressors;
-    use crate::file::File;
+    use crate::file::{File, Limits};
     use crate::threads::Share;
 
     fn batch(n_rows: i32) -> RecordBatch {
@@ -152,8 +164,9 @@ mod tests {
         let properties = WriterProperties::builder().set_max_row_group_row_count(Some(max_group_rows));
         let compressors = Arc::new(Compressors::new(compression));
         let share = Share::new(NonZero::new(n_threads));
+        let limits = Limits { max_group_bytes: 1 << 20, max_file_bytes: None };
         let mut file =
-            File::begin(&mut out, rows.schema(), properties, compressors, 1 << 20, share).expect("a schema it holds");
+            File::begin(&mut out, rows.schema(), properties, compressors, limits, share).expect("a schema it holds");
         for _ in 0..5 {
             file.write(&rows).expect("memory takes it");
         }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use flate2::write::GzEncoder;
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
+use rivet_plugin_api::{ErrorKind, PluginError};
 
 /// A buffer of at most this size is kept for next time, and what was written to it copied; a larger one is given away.
 const KEPT_BYTES: usize = 1 << 20;
@@ -76,10 +77,20 @@ impl Compressors {
     }
 }
 
+/// With room for all that may come out, zstd fails for want of memory only.
+fn no_memory(cause: std::io::Error) -> ParquetError {
+    let error = PluginError::new(ErrorKind::Capacity, "parquet.memory", "zstd has no memory to compress with");
+    ParquetError::External(Box::new(
+        error.cause(cause).hint("lower `compression_level`, or give the process more memory"),
+    ))
+}
+
 impl Encoder {
     fn new(compression: Compression) -> Result<Self, ParquetError> {
         Ok(match compression {
-            Compression::ZSTD(level) => Self::Zstd(zstd::bulk::Compressor::new(level.compression_level())?),
+            Compression::ZSTD(level) => {
+                Self::Zstd(zstd::bulk::Compressor::new(level.compression_level()).map_err(no_memory)?)
+            }
             Compression::GZIP(level) => Self::Gzip(flate2::Compression::new(level.compression_level())),
             Compression::SNAPPY => Self::Snappy(Box::new(snap::raw::Encoder::new())),
             Compression::LZ4_RAW => Self::Lz4Raw,
@@ -92,7 +103,7 @@ impl Encoder {
         match self {
             Self::Zstd(compressor) => {
                 out.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
-                compressor.compress_to_buffer(bytes, out)?;
+                compressor.compress_to_buffer(bytes, out).map_err(no_memory)?;
             }
             Self::Gzip(level) => {
                 let mut stream = GzEncoder::new(out, *level);

@@ -12,7 +12,7 @@ use parquet::schema::types::ColumnPath;
 use rivet_plugin_api::RecordBatch;
 
 use crate::compress::Compressors;
-use crate::groups::Groups;
+use crate::groups::{Groups, Values, has_long_value};
 use crate::pages::Chunk;
 
 /// Rows that are tried.
@@ -46,6 +46,9 @@ pub fn losing(
     properties: &WriterPropertiesBuilder,
     compressors: &Arc<Compressors>,
 ) -> Result<Vec<ColumnPath>, ParquetError> {
+    // A long value tells nothing about the others, and would be copied three times more.
+    let sample: Vec<_> = sample.iter().filter(|batch| !has_long_value(batch)).cloned().collect();
+    let sample = &sample[..];
     let max_group_rows = properties.clone().build().max_row_group_row_count().unwrap_or(usize::MAX);
     let n_rows = sample.iter().map(RecordBatch::num_rows).sum::<usize>().min(max_group_rows);
     if n_rows < MIN_ROWS {
@@ -82,8 +85,8 @@ fn encoded(
     compressors: &Arc<Compressors>,
 ) -> Result<Vec<(ColumnPath, Size)>, ParquetError> {
     let Some(first) = sample.first() else { return Ok(Vec::new()) };
-    let (_, groups) = Groups::of(io::sink(), first.schema(), properties, compressors.clone())?;
-    let mut columns = groups.begin(0)?;
+    let (_, mut groups) = Groups::of(io::sink(), first.schema(), properties, compressors.clone())?;
+    let mut columns = groups.begin(0, Values::Usual)?;
     for batch in sample {
         let part = batch.slice(0, n_rows.min(batch.num_rows()));
         n_rows -= part.num_rows();

@@ -1,22 +1,8 @@
-//! What Parquet can hold, and reading parts back.
-//! It must not know how parts are written.
-
-use std::io::Read;
-use std::sync::Arc;
+//! What Parquet can hold: the physical type of each field, or why there is none.
+//! It must not know files.
 
 use arrow_schema::{DataType, Field, IntervalUnit, TimeUnit};
-use bytes::Bytes;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use parquet::errors::ParquetError;
-use parquet::file::reader::{ChunkReader, Length};
-use rivet_plugin_api::{
-    BatchStream, Cx, EXTENSION_KEY, ErrorKind, FieldMapping, PluginError, ReadAt, RecordBatch, Result, SchemaRef,
-};
-
-use crate::interval::{self, Way};
-
-/// Rows in a batch that is read back.
-const READ_BATCH_ROWS: usize = 8192;
+use rivet_plugin_api::{EXTENSION_KEY, FieldMapping, SchemaRef};
 
 /// Per field: the physical and logical type it is written as, or why it cannot be.
 pub fn map(schema: &SchemaRef) -> Vec<FieldMapping> {
@@ -71,86 +57,5 @@ fn unit_name(unit: TimeUnit) -> &'static str {
         TimeUnit::Second | TimeUnit::Millisecond => "MILLIS",
         TimeUnit::Microsecond => "MICROS",
         TimeUnit::Nanosecond => "NANOS",
-    }
-}
-
-/// The batches of a part.
-///
-/// # Errors
-/// `Data` when it is not a whole Parquet file.
-pub fn reader(part: Box<dyn ReadAt>) -> Result<Box<dyn BatchStream>> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(Part(Arc::from(part))).map_err(|e| unreadable(&e))?;
-    let stored = builder.schema().clone();
-    let restored = interval::schema(&stored, Way::Restore);
-    let (schema, has_intervals) = (restored.clone().unwrap_or(stored), restored.is_some());
-    let batches = builder.with_batch_size(READ_BATCH_ROWS).build().map_err(|e| unreadable(&e))?;
-    Ok(Box::new(Batches { schema, batches, has_intervals }))
-}
-
-struct Batches {
-    schema: SchemaRef,
-    batches: ParquetRecordBatchReader,
-    /// Whether the schema has intervals where the file has text.
-    has_intervals: bool,
-}
-
-impl BatchStream for Batches {
-    fn schema(&self) -> SchemaRef {
-        self.schema.clone()
-    }
-    fn next(&mut self, cx: &Cx) -> Result<Option<RecordBatch>> {
-        cx.check()?;
-        match self.batches.next().transpose().map_err(|e| unreadable(&e))? {
-            Some(batch) if self.has_intervals => {
-                interval::batch(&batch, &self.schema).map(Some).map_err(|e| unreadable(&e))
-            }
-            batch => Ok(batch),
-        }
-    }
-}
-
-fn unreadable(cause: &dyn std::fmt::Display) -> PluginError {
-    PluginError::new(ErrorKind::Data, "parquet.unreadable", "the part is not a whole parquet file").cause(cause)
-}
-
-/// A part as parquet's reader wants it.
-#[derive(Clone)]
-struct Part(Arc<dyn ReadAt>);
-
-impl Length for Part {
-    fn len(&self) -> u64 {
-        self.0.len()
-    }
-}
-
-impl ChunkReader for Part {
-    type T = From;
-
-    fn get_read(&self, start: u64) -> parquet::errors::Result<From> {
-        Ok(From { part: self.clone(), at: start })
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> parquet::errors::Result<Bytes> {
-        if start.checked_add(length as u64).is_none_or(|end| end > self.0.len()) {
-            return Err(ParquetError::EOF("the file is shorter than its metadata says".to_owned()));
-        }
-        let mut buffer = vec![0; length];
-        let mut from = self.get_read(start)?;
-        from.read_exact(&mut buffer)?;
-        Ok(buffer.into())
-    }
-}
-
-/// Sequential reading from an offset on.
-struct From {
-    part: Part,
-    at: u64,
-}
-
-impl Read for From {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let n = self.part.0.read_at(self.at, buffer).map_err(std::io::Error::other)?;
-        self.at += n as u64;
-        Ok(n)
     }
 }

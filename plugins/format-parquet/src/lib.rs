@@ -12,7 +12,10 @@ mod inspect;
 mod interval;
 mod options;
 mod pages;
+mod read;
 mod threads;
+mod views;
+mod width;
 mod writer;
 
 use rivet_plugin_api::{
@@ -32,7 +35,7 @@ impl Format for Parquet {
     type Options = ParquetOptions;
 
     fn capabilities() -> FormatCapabilities {
-        FormatCapabilities { extension: "parquet".to_owned(), readable: true }
+        FormatCapabilities { extension: "parquet".to_owned(), readable: true, text: false }
     }
 
     fn open(options: ParquetOptions) -> Result<Self> {
@@ -54,7 +57,7 @@ impl Format for Parquet {
     }
 
     fn reader(&self, part: Box<dyn ReadAt>) -> Result<Box<dyn BatchStream>> {
-        inspect::reader(part)
+        read::reader(part)
     }
 }
 

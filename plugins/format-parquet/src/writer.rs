@@ -15,7 +15,7 @@ use rivet_plugin_api::{
 
 use crate::compress::Compressors;
 use crate::dictionary::{self, SAMPLE_ROWS};
-use crate::file::File;
+use crate::file::{File, Limits};
 use crate::interval::{self, Way};
 use crate::threads::Share;
 use crate::{inspect, options::ParquetOptions};
@@ -36,7 +36,7 @@ pub struct Writer {
     sink_error: SinkError,
     properties: WriterPropertiesBuilder,
     compressors: Arc<Compressors>,
-    max_buffered_bytes: usize,
+    limits: Limits,
     encode_threads: Option<NonZero<usize>>,
     rows: u64,
     /// The schema of the file.
@@ -74,15 +74,19 @@ impl Writer {
                 );
             }
         }
+        let limits = Limits {
+            max_group_bytes: settings.max_buffered_bytes.max(1),
+            max_file_bytes: settings.max_part_bytes.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
+        };
         let sink_error = SinkError::default();
         let sink = SinkWriter { sink, error: sink_error.clone() };
         let stored = interval::schema(&schema, Way::Store);
         Ok(Self {
             stage: Stage::Sampling { sink, sample: Vec::new(), rows: 0, bytes: 0 },
             sink_error,
-            properties: properties(options, settings.max_buffered_bytes),
+            properties: properties(options, limits),
             compressors: Arc::new(Compressors::new(options.compression()?)),
-            max_buffered_bytes: settings.max_buffered_bytes.max(1),
+            limits,
             encode_threads: options.encode_threads,
             rows: 0,
             has_intervals: stored.is_some(),
@@ -97,7 +101,7 @@ impl Writer {
                 *rows += slice.num_rows();
                 *bytes += bytes_of(&slice);
                 sample.push(slice);
-                if *rows < SAMPLE_ROWS && *bytes < self.max_buffered_bytes / 2 {
+                if *rows < SAMPLE_ROWS && *bytes < self.limits.smallest() / 2 {
                     return Ok(());
                 }
                 self.begin()
@@ -116,14 +120,14 @@ impl Writer {
                 return Ok(());
             }
         };
-        let losing = dictionary::losing(&sample, self.max_buffered_bytes, &self.properties, &self.compressors)
+        let losing = dictionary::losing(&sample, self.limits.smallest(), &self.properties, &self.compressors)
             .map_err(|e| self.fail(&e))?;
         tracing::debug!(plain = ?losing.iter().map(ColumnPath::string).collect::<Vec<_>>(), "columns without a dictionary");
         let without = |properties: WriterPropertiesBuilder, path| properties.set_column_dictionary_enabled(path, false);
         let properties = losing.into_iter().fold(self.properties.clone(), without);
         let share = Share::new(self.encode_threads);
         let compressors = self.compressors.clone();
-        let file = File::begin(sink, self.schema.clone(), properties, compressors, self.max_buffered_bytes, share);
+        let file = File::begin(sink, self.schema.clone(), properties, compressors, self.limits, share);
         self.stage = Stage::Encoding(Box::new(file.map_err(|e| self.fail(&e))?));
         sample.iter().try_for_each(|slice| self.encode(slice))
     }
@@ -184,11 +188,13 @@ fn bytes_of(slice: &RecordBatch) -> usize {
     slice.columns().iter().map(|c| c.to_data().get_slice_memory_size().unwrap_or_default()).sum()
 }
 
-fn properties(options: &ParquetOptions, max_buffered_bytes: usize) -> WriterPropertiesBuilder {
+fn properties(options: &ParquetOptions, limits: Limits) -> WriterPropertiesBuilder {
+    // What a page in progress will come to is a guess, which must not be the size of the file.
+    let max_page_bytes = limits.max_file_bytes.map_or(usize::MAX, |bytes| bytes / 4).min(limits.max_group_bytes / 2);
     WriterProperties::builder()
         .set_created_by(concat!("rivet version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_max_row_group_row_count(options.row_group_rows.map(NonZero::get))
-        .set_data_page_size_limit(MAX_PAGE_BYTES.min(max_buffered_bytes / 2).max(MIN_PAGE_BYTES))
+        .set_data_page_size_limit(max_page_bytes.clamp(MIN_PAGE_BYTES, MAX_PAGE_BYTES))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_statistics_truncate_length(Some(STATISTICS_BYTES))
         .set_column_index_truncate_length(Some(STATISTICS_BYTES))
@@ -220,5 +226,11 @@ impl io::Write for SinkWriter {
 
 fn describe(sink_error: &SinkError, e: &ParquetError) -> PluginError {
     let from_sink = sink_error.lock().unwrap_or_else(PoisonError::into_inner).take();
-    from_sink.unwrap_or_else(|| PluginError::new(ErrorKind::Internal, "parquet.write", "failed to encode").cause(e))
+    let own = || match e {
+        ParquetError::External(inner) => inner.downcast_ref::<PluginError>().cloned(),
+        _ => None,
+    };
+    from_sink
+        .or_else(own)
+        .unwrap_or_else(|| PluginError::new(ErrorKind::Internal, "parquet.write", "failed to encode").cause(e))
 }

@@ -10,6 +10,8 @@ use crate::types::CatalogType;
 
 /// Types lead from one to the next at most this often.
 const MAX_DEPTH: usize = 32;
+/// The first version with infinite intervals.
+const INFINITE_INTERVALS_VERSION: u32 = 170_000;
 
 /// The type of one column: identifier, modifier, dimensions declared.
 #[derive(Debug, Clone)]
@@ -29,7 +31,7 @@ struct Row {
     base_typmod: i32,
     base_dims: usize,
     element: u32,
-    labels: Vec<String>,
+    labels: Vec<Vec<u8>>,
     to_wkb: Option<String>,
 }
 
@@ -44,7 +46,8 @@ pub fn types(client: &mut Client, of: &[TypeOf], cx: &Cx) -> Result<Vec<CatalogT
     let oids: Vec<String> = of.iter().map(|t| t.oid.to_string()).collect();
     let found = client.query(&sql(&oids.join(",")), cx)?;
     let rows = found.rows.into_iter().map(row).collect::<Result<HashMap<_, _>>>()?;
-    of.iter().map(|t| build(&rows, t.clone(), 0)).collect()
+    let has_infinity = client.server_version_num() >= INFINITE_INTERVALS_VERSION;
+    of.iter().map(|t| build(&rows, has_infinity, t.clone(), 0)).collect()
 }
 
 /// The types, and those they are made of. An array type is one that its element type names as such.
@@ -56,7 +59,8 @@ fn sql(oids: &str) -> String {
              CROSS JOIN LATERAL (VALUES (t.typbasetype), (t.typelem)) AS part(oid) WHERE part.oid <> 0) \
          SELECT t.oid, t.typtype, t.typname, t.typbasetype, t.typtypmod, t.typndims, \
            (SELECT e.oid FROM pg_catalog.pg_type e WHERE e.oid = t.typelem AND e.typarray = t.oid), \
-           (SELECT pg_catalog.json_agg(l.enumlabel::pg_catalog.text ORDER BY l.enumsortorder) \
+           (SELECT pg_catalog.json_agg(pg_catalog.encode(pg_catalog.convert_to(l.enumlabel::pg_catalog.text, \
+                pg_catalog.current_setting('client_encoding')::pg_catalog.name), 'hex') ORDER BY l.enumsortorder) \
               FROM pg_catalog.pg_enum l WHERE l.enumtypid = t.oid), \
            (SELECT pg_catalog.quote_ident(n.nspname) || '.st_asbinary' \
               FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_namespace n ON n.oid = f.pronamespace \
@@ -73,7 +77,9 @@ fn row(fields: Vec<Option<String>>) -> Result<(u32, Row)> {
     else {
         return Err(unexpected());
     };
-    let labels = labels.map(|json| serde_json::from_str(&json)).transpose().map_err(|_| unexpected())?;
+    let labels: Option<Vec<String>> =
+        labels.map(|json| serde_json::from_str(&json)).transpose().map_err(|_| unexpected())?;
+    let labels = labels.unwrap_or_default().iter().map(|hex| bytes(hex)).collect::<Option<_>>();
     let row = Row {
         typtype: typtype.chars().next().unwrap_or('b'),
         name,
@@ -81,16 +87,21 @@ fn row(fields: Vec<Option<String>>) -> Result<(u32, Row)> {
         base_typmod: number(&typmod)?,
         base_dims: number(&dims)?,
         element: element.map_or(Ok(0), |oid| number(&oid))?,
-        labels: labels.unwrap_or_default(),
+        labels: labels.ok_or_else(unexpected)?,
         to_wkb,
     };
     Ok((number(&oid)?, row))
 }
 
-fn build(rows: &HashMap<u32, Row>, t: TypeOf, depth: usize) -> Result<CatalogType> {
+/// The bytes that hex digits stand for. A label need not be text in any encoding that we know.
+fn bytes(hex: &str) -> Option<Vec<u8>> {
+    (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(hex.get(i..i + 2)?, 16).ok()).collect()
+}
+
+fn build(rows: &HashMap<u32, Row>, has_infinity: bool, t: TypeOf, depth: usize) -> Result<CatalogType> {
     let row = rows.get(&t.oid).filter(|_| depth < MAX_DEPTH).ok_or_else(unexpected)?;
     let part = |oid: u32, typmod: i32, n_dims: usize| {
-        let part = || build(rows, TypeOf { oid, typmod, n_dims, formatted: String::new() }, depth + 1);
+        let part = || build(rows, has_infinity, TypeOf { oid, typmod, n_dims, formatted: String::new() }, depth + 1);
         (oid != 0).then(part).transpose().map(|part| part.map(Box::new))
     };
     Ok(CatalogType {
@@ -103,6 +114,7 @@ fn build(rows: &HashMap<u32, Row>, t: TypeOf, depth: usize) -> Result<CatalogTyp
         element: part(row.element, t.typmod, 0)?,
         n_dims: t.n_dims,
         labels: row.labels.clone(),
+        has_infinity,
         to_wkb: row.to_wkb.clone(),
     })
 }

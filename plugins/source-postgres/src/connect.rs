@@ -2,6 +2,7 @@
 //! It must not know which statements are run.
 
 use std::future::Future;
+use std::io::{self, ErrorKind as Gone};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -236,10 +237,13 @@ impl Client {
             Ok(Ok(value)) => return Ok(value),
             Err(Ended::Cancelled) => PluginError::cancelled(),
             Err(Ended::TooLate) => error::no_progress("read from the server", self.sent.elapsed()),
-            // Where the connection failed, what was polled only heard that it is gone.
             Ok(Err(failure)) => {
-                let of_connection = over.flatten().map(Failure::Library);
-                let e = explained(of_connection.unwrap_or(failure), seen, error::unexpected);
+                // Where the connection failed, what was polled may only have heard that it is gone.
+                let failure = match (&failure, over.flatten()) {
+                    (Failure::Library(e), Some(cause)) if e.is_closed() => Failure::Library(cause),
+                    _ => failure,
+                };
+                let e = explained(failure, seen, error::unexpected);
                 if e.state().is_some() && Facts::lock(seen).fault().is_none() {
                     self.busy = false;
                     return Err(self.cancelled_by(e));
@@ -298,7 +302,7 @@ impl Client {
         let (token, settings) = (library.cancel_token(), self.settings.clone());
         let mut work = Box::pin(async move {
             let socket = Socket::connect(&settings, |_| ()).await?;
-            let door = Door::new(settings.clone(), Facts::shared());
+            let door = Door::new(settings.clone(), Facts::shared()).hearing_out();
             Ok::<_, Failure>(token.cancel_query_raw(socket, door).await?)
         });
         let ours = CancelToken::new();
@@ -378,11 +382,7 @@ fn late_login(settings: &Settings, seen: &Shared) -> PluginError {
 }
 
 /// What a failure means. What the tap refused, and what the server said, are more than the library's word.
-fn explained(
-    failure: Failure,
-    seen: &Shared,
-    otherwise: fn(&tokio_postgres::Error) -> PluginError,
-) -> PluginError {
+fn explained(failure: Failure, seen: &Shared, otherwise: fn(&tokio_postgres::Error) -> PluginError) -> PluginError {
     if let Some(fault) = Facts::lock(seen).fault() {
         return fault.clone();
     }
@@ -397,10 +397,12 @@ fn explained(
         return error::closed();
     }
     let cause = std::error::Error::source(&e);
-    match cause.and_then(|cause| cause.downcast_ref::<std::io::Error>()) {
+    match cause.and_then(|cause| cause.downcast_ref::<io::Error>()) {
         // The library reads frames by itself too, and says so by the same type.
+        Some(io) if matches!(io.kind(), Gone::UnexpectedEof | Gone::ConnectionReset | Gone::BrokenPipe) => {
+            error::closed().cause(io)
+        }
         Some(io) if io.raw_os_error().is_some() => error::socket("read from the server", io),
-        Some(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => error::closed(),
         _ => otherwise(&e),
     }
 }

@@ -26,11 +26,18 @@ const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 pub struct Door {
     settings: Arc<Settings>,
     seen: Shared,
+    hears_out: bool,
 }
 
 impl Door {
     pub fn new(settings: Arc<Settings>, seen: Shared) -> Self {
-        Self { settings, seen }
+        Self { settings, seen, hears_out: false }
+    }
+
+    /// Who asks for a cancel stays until the server hangs up: it has passed the signal on then. A pooler that sees its
+    /// client go forgets the request.
+    pub fn hearing_out(self) -> Self {
+        Self { hears_out: true, ..self }
     }
 
     async fn open(self, mut socket: Socket) -> Result<Tap> {
@@ -45,7 +52,7 @@ impl Door {
             _ => Box::new(socket),
         };
         Facts::lock(&self.seen).stage = stage::LOGIN;
-        Ok(Tap::new(stream, &self.settings, self.seen))
+        Ok(Tap::new(stream, &self.settings, self.seen, self.hears_out))
     }
 }
 

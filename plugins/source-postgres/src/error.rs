@@ -62,22 +62,32 @@ impl ServerError {
 /// Kind, retry and least pause (ms) of a SQLSTATE (PostgreSQL documentation, appendix A).
 fn classify(sqlstate: &str) -> (ErrorKind, Retry, u64) {
     match sqlstate {
-        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04" => (ErrorKind::Connection, Retry::NewSession, 0),
+        "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "25P04" | "HV00N" => {
+            (ErrorKind::Connection, Retry::NewSession, 0)
+        }
         "40001" | "40P01" => (ErrorKind::Conflict, Retry::SameSession, 1_000),
         "55P03" => (ErrorKind::Timeout, Retry::SameSession, 1_000),
         "57014" => (ErrorKind::Timeout, Retry::Never, 0),
         "42501" => (ErrorKind::Auth, Retry::Never, 0),
-        "3D000" | "3F000" | "42P01" | "42703" | "42704" | "42883" => (ErrorKind::NotFound, Retry::Never, 0),
+        // Another session has it, or took away what the snapshot needs.
+        "55006" | "72000" => (ErrorKind::Conflict, Retry::NewSession, 0),
+        // A file that is not there is the server's, such as that of a foreign table: it will not come by itself.
+        "3D000" | "3F000" | "42P01" | "42703" | "42704" | "42883" | "57P04" | "58P01" => {
+            (ErrorKind::NotFound, Retry::Never, 0)
+        }
+        "HV001" => (ErrorKind::Capacity, Retry::NewSession, 15_000),
         "54000" | "54001" | "54011" | "54023" => (ErrorKind::Unsupported, Retry::Never, 0),
         _ => match sqlstate.get(..2).unwrap_or_default() {
             "08" => (ErrorKind::Connection, Retry::NewSession, 0),
             "53" => (ErrorKind::Capacity, Retry::NewSession, 15_000),
             "28" => (ErrorKind::Auth, Retry::Never, 0),
-            "42" | "25" => (ErrorKind::Config, Retry::Never, 0),
-            "22" | "21" | "23" => (ErrorKind::Data, Retry::Never, 0),
+            // Damaged pages, and what the server could not make sense of itself.
+            "22" | "21" | "23" | "XX" => (ErrorKind::Data, Retry::Never, 0),
             "0A" => (ErrorKind::Unsupported, Retry::Never, 0),
             "58" => (ErrorKind::Io, Retry::NewSession, 0),
-            _ => (ErrorKind::Internal, Retry::Never, 0),
+            // What is left is raised by what the config reads: statements, functions, foreign tables, a state of the
+            // database. Anybody may make up further classes. None of it is our fault, and none goes away by itself.
+            _ => (ErrorKind::Config, Retry::Never, 0),
         },
     }
 }
@@ -89,24 +99,52 @@ fn standard_hint(error: PluginError) -> PluginError {
         ("3D000", _) => "check the database's name",
         ("42P01" | "42703" | "42704" | "42883" | "3F000", _) => "check the spelling, and name the schema",
         ("42601", _) => "check the query's text",
-        (_, ErrorKind::Unsupported) => "express it in another way in a query",
-        ("42501", _) => "grant the login the right to read this",
+        ("42501", _) => {
+            "grant the login the right to read this; where row-level security is in the way, `row_security: allow` in \
+             `source` exports the rows that the login sees"
+        }
         ("53300", _) => "the server has no free connection: lower `parallel`, or set `max_connections`",
         ("55P03", _) => "something holds a lock on the table: wait, or raise `lock_timeout_s`",
         ("22021", _) => {
             "the database holds bytes that are no text in its encoding: export the column as bytea by a query"
         }
-        (_, ErrorKind::Data) => "change the query so that it does not meet this value",
-        (_, ErrorKind::Config) => "check the query and the source's options",
+        ("55000", _) => {
+            "the database is not in a state to be read so: a materialized view, for one, must be filled with REFRESH \
+             MATERIALIZED VIEW first"
+        }
+        ("55006", _) => "another session holds it: wait until it is done, then run it again",
+        ("57P04", _) => "the database was dropped: check its name",
+        ("58P01", _) => {
+            "a file on the server is not there: check the file that a foreign table names, else look into the server's log"
+        }
         ("57P01" | "57P02" | "57P03", _) => {
             "the server shuts down, or somebody ended the session: look into its log, then run it again"
         }
         ("08P01", _) => "the server, or a pooler in between, gave the connection up: look into its log",
+        (state, kind) => hint_of_class(state, kind),
+    };
+    error.hint(hint)
+}
+
+/// What helps with a class of states.
+fn hint_of_class(state: &str, kind: ErrorKind) -> &'static str {
+    match (state.get(..2).unwrap_or_default(), kind) {
+        ("XX", _) => {
+            "the server met damage or a fault of its own: look into its log, and check the table, for example with \
+             pg_amcheck"
+        }
+        ("P0" | "2F" | "38" | "39", _) => {
+            "a function or trigger of the database raised this: look into those that the relation calls"
+        }
+        ("HV", _) => "a foreign data wrapper raised this: check the foreign table, its server and what it leads to",
+        (_, ErrorKind::Unsupported) => "express it in another way in a query",
+        (_, ErrorKind::Data) => "change the query so that it does not meet this value",
+        ("42" | "25", ErrorKind::Config) => "check the query and the source's options",
+        (_, ErrorKind::Config) => "the database raised this: check the query, and the functions that it calls",
         (_, ErrorKind::Conflict) => "others change the same rows: run it again at a quieter time",
         (_, ErrorKind::Capacity) => "the server is short of memory, disk or connections: look into its log",
         _ => "look into the server's log",
-    };
-    error.hint(hint)
+    }
 }
 
 /// What a cancelled statement (57014) means: our own timeout elapsed, or somebody else cancelled it.
@@ -255,11 +293,41 @@ mod tests {
             ("42501", ErrorKind::Auth, Retry::Never),
             ("42601", ErrorKind::Config, Retry::Never),
             ("22012", ErrorKind::Data, Retry::Never),
-            ("XX000", ErrorKind::Internal, Retry::Never),
+            ("58030", ErrorKind::Io, Retry::NewSession),
+            ("58P01", ErrorKind::NotFound, Retry::Never),
+            ("55006", ErrorKind::Conflict, Retry::NewSession),
+            ("HV00N", ErrorKind::Connection, Retry::NewSession),
         ] {
             let body = format!("SERROR\0C{state}\0Mtext\0\0");
             let e = ServerError::parse(body.as_bytes()).into_plugin_error();
             assert_eq!((e.kind(), e.retry_class(), e.state()), (kind, retry, Some(state)));
+        }
+    }
+
+    /// Exit 7 is for us and for plugins.
+    #[test]
+    fn no_state_of_the_server_is_our_fault() {
+        let classes = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+        let pairs = classes.chars().flat_map(|a| classes.chars().map(move |b| format!("{a}{b}")));
+        for state in pairs.flat_map(|class| [format!("{class}000"), format!("{class}P01"), format!("{class}ZZZ")]) {
+            let e = ServerError { sqlstate: state.clone(), ..ServerError::default() }.into_plugin_error();
+            assert!(!matches!(e.kind(), ErrorKind::Internal | ErrorKind::Panicked), "{state}");
+            assert!(e.hint_text().is_some_and(|hint| !hint.is_empty()), "{state}");
+        }
+        for (state, kind) in [
+            ("P0001", ErrorKind::Config),
+            ("P0002", ErrorKind::Config),
+            ("ZX123", ErrorKind::Config),
+            ("55000", ErrorKind::Config),
+            ("XX000", ErrorKind::Data),
+            ("XX001", ErrorKind::Data),
+            ("XX002", ErrorKind::Data),
+            ("2F003", ErrorKind::Config),
+            ("38000", ErrorKind::Config),
+            ("39000", ErrorKind::Config),
+            ("HV000", ErrorKind::Config),
+        ] {
+            assert_eq!(classify(state), (kind, Retry::Never, 0), "{state}");
         }
     }
 

@@ -4,12 +4,13 @@
 use std::fmt;
 
 use rivet_plugin_api::{
-    Aggregate, Cx, Distance, ErrorKind, Explain, Explained, FILTER_PLACEHOLDER, Filter, KeyRange, KeyValue, Lower,
-    Measure, PluginError, Relation, Result,
+    Aggregate, Cx, ErrorKind, Explain, Explained, FILTER_PLACEHOLDER, Filter, KeyRange, KeyValue, Lower, Measure,
+    PluginError, Relation, Result,
 };
 
 use serde_json::Value;
 
+use crate::lookback;
 use crate::session::PgSession;
 use crate::split::explained;
 use crate::sql::{from_filtered, identifier, literal};
@@ -81,8 +82,7 @@ fn lower_sql(lower: &Lower) -> String {
     let value = value_sql(&lower.value);
     match lower.minus {
         None => value,
-        Some(Distance::Ms(ms)) => format!("({value} - interval '{ms} milliseconds')"),
-        Some(Distance::Units(n)) => format!("({value} - {n})"),
+        Some(distance) => lookback::below(&value, &lower.value.text, &lower.value.native_type, distance),
     }
 }
 
@@ -145,7 +145,8 @@ fn one(
 pub fn explain(session: &mut PgSession, explain: &Explain, cx: &Cx) -> Result<Explained> {
     let rows = Rows::of(&explain.relation, &explain.filter)?;
     let columns = session.described(&explain.relation, cx)?.readable();
-    let plan = explained(session, &format!("SELECT {columns} FROM {rows}"), cx)?;
+    let plan = explained(session, &format!("SELECT {columns} FROM {rows}"), cx)
+        .map_err(|e| lookback::explained(e, &explain.filter))?;
     let scan = first_scan(&plan);
     let index = scan.and_then(|node| index_of(node));
     let partial_index = match index {
@@ -186,7 +187,7 @@ fn index_of(scan: &Value) -> Option<&str> {
     scan["Index Name"].as_str().or_else(|| scan["Plans"].as_array()?.iter().find_map(index_of))
 }
 
-/// The first key in an order. Unlike `max()`, ORDER BY works for every type that can be compared.
+/// The first key in an order, with its type under all domains: that of a domain says nothing. Unlike `max()`, ORDER BY works for every type that can be compared.
 fn outermost(
     session: &mut PgSession,
     mut rows: Rows,
@@ -197,7 +198,7 @@ fn outermost(
     let key = key_sql(key)?;
     rows.conditions.push(format!("{key} IS NOT NULL"));
     let sql = format!(
-        "SELECT k::text, pg_catalog.pg_typeof(k)::text FROM (SELECT {key} AS k FROM {rows} ORDER BY {key} {order} \
+        "SELECT k::text, pg_catalog.pg_typeof(coalesce(k, NULL))::text FROM (SELECT {key} AS k FROM {rows} ORDER BY {key} {order} \
          LIMIT 1) AS rivet_key"
     );
     let found = session.client.query(&sql, cx)?.rows.into_iter().next();
@@ -224,6 +225,8 @@ fn nothing_after(value: &KeyValue) -> PluginError {
 
 #[cfg(test)]
 mod tests {
+    use rivet_plugin_api::Distance;
+
     use super::*;
 
     fn value(native_type: &str, text: &str) -> KeyValue {
@@ -242,7 +245,7 @@ mod tests {
         let key = || vec!["c".to_owned()];
         let upper = Some(value("text", "it's"));
         let lower =
-            |minus| Some(Lower { value: value("timestamp with time zone", "2024-01-01 00:00:00.000001+00"), minus });
+            Some(Lower { value: value("timestamp with time zone", "2024-01-01 00:00:00.000001+00"), minus: None });
         let cases = [
             (sql(&table, None, None), r#""t""#),
             (sql(&table, Some("a = 1 -- b"), None), "\"t\" WHERE (a = 1 -- b\n)"),
@@ -251,7 +254,7 @@ mod tests {
                 r#""t" WHERE ("c" <= CAST('it''s' AS text))"#,
             ),
             (
-                sql(&table, None, Some(KeyRange { key: key(), lower: lower(None), nulls: true, ..Default::default() })),
+                sql(&table, None, Some(KeyRange { key: key(), lower, nulls: true, ..Default::default() })),
                 r#""t" WHERE ("c" >= CAST('2024-01-01 00:00:00.000001+00' AS timestamp with time zone) OR "c" IS NULL)"#,
             ),
             (
@@ -260,13 +263,13 @@ mod tests {
                     Some("x"),
                     Some(KeyRange {
                         key: vec!["c".to_owned(), "d".to_owned()],
-                        lower: lower(Some(Distance::Ms(1500))),
+                        lower: Some(Lower { value: value("numeric", "5"), minus: Some(Distance::Units(1500)) }),
                         upper,
                         ..Default::default()
                     }),
                 ),
-                "\"t\" WHERE (x\n) AND (coalesce(\"c\", \"d\") >= (CAST('2024-01-01 00:00:00.000001+00' AS timestamp \
-                 with time zone) - interval '1500 milliseconds') AND coalesce(\"c\", \"d\") <= CAST('it''s' AS text))",
+                "\"t\" WHERE (x\n) AND (coalesce(\"c\", \"d\") >= (CAST('5' AS numeric) - 1500) AND \
+                 coalesce(\"c\", \"d\") <= CAST('it''s' AS text))",
             ),
             (
                 sql(&query("select 1 as c where ${rivet.filter}"), Some("c = 1"), None),

@@ -9,11 +9,12 @@ use rivet_plugin_api::{
 
 use crate::decode::BatchDecoder;
 use crate::filter::Rows;
+use crate::locks::Locks;
 use crate::session::PgSession;
 use crate::split::Pages;
 use crate::stream::RowFrames;
 use crate::types::ColumnPlan;
-use crate::{error, select};
+use crate::{error, lookback, select};
 
 /// The cursor of a scan in fetch mode; one at a time per session.
 const CURSOR: &str = "rivet_cursor";
@@ -27,7 +28,7 @@ const FIRST_FETCH_ROWS: usize = 100;
 /// `Schema` when the relation no longer has the planned columns, else the server's error.
 pub fn start<'s>(session: &'s mut PgSession, scan: &Scan, cx: &Cx) -> Result<Box<dyn BatchStream + 's>> {
     let columns = planned_columns(session, scan, cx)?;
-    let schema = TableSchema { columns: scan.columns.clone() }.arrow_schema(scan.types);
+    let schema = TableSchema::of(scan.columns.clone()).arrow_schema(scan.types);
     let decoder = BatchDecoder::new(&columns, schema.clone(), scan.max_batch_rows, scan.max_batch_bytes)?;
     let select = select_sql(scan, &columns)?;
     let timing = Timing::start();
@@ -35,17 +36,21 @@ pub fn start<'s>(session: &'s mut PgSession, scan: &Scan, cx: &Cx) -> Result<Box
     let reader = Reader { schema, decoder, names, timing };
     match scan.read {
         ReadMode::Stream => {
-            let frames = session.client.copy_out(&format!("COPY ({select}) TO STDOUT (FORMAT binary)"), cx)?;
-            Ok(Box::new(CopyStream { reader, frames: Some(frames) }))
+            let copy = format!("COPY ({select}) TO STDOUT (FORMAT binary)");
+            let frames = session.client.copy_out(&copy, cx);
+            let frames = frames.map_err(|e| session.locks.futile(lookback::explained(e, &scan.filter)))?;
+            Ok(Box::new(CopyStream { reader, frames: Some(frames), locks: &mut session.locks }))
         }
         ReadMode::Fetch => {
             let declare = format!("DECLARE {CURSOR} BINARY NO SCROLL CURSOR WITHOUT HOLD FOR {select}");
-            session.client.execute(&declare, cx)?;
+            let declared = session.client.execute(&declare, cx);
+            declared.map_err(|e| session.locks.futile(lookback::explained(e, &scan.filter)))?;
             let next_rows = FIRST_FETCH_ROWS.min(scan.max_batch_rows);
             let frames = RowFrames::fetch(&mut session.client);
             let (max_rows, max_bytes) = (scan.max_batch_rows, scan.max_batch_bytes);
             let (asked_rows, rows_before) = (0, 0);
-            Ok(Box::new(FetchStream { reader, frames, asked_rows, rows_before, next_rows, max_rows, max_bytes }))
+            let locks = &mut session.locks;
+            Ok(Box::new(FetchStream { reader, frames, locks, asked_rows, rows_before, next_rows, max_rows, max_bytes }))
         }
     }
 }
@@ -144,6 +149,7 @@ impl Timing {
 struct CopyStream<'s> {
     reader: Reader,
     frames: Option<RowFrames<'s>>,
+    locks: &'s mut Locks,
 }
 
 impl BatchStream for CopyStream<'_> {
@@ -152,9 +158,10 @@ impl BatchStream for CopyStream<'_> {
     }
     fn next(&mut self, cx: &Cx) -> Result<Option<RecordBatch>> {
         if let Some(frames) = &mut self.frames
-            && self.reader.fill(frames, cx)?
+            && self.reader.fill(frames, cx).map_err(|e| self.locks.futile(e))?
         {
             self.reader.timing.end();
+            self.locks.prove(frames.client, cx)?;
             self.frames = None;
         }
         self.reader.take()
@@ -169,6 +176,7 @@ impl BatchStream for CopyStream<'_> {
 struct FetchStream<'s> {
     reader: Reader,
     frames: RowFrames<'s>,
+    locks: &'s mut Locks,
     /// Rows that the piece in progress was asked for; 0 = none was.
     asked_rows: usize,
     /// Rows before that piece.
@@ -187,7 +195,7 @@ impl FetchStream<'_> {
             self.frames.fetch_more(&format!("FETCH FORWARD {} FROM {CURSOR}", self.next_rows))?;
             (self.asked_rows, self.rows_before) = (self.next_rows, self.frames.n_rows());
         }
-        if !self.reader.fill(&mut self.frames, cx)? {
+        if !self.reader.fill(&mut self.frames, cx).map_err(|e| self.locks.futile(e))? {
             return Ok(());
         }
         self.reader.timing.end();
@@ -195,6 +203,7 @@ impl FetchStream<'_> {
         if came < self.asked_rows as u64 {
             self.next_rows = 0;
             self.frames.client.execute(&format!("CLOSE {CURSOR}"), cx)?;
+            self.locks.prove(self.frames.client, cx)?;
         } else if let Some(row_bytes) = self.reader.decoder.bytes().checked_div(self.reader.decoder.rows()) {
             self.next_rows = (self.max_bytes / row_bytes.max(1)).clamp(1, self.max_rows);
         }

@@ -1,8 +1,6 @@
 //! What the catalogue says about a relation: columns by table OID and attribute number, or by a query's description.
 //! It must not know data: types come from the catalogue alone.
 
-use std::collections::HashSet;
-
 use rivet_plugin_api::{Choices, Cx, ErrorKind, PluginError, Relation, Result};
 
 use crate::catalogue::{self, TypeOf, number, unexpected};
@@ -15,7 +13,7 @@ use crate::types::{CatalogType, ColumnPlan};
 const NO_TABLE: &str = "postgres.no_table";
 
 /// A relation as the catalogue describes it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Described {
     /// In the relation's order.
     pub columns: Vec<ColumnPlan>,
@@ -23,8 +21,12 @@ pub struct Described {
     pub table_oid: Option<u32>,
     /// One heap of its own pages, nothing inherited: physical page ranges hold each row once.
     pub plain_heap: bool,
+    /// Rows of its own: a table, not a view of others.
+    pub has_own_rows: bool,
     /// Columns of a table that the role may not read; none is wanted.
     pub closed: Vec<String>,
+    /// What the user should know about reading it.
+    pub warnings: Vec<String>,
 }
 
 impl Described {
@@ -45,26 +47,13 @@ impl Described {
 /// Describes a relation under the choices of its export.
 ///
 /// # Errors
-/// `NotFound`, `Auth`, or `Unsupported` for duplicate column names and for columns that cannot be what was chosen.
+/// `NotFound`, `Auth`, or `Unsupported` for columns that cannot be what was chosen.
 pub fn describe(client: &mut Client, relation: &Relation, choices: &Choices, cx: &Cx) -> Result<Described> {
-    let described = match relation {
+    match relation {
         Relation::Table { schema, name } => describe_table(client, relation, choices, cx)
-            .map_err(|e| if e.code() == NO_TABLE { like(client, schema.as_deref(), name, e, cx) } else { e })?,
-        Relation::Query { sql } => describe_query(client, sql, choices, cx)?,
-    };
-    let mut names = HashSet::new();
-    for column in &described.columns {
-        if !names.insert(column.column.name.as_str()) {
-            return Err(PluginError::new(
-                ErrorKind::Unsupported,
-                "postgres.duplicate_column",
-                format!("two columns are called '{}'", column.column.name),
-            )
-            .detail("column", &column.column.name)
-            .hint("give each column of the query a name of its own with AS"));
-        }
+            .map_err(|e| if e.code() == NO_TABLE { like(client, schema.as_deref(), name, e, cx) } else { e }),
+        Relation::Query { sql } => describe_query(client, sql, choices, cx),
     }
-    Ok(described)
 }
 
 fn describe_table(client: &mut Client, relation: &Relation, choices: &Choices, cx: &Cx) -> Result<Described> {
@@ -106,13 +95,21 @@ fn describe_table(client: &mut Client, relation: &Relation, choices: &Choices, c
     };
     let columns = facts.iter().zip(&types).map(plan).collect::<Result<Vec<_>>>()?;
     // Where a row lies is for those to see who may read all of it.
+    let has_own_rows = matches!(kind.as_str(), "r" | "p" | "f");
     let plain_heap = matches!(kind.as_str(), "r" | "m") && method == "heap" && inherited == "f" && whole == "t";
-    Ok(Described { columns, table_oid: Some(table_oid), plain_heap, closed })
+    Ok(Described { columns, table_oid: Some(table_oid), plain_heap, has_own_rows, closed, warnings: Vec::new() })
 }
 
 /// The error about a table that does not exist, with the one that was meant.
 #[cold]
 fn like(client: &mut Client, schema: Option<&str>, name: &str, error: PluginError, cx: &Cx) -> PluginError {
+    // What a name of other bytes looks like here is not how it is called.
+    if schema.into_iter().chain([name]).any(|part| part.contains(char::REPLACEMENT_CHARACTER)) {
+        return error.hint(
+            "a name that is not valid utf-8 cannot be asked for: rename the table, or export a view of it that has \
+             another name",
+        );
+    }
     error.hint(match suggest::relation(client, schema, name, cx) {
         Some(meant) => format!("did you mean '{meant}'? names are case-sensitive"),
         None => "check schema and spelling; names are case-sensitive, and the schema is part of the name".to_owned(),
@@ -160,7 +157,7 @@ fn describe_query(client: &mut Client, sql: &str, choices: &Choices, cx: &Cx) ->
     let from = from_item(&Relation::Query { sql: sql.to_owned() });
     let described: Rows = client.query(&format!("SELECT * FROM {from} LIMIT 0"), cx)?;
     if described.columns.is_empty() {
-        return Ok(Described { columns: Vec::new(), table_oid: None, plain_heap: false, closed: Vec::new() });
+        return Ok(Described::default());
     }
     let (oids, typmods): (Vec<_>, Vec<_>) =
         described.columns.iter().map(|c| (c.type_oid.to_string(), c.typmod.to_string())).unzip();
@@ -182,5 +179,5 @@ fn describe_query(client: &mut Client, sql: &str, choices: &Choices, cx: &Cx) ->
     let types = catalogue::types(client, &of, cx)?;
     let plan = |(c, t): (&ColumnInfo, &CatalogType)| ColumnPlan::chosen(&c.name, true, t, choices);
     let columns = described.columns.iter().zip(&types).map(plan).collect::<Result<Vec<_>>>()?;
-    Ok(Described { columns, table_oid: None, plain_heap: false, closed: Vec::new() })
+    Ok(Described { columns, ..Described::default() })
 }

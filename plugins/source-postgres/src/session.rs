@@ -5,15 +5,17 @@ use std::collections::HashMap;
 
 use rivet_plugin_api::{
     Aggregate, BatchStream, Choices, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, ListedTable,
-    OpenGroup, PluginError, Relation, Result, Retry, Scan, Session, SessionGroup, SessionLimits, Snapshot,
-    SnapshotInfo, Split, SplitRequest, TableSchema,
+    OpenGroup, PluginError, Relation, Result, Retry, SNAPSHOT_LOST, Scan, Session, SessionGroup, SessionLimits,
+    Snapshot, SnapshotInfo, Split, SplitRequest, TableSchema,
 };
 
 use crate::connect::{Client, Settings};
+use crate::locks::Locks;
 use crate::options::PostgresOptions;
+use crate::row_security::{self, RowSecurity};
 use crate::schema::{self, Described};
-use crate::sql::{identifier, literal};
-use crate::{filter, listing, scan, split};
+use crate::sql::{from_item, identifier, literal};
+use crate::{filter, identity, listing, scan, split};
 
 /// SQLSTATEs of a snapshot that cannot be imported: `invalid_parameter_value` for an identifier nobody holds any
 /// more, `object_not_in_prerequisite_state` and `undefined_object` for one that is gone since.
@@ -22,7 +24,9 @@ const SNAPSHOT_GONE: [&str; 3] = ["22023", "55000", "42704"];
 /// A session of the `postgres` source.
 pub struct PgSession {
     pub client: Client,
+    pub locks: Locks,
     choices: Choices,
+    row_security: Option<RowSecurity>,
     described: HashMap<String, Described>,
 }
 
@@ -56,20 +60,35 @@ pub fn open_group(request: &OpenGroup<PostgresOptions>, cx: &Cx) -> Result<Sessi
 impl PgSession {
     fn open(settings: &Settings, request: &OpenGroup<PostgresOptions>, snapshot: &Snapshot, cx: &Cx) -> Result<Self> {
         let mut client = Client::connect(settings, cx)?;
-        Self::begin(&mut client, request, snapshot, cx).map_err(|e| no_server_connection(e, settings))?;
+        let mut locks = Locks::new(snapshot);
+        Self::begin(&mut client, &locks, request, snapshot, cx).map_err(|e| no_server_connection(e, settings))?;
         client.ready(request.limits.statement_timeout_ms);
-        Ok(Self { client, choices: request.choices.clone(), described: HashMap::new() })
+        if let Some(relation) = &request.relation {
+            locks.take(&mut client, relation, cx)?;
+        }
+        // A SELECT takes the snapshot.
+        client.execute(CLIENT_ENCODING, cx)?;
+        let (choices, row_security) = (request.choices.clone(), request.options.row_security);
+        Ok(Self { client, locks, choices, row_security, described: HashMap::new() })
     }
 
-    /// Opens the transaction and pins what could change what is read in it.
-    fn begin(client: &mut Client, request: &OpenGroup<PostgresOptions>, snapshot: &Snapshot, cx: &Cx) -> Result<()> {
+    /// Opens the transaction and pins what could change what is read in it. None of this takes a snapshot.
+    fn begin(
+        client: &mut Client,
+        locks: &Locks,
+        request: &OpenGroup<PostgresOptions>,
+        snapshot: &Snapshot,
+        cx: &Cx,
+    ) -> Result<()> {
         let isolation = if *snapshot == Snapshot::None { "READ COMMITTED" } else { "REPEATABLE READ" };
         client.execute(&format!("BEGIN ISOLATION LEVEL {isolation} READ ONLY"), cx)?;
         if let Snapshot::Join(token) = snapshot {
             let set = format!("SET TRANSACTION SNAPSHOT {}", literal(token));
             client.execute(&set, cx).map_err(lost_snapshot)?;
         }
-        client.execute(&pins(&request.limits, client.server_version_num(), request.options.role.as_deref()), cx)
+        let lock_timeout_ms = locks.timeout_ms(&request.limits);
+        let limits = SessionLimits { lock_timeout_ms, ..request.limits.clone() };
+        client.execute(&pins(&limits, client.server_version_num(), request.options.role.as_deref()), cx)
     }
 
     /// The snapshot's identity and the token that joins it.
@@ -97,7 +116,17 @@ impl PgSession {
         if let Some(known) = self.described.get(&key) {
             return Ok(known.clone());
         }
-        let described = schema::describe(&mut self.client, relation, &self.choices, cx)?;
+        let warning = row_security::settle(&mut self.client, relation, self.row_security, cx)?;
+        let mut described = match schema::describe(&mut self.client, relation, &self.choices, cx) {
+            Ok(described) => described,
+            Err(e) if e.kind() == ErrorKind::NotFound && matches!(relation, Relation::Table { .. }) => {
+                return Err(self.locks.missing(&mut self.client, relation, e, cx));
+            }
+            Err(e) => return Err(self.locks.futile(e)),
+        };
+        described.warnings.extend(warning);
+        let select = format!("SELECT {} FROM {}", described.readable(), from_item(relation));
+        self.locks.prove_described(&mut self.client, relation, &select, cx)?;
         self.described.insert(key, described.clone());
         Ok(described)
     }
@@ -106,7 +135,10 @@ impl PgSession {
 impl Session for PgSession {
     fn describe(&mut self, relation: &Relation, cx: &Cx) -> Result<TableSchema> {
         let described = self.described(relation, cx)?;
-        Ok(TableSchema { columns: described.columns.into_iter().map(|c| c.column).collect() })
+        let table_oid = described.table_oid.filter(|_| described.has_own_rows);
+        let identity = Some(identity::of(&mut self.client, table_oid, cx)?);
+        let columns = described.columns.into_iter().map(|c| c.column).collect();
+        Ok(TableSchema { columns, identity, warnings: described.warnings })
     }
     fn estimate(&mut self, relation: &Relation, cx: &Cx) -> Result<Estimate> {
         split::estimate(self, relation, cx)
@@ -118,7 +150,9 @@ impl Session for PgSession {
         scan::start(self, scan, cx)
     }
     fn aggregate(&mut self, aggregate: &Aggregate, cx: &Cx) -> Result<Vec<Option<KeyValue>>> {
-        filter::aggregate(self, aggregate, cx)
+        let answers = filter::aggregate(self, aggregate, cx).map_err(|e| self.locks.futile(e))?;
+        self.locks.prove(&mut self.client, cx)?;
+        Ok(answers)
     }
     fn explain(&mut self, explain: &Explain, cx: &Cx) -> Result<Explained> {
         filter::explain(self, explain, cx)
@@ -158,13 +192,14 @@ fn pins(limits: &SessionLimits, version: u32, role: Option<&str>) -> String {
         // Full reads: plan for the whole result, in the table's own order.
         ("cursor_tuple_fraction", "1".to_owned()),
         ("synchronize_seqscans", "off".to_owned()),
+        (row_security::PIN.0, row_security::PIN.1.to_owned()),
     ];
     if version >= 170_000 {
         all.push(("transaction_timeout", "0".to_owned()));
     }
     let role = role.map(|role| format!("SET LOCAL ROLE {};", identifier(role))).unwrap_or_default();
     let sets: String = all.into_iter().map(|(name, value)| format!("SET LOCAL {name} = {value};")).collect();
-    role + &sets + CLIENT_ENCODING
+    role + &sets
 }
 
 /// A database without an encoding cannot convert its text, only refuse what is no UTF-8; we look at it ourselves.
@@ -186,7 +221,8 @@ fn no_server_connection(e: PluginError, settings: &Settings) -> PluginError {
 
 fn lost_snapshot(e: PluginError) -> PluginError {
     if e.state().is_some_and(|state| SNAPSHOT_GONE.contains(&state)) {
-        return PluginError::new(ErrorKind::Conflict, "snapshot.lost", "the shared snapshot is gone")
+        return PluginError::new(ErrorKind::Conflict, SNAPSHOT_LOST, "the shared snapshot is gone")
+            .retry(Retry::NewSession)
             .cause(e.message());
     }
     e

@@ -20,7 +20,10 @@ pub fn relation(client: &mut Client, schema: Option<&str>, name: &str, cx: &Cx) 
     );
     let known = client.query(&sql, cx).ok()?;
     let known = known.rows.iter().filter_map(|row| match row.as_slice() {
-        [Some(schema), Some(name)] => Some((schema.as_str(), name.as_str())),
+        // A name that is not UTF-8 cannot be written as it is shown.
+        [Some(schema), Some(name)] if ![schema, name].iter().any(|n| n.contains(char::REPLACEMENT_CHARACTER)) => {
+            Some((schema.as_str(), name.as_str()))
+        }
         _ => None,
     });
     nearest(schema, name, known).map(|(schema, name)| format!("{}.{}", written(schema), written(name)))

@@ -30,9 +30,7 @@ pub fn config(tls: &Tls) -> Result<ClientConfig> {
             let chain =
                 CertificateDer::pem_file_iter(cert).and_then(Iterator::collect).map_err(|e| unreadable(cert, &e))?;
             let key = PrivateKeyDer::from_pem_file(key).map_err(|e| unreadable(key, &e))?;
-            builder
-                .with_client_auth_cert(chain, key)
-                .map_err(|e| invalid("client certificate and key do not fit", &e))
+            builder.with_client_auth_cert(chain, key).map_err(|e| invalid("client certificate and key do not fit", &e))
         }
         (None, None) => Ok(builder.with_no_client_auth()),
         _ => {

@@ -32,8 +32,10 @@ pub struct CatalogType {
     pub element: Option<Box<CatalogType>>,
     /// Of an array: the dimensions it was declared with; the server holds nobody to it. 0 = not said.
     pub n_dims: usize,
-    /// Of an enum: its labels, in order.
-    pub labels: Vec<String>,
+    /// Of an enum: its labels in order, in the encoding of the client.
+    pub labels: Vec<Vec<u8>>,
+    /// Of an interval: whether the ends of its range mean infinity, which they do since version 17.
+    pub has_infinity: bool,
     /// Of a geometry: the function that makes well-known binary of it, qualified and quoted.
     pub to_wkb: Option<String>,
 }
@@ -72,7 +74,10 @@ pub enum Wire {
     /// µs since 2000-01-01 00:00:00, 64-bit.
     Timestamp,
     /// µs in 64 bits, days in 32, months in 32.
-    Interval,
+    Interval {
+        /// Whether the ends of its range mean infinity.
+        has_infinity: bool,
+    },
     /// Family, prefix length, whether it is a network, and the address.
     Inet,
     /// As `Numeric`, of which only what fits a chosen decimal of more than 38 digits is delivered.
@@ -91,8 +96,8 @@ pub enum Wire {
         /// Whether the range has negative numbers.
         signed: bool,
     },
-    /// One of these labels, as text.
-    Enum(Arc<[String]>),
+    /// One of these labels, as `Text`.
+    Enum(Arc<[Vec<u8>]>),
     /// Dimensions and their lower bounds, then elements in row-major order.
     Array {
         /// Levels of lists that it becomes.

@@ -18,6 +18,7 @@ fn request(url: &str, n_sessions: usize, snapshot: Snapshot, limits: SessionLimi
         options: PostgresOptions::default(),
         n_sessions,
         snapshot,
+        relation: None,
         limits,
         choices: Choices::default(),
     }

@@ -60,20 +60,20 @@ fn from_code(doing: &str, e: &rusqlite::Error, general: ErrorKind, general_code:
     error.vendor_code(i64::from(failure.extended_code))
 }
 
+/// What to do with a database in WAL mode in a folder that cannot be written.
+const WAL_HINT: &str = "needs a folder that rivet can write: copy the file and its `-wal` to one, or let rivet write to this \
+     one; only where there is no `-wal`, and nobody writes, `url: file:FILE?immutable=1` reads the file alone";
+
 /// A file that is there and cannot be read as it is.
 fn unreadable(error: &dyn Fn(ErrorKind, &str) -> PluginError, failure: ffi::Error) -> PluginError {
     match failure.extended_code {
         ffi::SQLITE_READONLY_ROLLBACK => error(ErrorKind::Conflict, "sqlite.needs_recovery")
             .hint("a writer died in a transaction: open the database once with a program that may write, it undoes it"),
         ffi::SQLITE_READONLY_RECOVERY | ffi::SQLITE_READONLY_CANTINIT | ffi::SQLITE_READONLY_CANTLOCK => {
-            error(ErrorKind::Auth, "sqlite.permission").hint(
-                "a database in WAL mode needs a folder that can be written; \
-                 when nobody writes to it, use `url: file:FILE?immutable=1`",
-            )
+            error(ErrorKind::Auth, "sqlite.permission").hint(format!("a database in WAL mode {WAL_HINT}"))
         }
-        _ => error(ErrorKind::Auth, "sqlite.permission").hint(
-            "let the user that runs rivet read the file, and write its folder when the database is in WAL mode; \
-             when nobody writes to it, `url: file:FILE?immutable=1` needs no folder",
-        ),
+        _ => error(ErrorKind::Auth, "sqlite.permission").hint(format!(
+            "let the user that runs rivet read the file; when the database is in WAL mode, it {WAL_HINT}"
+        )),
     }
 }

@@ -3,10 +3,13 @@
 #![forbid(unsafe_code)]
 
 mod actor;
+mod aggregate;
+mod bind;
 mod connect;
 mod decode;
 mod error;
 mod filter;
+mod key;
 mod listing;
 mod location;
 mod options;
@@ -14,6 +17,7 @@ mod scan;
 mod schema;
 mod session;
 mod split;
+mod transaction;
 mod types;
 
 use rivet_plugin_api::{Cx, OpenGroup, Result, SessionGroup, Source, SourceCapabilities};
@@ -33,7 +37,7 @@ impl Source for Sqlite {
     type Options = SqliteOptions;
 
     fn capabilities() -> SourceCapabilities {
-        SourceCapabilities { filter: true, ..Default::default() }
+        SourceCapabilities { filter: true, overrides: true, ..Default::default() }
     }
 
     fn open_group(request: OpenGroup<SqliteOptions>, cx: &Cx) -> Result<SessionGroup> {

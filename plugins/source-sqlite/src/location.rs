@@ -1,8 +1,9 @@
 //! Which file a source names, by `path` or by URL, and that it is there.
-//! It must not open the file: closing it again would drop the locks that SQLite holds on it in this process.
+//! It must not open the database file: closing it again would drop the locks that SQLite holds on it in this process.
 
 use std::fmt::Write;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use rivet_plugin_api::{Connection as Keys, ErrorKind, PluginError, Result};
@@ -28,7 +29,28 @@ impl Location {
     /// `Config` when none or several are named, or keys that a file has no use for; `NotFound`, `Auth`.
     pub fn of(options: &SqliteOptions, keys: &Keys) -> Result<Self> {
         let (path, parameters) = named(options, keys)?;
-        Ok(Self { path: existing(&path)?, parameters })
+        let location = Self { path: existing(&path)?, parameters };
+        location.must_hold_all_rows()?;
+        Ok(location)
+    }
+
+    /// `immutable=1` reads the file alone: what a writer left beside it would silently be missing, or half there.
+    fn must_hold_all_rows(&self) -> Result<()> {
+        let is_immutable = self.parameters.iter().any(|all| all.split('&').any(|p| p == "immutable=1"));
+        for (suffix, holds) in [("-wal", "rows that are not in it yet"), ("-journal", "a transaction to be undone")] {
+            let mut beside = self.path.clone().into_os_string();
+            beside.push(suffix);
+            let beside = PathBuf::from(beside);
+            if is_immutable && has_content(&beside) {
+                let text =
+                    format!("`immutable=1` reads the database file alone, but '{}' has {holds}", beside.display());
+                return Err(wrong(
+                    &text,
+                    "remove `immutable=1`, and let rivet write to the folder; or copy both files to a folder where it may",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// What `sqlite3_open_v2` takes: the path itself, or a `file:` URI where there are parameters.
@@ -44,6 +66,17 @@ impl Location {
             }
         }
         PathBuf::from(format!("{uri}?{parameters}"))
+    }
+}
+
+/// Whether a file beside the database means something. A journal that is kept for reuse begins with zeros. What cannot
+/// be looked at is taken to mean something.
+fn has_content(path: &Path) -> bool {
+    let mut first = [0; 1];
+    match File::open(path).and_then(|mut file| file.read(&mut first)) {
+        Ok(0) => false,
+        Ok(_) => first != [0],
+        Err(e) => e.kind() != io::ErrorKind::NotFound,
     }
 }
 

@@ -1,50 +1,71 @@
 //! Reading: rows of a statement on the connection's thread, batches on the caller's.
 //! It must not know how a value becomes Arrow.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::time::Instant;
 
 use rivet_plugin_api::{
-    BatchStream, Cx, ErrorKind, PluginError, RecordBatch, Result, Scan, SchemaRef, StreamFacts, TableSchema,
+    BatchStream, Choices, Cx, ErrorKind, PluginError, RecordBatch, Result, Scan, SchemaRef, StreamFacts, TableSchema,
 };
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, Row};
 
 use crate::actor::{Actor, guarded};
+use crate::bind::Values;
 use crate::decode::{ColumnBuilder, Place};
 use crate::error::{sql, sqlite};
-use crate::filter::{self, where_clause};
+use crate::filter::{Conditions, where_clause};
 use crate::schema::{self, Form, identifier};
 use crate::split::Range;
+use crate::transaction::Reading;
 
 /// Batches that wait for the caller: the thread reads the next one meanwhile.
 const N_WAITING: usize = 1;
 /// A batch is cut here at the latest: one more value of SQLite's greatest length still fits Arrow's 32-bit offsets.
 const LONGEST_BATCH_BYTES: usize = 1 << 30;
 
+/// After a batch of more than so many times its limit, which is due to a long value, nothing is read ahead.
+const LONG_BATCHES: usize = 4;
+
 /// What the thread sends: that the statement is ready, batches, then the end.
 enum Message {
     Ready,
     Batch(RecordBatch),
-    End,
+    /// SQLite said that there are no more rows, after so many.
+    End(u64),
+    /// The thread waits until this is dropped.
+    Waiting(Sender<()>),
     Failed(PluginError),
+}
+
+/// What to read, and how.
+pub struct Job {
+    /// What to read.
+    pub scan: Scan,
+    /// What the columns were described by.
+    pub choices: Arc<Choices>,
+    /// In which transaction.
+    pub reading: Reading,
+    /// Longest value, 0 = no limit.
+    pub max_value_bytes: u64,
 }
 
 /// Starts a scan and waits until its statement is compiled.
 ///
 /// # Errors
 /// As [`Session::scan`](rivet_plugin_api::Session::scan).
-pub fn start<'s>(actor: &'s Actor, scan: &Scan, max_value_bytes: u64, cx: &Cx) -> Result<Box<dyn BatchStream + 's>> {
+pub fn start<'s>(actor: &'s Actor, job: Job, cx: &Cx) -> Result<Box<dyn BatchStream + 's>> {
     cx.check()?;
-    let schema = TableSchema { columns: scan.columns.clone() }.arrow_schema(scan.types);
+    let schema = TableSchema::of(job.scan.columns.clone()).arrow_schema(job.scan.types);
     let (sender, messages) = sync_channel(N_WAITING);
     let (running, done) = channel::<()>();
-    let (scan, batch_schema, stopped) = (scan.clone(), schema.clone(), actor.stopped());
+    let (batch_schema, stopped) = (schema.clone(), actor.stopped());
     actor.begin(Box::new(move |db| {
         let out = Out { sender, stopped: &stopped };
-        let end = match guarded(|| produce(db, &scan, &batch_schema, max_value_bytes, &out)) {
-            Ok(()) => Message::End,
+        let end = match guarded(|| job.reading.run(db, || produce(db, &job, &batch_schema, &out))) {
+            Ok(n_rows) => Message::End(n_rows),
             Err(e) => Message::Failed(e),
         };
         // A reader that has gone away needs no end.
@@ -52,10 +73,14 @@ pub fn start<'s>(actor: &'s Actor, scan: &Scan, max_value_bytes: u64, cx: &Cx) -
         drop(running);
     }))?;
     let messages = Some(messages);
-    let mut stream = Stream { actor, schema, messages, done, statement: Instant::now(), longest_ms: 0, ended: false };
+    let statement = Instant::now();
+    let mut stream = Stream { actor, schema, messages, done, statement, longest_ms: 0, n_rows: 0, ended: false };
     match stream.receive(cx)? {
+        Message::Ready => Ok(Box::new(stream)),
         Message::Failed(e) => Err(e),
-        _ => Ok(Box::new(stream)),
+        Message::Batch(_) | Message::Waiting(_) | Message::End(_) => {
+            Err(out_of_step("the statement was not said to be ready"))
+        }
     }
 }
 
@@ -67,12 +92,18 @@ struct Stream<'s> {
     done: Receiver<()>,
     statement: Instant,
     longest_ms: u64,
+    n_rows: u64,
     ended: bool,
+}
+
+fn out_of_step(text: &str) -> PluginError {
+    PluginError::new(ErrorKind::Internal, "sqlite.stream", text)
+        .hint("this is a defect of the plugin: report it to its author")
 }
 
 impl Stream<'_> {
     fn receive(&mut self, cx: &Cx) -> Result<Message> {
-        let Some(messages) = &self.messages else { return Ok(Message::End) };
+        let messages = self.messages.as_ref().ok_or_else(|| out_of_step("the stream was ended before"))?;
         let message = self.actor.wait(cx, messages)?;
         self.longest_ms = u64::try_from(self.statement.elapsed().as_millis()).unwrap_or(u64::MAX);
         match message {
@@ -92,16 +123,24 @@ impl BatchStream for Stream<'_> {
             return Ok(None);
         }
         cx.check()?;
-        match self.receive(cx)? {
-            Message::Batch(batch) => Ok(Some(batch)),
-            Message::Ready | Message::End => {
-                self.ended = true;
-                Ok(None)
+        let message = match self.receive(cx) {
+            // Whoever asks for more is done with the long values before.
+            Ok(Message::Waiting(wanted)) => {
+                drop(wanted);
+                self.receive(cx)
             }
-            Message::Failed(e) => {
-                self.ended = true;
-                Err(e)
+            message => message,
+        };
+        self.ended = !matches!(message, Ok(Message::Batch(_)));
+        match message? {
+            Message::Batch(batch) => {
+                self.n_rows += batch.num_rows() as u64;
+                Ok(Some(batch))
             }
+            Message::End(n_rows) if n_rows == self.n_rows => Ok(None),
+            Message::End(n_rows) => Err(out_of_step(&format!("{n_rows} rows were read, but {} arrived", self.n_rows))),
+            Message::Ready | Message::Waiting(_) => Err(out_of_step("a statement began within another")),
+            Message::Failed(e) => Err(e),
         }
     }
 
@@ -130,21 +169,33 @@ impl Out<'_> {
     fn send(&self, message: Message) -> Result<()> {
         self.sender.send(message).map_err(|_| PluginError::cancelled())
     }
+
+    /// Reads no further before all that was sent is taken, and more is asked for.
+    fn wait_until_wanted(&self) -> Result<()> {
+        let (answer, wanted) = channel::<()>();
+        self.send(Message::Waiting(answer))?;
+        // The other end is dropped when it is received, or with everything else.
+        let _ = wanted.recv();
+        Ok(())
+    }
 }
 
-/// Runs the statement and sends its batches until the end, an error, or a reader that has gone away.
-fn produce(db: &Connection, scan: &Scan, schema: &SchemaRef, max_value_bytes: u64, out: &Out<'_>) -> Result<()> {
-    let described = schema::describe(db, &scan.relation)?;
+/// Runs the statement and sends its batches until the end, an error, or a reader that has gone away. Returns how many
+/// rows there were.
+fn produce(db: &Connection, job: &Job, schema: &SchemaRef, out: &Out<'_>) -> Result<u64> {
+    let Job { scan, choices, max_value_bytes, .. } = job;
+    let described = schema::describe(db, &scan.relation, choices)?;
     must_be_as_planned(scan, &described)?;
     let n_columns = db.limit(Limit::SQLITE_LIMIT_COLUMN).map_err(sqlite("read a limit"))?;
     let has_room = usize::try_from(n_columns).is_ok_and(|n| scan.columns.len() < n);
-    let (text, has_rowid) = select(scan, &described.form, has_room)?;
+    let Select { text, values, has_rowid } = select(scan, &described, has_room)?;
     let mut statement = db.prepare(&text).map_err(sql("compile the query"))?;
+    values.bind(&mut statement)?;
     let positions = positions(scan, &described)?;
-    let columns = scan.columns.iter().map(|c| ColumnBuilder::new(c, max_value_bytes));
+    let columns = scan.columns.iter().map(|c| ColumnBuilder::new(c, *max_value_bytes));
     let mut columns = columns.collect::<Result<Vec<_>>>()?;
     out.send(Message::Ready)?;
-    let mut rows = statement.query([]).map_err(sql("run the query"))?;
+    let mut rows = statement.raw_query();
     let max_batch_bytes = scan.max_batch_bytes.min(LONGEST_BATCH_BYTES);
     let (mut n_rows, mut n_bytes, mut ordinal) = (0, 0, 0_u64);
     loop {
@@ -161,6 +212,9 @@ fn produce(db: &Connection, scan: &Scan, schema: &SchemaRef, max_value_bytes: u6
         n_rows += 1;
         if n_rows >= scan.max_batch_rows || n_bytes >= max_batch_bytes {
             out.send(Message::Batch(batch(schema, &mut columns, n_rows)?))?;
+            if n_bytes > LONG_BATCHES * max_batch_bytes {
+                out.wait_until_wanted()?;
+            }
             (n_rows, n_bytes) = (0, 0);
         }
         if out.stopped.load(Ordering::Relaxed) {
@@ -170,7 +224,7 @@ fn produce(db: &Connection, scan: &Scan, schema: &SchemaRef, max_value_bytes: u6
     if n_rows > 0 {
         out.send(Message::Batch(batch(schema, &mut columns, n_rows)?))?;
     }
-    Ok(())
+    Ok(ordinal)
 }
 
 fn batch(schema: &SchemaRef, columns: &mut [ColumnBuilder], n_rows: usize) -> Result<RecordBatch> {
@@ -198,18 +252,28 @@ fn must_be_as_planned(scan: &Scan, now: &schema::Described) -> Result<()> {
     }
 }
 
-/// The statement, and whether the rowid follows its last column, to name rows by, where there is room. Columns are qualified: SQLite reads
-/// a quoted name that is no column as text, but never one with a table before it.
-fn select(scan: &Scan, form: &Form, has_room: bool) -> Result<(String, bool)> {
+/// A statement.
+struct Select {
+    text: String,
+    values: Values,
+    /// Whether the rowid follows the last column, to name rows by.
+    has_rowid: bool,
+}
+
+/// The statement of a scan. Columns are qualified: SQLite reads a quoted name that is no column as text, but never one with a
+/// table before it.
+fn select(scan: &Scan, described: &schema::Described, has_room: bool) -> Result<Select> {
     let range = scan.split.as_ref().map(Range::of).transpose()?.unwrap_or_default();
     let limit = scan.limit.map(|n| format!(" LIMIT {n}")).unwrap_or_default();
-    let (table, rowid) = match form {
+    let filter = Conditions::of(&scan.filter, &described.columns)?;
+    let (table, rowid) = match &described.form {
         Form::Query { sql } if range == Range::default() => {
-            let (query, around) = filter::fill(sql, &scan.filter)?;
-            if around.is_empty() && limit.is_empty() {
-                return Ok((query, false));
-            }
-            return Ok((format!("SELECT * FROM ({query}\n){}{limit}", where_clause(&around)), false));
+            let (query, Conditions { sql: around, values }) = filter.fill(sql);
+            let text = match around.is_empty() && limit.is_empty() {
+                true => query,
+                false => format!("SELECT * FROM ({query}\n){}{limit}", where_clause(&around)),
+            };
+            return Ok(Select { text, values, has_rowid: false });
         }
         Form::Rowid { table, rowid } => (table, Some(*rowid)),
         Form::Other { table } if range == Range::default() => (table, None),
@@ -223,10 +287,10 @@ fn select(scan: &Scan, form: &Form, has_room: bool) -> Result<(String, bool)> {
     let named = rowid.filter(|_| has_room);
     list.extend(named.map(|rowid| format!("t.{rowid}")));
     let mut conditions = rowid.map(|rowid| range.conditions(rowid)).unwrap_or_default();
-    conditions.extend(filter::conditions(&scan.filter)?);
+    conditions.extend(filter.sql);
     let condition = where_clause(&conditions);
-    let sql = format!("SELECT {} FROM main.{} AS t{condition}{limit}", list.join(", "), identifier(table));
-    Ok((sql, named.is_some()))
+    let text = format!("SELECT {} FROM main.{} AS t{condition}{limit}", list.join(", "), identifier(table));
+    Ok(Select { text, values: filter.values, has_rowid: named.is_some() })
 }
 
 /// Where the statement delivers each column: in the order asked for, or, in a query, where its text has it.
@@ -235,4 +299,51 @@ fn positions(scan: &Scan, described: &schema::Described) -> Result<Vec<usize>> {
     let position = |column: &rivet_plugin_api::Column| described.columns.iter().position(|c| c.name == column.name);
     let positions: Option<Vec<usize>> = scan.columns.iter().map(position).collect();
     positions.ok_or_else(|| PluginError::new(ErrorKind::Internal, "sqlite.columns", "a column of the scan is unknown"))
+}
+
+#[cfg(test)]
+mod tests {
+    use rivet_plugin_api::arrow_array::Int64Array;
+    use rivet_plugin_api::{CancelToken, ErrorKind};
+
+    use super::*;
+
+    /// What a reader is told when the thread sends these messages and ends.
+    fn told(messages: Vec<Message>) -> Result<u64> {
+        let token = CancelToken::new();
+        let cx = token.cx();
+        let actor = Actor::start(&cx, |_| Ok(Connection::open_in_memory().expect("memory"))).expect("started");
+        let (sender, receiver) = sync_channel(messages.len());
+        messages.into_iter().for_each(|message| sender.send(message).expect("there is room"));
+        drop(sender);
+        let (_, done) = channel();
+        let schema = column(0).schema();
+        let messages = Some(receiver);
+        let statement = Instant::now();
+        let mut stream =
+            Stream { actor: &actor, schema, messages, done, statement, longest_ms: 0, n_rows: 0, ended: false };
+        while stream.next(&cx)?.is_some() {}
+        Ok(stream.n_rows)
+    }
+
+    fn column(n_rows: usize) -> RecordBatch {
+        let values: rivet_plugin_api::arrow_array::ArrayRef = Arc::new(Int64Array::from(vec![7; n_rows]));
+        RecordBatch::try_from_iter([("a", values)]).expect("one column")
+    }
+
+    #[test]
+    fn only_an_end_that_counts_the_same_rows_is_one() {
+        let batch = |n_rows| Message::Batch(column(n_rows));
+        assert_eq!(told(vec![batch(3), batch(2), Message::End(5)]).expect("all rows"), 5);
+        for wrong in [
+            vec![batch(3), Message::End(5)],
+            vec![batch(3), batch(3), Message::End(5)],
+            vec![batch(5)],
+            vec![],
+            vec![batch(5), Message::Ready],
+            vec![Message::End(1)],
+        ] {
+            assert_eq!(told(wrong).expect_err("no end").kind(), ErrorKind::Internal);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! What the database declares about a relation.
 //! It must not know values.
 
-use rivet_plugin_api::{Column, ErrorKind, FILTER_PLACEHOLDER, PluginError, Relation, Result};
+use rivet_plugin_api::{Choices, Column, ErrorKind, FILTER_PLACEHOLDER, Fidelity, PluginError, Relation, Result};
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::error::{sql, sqlite};
@@ -17,6 +17,8 @@ pub struct Described {
     pub columns: Vec<Column>,
     /// Where the rows come from.
     pub form: Form,
+    /// Columns that are computed, by an expression of no type, and that no choice gives one: they are delivered as text.
+    pub untyped: Vec<String>,
 }
 
 /// Where rows come from.
@@ -46,18 +48,24 @@ pub fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Describes a relation from its declaration alone.
+/// Describes a relation from its declaration alone, and from what the user chose for its columns.
 ///
 /// # Errors
-/// `NotFound`; `Config` for a query that does not compile or is no plain SELECT; `Unsupported` for columns of one name.
-pub fn describe(db: &Connection, relation: &Relation) -> Result<Described> {
-    let described = match relation {
+/// `NotFound`; `Config` for a query that does not compile or is no plain SELECT; `Unsupported` for columns of one name and
+/// for choices that cannot be met.
+pub fn describe(db: &Connection, relation: &Relation, choices: &Choices) -> Result<Described> {
+    let mut described = match relation {
         Relation::Table { schema, name } => describe_table(db, schema.as_deref(), name)?,
         Relation::Query { sql } => {
             let unfiltered = sql.replace(FILTER_PLACEHOLDER, "(TRUE)");
-            Described { columns: query_columns(db, &unfiltered)?, form: Form::Query { sql: sql.clone() } }
+            let (columns, untyped) = query_columns(db, &unfiltered)?;
+            Described { columns, form: Form::Query { sql: sql.clone() }, untyped }
         }
     };
+    let chosen = described.columns.into_iter().map(|column| types::chosen(column, choices));
+    described.columns = chosen.collect::<Result<_>>()?;
+    let has_choice = |name: &str| choices.columns.get(name).is_some_and(|choice| choice.logical.is_some());
+    described.untyped.retain(|name| choices.wanted.has(name) && !has_choice(name));
     let columns = &described.columns;
     let twice = columns.iter().enumerate().find(|(i, c)| columns[..*i].iter().any(|before| before.name == c.name));
     match twice {
@@ -80,6 +88,8 @@ fn describe_table(db: &Connection, schema: Option<&str>, name: &str) -> Result<D
     if schema.is_some_and(|schema| !schema.eq_ignore_ascii_case("main")) {
         return Err(missing().hint("leave out the schema: a sqlite file has none"));
     }
+    // SQLite itself knows its catalogue by the older of its names.
+    let name = if name.eq_ignore_ascii_case("sqlite_schema") { "sqlite_master" } else { name };
     let failed = sqlite("look up a table");
     let list = "SELECT name, type, wr FROM pragma_table_list(?1) WHERE \"schema\" = 'main'";
     let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, row.get::<_, bool>(2)?));
@@ -95,9 +105,9 @@ fn describe_table(db: &Connection, schema: Option<&str>, name: &str) -> Result<D
         }));
     };
     let base_table = matches!(kind.as_str(), "table" | "shadow");
-    let columns = match kind.as_str() {
+    let (columns, untyped) = match kind.as_str() {
         "view" => view_columns(db, &table)?,
-        _ => table_columns(db, &table, base_table && !without_rowid, base_table)?,
+        _ => (table_columns(db, &table, base_table && !without_rowid, base_table)?, Vec::new()),
     };
     let hidden = |name: &str| columns.iter().any(|c| c.name.eq_ignore_ascii_case(name));
     let rowid = ["rowid", "_rowid_", "oid"].into_iter().find(|name| !hidden(name));
@@ -105,7 +115,7 @@ fn describe_table(db: &Connection, schema: Option<&str>, name: &str) -> Result<D
         Some(rowid) if base_table && !without_rowid => Form::Rowid { table, rowid },
         _ => Form::Other { table },
     };
-    Ok(Described { columns, form })
+    Ok(Described { columns, form, untyped })
 }
 
 /// Columns of a table; `has_rowid` and `base_table` say what a NOT NULL can be told from.
@@ -143,8 +153,11 @@ fn rowid_alias(db: &Connection, table: &str, rows: &[XinfoRow]) -> Result<Option
     Ok((n_indexes == 0).then(|| key.0.clone()))
 }
 
+/// Columns, and the names of those that are computed and have no type.
+type Computed = (Vec<Column>, Vec<String>);
+
 /// Columns of a query, by a view of the same text.
-fn query_columns(db: &Connection, query: &str) -> Result<Vec<Column>> {
+fn query_columns(db: &Connection, query: &str) -> Result<Computed> {
     let failed = sql("compile the query");
     let statement = db.prepare(query).map_err(&failed)?;
     let refused = |text: &str, hint: &str| Err(PluginError::new(ErrorKind::Config, "sqlite.query", text).hint(hint));
@@ -162,7 +175,7 @@ fn query_columns(db: &Connection, query: &str) -> Result<Vec<Column>> {
     columns
 }
 
-fn view_columns(db: &Connection, view: &str) -> Result<Vec<Column>> {
+fn view_columns(db: &Connection, view: &str) -> Result<Computed> {
     let definition = "SELECT sql FROM main.sqlite_schema WHERE type = 'view' AND name = ?1";
     let definition: String = db.query_row(definition, [view], |row| row.get(0)).map_err(sqlite("look up a view"))?;
     computed_columns(db, &format!("SELECT * FROM main.{}", identifier(view)), &definition, "main", view)
@@ -171,7 +184,7 @@ fn view_columns(db: &Connection, view: &str) -> Result<Vec<Column>> {
 /// Columns of a view and of a SELECT that reads the same; `definition` is what was written. The statement tells names and the declared types of plain
 /// columns; the view tells the type of CAST, too, which is how SQL says what it means. Nothing says that they cannot
 /// be NULL.
-fn computed_columns(db: &Connection, select: &str, definition: &str, schema: &str, view: &str) -> Result<Vec<Column>> {
+fn computed_columns(db: &Connection, select: &str, definition: &str, schema: &str, view: &str) -> Result<Computed> {
     let failed = sql("compile the query");
     let statement = db.prepare(select).map_err(&failed)?;
     let types = declared_types(db, schema, view)?;
@@ -179,15 +192,21 @@ fn computed_columns(db: &Connection, select: &str, definition: &str, schema: &st
     if types.len() != origins.len() {
         return Err(PluginError::new(ErrorKind::Internal, "sqlite.query", "the query is described in two ways"));
     }
+    let mut untyped = Vec::new();
     let described = columns.zip(origins).zip(&types).map(|((column, origin), of_view)| {
         // To a view, BLOB is also the type of columns without one and of a UNION of different types. Only a CAST means
         // it: no column is its origin, and it is written there.
         let declared = column.decl_type().is_some_and(|t| t.eq_ignore_ascii_case("BLOB"));
         let cast = origin.origin_name().is_none() && casts_to_blob(definition);
         let mixed = of_view == "BLOB" && !declared && !cast;
-        types::column(column.name(), if mixed { "" } else { of_view }, true)
+        let described = types::column(column.name(), if mixed { "" } else { of_view }, true);
+        if origin.origin_name().is_none() && described.fidelity == Fidelity::Text {
+            untyped.push(described.name.clone());
+        }
+        described
     });
-    Ok(described.collect())
+    let described = described.collect();
+    Ok((described, untyped))
 }
 
 /// Whether SQL says `AS BLOB` somewhere. A wrong guess costs an error with a hint, never a value.

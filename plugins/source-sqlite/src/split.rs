@@ -1,13 +1,13 @@
 //! Size, and cutting a table into ranges of its rowid.
 //! It must not know how a range is read.
 
-use rivet_plugin_api::{ErrorKind, Estimate, PluginError, Relation, Result, Split, SplitRequest};
+use rivet_plugin_api::{ErrorKind, Estimate, PluginError, Result, Split, SplitRequest};
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 
 use crate::error::sqlite;
 use crate::filter::where_clause;
-use crate::schema::{self, Form, identifier};
+use crate::schema::{Described, Form, identifier};
 
 /// Databases up to this size are walked for the bytes of a table: that reads every page of it.
 const WALKED_BYTES: i64 = 16 << 20;
@@ -77,19 +77,19 @@ fn bounds(db: &Connection, table: &str, rowid: &str, range: Range) -> Result<Opt
 /// database, else by the file, which is an upper bound too.
 ///
 /// # Errors
-/// As [`describe`](schema::describe).
-pub fn estimate(db: &Connection, relation: &Relation) -> Result<Estimate> {
-    let (table, rowid) = match schema::describe(db, relation)?.form {
+/// The database's.
+pub fn estimate(db: &Connection, described: &Described) -> Result<Estimate> {
+    let (table, rowid) = match &described.form {
         Form::Query { .. } => return Ok(Estimate { rows: None, bytes: None, splittable: false }),
-        Form::Rowid { table, rowid } => (table, Some(rowid)),
+        Form::Rowid { table, rowid } => (table, Some(*rowid)),
         Form::Other { table } => (table, None),
     };
-    let analyzed = analyzed_rows(db, &table)?;
+    let analyzed = analyzed_rows(db, table)?;
     let span = match (analyzed, rowid) {
-        (None, Some(rowid)) => Some(bounds(db, &table, rowid, Range::default())?.map_or(0, |b| n_rowids(b.0, b.1))),
+        (None, Some(rowid)) => Some(bounds(db, table, rowid, Range::default())?.map_or(0, |b| n_rowids(b.0, b.1))),
         _ => None,
     };
-    Ok(Estimate { rows: analyzed.or(span), bytes: table_bytes(db, &table)?, splittable: rowid.is_some() })
+    Ok(Estimate { rows: analyzed.or(span), bytes: table_bytes(db, table)?, splittable: rowid.is_some() })
 }
 
 fn n_rowids(min: i64, max: i64) -> u64 {
@@ -123,15 +123,14 @@ fn table_bytes(db: &Connection, table: &str) -> Result<Option<u64>> {
 /// Cuts a table, or one of its ranges, into ranges of rowids; what has none is one split.
 ///
 /// # Errors
-/// As [`describe`](schema::describe).
-pub fn split(db: &Connection, request: &SplitRequest) -> Result<Vec<Split>> {
+/// The database's.
+pub fn split(db: &Connection, described: &Described, request: &SplitRequest) -> Result<Vec<Split>> {
     let whole = request.within.as_ref().map(Range::of).transpose()?.unwrap_or_default();
-    let described = schema::describe(db, &request.relation)?;
-    let Form::Rowid { table, rowid } = described.form else { return Ok(vec![whole.into_split(None)?]) };
-    let Some((min, max)) = bounds(db, &table, rowid, whole)? else { return Ok(vec![whole.into_split(Some(0))?]) };
+    let Form::Rowid { table, rowid } = &described.form else { return Ok(vec![whole.into_split(None)?]) };
+    let Some((min, max)) = bounds(db, table, rowid, whole)? else { return Ok(vec![whole.into_split(Some(0))?]) };
     let ranges = whole.cut(min, max, request.n_splits);
     // The span of a range is what it can hold; ANALYZE knows how much of the whole span is there.
-    let analyzed = analyzed_rows(db, &table)?.zip(bounds(db, &table, rowid, Range::default())?);
+    let analyzed = analyzed_rows(db, table)?.zip(bounds(db, table, rowid, Range::default())?);
     let share = |n: u64| match analyzed {
         Some((rows, (first, last))) => {
             let share = u128::from(rows) * u128::from(n) / u128::from(n_rowids(first, last));

@@ -1,13 +1,59 @@
 //! From declared types to logical types: SQLite's affinity rules (sqlite.org/datatype3.html §3.1), refined by what
 //! people mean by the names. It must not know values.
 
-use rivet_plugin_api::{Column, Fidelity, LogicalType};
+use rivet_plugin_api::{Choices, Column, ErrorKind, Fidelity, LogicalType, PluginError, Result};
+
+/// Types of `columns` that values are delivered as, each exactly or not at all.
+const CHOICES: &str = "bool, int64, float64, decimal(p,s) up to 38 digits, text, json, binary, date or timestamp";
 
 /// The column of a declared type. Without a type any value may come: it is written as text.
 pub fn column(name: &str, declared: &str, nullable: bool) -> Column {
     let (logical, fidelity) = classify(declared);
     let native_type = if declared.is_empty() { "any".to_owned() } else { declared.to_lowercase() };
     Column { name: name.to_owned(), native_type, logical, nullable, fidelity }
+}
+
+/// The column as the choices say. Every value is judged when it is read, so that any type may be chosen for any column.
+///
+/// # Errors
+/// `Unsupported` for a type that SQLite's values do not become.
+pub fn chosen(mut column: Column, choices: &Choices) -> Result<Column> {
+    let Some((choice, wanted)) = choices.columns.get(&column.name).and_then(|c| Some((c, c.logical.as_ref()?))) else {
+        return Ok(column);
+    };
+    let refuse = |what: String, hint: &str| {
+        let text = format!("the column cannot be delivered as {wanted}{what}");
+        let error = PluginError::new(ErrorKind::Unsupported, "sqlite.override", text);
+        Err(error.detail("column", &column.name).hint(hint))
+    };
+    if choice.lossy {
+        return refuse(
+            " with `lossy: true`: sqlite has no lossy conversion".to_owned(),
+            "cast the column in a `query`",
+        );
+    }
+    let possible = match *wanted {
+        LogicalType::Bool | LogicalType::Text | LogicalType::Json | LogicalType::Binary | LogicalType::Date => true,
+        LogicalType::Int { bits, signed } => bits == 64 && signed,
+        LogicalType::Float { bits } => bits == 64,
+        LogicalType::Decimal { precision, scale } => (1..=38).contains(&precision) && scale <= precision,
+        LogicalType::Time { nanos } | LogicalType::Timestamp { utc: false, nanos } => !nanos,
+        _ => false,
+    };
+    if !possible {
+        return refuse(String::new(), &format!("choose {CHOICES}"));
+    }
+    if *wanted != column.logical {
+        let as_text = *wanted == LogicalType::Text;
+        column.fidelity = if as_text { Fidelity::Text } else { Fidelity::Exact };
+        column.logical = wanted.clone();
+    }
+    Ok(column)
+}
+
+/// Whether a column is delivered as something else than what its declared type says.
+pub fn is_chosen(column: &Column) -> bool {
+    classify(&column.native_type).0 != column.logical
 }
 
 fn classify(declared: &str) -> (LogicalType, Fidelity) {

@@ -67,6 +67,8 @@ pub fn copy_plugins(plugins: &[&str], dir: &Path) -> Result<()> {
         if fs::hard_link(&from, &to).is_err() {
             fs::copy(&from, &to).with_context(|| format!("copy {} to {}", from.display(), to.display()))?;
         }
+        // As whoever installs plugins does: those that others can change are not loaded.
+        fs::set_permissions(&to, fs::Permissions::from_mode(0o755)).context("set the rights of a library")?;
     }
     Ok(())
 }

@@ -72,6 +72,8 @@ pub struct Workspace {
     variables: Vec<(String, String)>,
     /// Where plugins are loaded from; none when all are linked in.
     plugins: Option<PathBuf>,
+    /// What the process may map, KiB.
+    address_space_kib: Option<u64>,
 }
 
 impl Workspace {
@@ -81,7 +83,8 @@ impl Workspace {
     /// When it cannot be made, or the plugins were not built.
     pub fn new(config: &str) -> Result<Self> {
         let dir = TempDir::with_prefix("rivet-e2e-").context("create a folder")?;
-        let made = Self { dir, variables: Vec::new(), plugins: Some(plugin_dir()?.to_owned()) };
+        let made =
+            Self { dir, variables: Vec::new(), plugins: Some(plugin_dir()?.to_owned()), address_space_kib: None };
         made.configure(config)?;
         Ok(made)
     }
@@ -112,6 +115,12 @@ impl Workspace {
         self
     }
 
+    /// The same with an address space of so many KiB for every run (`ulimit -v`), or as much as there is.
+    pub fn with_address_space_kib(mut self, kib: Option<u64>) -> Self {
+        self.address_space_kib = kib;
+        self
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         self.dir.path()
@@ -122,7 +131,27 @@ impl Workspace {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(&self, words: &[&str]) -> Result<Child> {
-        let mut command = Command::new(if self.plugins.is_some() { rivet()? } else { rivet_linked()? });
+        let limited = self.address_space_kib.map(|kib| kib.to_string());
+        match &limited {
+            None => self.spawn_under(&[], words),
+            Some(kib) => self.spawn_under(&["/bin/sh", "-c", "ulimit -v \"$0\" && exec \"$@\"", kib], words),
+        }
+    }
+
+    /// As [`Workspace::spawn`], by another program that is given the binary and its words after its own.
+    ///
+    /// # Errors
+    /// As [`Workspace::spawn`].
+    pub fn spawn_under(&self, before: &[&str], words: &[&str]) -> Result<Child> {
+        let binary = if self.plugins.is_some() { rivet()? } else { rivet_linked()? };
+        let mut command = match before {
+            [] => Command::new(binary),
+            [program, rest @ ..] => {
+                let mut command = Command::new(program);
+                command.args(rest).arg(binary);
+                command
+            }
+        };
         command.env_clear().env("HOME", self.path()).env("TZ", "Asia/Kathmandu");
         command.envs(self.variables.iter().map(|(k, v)| (k, v)));
         command.args(words).current_dir(self.path());

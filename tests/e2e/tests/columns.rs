@@ -43,7 +43,7 @@ fn columns_are_selected_in_order_or_excluded() -> Result<()> {
         ("table: t, select: [nn]", "'nn'"),
         ("table: t, exclude: [id, a, b, n]", "no columns"),
         ("table: t, select: [a], exclude: [b]", "both select and exclude"),
-        ("table: t, columns: {a: int64}", "`columns`"),
+        ("table: t, columns: {a: int32}", "int32"),
         ("table: t, policies: {nan: null}", "`nan`"),
         ("query: 'select 1 as a', where: a = 1", "both query and where"),
         ("table: t, where: 'n > 1) or (n > 0'", "do not match"),

@@ -161,6 +161,74 @@ fn a_table_of_one_nullable_column_needs_a_null_text() -> Result<()> {
 }
 
 #[test]
+fn one_column_that_may_hold_nulls_is_csv_as_long_as_it_holds_none() -> Result<()> {
+    let workspace = workspace(&[])?;
+    const COLUMN: &str = "import pyarrow.csv as c, sys; print(c.read_csv(sys.argv[1]).column(0).to_pylist())";
+    for (n, (query, by_duckdb, by_pyarrow)) in [
+        ("select count(*) as n from t", "{\"n\":3}", "[3]"),
+        ("select s as n from t where id = 3", "{\"n\":\"a \\\"b\\\", c\\nü\"}", "['a \"b\", c\\nü']"),
+        ("select s as n from t where id > 3", "", "[]"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let to = format!("one{n}");
+        workspace.rivet(&["run", "sqlite:data.db", "--query", query, "--format", "csv", "--to", &to])?.expect(0)?;
+        let path = Exported::read(&workspace.path().join(&to))?.parts[0].display().to_string();
+        let found = oracle::duckdb(&format!("select * from read_csv('{path}', header=true)"))?;
+        assert_eq!(found.trim().replace(": ", ":"), by_duckdb, "{query}");
+        assert_eq!(oracle::run(COLUMN, &[&path])?.trim(), by_pyarrow, "{query}");
+    }
+    let words = ["run", "sqlite:data.db", "--query", "select s from t order by id", "--format", "csv", "--to", "holed"];
+    let ran = workspace.rivet(&words)?.expect(1)?;
+    ensure!(
+        ran.stderr.contains("column 's', row 2") && ran.stderr.contains("--format-option 'null=\\N'"),
+        "{}",
+        ran.stderr
+    );
+    let marked = [&words[..], &["--format-option", "null=\\N", "--format-option", "header=false"]].concat();
+    workspace.rivet(&marked)?.expect(0)?;
+    let text = fs::read_to_string(&Exported::read(&workspace.path().join("holed"))?.parts[0])?;
+    assert_eq!(text, "\"\"\n\\N\n\"a \"\"b\"\", c\nü\"\n");
+    Ok(())
+}
+
+#[test]
+fn files_are_as_large_as_max_file_size_says_however_rows_compress() -> Result<()> {
+    let numbers = |n: u32| format!("with recursive n(i) as (select 1 union all select i + 1 from n where i < {n})");
+    let equal = format!("{} select i, 'the same words again and again ' || i % 10 as t from n", numbers(400_000));
+    let random = format!("{} select hex(randomblob(400)) as t from n", numbers(4_000));
+    for (format, rows, limit_kib) in [
+        ("parquet", &equal, 64),
+        ("parquet", &random, 512),
+        ("csv", &random, 512),
+        ("{type: csv, compression: gzip}", &equal, 512),
+        ("{type: csv, compression: gzip}", &random, 512),
+        ("{type: csv, compression: zstd}", &random, 512),
+        ("{type: arrow, compression: zstd}", &random, 512),
+        ("{type: arrow, container: stream}", &random, 512),
+    ] {
+        let more = format!("query: \"{rows}\", format: {format}, max_file_size: {limit_kib}KiB");
+        let workspace = Workspace::new(&config(&[("t", &more)]).replace("table: t, ", ""))?;
+        oracle::run(
+            "import sqlite3, sys; sqlite3.connect(sys.argv[1]).execute('create table t (a)')",
+            &[&workspace.path().join("data.db").display().to_string()],
+        )?;
+        workspace.run()?.expect(0)?;
+        let mut sizes: Vec<u64> = Vec::new();
+        for part in Exported::read(&workspace.path().join("out/t"))?.parts {
+            sizes.push(fs::metadata(part)?.len());
+        }
+        // The last has what is left.
+        let last = sizes.pop().context("a part")?;
+        let (least, most) = (limit_kib * 1024 * 7 / 10, limit_kib * 1024 * 11 / 10);
+        ensure!(!sizes.is_empty() && last <= most, "{format}: {sizes:?}, {last}");
+        ensure!(sizes.iter().all(|bytes| (least..=most).contains(bytes)), "{format}: {sizes:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn the_options_are_described() -> Result<()> {
     let workspace = Workspace::new("")?;
     ensure!(plugin_dir()?.exists(), "the plugins are there");

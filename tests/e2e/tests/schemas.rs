@@ -43,7 +43,7 @@ fn configs_that_run_are_accepted() -> Result<()> {
         format!("{source}{EXPORT}"),
         format!("{source}defaults: {{destination: {{type: local}}}}\nexports: [{{name: a, query: select 1, destination: {{path: o}}}}]"),
         format!("{SOURCE}defaults: {{format: {{type: parquet, compression: zstd}}}}\n{EXPORT}"),
-        format!("{SOURCE}plugins: {{dirs: [p], lockfile: l}}\nstate: {{url: 's.db'}}\n{EXPORT}"),
+        format!("{SOURCE}plugins: {{dirs: [p]}}\nstate: {{url: 's.db'}}\n{EXPORT}"),
         format!("{SOURCE}exports: [{{name: a, table: a, format: parquet, parallel: '${{N}}', skip_empty: '${{S:-true}}', \
                  max_file_size: 1GiB, types: native, on_schema_drift: fail, destination: {{type: stdout}}}}]"),
         format!("{SOURCE}exports: [{{name: a, table: a, mode: incremental, cursor_column: id, lookback: 15m, select: [id], \
@@ -90,6 +90,7 @@ fn what_the_reader_refuses_the_schema_refuses() -> Result<()> {
     };
     let cases = [
         format!("{SOURCE}{EXPORT}unknown: 1\n"),
+        format!("{SOURCE}{EXPORT}plugins: {{lockfile: rivet.lock}}\n"),
         EXPORT.to_owned(),
         SOURCE.to_owned(),
         format!("{SOURCE}exports: []\n"),

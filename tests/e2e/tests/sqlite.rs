@@ -245,3 +245,63 @@ fn a_source_that_reads_alone_does_not_say_that_it_reads_in_parallel() -> Result<
     assert_eq!((read.n_rows(), &read.manifest["strategy"]), (50_000, &json!("full-scan")));
     Ok(())
 }
+
+#[test]
+fn an_expression_is_said_to_be_text_until_columns_says_what_it_is() -> Result<()> {
+    let query = "  query: 'select count(*) as n, sum(p) / 2 as half, min(a) as a from t'\n";
+    let text = config("q", query).replace("  table: q\n", "");
+    let workspace = Workspace::new(&text)?;
+    sqlite(&workspace, "data.db", "create table t (a integer, p real); insert into t values (1, 0.5), (2, 2.0)")?;
+    for command in ["run", "check"] {
+        let ran = workspace.rivet(&[command])?.expect(0)?;
+        for part in ["n, half", "text", "columns: {n: int64}"] {
+            ensure!(ran.stderr.contains(part), "{part} in {}", ran.stderr);
+        }
+    }
+    workspace.configure(&format!("{text}  columns: {{n: int64, half: float64, a: text}}\n"))?;
+    let ran = workspace.rivet(&["run"])?.expect(0)?;
+    ensure!(!ran.stderr.contains("knows no type"), "{}", ran.stderr);
+    let read = Exported::read(&workspace.path().join("out"))?;
+    ensure!(read.schema()?.starts_with("n: int64\nhalf: double\na: string"), "{}", read.schema()?);
+    assert_eq!(read.rows("*", "")?, [json!({"n": 2, "half": 1.25, "a": "1"})]);
+    // A value that is something else ends the run: nothing is rounded.
+    workspace.configure(&format!("{text}  columns: {{half: int64}}\n"))?;
+    let ran = workspace.rivet(&["run"])?.expect(3)?;
+    for part in ["half", "int64", "hint:"] {
+        ensure!(ran.stderr.contains(part), "{part} in {}", ran.stderr);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_wait_for_a_lock_without_end_is_told() -> Result<()> {
+    let workspace = Workspace::new(&config("t", ""))?;
+    sqlite(&workspace, "data.db", "create table t (a integer); insert into t values (1)")?;
+    const LOCK: &str = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], isolation_level=None); \
+                        c.execute('begin exclusive'); print('locked', flush=True); sys.stdin.read(); c.execute('commit')";
+    let path = workspace.path().join("data.db");
+    let mut locker = Command::new(oracle::python()?)
+        .args(["-c", LOCK])
+        .arg(&path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut said = std::io::BufReader::new(locker.stdout.take().context("piped")?);
+    std::io::BufRead::read_line(&mut said, &mut String::new())?;
+    let mut child = workspace.spawn(&["run"])?;
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().context("piped")?));
+    let mut told = String::new();
+    for line in lines {
+        told = line?;
+        if told.contains("waiting") {
+            break;
+        }
+    }
+    for part in ["locked", "data.db", "lock_timeout_s"] {
+        ensure!(told.contains(part), "{part} in {told}");
+    }
+    drop(locker.stdin.take());
+    ensure!(locker.wait()?.success() && child.wait()?.success(), "both end once the lock is free");
+    assert_eq!(Exported::read(&workspace.path().join("out"))?.n_rows(), 1);
+    Ok(())
+}

@@ -54,8 +54,9 @@ fn each_table_is_an_export_of_its_own() -> Result<()> {
         assert_eq!((read.n_rows(), &read.manifest["export"]), (n_rows, &json!(export)), "{table}");
         assert_eq!(read.rows("count(*) n", "")?, [json!({ "n": n_rows })]);
     }
-    let again = workspace.run()?.expect(0)?.json()?;
-    assert_eq!(names(&again)?, all, "the names are the same in every run");
+    let again = workspace.run()?.expect(0)?;
+    assert_eq!(names(&again.json()?)?, all, "the names are the same in every run");
+    ensure!(again.stderr.contains("read when named whole: main.order_words"), "{}", again.stderr);
     Ok(())
 }
 
@@ -130,6 +131,8 @@ fn what_cannot_be_expanded_is_refused() -> Result<()> {
         ("tables: [mian.*]", "did you mean 'main'?"),
         ("tables: [custmers]", "did you mean 'customers'?"),
         ("tables: [zzz]", "there is main.customers, main.elsewhere"),
+        ("tables: ['*words']", "name 'main.order_words' whole"),
+        ("tables: ['order?t*']", "name 'main.order_totals' whole"),
         ("tables: [customers], exclude_tables: ['*']", "leaves no table"),
         ("tables: ['*']", "exports 'x.main.customers' and 'x.main.elsewhere' write to the same place"),
         ("tables: []", "exports.x.tables (line 2) is empty"),
@@ -146,9 +149,11 @@ fn what_cannot_be_expanded_is_refused() -> Result<()> {
         }
     }
     ensure!(!workspace.path().join("out").exists(), "nothing was written");
-    // A view is meant by its whole name alone.
-    workspace.configure(&export("tables: [order_totals]"))?;
-    let document = workspace.run()?.expect(0)?.json()?;
-    assert_eq!(names(&document)?, ["x.main.order_totals"]);
+    // A view or a virtual table is meant by its whole name alone.
+    for name in ["order_totals", "order_words"] {
+        workspace.configure(&export(&format!("tables: [{name}]")))?;
+        let document = workspace.run()?.expect(0)?.json()?;
+        assert_eq!(names(&document)?, [format!("x.main.{name}")]);
+    }
     Ok(())
 }

@@ -37,6 +37,7 @@ pub fn manifest(root: &Value) -> Result<Page> {
     let schema = Schema { root, marks: Marks::Optional };
     let body = format!("## Keys\n\n{}{}", schema.keys(root, |_| true), schema.definitions());
     let about = "Each run writes `_manifest-<export>-<run>.json` beside its parts: only what a manifest lists counts. \
-                 `_SUCCESS` names the newest and vouches for its digest. `rivet schema manifest` prints the JSON Schema.";
+                 `_SUCCESS.<export>` names the newest and vouches for its digest; `_SUCCESS` says the same, for tools that \
+                 look for it. `rivet schema manifest` prints the JSON Schema.";
     Ok(Page { file: "manifest.md", title: "Manifest", about, body })
 }

@@ -54,8 +54,9 @@ fn shared() -> Map<String, Value> {
 const MODE: &str = "Which rows are read: all of them, or what came since the last good run.";
 const NULL_CURSOR: &str = "What happens to rows without a cursor: `error` stops the run, `include` exports them all in \
                            every run.";
-const MAX_FILE_SIZE: &str = "A part is ended after about so many bytes, or a size with a unit; 256 MiB where the \
-                             destination holds objects, and no limit where it holds a stream.";
+const MAX_FILE_SIZE: &str = "Size of a file as it is stored, compressed if it is, in bytes or with a unit: parts end at \
+                             about 94 % of it, and beyond it only for a single long row; 256 MiB where the destination \
+                             holds objects, and no limit where it holds a stream.";
 const TYPES: &str =
     "Which Arrow forms are written: those that every common reader takes without surprise, or the richest.";
 const DRIFT: &str = "When the schema is not that of the last good run: say so and go on, go on, or stop before a byte is \

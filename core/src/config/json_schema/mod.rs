@@ -36,10 +36,10 @@ pub fn json_schema(connectors: &[&ConnectorInfo]) -> Value {
 fn root_properties(sources: &Variants) -> Map<String, Value> {
     let mut exports = list("What is exported; names are unique.", export::export());
     exports["minItems"] = 1.into();
-    let plugins = Map::from_iter([
-        ("dirs".to_owned(), list("Folders with plugin libraries, relative to the config.", text("A folder."))),
-        ("lockfile".to_owned(), text("Lock file that pins plugins.")),
-    ]);
+    let plugins = Map::from_iter([(
+        "dirs".to_owned(),
+        list("Folders with plugin libraries, relative to the config.", text("A folder.")),
+    )]);
     let state = Map::from_iter([(
         "url".to_owned(),
         text("File that the state is kept in; `.rivet_state.db` beside the config by default."),

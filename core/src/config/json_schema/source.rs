@@ -59,6 +59,12 @@ fn tls() -> Value {
 const MAX_CONNECTIONS: &str = "Most server connections at once, one of which plans and holds the snapshot; absent, there are as \
                                many as `parallel` needs.";
 
+const MAX_VALUE: &str = "Largest value to accept, MiB, or with a unit; 0 = no limit. Where `memory_mb` holds no value of this size, it \
+                         is as large as it holds; naming both so is an error.";
+
+const MEMORY: &str = "Byte budget of the whole process, MiB, or with a unit. A long value counts five times in each worker, beside \
+                      40 MiB; with `max_value_mb` alone the budget is as large as it needs.";
+
 /// The `tuning` block.
 pub fn tuning() -> Value {
     // What the profiles say, in the unit of the key.
@@ -70,7 +76,7 @@ pub fn tuning() -> Value {
     let rows = by_profile("Most rows in a batch.", |t| t.batch_rows.unwrap_or_default() as u64);
     let throttle = by_profile("Pause per batch of rows, ms, or with a unit; 0 = none.", |t| t.throttle_ms);
     let statement = "Longest a statement may take, s, or with a unit; 0 = no limit. Large tables are read in pieces that \
-                     stay below it.";
+                     stay below it. A server that is silent for 30 s longer is lost; without a limit, after 10 minutes.";
     let statement = by_profile(statement, |t| t.statement_timeout_ms / 1000);
     let lock = "Longest wait for a lock, s, or with a unit; 0 = no limit.";
     let lock = by_profile(lock, |t| t.lock_timeout_ms / 1000);
@@ -89,15 +95,9 @@ pub fn tuning() -> Value {
         ("lock_timeout_s", time(&lock)),
         ("max_retries", whole(&retries, 0, 1000)),
         ("retry_backoff_ms", time(&backoff)),
-        (
-            "max_value_mb",
-            by_default(size("Largest value to accept, MiB, or with a unit; 0 = no limit."), base.max_value_bytes / MIB),
-        ),
+        ("max_value_mb", by_default(size(MAX_VALUE), base.max_value_bytes / MIB)),
         ("max_connections", whole(MAX_CONNECTIONS, 1, 10_000)),
-        (
-            "memory_mb",
-            by_default(size("Byte budget of the whole process, MiB, or with a unit."), base.memory_bytes / MIB),
-        ),
+        ("memory_mb", by_default(size(MEMORY), base.memory_bytes / MIB)),
     ]);
     let mut tuning = block("How hard the source is worked, and how much memory is used.", properties);
     tuning["allOf"] = exclusive(&["batch_size", "batch_size_memory_mb"]).into();

@@ -27,7 +27,11 @@ fn schema() -> Value {
     let none = json!({ "type": "object" });
     let all = [
         info("db", ConnectorKind::Source(SourceCapabilities::default()), options.clone()),
-        info("pq", ConnectorKind::Format(FormatCapabilities { extension: "pq".into(), readable: true }), none),
+        info(
+            "pq",
+            ConnectorKind::Format(FormatCapabilities { extension: "pq".into(), readable: true, text: false }),
+            none,
+        ),
         info("dir", ConnectorKind::Destination(StoreCapabilities::default()), options),
     ];
     json_schema(&all.iter().collect::<Vec<_>>())

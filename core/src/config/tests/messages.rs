@@ -223,6 +223,7 @@ fn other_blocks() {
         "defaults: {tuning: {profil: safe}, name: x}",
         "plugins: {dirs: x, lockfil: y}",
         "plugins: {dirs: [1, '']}",
+        "plugins: {dirs: [p], lockfile: rivet.lock}",
         "state: {url: 'postgres://u:p@h'}",
         "source: {type: 'postgres://u:p@h'}",
     ];
@@ -236,11 +237,13 @@ fn other_blocks() {
               hint: did you mean 'profile'?
             "plugins: {dirs: x, lockfil: y}"
             config.unknown_key: unknown key plugins.lockfil (line 3)
-              hint: did you mean 'lockfile'?
             config.wrong_type: plugins.dirs (line 3) must be a list, not text
             "plugins: {dirs: [1, '']}"
             config.wrong_type: plugins.dirs[0] (line 3) must be the path of a folder, not a number
             config.wrong_type: plugins.dirs[1] (line 3) must be the path of a folder, not text
+            "plugins: {dirs: [p], lockfile: rivet.lock}"
+            config.not_built: plugins.lockfile (line 3): a lock file of plugins is not built yet
+              hint: leave the key out
             "state: {url: 'postgres://u:p@h'}"
             config.bad_value: state.url (line 3) must be the path of a SQLite file
               hint: write a path, or sqlite:PATH

@@ -48,7 +48,7 @@ exports:
   - name: top.customers-1
     query: |
       select $$x$$, '${WORD}' from customers;
-plugins: {dirs: [lib, /opt/rivet], lockfile: rivet.lock}
+plugins: {dirs: [lib, /opt/rivet]}
 state: {url: "sqlite:state/s.db"}
 "#;
 
@@ -85,12 +85,13 @@ fn the_source_of_a_config_with_every_block() {
         retry_backoff_ms: 5000
         max_value_bytes: 67108864
         memory_bytes: 268435456
-        max_connections: None } }"#]]
+        max_connections: None
+        named: Named { max_value: false
+        memory: false } } }"#]]
     .assert_eq(&fields(&config.source));
     expect![[r#"
         (PluginsConfig { dirs: ["conf/lib"
-        "/opt/rivet"]
-        lockfile: Some("conf/rivet.lock") }
+        "/opt/rivet"] }
         StateConfig { path: "conf/state/s.db" })"#]]
     .assert_eq(&fields(&(config.plugins, config.state)));
 }
@@ -142,7 +143,9 @@ fn a_table_of_a_config_with_every_block() {
         retry_backoff_ms: 5000
         max_value_bytes: 67108864
         memory_bytes: 268435456
-        max_connections: Some(8) } }"#]]
+        max_connections: Some(8)
+        named: Named { max_value: false
+        memory: false } } }"#]]
     .assert_eq(&fields(&config.exports[0]));
 }
 
@@ -192,7 +195,9 @@ fn a_query_of_a_config_with_every_block() {
         retry_backoff_ms: 5000
         max_value_bytes: 67108864
         memory_bytes: 268435456
-        max_connections: None } }"#]]
+        max_connections: None
+        named: Named { max_value: false
+        memory: false } } }"#]]
     .assert_eq(&fields(&config.exports[1]));
 }
 

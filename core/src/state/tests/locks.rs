@@ -93,6 +93,32 @@ fn locks_that_cannot_be_made_say_where() {
 }
 
 #[test]
+fn what_is_no_file_in_the_place_of_a_lock_is_refused_untouched() {
+    let fixture = Fixture::new();
+    let dir = fixture.dir.path().join("state.db.locks");
+    fs::create_dir(&dir).expect("writable");
+    let precious = fixture.dir.path().join("precious");
+    fs::write(&precious, "kept").expect("writable");
+    std::os::unix::fs::symlink(&precious, dir.join("orders.lock")).expect("a link is made");
+    for _ in 0..2 {
+        let error = fixture.state.lock_export("orders", &holder("r1")).expect_err("a link");
+        assert_eq!(error.code(), "state.no_file");
+        assert!(error.to_string().contains("orders.lock' is a symbolic link"), "{error}");
+        assert!(matches!(fixture.state.lock_holder("orders"), Err(StateError::NoFile { .. })));
+        assert_eq!(fs::read_to_string(&precious).expect("it is there"), "kept");
+    }
+    fs::remove_file(dir.join("orders.lock")).expect("ours");
+    let held = fixture.state.lock_export("orders", &holder("r1")).expect("free");
+    // Taken away, the lock is another file's: its holder does not clear that one's note.
+    fs::remove_dir_all(&dir).expect("ours");
+    let second = fixture.state.lock_export("orders", &holder("r2")).expect("nobody is locked out");
+    drop(held);
+    let error = fixture.state.lock_export("orders", &holder("r3")).expect_err("held");
+    assert!(error.to_string().contains("run r2"), "{error}");
+    drop(second);
+}
+
+#[test]
 fn this_process_is_this_process() {
     let me = Holder::this_process("r1", "rivet run");
     assert_eq!((me.pid, me.run_id.as_str(), me.command.as_str()), (std::process::id(), "r1", "rivet run"));

@@ -94,7 +94,7 @@ fn tuples(bencher: Bencher<'_, '_>, name: &str) {
         ColumnPlan::new(name, true, &t)
     };
     let plans: Vec<ColumnPlan> = columns.iter().map(plan).collect();
-    let schema = TableSchema { columns: plans.iter().map(|p| p.column.clone()).collect() };
+    let schema = TableSchema::of(plans.iter().map(|p| p.column.clone()).collect());
     let schema = schema.arrow_schema(TypesMode::Portable);
     let mut random = Random(42);
     let (mut stream, mut ends) = (Vec::new(), vec![0]);

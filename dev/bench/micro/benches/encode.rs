@@ -21,7 +21,7 @@ fn names() -> impl Iterator<Item = &'static str> {
 
 fn write<F: Format>(bencher: Bencher<'_, '_>, format: &F, columns: &str) {
     let batch = lineitem(family(columns));
-    let (token, settings) = (CancelToken::new(), WriterSettings { max_buffered_bytes: 12 << 20 });
+    let (token, settings) = (CancelToken::new(), WriterSettings { max_buffered_bytes: 12 << 20, ..Default::default() });
     let cx = token.cx();
     bencher.counter(ItemsCount::new(N_BATCHES * N_ROWS)).bench_local(|| {
         let mut writer =

@@ -9,13 +9,13 @@ use rivet_plugin_api::{CancelToken, Destination, ErrorKind, PutMode, Retry, Stor
 
 use crate::{Local, LocalOptions};
 
-struct Fixture {
-    dir: tempfile::TempDir,
-    store: Box<dyn Store>,
-    token: CancelToken,
+pub struct Fixture {
+    pub dir: tempfile::TempDir,
+    pub store: Box<dyn Store>,
+    pub token: CancelToken,
 }
 
-fn fixture() -> Result<Fixture> {
+pub fn fixture() -> Result<Fixture> {
     let dir = tempfile::tempdir()?;
     let token = CancelToken::new();
     let store = open(dir.path().join("a/b"), &token)?;
@@ -28,19 +28,19 @@ fn open(path: PathBuf, token: &CancelToken) -> Result<Box<dyn Store>> {
 }
 
 impl Fixture {
-    fn prepare(&self, name: &str, bytes: &[u8]) -> Result<String> {
+    pub fn prepare(&self, name: &str, bytes: &[u8]) -> Result<String> {
         let cx = self.token.cx();
         let mut upload = self.store.begin(name, &cx)?;
         upload.write(bytes, &cx)?;
         Ok(upload.prepare(&cx)?)
     }
 
-    fn root(&self) -> PathBuf {
+    pub fn root(&self) -> PathBuf {
         self.dir.path().join("a/b")
     }
 
     /// Every file below the root, hidden and staged ones too.
-    fn files(&self) -> Result<Vec<String>> {
+    pub fn files(&self) -> Result<Vec<String>> {
         let (mut names, mut folders) = (Vec::new(), vec![self.root()]);
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder)? {

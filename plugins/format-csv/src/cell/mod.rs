@@ -81,6 +81,11 @@ impl<'a> Column<'a> {
         Some(Self { nulls: array.logical_nulls().filter(|nulls| nulls.null_count() > 0), values })
     }
 
+    /// The first row that is NULL.
+    pub fn first_null(&self) -> Option<usize> {
+        self.nulls.as_ref().and_then(|nulls| nulls.iter().position(|valid| !valid))
+    }
+
     /// Writes the value of a row. `scratch` is room for values that are made before they are quoted.
     #[inline]
     pub fn write(&self, row: usize, dialect: &Dialect, out: &mut Vec<u8>, scratch: &mut Vec<u8>) {

@@ -156,9 +156,9 @@ impl ColumnBuilder {
                 v.end_value()?;
                 tuple.n_var_bytes += v.bytes.len() - before;
             }
-            Values::IntervalText(v) => {
+            Values::IntervalText(v, has_infinity) => {
                 let before = v.bytes.len();
-                Interval::parse(tuple.fixed(n_bytes)?).write_iso_8601(&mut v.bytes);
+                Interval::parse(tuple.fixed(n_bytes)?, *has_infinity).write_iso_8601(&mut v.bytes);
                 v.end_value()?;
                 tuple.n_var_bytes += v.bytes.len() - before;
             }
@@ -168,7 +168,9 @@ impl ColumnBuilder {
                 v.end_value()?;
                 tuple.n_var_bytes += v.bytes.len() - before;
             }
-            Values::Interval(v) => v.push(Interval::parse(tuple.fixed(n_bytes)?).month_day_nano()?),
+            Values::Interval(v, has_infinity) => {
+                v.push(Interval::parse(tuple.fixed(n_bytes)?, *has_infinity).month_day_nano()?);
+            }
             Values::Enum(v, labels) => v.push(labels.find(tuple.varying(n_bytes)?)?),
             Values::Whole(v, range) => v.push(range.decode(tuple.varying(n_bytes)?)?),
             Values::List(lists) => tuple.n_var_bytes += lists.push(tuple.varying(n_bytes)?)?,

@@ -1,7 +1,7 @@
 //! Why a field or a tuple cannot be decoded, and how that reads to the user.
 //! It must not know the layout of any type.
 
-use rivet_plugin_api::{ErrorKind, PluginError};
+use rivet_plugin_api::{ErrorKind, PluginError, Retry};
 
 use crate::hint;
 
@@ -110,6 +110,9 @@ pub(super) fn bad_tuple(what: &str, row: u64) -> PluginError {
     protocol(format!("the server's row {row} {what}")).detail("row", row)
 }
 
+/// What the server does not send was changed on the way.
 fn protocol(message: String) -> PluginError {
-    PluginError::new(ErrorKind::Internal, "postgres.protocol", message)
+    PluginError::new(ErrorKind::Connection, "postgres.protocol", message)
+        .retry(Retry::NewSession)
+        .hint("is there something between the server and rivet that changes the protocol?")
 }

@@ -18,15 +18,25 @@ pub(super) struct Labels {
 }
 
 impl Labels {
-    /// These labels, in this order.
-    pub(super) fn new(labels: &[String]) -> Option<Self> {
-        let index = |(i, label): (usize, &String)| Some((Box::from(label.as_bytes()), i32::try_from(i).ok()?));
+    /// These labels, in this order. One that is not UTF-8 stands there with U+FFFD for what cannot be read.
+    pub(super) fn new(labels: &[Vec<u8>]) -> Option<Self> {
+        let index = |(i, label): (usize, &Vec<u8>)| Some((Box::from(label.as_slice()), i32::try_from(i).ok()?));
         let index = labels.iter().enumerate().map(index).collect::<Option<_>>()?;
-        Some(Self { index, values: Arc::new(StringArray::from_iter_values(labels)) })
+        let texts = labels.iter().map(|label| String::from_utf8_lossy(label));
+        Some(Self { index, values: Arc::new(StringArray::from_iter_values(texts)) })
     }
 
     /// Where a label stands.
+    ///
+    /// # Errors
+    /// When it is none, or not UTF-8.
     pub(super) fn find(&self, label: &[u8]) -> Result<i32, Fault> {
+        let found = self.replaced(label)?;
+        if std::str::from_utf8(label).is_err() { Err(Fault::NotUtf8) } else { Ok(found) }
+    }
+
+    /// Where a label stands, whatever it holds.
+    pub(super) fn replaced(&self, label: &[u8]) -> Result<i32, Fault> {
         self.index.get(label).copied().ok_or(Fault::UnknownLabel)
     }
 

@@ -59,6 +59,7 @@ pub(super) fn substitute(fault: Fault, policies: &Policies) -> Option<Substitute
         Fault::NotANumber | Fault::InfiniteNumber => {
             (policies.nan == Some(Nan::Null)).then_some(Substitute::Null(Policy::Nan))
         }
+        Fault::NotUtf8 => replaces_text(policies).then_some(Substitute::Nearest(Policy::InvalidText)),
         Fault::InfiniteTime => range(Policy::InfinityTimestamp, policies.infinity_timestamp),
         Fault::TimeOverflow | Fault::EndOfDay | Fault::TooManyDigits | Fault::OutOfRange => {
             range(Policy::OutOfRange, policies.out_of_range)

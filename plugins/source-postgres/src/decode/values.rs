@@ -22,6 +22,9 @@ use super::varlen::{VarLen, fitted};
 use super::whole::{self, Range};
 use crate::types::Wire;
 
+/// Whether the ends of an interval's range are infinite: since version 17.
+type HasInfinity = bool;
+
 /// Values of a column, one variant for each pair of wire form and Arrow type. What the rare ones need is boxed, so that
 /// the columns of a row stay close together.
 #[derive(Debug)]
@@ -45,8 +48,8 @@ pub(super) enum Values {
     Date(Vec<i32>),
     Time(Vec<i64>),
     Timestamp(Vec<i64>),
-    Interval(Vec<IntervalMonthDayNano>),
-    IntervalText(VarLen),
+    Interval(Vec<IntervalMonthDayNano>, HasInfinity),
+    IntervalText(VarLen, HasInfinity),
     InetText(VarLen),
     Whole(Vec<i128>, Box<Range>),
     Enum(Vec<i32>, Box<Labels>),
@@ -106,13 +109,13 @@ macro_rules! with_store {
             Values::Decimal128($v, _) | Values::Whole($v, _) => $body,
             Values::Decimal256($v, _) => $body,
             Values::Uuid($v) => $body,
-            Values::Interval($v) => $body,
+            Values::Interval($v, _) => $body,
             Values::List($v) => $body,
             Values::NumericText($v)
             | Values::Text($v)
             | Values::Jsonb($v)
             | Values::Binary($v)
-            | Values::IntervalText($v)
+            | Values::IntervalText($v, _)
             | Values::InetText($v)
             | Values::DecimalText($v, _)
             | Values::UuidText($v) => $body,
@@ -149,8 +152,10 @@ impl Values {
             (Wire::Date, DataType::Date32) => Self::Date(Vec::new()),
             (Wire::Time, DataType::Time64(TimeUnit::Microsecond)) => Self::Time(Vec::new()),
             (Wire::Timestamp, DataType::Timestamp(TimeUnit::Microsecond, _)) => Self::Timestamp(Vec::new()),
-            (Wire::Interval, DataType::Interval(IntervalUnit::MonthDayNano)) => Self::Interval(Vec::new()),
-            (Wire::Interval, DataType::Utf8) => Self::IntervalText(VarLen::new()),
+            (Wire::Interval { has_infinity }, DataType::Interval(IntervalUnit::MonthDayNano)) => {
+                Self::Interval(Vec::new(), *has_infinity)
+            }
+            (Wire::Interval { has_infinity }, DataType::Utf8) => Self::IntervalText(VarLen::new(), *has_infinity),
             (Wire::Inet, DataType::Utf8) => Self::InetText(VarLen::new()),
             (Wire::Ranged { from, bits, signed }, t) => {
                 let range = Range::new(*bits, *signed, **from == Wire::Numeric, t)?;
@@ -179,9 +184,10 @@ impl Values {
             Self::Date(v) => v.push(if is_negative { -i32::MAX } else { i32::MAX }),
             Self::Timestamp(v) => v.push(signed(i64::MAX)),
             Self::Time(v) => v.push(LAST_US_OF_DAY),
-            Self::Interval(v) => {
-                v.push(Interval::parse(field.first_chunk().ok_or(Fault::Length)?).clamped());
+            Self::Interval(v, has_infinity) => {
+                v.push(Interval::parse(field.first_chunk().ok_or(Fault::Length)?, *has_infinity).clamped());
             }
+            Self::Enum(v, labels) => v.push(labels.replaced(field)?),
             Self::Decimal128(v, decimal) => v.push(decimal.end(is_numeric_negative)),
             Self::Decimal256(v, decimal) => v.push(decimal.end(is_numeric_negative)),
             Self::DecimalText(v, decimal) => {
@@ -224,11 +230,11 @@ impl Values {
             Self::Int2(_) => 16,
             Self::Int4(_) | Self::Float4(_) | Self::Date(_) | Self::Enum(..) => 32,
             Self::Int8(_) | Self::Oid(_) | Self::Float8(_) | Self::Time(_) | Self::Timestamp(_) => 64,
-            Self::Decimal128(..) | Self::Uuid(_) | Self::Interval(_) | Self::Whole(..) => 128,
+            Self::Decimal128(..) | Self::Uuid(_) | Self::Interval(..) | Self::Whole(..) => 128,
             Self::Decimal256(..) => 256,
             // The offset.
             Self::NumericText(_) | Self::Text(_) | Self::Jsonb(_) | Self::Binary(_) | Self::UuidText(_) => 32,
-            Self::DecimalText(..) | Self::IntervalText(_) | Self::InetText(_) | Self::List(_) => 32,
+            Self::DecimalText(..) | Self::IntervalText(..) | Self::InetText(_) | Self::List(_) => 32,
         }
     }
 
@@ -269,9 +275,9 @@ impl Values {
             | Self::Jsonb(v)
             | Self::UuidText(v)
             | Self::DecimalText(v, _)
-            | Self::IntervalText(v)
+            | Self::IntervalText(v, _)
             | Self::InetText(v) => return v.renew(n_rows).into_text(nulls, replaced),
-            Self::Interval(v) => primitive::<IntervalMonthDayNanoType>(v.renew(n_rows), t, nulls),
+            Self::Interval(v, _) => primitive::<IntervalMonthDayNanoType>(v.renew(n_rows), t, nulls),
             Self::Whole(v, _) => whole::array(v.renew(n_rows), t, nulls),
             Self::Enum(v, labels) => labels.array(v.renew(n_rows), nulls),
             Self::List(lists) => return lists.take(nulls, n_rows),

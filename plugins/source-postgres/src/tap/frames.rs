@@ -3,7 +3,7 @@
 
 use rivet_plugin_api::{PluginError, Result, Retry};
 
-use super::facts::Facts;
+use super::facts::{Facts, Rows};
 use super::login::Login;
 use super::walk::{Step, Walk};
 use crate::address::Settings;
@@ -137,7 +137,7 @@ impl Frames {
             return Err(self.broken(protocol("a frame with an impossible length")));
         };
         match tag {
-            b'd' | b'D' => self.row(tag, body_bytes, bytes, facts),
+            b'd' | b'D' => self.row(tag, body_bytes, facts),
             _ => self.whole(tag, body_bytes as usize, &bytes[HEADER_BYTES..], facts),
         }
     }
@@ -164,19 +164,19 @@ impl Frames {
     }
 
     /// A row that is kept, or one that is too large, or one where none belongs.
-    fn row(&mut self, tag: u8, body_bytes: u32, bytes: &[u8], facts: &mut Facts) -> Result<Verdict> {
+    fn row(&mut self, tag: u8, body_bytes: u32, facts: &mut Facts) -> Result<Verdict> {
         let belongs = if tag == b'd' { self.copy == Copy::Rows } else { self.copy == Copy::No && self.described };
         if !belongs {
             return Err(self.broken(protocol("a row where none belongs")));
+        }
+        if facts.overflows(body_bytes as usize) {
+            return Err(self.broken(protocol("a catalogue answer beyond all measure")));
         }
         if u64::from(body_bytes) + 4 > self.max_row_bytes {
             self.at = At::Walk(Walk::new(u64::from(body_bytes), self.max_row_bytes));
             return Ok(Verdict::Drop(HEADER_BYTES));
         }
-        debug_assert!(tag == b'D' && bytes.len() >= HEADER_BYTES, "rows of a COPY pass before");
-        if facts.overflows(body_bytes as usize) {
-            return Err(self.broken(protocol("a catalogue answer beyond all measure")));
-        }
+        debug_assert!(tag == b'D', "rows of a COPY pass before");
         self.n_rows += 1;
         facts.begin_row(body_bytes);
         self.at = At::Row(body_bytes as usize);
@@ -192,7 +192,10 @@ impl Frames {
         let Some(body) = bytes.get(..body_bytes.min(limit)) else { return Ok(Verdict::More) };
         if body_bytes > limit {
             // Whatever else it says: what comes first is the cause.
-            return Err(ServerError::parse(body).into_plugin_error());
+            let said = ServerError::parse(body);
+            let is_said = said.sqlstate.len() == 5 && !said.message.is_empty();
+            let beyond = || self.broken(protocol("an error beyond all measure"));
+            return Err(if is_said { said.into_plugin_error() } else { beyond() });
         }
         let frame_bytes = HEADER_BYTES + body_bytes;
         let passes = if self.login.is_some() { self.at_login(tag, body, facts) } else { self.later(tag, body, facts) };
@@ -228,7 +231,7 @@ impl Frames {
             }
             b'H' if self.copy == Copy::No => self.copy = Copy::Rows,
             b'c' if self.copy == Copy::Rows => self.copy = Copy::Done,
-            b'C' => self.complete(body)?,
+            b'C' => self.complete(body, facts.mode)?,
             // The library has turned away from the answer: this would be lost.
             b'E' if self.copy != Copy::No && self.copy != Copy::Rows => {
                 return Err(ServerError::parse(body).into_plugin_error());
@@ -242,14 +245,15 @@ impl Frames {
     }
 
     /// An answer's end, with its count: `SELECT 5`.
-    fn complete(&mut self, body: &[u8]) -> Result<()> {
+    fn complete(&mut self, body: &[u8], mode: Rows) -> Result<()> {
         let text = String::from_utf8_lossy(body.strip_suffix(&[0]).unwrap_or(body));
         let mut words = text.split(' ');
         let (word, count) = (words.next().unwrap_or_default(), words.next_back().map(str::parse::<u64>));
         match (self.copy, word, count) {
             (Copy::Done, "COPY", Some(Ok(n))) => self.copy = Copy::Counted(n),
             (Copy::No, "SELECT" | "FETCH", Some(Ok(n))) if n == self.n_rows => {}
-            (Copy::No, "SELECT" | "FETCH", _) => {
+            // Rows that are streamed are those of a FETCH.
+            (Copy::No, word, _) if matches!(word, "SELECT" | "FETCH") || mode == Rows::Stream => {
                 return Err(error::incomplete(&format!("the server counts '{text}', {} rows came", self.n_rows)));
             }
             (Copy::No, ..) => {}

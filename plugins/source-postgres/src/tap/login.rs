@@ -18,6 +18,7 @@ pub struct Login {
     has_password: bool,
     /// The server's certificate was checked, or the server is this machine.
     server_is_known: bool,
+    under_tls: bool,
     /// It has asked for something.
     asked: bool,
     /// Our part of the SCRAM nonce.
@@ -32,12 +33,18 @@ impl Login {
                 rivet_plugin_api::is_local(host) || settings.tls.as_ref().is_some_and(tls::proves_server)
             }
         };
-        Self { has_password: settings.password.is_some(), server_is_known, asked: false, nonce: None }
+        let (has_password, under_tls) = (settings.password.is_some(), settings.tls.is_some());
+        Self { has_password, server_is_known, under_tls, asked: false, nonce: None }
     }
 
     /// Bytes that we send: the beginning of SCRAM has our nonce in it, `n,,n=,r=NONCE`.
     pub fn sent(&mut self, bytes: &[u8]) {
         if bytes.first() == Some(&b'p') && self.nonce.is_none() {
+            if let Some(mechanism) = bytes.get(5..).and_then(|rest| rest.split(|b| *b == 0).next())
+                && mechanism.starts_with(b"SCRAM-")
+            {
+                tracing::debug!(mechanism = %String::from_utf8_lossy(mechanism), "logging in");
+            }
             let at = bytes.windows(6).position(|w| w == b",n=,r=");
             self.nonce = at.map(|at| bytes[at + 6..].to_vec());
         }
@@ -72,10 +79,23 @@ impl Login {
                 "the server asks for the password in clear text, and nothing proves who it is",
             )
             .hint("use `tls: {mode: verify-full}`, or let the server ask for scram-sha-256")),
+            10 if !self.offers_scram(data) => Err(PluginError::new(
+                ErrorKind::Unsupported,
+                "postgres.auth_method",
+                "the server offers no SCRAM that fits this connection",
+            )
+            .hint("let pg_hba.conf admit this login with scram-sha-256")),
             3 | 5 | 10 | 12 => Ok(()),
             11 => self.first_server_message(data),
             other => Err(unsupported(other)),
         }
+    }
+
+    /// Channel binding needs a channel, and is all that is left where nothing else is offered.
+    fn offers_scram(&self, mechanisms: &[u8]) -> bool {
+        mechanisms
+            .split(|b| *b == 0)
+            .any(|name| name == b"SCRAM-SHA-256" || (name == b"SCRAM-SHA-256-PLUS" && self.under_tls))
     }
 
     /// `r=NONCE,s=SALT,i=ITERATIONS` (RFC 5802, section 7).
@@ -91,7 +111,7 @@ impl Login {
             None => return Err(scram("the server's answer to the login is malformed".to_owned())),
         }
         let (ours, nonce) = (self.nonce.as_deref().unwrap_or_default(), value(b"r=").unwrap_or_default());
-        if nonce.len() <= ours.len() {
+        if nonce.len() <= ours.len() || value(b"s=").unwrap_or_default().is_empty() {
             return Err(scram("the server adds nothing of its own to the login".to_owned()));
         }
         Ok(())
@@ -159,6 +179,7 @@ mod tests {
         for (answer, refused) in [
             ("r=abcdXY,s=QQ==,i=4096", false),
             ("r=abcd,s=QQ==,i=4096", true),
+            ("r=abcdXY,s=,i=4096", true),
             ("r=abcdXY,s=QQ==,i=0", true),
             ("r=abcdXY,s=QQ==,i=1", true),
             ("r=abcdXY,s=QQ==,i=4000000000", true),

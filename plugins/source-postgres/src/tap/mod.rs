@@ -43,10 +43,12 @@ pub struct Tap {
     is_plain: bool,
     /// Whether the last read took all that had arrived of something long.
     overtaken: bool,
+    /// Whether the server hangs up first.
+    hears_out: bool,
 }
 
 impl Tap {
-    pub fn new(stream: Box<dyn TlsStream + Send + Unpin>, settings: &Settings, seen: Shared) -> Self {
+    pub fn new(stream: Box<dyn TlsStream + Send + Unpin>, settings: &Settings, seen: Shared, hears_out: bool) -> Self {
         Self {
             stream,
             frames: Frames::new(settings),
@@ -57,6 +59,7 @@ impl Tap {
             passed: 0,
             is_plain: settings.tls.is_none(),
             overtaken: false,
+            hears_out,
         }
     }
 
@@ -127,7 +130,13 @@ impl AsyncWrite for Tap {
         Pin::new(&mut self.get_mut().stream).poll_flush(cx)
     }
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let tap = self.get_mut();
+        while tap.hears_out {
+            // Nothing is to come but the end.
+            (tap.start, tap.end) = (0, 0);
+            tap.hears_out = matches!(ready!(tap.fill(cx)), Ok(1..));
+        }
+        Pin::new(&mut tap.stream).poll_shutdown(cx)
     }
 }
 

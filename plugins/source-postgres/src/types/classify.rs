@@ -53,9 +53,14 @@ pub(super) fn base(mut t: &CatalogType) -> &CatalogType {
 /// cast to text.
 pub fn classify(t: &CatalogType, policies: &Policies) -> Classified {
     let read = by_type(t, policies);
-    let may_be_bytes = policies.invalid_text == Some(InvalidText::Binary);
-    if may_be_bytes && (&read.wire, &read.logical) == (&Wire::Text, &LogicalType::Text) {
-        return Classified { logical: LogicalType::Binary, ..read };
+    let holds_bytes = match (&read.wire, &read.logical) {
+        (Wire::Text, LogicalType::Text) => true,
+        // The catalogue says what an enum may hold.
+        (Wire::Enum(labels), _) => labels.iter().any(|label| std::str::from_utf8(label).is_err()),
+        _ => false,
+    };
+    if holds_bytes && policies.invalid_text == Some(InvalidText::Binary) {
+        return Classified { logical: LogicalType::Binary, wire: Wire::Text, ..read };
     }
     read
 }
@@ -80,7 +85,7 @@ fn by_type(t: &CatalogType, policies: &Policies) -> Classified {
         oid::TIME => (LogicalType::Time { nanos: false }, Wire::Time),
         oid::TIMESTAMP => (LogicalType::Timestamp { utc: false, nanos: false }, Wire::Timestamp),
         oid::TIMESTAMPTZ => (LogicalType::Timestamp { utc: true, nanos: false }, Wire::Timestamp),
-        oid::INTERVAL => (LogicalType::Interval, Wire::Interval),
+        oid::INTERVAL => (LogicalType::Interval, Wire::Interval { has_infinity: t.has_infinity }),
         oid::UUID => (LogicalType::Uuid, Wire::Uuid),
         oid::JSON => (LogicalType::Json, Wire::Text),
         oid::JSONB => (LogicalType::Json, Wire::Jsonb),

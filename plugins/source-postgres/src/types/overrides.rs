@@ -79,7 +79,7 @@ fn convert(natural: &ColumnPlan, wanted: &LogicalType, lossy: bool) -> Result<(W
         (Wire::Timestamp, LogicalType::Timestamp { nanos: false, .. }) => when_lossy(Wire::Timestamp, "@"),
         (Wire::Timestamp, LogicalType::Date) => when_lossy(Wire::Date, "@::pg_catalog.date"),
         (Wire::Text, LogicalType::Json) => Ok((Wire::Text, select("@::pg_catalog.text::pg_catalog.json"))),
-        (Wire::Text, LogicalType::Binary) => same(Wire::Text),
+        (Wire::Text | Wire::Enum(_), LogicalType::Binary) => same(Wire::Text),
         (Wire::Array { element, .. }, LogicalType::List { .. }) => {
             let (n_dims, leaf) = depth(wanted);
             if leaf != depth(&natural.column.logical).1 {
@@ -95,7 +95,7 @@ fn convert(natural: &ColumnPlan, wanted: &LogicalType, lossy: bool) -> Result<(W
 fn text(natural: &ColumnPlan) -> (Wire, Select) {
     match &natural.wire {
         Wire::Text | Wire::Enum(_) => (Wire::Text, natural.select.clone()),
-        Wire::Numeric | Wire::Inet | Wire::Interval | Wire::Uuid | Wire::Jsonb => {
+        Wire::Numeric | Wire::Inet | Wire::Interval { .. } | Wire::Uuid | Wire::Jsonb => {
             (natural.wire.clone(), natural.select.clone())
         }
         _ => (Wire::Text, Select(Cow::Borrowed("@::pg_catalog.text"))),
@@ -201,7 +201,7 @@ fn may_become_null(plan: &ColumnPlan) -> bool {
     match (&plan.wire, &plan.column.logical) {
         (Wire::Numeric, LogicalType::Text) => false,
         (Wire::Numeric | Wire::Decimal { .. } | Wire::Ranged { .. }, _) => nan || range,
-        (Wire::Date | Wire::Timestamp | Wire::Interval, _) => infinity || range,
+        (Wire::Date | Wire::Timestamp | Wire::Interval { .. }, _) => infinity || range,
         (Wire::Time, _) => range,
         _ => false,
     }

@@ -134,8 +134,8 @@ fn what_has_no_decoder_is_cast_to_text() {
 
 #[test]
 fn an_enum_carries_its_labels_and_a_geometry_its_function() {
-    let mood = CatalogType { typtype: 'e', labels: vec!["sad".into(), "ok".into()], ..base(70_000, -1) };
-    assert_eq!(classify(&mood).wire, Wire::Enum(["sad".to_owned(), "ok".to_owned()].as_slice().into()));
+    let mood = CatalogType { typtype: 'e', labels: vec![b"sad".to_vec(), b"ok".to_vec()], ..base(70_000, -1) };
+    assert_eq!(classify(&mood).wire, Wire::Enum([b"sad".to_vec(), b"ok".to_vec()].as_slice().into()));
     let shape = CatalogType { to_wkb: Some("gis.st_asbinary".into()), ..base(70_000, -1) };
     let found = classify(&shape);
     assert_eq!((found.logical, found.wire), (LogicalType::Binary, Wire::Bytea));

@@ -94,6 +94,7 @@ impl Database {
             options: PluginOptions::default(),
             n_sessions: 1,
             snapshot: Snapshot::New,
+            relation: None,
             limits: SessionLimits::default(),
             choices,
         };

@@ -3,7 +3,7 @@
 
 mod decimal;
 mod fault;
-mod temporal;
+pub mod temporal;
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -209,7 +209,8 @@ fn exact_f64(i: i64) -> Option<f64> {
     (r as i128 == i128::from(i)).then_some(r)
 }
 
-fn class_name(class: Type) -> &'static str {
+/// A storage class, as messages call a value of it.
+pub fn class_name(class: Type) -> &'static str {
     match class {
         Type::Null => "NULL",
         Type::Integer => "an INTEGER",

@@ -1,4 +1,4 @@
-//! Days and times from ISO 8601 text, exactly or not at all.
+//! Days and times from ISO 8601 text and back, exactly or not at all.
 //! It must not know columns.
 
 use super::Fault;
@@ -79,6 +79,33 @@ pub fn timestamp(text: &[u8]) -> Result<i64, Fault> {
     Ok(days * MICROS_PER_DAY + micros)
 }
 
+/// `YYYY-MM-DD` of days since 1970-01-01; none outside the years 0 to 9999 (Hinnant, `civil_from_days`).
+pub fn date_text(days: i64) -> Option<String> {
+    let days = days + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (0..=9999).contains(&year).then(|| format!("{year:04}-{month:02}-{day:02}"))
+}
+
+/// `HH:MM:SS[.ffffff]` of µs since midnight; none outside a day.
+pub fn time_text(micros: i64) -> Option<String> {
+    let (seconds, fraction) = (micros / 1_000_000, micros % 1_000_000);
+    let fraction = if fraction == 0 { String::new() } else { format!(".{fraction:06}") };
+    let clock = || format!("{:02}:{:02}:{:02}{fraction}", seconds / 3600, seconds / 60 % 60, seconds % 60);
+    (0..MICROS_PER_DAY).contains(&micros).then(clock)
+}
+
+/// `YYYY-MM-DD HH:MM:SS[.ffffff]` of µs since 1970-01-01; none outside the years 0 to 9999.
+pub fn timestamp_text(micros: i64) -> Option<String> {
+    let day = date_text(micros.div_euclid(MICROS_PER_DAY))?;
+    Some(format!("{day} {}", time_text(micros.rem_euclid(MICROS_PER_DAY))?))
+}
+
 fn number(digits: &[u8]) -> Result<u32, Fault> {
     let step = |n: u32, b: &u8| if b.is_ascii_digit() { Ok(n * 10 + u32::from(b - b'0')) } else { Err(Fault::NotTime) };
     digits.iter().try_fold(0, step)
@@ -147,6 +174,20 @@ mod tests {
         ] {
             assert_eq!(time(text.as_bytes()), Err(fault), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let span = 2_932_896 + 719_528;
+        for n in 0..=5_000 {
+            let micros = (n * span / 5_000 - 719_528) * MICROS_PER_DAY + n * 17_279_999_999 % MICROS_PER_DAY;
+            let text = timestamp_text(micros).expect("a year of four digits");
+            assert_eq!(timestamp(text.as_bytes()), Ok(micros), "{text}");
+        }
+        assert_eq!(timestamp_text(-1).as_deref(), Some("1969-12-31 23:59:59.999999"));
+        assert_eq!(date_text(-719_528).as_deref(), Some("0000-01-01"));
+        assert_eq!((date_text(-719_529), date_text(2_932_897), time_text(-1)), (None, None, None));
+        assert_eq!(time_text(MICROS_PER_DAY), None);
     }
 
     #[test]

@@ -148,6 +148,81 @@ fn a_writer_that_died_leaves_a_journal_that_is_named() -> Result<()> {
 }
 
 #[test]
+fn immutable_is_refused_where_rows_are_beside_the_file() -> Result<()> {
+    // A WAL that was not written back, beside the database: a copy of both while the writer lives.
+    let db = Db::new("PRAGMA journal_mode = WAL; CREATE TABLE t(a INT); INSERT INTO t VALUES (1)")?;
+    let writer = db.writer()?;
+    writer.execute_batch("PRAGMA wal_checkpoint(TRUNCATE); INSERT INTO t VALUES (2)")?;
+    let copy = db.dir.path().join("copy.db");
+    let beside = |suffix: &str| db.dir.path().join(format!("copy.db{suffix}"));
+    std::fs::copy(db.path(), &copy)?;
+    std::fs::copy(db.dir.path().join("t.db-wal"), beside("-wal"))?;
+    let open = |parameters: &str| {
+        let mut request = db.request();
+        request.options.path = None;
+        request.connection.url = Some(Secret::new(format!("file:{}{parameters}", copy.display())));
+        db.open(request)
+    };
+    let rows = |parameters: &str| -> Result<usize> {
+        let cx = db.token.cx();
+        let mut session = open(parameters)?.sessions.remove(0);
+        let scan = scan_of(&mut *session, &table("t"), &cx)?;
+        Ok(read(&mut *session, &scan, &cx)?.iter().map(|b| b.num_rows()).sum())
+    };
+    let refused = |parameters: &str, name: &str| -> Result<()> {
+        let error = open(parameters).err().context(name.to_owned())?;
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Config, "sqlite.path"), "{error}");
+        assert!(error.message().contains(name) && error.message().contains("immutable=1"), "{error}");
+        assert!(error.hint_text().is_some_and(|hint| hint.contains("copy both")), "{error}");
+        Ok(())
+    };
+    refused("?immutable=1", "copy.db-wal")?;
+    refused("?mode=ro&immutable=1", "copy.db-wal")?;
+    assert_eq!(rows("?mode=ro")?, 2, "both rows, from the file and its WAL");
+    // Without the WAL the file is what it is; an empty one holds nothing.
+    std::fs::write(beside("-wal"), "")?;
+    assert_eq!(rows("?immutable=1")?, 1);
+    std::fs::remove_file(beside("-wal"))?;
+    // A journal with a header is to be rolled back; one that is kept for reuse begins with zeros.
+    std::fs::write(beside("-journal"), [0_u8; 512])?;
+    assert_eq!(rows("?immutable=1")?, 1);
+    std::fs::write(beside("-journal"), [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7])?;
+    refused("?immutable=1", "copy.db-journal")
+}
+
+#[test]
+fn the_hint_for_a_folder_that_cannot_be_written_loses_no_rows() -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let db = Db::new("PRAGMA journal_mode = WAL; CREATE TABLE t(a INT); INSERT INTO t VALUES (1)")?;
+    let writer = db.writer()?;
+    writer.execute_batch("INSERT INTO t VALUES (2)")?;
+    let dir = db.dir.path().join("closed");
+    std::fs::create_dir(&dir)?;
+    let copy = dir.join("copy.db");
+    std::fs::copy(db.path(), &copy)?;
+    std::fs::copy(db.dir.path().join("t.db-wal"), dir.join("copy.db-wal"))?;
+    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o555))?;
+    let mut request = db.request();
+    request.options.path = Some(copy.to_string_lossy().into_owned());
+    let cx = db.token.cx();
+    let opened = db.open(request).and_then(|mut group| {
+        let scan = scan_of(&mut *group.sessions[0], &table("t"), &cx)?;
+        read(&mut *group.sessions[0], &scan, &cx).map(|batches| batches.iter().map(|b| b.num_rows()).sum::<usize>())
+    });
+    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755))?;
+    match opened {
+        // Root writes where it likes.
+        Ok(n_rows) => assert_eq!(n_rows, 2),
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::Auth, "{error}");
+            let hint = error.hint_text().context("a hint")?;
+            assert!(hint.contains("-wal") && hint.contains("only where there is no `-wal`"), "{hint}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn a_damaged_file_is_named() -> Result<()> {
     let db = Db::new(
         "CREATE TABLE t(a TEXT);

@@ -2,7 +2,7 @@
 //! It must not test values.
 
 use anyhow::{Context, Result};
-use rivet_plugin_api::{Column, ErrorKind, Fidelity, LogicalType, Relation};
+use rivet_plugin_api::{Column, ColumnChoice, ErrorKind, Fidelity, LogicalType, PluginError, Relation, TableKind};
 
 use crate::fixture::{Db, query, read, scan_of, table, texts};
 
@@ -213,5 +213,102 @@ fn virtual_tables_are_read_whole() -> Result<()> {
     assert_eq!(db.rows(&table("f"))?, [["one", "two"], ["three", "four"]]);
     let estimate = db.session()?.estimate(&table("f"), &db.token.cx())?;
     assert!(!estimate.splittable);
+    Ok(())
+}
+
+/// What is delivered when columns are chosen to be of other types.
+fn chosen(db: &Db, relation: &Relation, choices: &[(&str, LogicalType)]) -> Result<Vec<Vec<String>>, PluginError> {
+    let cx = db.token.cx();
+    let mut request = db.request();
+    let choice = |logical: &LogicalType| ColumnChoice { logical: Some(logical.clone()), ..Default::default() };
+    request.choices.columns = choices.iter().map(|(name, logical)| ((*name).to_owned(), choice(logical))).collect();
+    let mut session = db.open(request)?.sessions.remove(0);
+    let scan = scan_of(&mut *session, relation, &cx)?;
+    for (name, logical) in choices {
+        assert!(scan.columns.iter().any(|c| c.name == *name && c.logical == *logical), "{name}");
+    }
+    Ok(read(&mut *session, &scan, &cx)?.iter().flat_map(texts).collect())
+}
+
+#[test]
+fn an_expression_has_the_type_that_is_chosen_or_is_an_error() -> Result<()> {
+    let db = Db::new(
+        "CREATE TABLE t(a INT, p REAL, at TEXT, n NUMERIC);
+         INSERT INTO t VALUES (1, 0.5, '2024-01-02 03:04', 10), (2, 1.25, '2024-01-03', 2.5);
+         CREATE VIEW v AS SELECT count(*) AS n, sum(p) AS s, max(at) AS at, max(a) > 1 AS b FROM t;",
+    )?;
+    let int = LogicalType::Int { bits: 64, signed: true };
+    let float = LogicalType::Float { bits: 64 };
+    let decimal = LogicalType::Decimal { precision: 9, scale: 2 };
+    let timestamp = LogicalType::Timestamp { utc: false, nanos: false };
+    let bool = LogicalType::Bool;
+    let all = [("n", int.clone()), ("s", float.clone()), ("at", timestamp.clone()), ("b", bool)];
+    assert_eq!(chosen(&db, &table("v"), &all)?, [["2", "1.75", "1704240000000000", "1"]]);
+    assert_eq!(chosen(&db, &query("SELECT * FROM v"), &all)?, [["2", "1.75", "1704240000000000", "1"]]);
+    let of_table = [("a", LogicalType::Text), ("p", decimal), ("at", timestamp.clone())];
+    let rows = [["1", "50", "1704164640000000", "10"], ["2", "125", "1704240000000000", "2.5"]];
+    assert_eq!(chosen(&db, &table("t"), &of_table)?, rows);
+    // The first value that is something else stops it, by name.
+    for (relation, name, logical, row) in [
+        (query("SELECT a + p AS x FROM t"), "x", int.clone(), "1"),
+        (query("SELECT CASE a WHEN 1 THEN 1 ELSE 'two' END AS x FROM t"), "x", int.clone(), "2"),
+        (query("SELECT at || '' AS x FROM t"), "x", float, "1"),
+        (query("SELECT a AS x FROM t"), "x", LogicalType::Binary, "1"),
+        (table("t"), "n", int, "2"),
+        (table("t"), "a", LogicalType::Bool, "2"),
+        (table("t"), "a", timestamp, "1"),
+    ] {
+        let error = chosen(&db, &relation, &[(name, logical.clone())]).err().context(name)?;
+        let facts = (error.kind(), error.code(), error.get("column"), error.get("row"));
+        assert_eq!(facts, (ErrorKind::Data, "sqlite.value", Some(name), Some(row)), "{error}");
+        assert!(error.message().contains(&logical.to_string()), "{error}");
+        assert!(error.hint_text().is_some_and(|hint| hint.contains("columns")), "{error}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_choice_that_sqlite_does_not_have_is_refused() -> Result<()> {
+    let db = Db::new("CREATE TABLE t(a INT); INSERT INTO t VALUES (1)")?;
+    for logical in [
+        LogicalType::Int { bits: 32, signed: true },
+        LogicalType::Int { bits: 64, signed: false },
+        LogicalType::Float { bits: 32 },
+        LogicalType::Decimal { precision: 39, scale: 0 },
+        LogicalType::Decimal { precision: 3, scale: 4 },
+        LogicalType::Timestamp { utc: true, nanos: false },
+        LogicalType::Uuid,
+    ] {
+        let error = chosen(&db, &table("t"), &[("a", logical)]).expect_err("no such column in sqlite");
+        assert_eq!((error.kind(), error.get("column")), (ErrorKind::Unsupported, Some("a")), "{error}");
+        assert!(error.hint_text().is_some_and(|hint| hint.contains("int64")), "{error}");
+    }
+    let mut request = db.request();
+    let lossy = ColumnChoice { logical: Some(LogicalType::Text), lossy: true, ..Default::default() };
+    request.choices.columns = [("a".to_owned(), lossy)].into();
+    let error = db.open(request)?.sessions[0].describe(&table("t"), &db.token.cx()).expect_err("nothing is lossy");
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    Ok(())
+}
+
+#[test]
+fn virtual_tables_and_the_catalogue_are_read_like_tables() -> Result<()> {
+    let db = Db::new(
+        "CREATE VIRTUAL TABLE f USING fts5(title, body); INSERT INTO f VALUES ('one', 'text'), ('two', 'more');
+         CREATE VIRTUAL TABLE r USING rtree(id, x0, x1); INSERT INTO r VALUES (1, 0.5, 2);
+         CREATE TABLE t(a); CREATE VIEW v AS SELECT 1 AS one;",
+    )?;
+    let cx = db.token.cx();
+    let listed = db.session()?.tables(&cx)?;
+    let listed: Vec<_> = listed.iter().map(|t| (t.name.as_str(), t.kind)).collect();
+    let (is_table, view, other) = (TableKind::Table, TableKind::View, TableKind::Other);
+    assert_eq!(listed, [("f", other), ("r", other), ("t", is_table), ("v", view)], "no tables behind them");
+    assert_eq!(db.rows(&table("f"))?, [["one", "text"], ["two", "more"]]);
+    assert_eq!(db.rows(&table("r"))?, [["1", "0.5", "2.0"]]);
+    for name in ["sqlite_schema", "SQLITE_SCHEMA", "sqlite_master"] {
+        let rows = db.rows(&table(name))?;
+        assert_eq!(rows.len(), db.tool("SELECT name FROM sqlite_master")?.len(), "{name}");
+        assert!(rows.iter().any(|row| row[..3] == ["view", "v", "v"]), "{name}: {rows:?}");
+    }
     Ok(())
 }

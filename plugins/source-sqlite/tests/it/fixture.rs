@@ -45,6 +45,7 @@ impl Db {
             options: SqliteOptions { path: Some(self.path().to_string_lossy().into_owned()) },
             n_sessions: 4,
             snapshot: Snapshot::New,
+            relation: None,
             limits: SessionLimits { lock_timeout_ms: 5_000, ..Default::default() },
             choices: Choices::default(),
         }

@@ -3,7 +3,9 @@
 
 mod connecting;
 mod describing;
+mod ends;
 mod fixture;
+mod keys;
 mod splitting;
 mod streaming;
 mod values;

@@ -141,7 +141,7 @@ fn a_report_that_cannot_be_written_is_no_success() -> Result<()> {
     ] {
         let (code, stderr) = with_stdout(&place, words, full()?)?;
         ensure!(code == Some(2), "{words:?}: {code:?} {stderr}");
-        ensure!(words == ["--help"] || stderr.contains("failed to write to stdout"), "{words:?}: {stderr}");
+        ensure!(stderr.contains("failed to write to stdout"), "{words:?}: {stderr}");
     }
     // A failure stays what it is.
     let (code, _) = with_stdout(&place, &["run", "-e", "nobody", "--output", "json"], full()?)?;

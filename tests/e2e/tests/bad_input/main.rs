@@ -4,10 +4,15 @@
 mod arguments;
 mod config;
 mod disk;
+mod files;
+mod memory;
 mod misspelled;
 mod monsters;
 mod plugins;
 mod server;
+mod streams;
+mod trust;
+mod twins;
 
 use std::path::Path;
 

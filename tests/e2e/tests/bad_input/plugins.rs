@@ -15,7 +15,7 @@ const AARCH64: u8 = 183;
 const X86_64: u8 = 62;
 
 /// A plugin folder with all plugins but this one.
-fn folder(without: &str) -> Result<TempDir> {
+pub fn folder(without: &str) -> Result<TempDir> {
     let dir = TempDir::with_prefix("rivet-plugins-")?;
     let others: Vec<&str> = PLUGINS.into_iter().filter(|p| *p != without).collect();
     copy_plugins(&others, dir.path())?;
@@ -23,7 +23,7 @@ fn folder(without: &str) -> Result<TempDir> {
 }
 
 /// A workspace that needs sqlite, parquet and local, over this plugin folder.
-fn workspace(plugins: &Path) -> Result<Workspace> {
+pub fn workspace(plugins: &Path) -> Result<Workspace> {
     let text = "source: {type: sqlite, path: data.db}\n\
                 exports: [{name: t, query: select 1 as a, destination: {type: local, path: out}}]\n";
     let place = Workspace::new(text)?.with_plugins(plugins);

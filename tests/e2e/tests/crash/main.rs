@@ -1,12 +1,16 @@
 //! Killed at every point of the run path, from inside and outside, then run again: nothing lost, nothing twice.
 //! Must not know any crate of the product: it sees a program, its files and the server.
 
+mod behind;
+mod calls;
 mod case;
+mod lost;
 mod matrix;
 mod outside;
 mod reader;
 mod server;
 mod settled;
+mod taken_away;
 
 use std::time::{Duration, Instant};
 

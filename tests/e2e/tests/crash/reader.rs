@@ -24,6 +24,8 @@ pub struct Seen {
     pub loose: BTreeSet<String>,
     /// Names of the parts that are staged.
     pub staged: BTreeSet<String>,
+    /// Small objects that were on their way to their names when the process died.
+    pub unfinished: BTreeSet<String>,
 }
 
 impl Seen {
@@ -42,12 +44,20 @@ impl Seen {
                 listed.extend(parts);
             } else if name.ends_with(".parquet") {
                 visible.insert(name);
+            } else if name.ends_with(".tmp") {
+                seen.unfinished.insert(name);
             } else {
-                // A small object on its way to its name may stay when the process dies.
-                ensure!(name == "_SUCCESS" || name.ends_with(".tmp"), "an unknown file: {}", path.display());
+                ensure!(name == "_SUCCESS" || name.starts_with("_SUCCESS."), "an unknown file: {}", path.display());
             }
         }
         seen.loose = visible.difference(&listed).cloned().collect();
+        // The pointer of the export comes before the common one; both say the same once both are there.
+        for pointer in files_below(dir)?.iter().filter(|f| f.extension().is_some() && is_pointer(f)) {
+            let own = document(pointer)?;
+            let name = own["manifest"].as_str().context("a pointer names a manifest")?;
+            ensure!(own["run_id"] == manifest(dir, name)?.0.as_str(), "a pointer and its manifest differ");
+            ensure!(!dir.join("_SUCCESS").exists() || own == document(&dir.join("_SUCCESS"))?, "the pointers differ");
+        }
         if dir.join("_SUCCESS").exists() {
             let success = document(&dir.join("_SUCCESS"))?;
             let name = success["manifest"].as_str().context("_SUCCESS names a manifest")?;
@@ -59,6 +69,11 @@ impl Seen {
         }
         Ok(seen)
     }
+}
+
+fn is_pointer(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.starts_with("_SUCCESS") && !name.ends_with(".tmp")
 }
 
 /// Run and part names of a manifest whose parts are all there.

@@ -2,7 +2,7 @@
 //! Must not know how the processes died.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use rivet_test_servers::oracle;
@@ -42,6 +42,12 @@ fn states(paths: &[PathBuf]) -> Result<Vec<Known>> {
     let list = serde_json::to_string(paths)?;
     let printed = oracle::run(STATES, &[&list])?;
     printed.lines().map(known).collect()
+}
+
+/// Phases of the runs that a state file knows, oldest first.
+pub fn phases(path: &Path) -> Result<Vec<String>> {
+    let known = states(&[path.to_owned()])?;
+    Ok(known.into_iter().flat_map(|k| k.runs).map(|(_, phase)| phase).collect())
 }
 
 fn known(line: &str) -> Result<Known> {
@@ -109,10 +115,15 @@ fn ensure_settled(case: &Case, before: &Known, after: &Known) -> Result<()> {
     ensure!(last.1 == "finished", "the last run is {}", last.1);
     ensure!(case.settled.run_id.as_ref() == Some(&last.0), "_SUCCESS is not of the last run");
     ensure!(case.settled.loose.is_empty(), "parts in no manifest stay");
+    ensure!(case.settled.unfinished.is_empty(), "the next run removes what was on its way to its name");
     ensure!(case.settled.staged.is_empty(), "the next run removes what the dead one has staged, recorded or not");
     ensure!(earlier.len() == before.runs.len(), "the dead run is known, and no other");
     for ((run_id, phase), (_, was)) in earlier.iter().zip(&before.runs) {
-        let expected = if was == "extracting" { "abandoned" } else { "finished" };
+        let expected = match was.as_str() {
+            "extracting" => "abandoned",
+            "judged" => "finished",
+            over => over,
+        };
         ensure!(phase == expected, "run {run_id} was {was} and is {phase}");
         ensure!(case.settled.manifests.contains(run_id) == (phase == "finished"), "a manifest for each finished run");
     }

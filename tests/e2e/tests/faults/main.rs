@@ -4,6 +4,7 @@
 mod changes;
 mod limits;
 mod lost;
+mod silence;
 
 use std::process::Child;
 use std::time::{Duration, Instant};

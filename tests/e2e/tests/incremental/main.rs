@@ -3,6 +3,8 @@
 
 mod cursors;
 mod death;
+mod identity;
+mod lookback;
 mod runs;
 mod sqlite;
 
@@ -78,4 +80,12 @@ fn sorted<T: ToString>(values: impl IntoIterator<Item = T>) -> Vec<String> {
     let mut values: Vec<String> = values.into_iter().map(|v| v.to_string()).collect();
     values.sort();
     values
+}
+
+/// One value of the state, as SQLite itself reads it; what is changed stays so.
+fn state(place: &Workspace, sql: &str) -> Result<String> {
+    const SCRIPT: &str = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1]); row = c.execute(sys.argv[2]).fetchone()\n\
+                          c.commit(); print(row[0] if row else '')";
+    let path = place.path().join(".rivet_state.db").display().to_string();
+    oracle::run(SCRIPT, &[&path, sql])
 }

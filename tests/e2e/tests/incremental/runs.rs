@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use rivet_test_servers::postgres;
 
-use crate::{exported, run, sorted, workspace};
+use crate::{exported, run, sorted, state, workspace};
 
 const TABLE: &str = "create table t (id int, at timestamptz, note text);\n\
                      insert into t select i, '2024-01-01'::timestamptz + i * interval '1 minute', 'n' \
@@ -96,14 +96,17 @@ fn a_cursor_belongs_to_its_database() -> Result<()> {
     let place = place.with_variable("TEST_URL", &server.url(&other));
     let ran = place.rivet(&["run"])?.expect(1)?;
     ensure!(
-        ran.stderr.contains("belongs to another database") && ran.stderr.contains("--full-refresh"),
+        ran.stderr.contains("belongs to something else: the database was ") && ran.stderr.contains("--full-refresh"),
         "{}",
         ran.stderr
     );
     assert_eq!(run(&place, &["--full-refresh"])?, (1000, 0));
     assert_eq!(run(&place, &[])?, (0, 1));
-    place.configure(&crate::config("table: t, cursor_column: id"))?;
-    place.rivet(&["run"])?.expect(1)?;
+    place.configure(&crate::config("table: t, cursor_column: id, where: id > 0"))?;
+    let ran = place.rivet(&["run"])?.expect(1)?;
+    for words in ["the cursor column was at and is id", "`where` is another one"] {
+        ensure!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
+    }
     Ok(())
 }
 
@@ -141,11 +144,4 @@ fn a_filter_goes_where_the_query_says() -> Result<()> {
     assert_eq!(run(&condition, &[])?, (505, 0));
     assert_eq!(run(&condition, &[])?, (0, 1));
     Ok(())
-}
-
-/// One value of the state, as SQLite itself reads it.
-fn state(place: &rivet_test_e2e::Workspace, sql: &str) -> Result<String> {
-    const SCRIPT: &str = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchone()[0])";
-    let path = place.path().join(".rivet_state.db").display().to_string();
-    rivet_test_servers::oracle::run(SCRIPT, &[&path, sql])
 }

@@ -79,6 +79,9 @@ const BYTES: &[Refused] = &[
     refused("json", "E'\"caf\\xe9\"'", "", 1),
     refused("jsonb", "E'\"caf\\xe9\"'", "", 1),
     refused("json[]", "array[E'\"caf\\xe9\"']::json[]", "", 1),
+    refused("mood", "E'caf\\xe9'", "", 2),
+    refused("mood", "E'caf\\xe9'", "types: native", 2),
+    refused("mood[]", "array[E'caf\\xe9', 'ok']::mood[]", "types: native", 2),
 ];
 
 #[test]
@@ -97,7 +100,32 @@ fn hints_work_in_a_database_without_an_encoding() -> Result<()> {
     server.psql("postgres", &create)?;
     // psql itself is to send bytes as they are written.
     server.psql("postgres", &format!("alter database {database} set client_encoding = 'SQL_ASCII'"))?;
+    server.psql(&database, "create type mood as enum ('ok', E'caf\\xe9')")?;
     follow_all(server, &database, BYTES)
+}
+
+#[test]
+fn a_name_of_other_bytes_is_not_suggested() -> Result<()> {
+    let server = postgres::shared();
+    let database = format!("hints_names_{}", std::process::id());
+    let create =
+        format!("create database {database} template template0 encoding 'SQL_ASCII' lc_collate 'C' lc_ctype 'C'");
+    server.psql("postgres", &create)?;
+    server.psql("postgres", &format!("alter database {database} set client_encoding = 'SQL_ASCII'"))?;
+    // A name of other bytes than UTF-8: SQL in a text is the way to it.
+    server.psql(
+        &database,
+        "do $$begin execute E'create table \"caf\\351\" (id int)'; end$$; create table cafe (id int)",
+    )?;
+    let ask = |relation: &str| -> Result<String> {
+        let place = crate::workspace(&server.url(&database), relation)?;
+        Ok(place.rivet(&["run"])?.expect(1)?.stderr)
+    };
+    let said = ask("table: caf\u{fffd}")?;
+    ensure!(!said.contains("did you mean") && said.contains("rename the table, or export a view of it"), "{said}");
+    let said = ask("table: cafs")?;
+    ensure!(said.contains("did you mean 'public.cafe'?"), "{said}");
+    Ok(())
 }
 
 #[test]

@@ -5,10 +5,13 @@ mod check;
 mod concurrent;
 mod direct;
 mod doctor;
+mod errors;
 mod hints;
 mod login;
 mod names;
+mod outside;
 mod pooler;
+mod row_security;
 mod tables;
 mod types;
 

@@ -142,3 +142,25 @@ fn types_reach_arrow_as_promised() -> Result<()> {
     assert_eq!(schema.lines().count(), columns.len());
     Ok(())
 }
+
+#[test]
+fn a_name_from_a_database_is_no_template() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("templates")?;
+    let names = ["{run_id}", "{table}", "{date}", "{export}", "x{run_id}{{table}}", "${HOME}"];
+    for (i, name) in names.iter().enumerate() {
+        server.psql(&database, &format!("create table \"{name}\" as select {i} as id"))?;
+    }
+    let text = "source: {type: postgres, url_env: TEST_URL, tuning: {profile: fast, max_retries: 0}}\n\
+                exports:\n- name: all\n  tables: ['*']\n  destination: {type: local, path: 'out/{table}/{export}'}\n";
+    let place = rivet_test_e2e::Workspace::new(text)?.with_variable("TEST_URL", &server.url(&database));
+    let document = place.run()?.expect(0)?.json()?;
+    for (i, name) in names.iter().enumerate() {
+        let folder = place.path().join("out").join(name);
+        let inside = std::fs::read_dir(&folder)?.collect::<Result<Vec<_>, _>>()?;
+        ensure!(inside.len() == 1, "{name}: {inside:?} {document}");
+        let read = rivet_test_e2e::Exported::read(&inside[0].path())?;
+        assert_eq!(read.rows("*", "")?, [json!({ "id": i })], "{name}");
+    }
+    Ok(())
+}

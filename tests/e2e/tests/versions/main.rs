@@ -1,6 +1,7 @@
 //! Every supported version of PostgreSQL: what other readers read is what the server prints, for all types, cut or not.
 //! Must not know any crate of the product.
 
+mod intervals;
 mod many;
 mod types;
 
@@ -20,7 +21,10 @@ fn every_version_reads_as_it_prints() -> Result<()> {
     let work = || -> Result<()> {
         while let Some(major) = next() {
             let server = Postgres::start(PostgresOptions { major, ..Default::default() })?;
-            types::check(&server).and_then(|()| many::check(&server)).with_context(|| format!("PostgreSQL {major}"))?;
+            intervals::check(&server)
+                .and_then(|()| types::check(&server))
+                .and_then(|()| many::check(&server))
+                .with_context(|| format!("PostgreSQL {major}"))?;
             server.stop()?;
         }
         Ok(())

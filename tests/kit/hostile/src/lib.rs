@@ -26,6 +26,8 @@ pub struct HostileOptions {
     pub n_batches: usize,
     /// Rows of each batch.
     pub batch_rows: usize,
+    /// Describe a column twice.
+    pub twins: bool,
 }
 
 /// Where to misbehave.
@@ -98,7 +100,11 @@ pub fn columns() -> Vec<Column> {
 impl Session for HostileSession {
     fn describe(&mut self, _: &Relation, cx: &Cx) -> Result<TableSchema> {
         misbehave(&self.options, Place::Describe, cx)?;
-        Ok(TableSchema { columns: columns() })
+        let mut columns = columns();
+        if self.options.twins {
+            columns.push(columns[0].clone());
+        }
+        Ok(TableSchema::of(columns))
     }
     fn estimate(&mut self, _: &Relation, _: &Cx) -> Result<Estimate> {
         Ok(Estimate::default())
@@ -118,7 +124,7 @@ struct HostileStream {
 
 impl BatchStream for HostileStream {
     fn schema(&self) -> SchemaRef {
-        TableSchema { columns: columns() }.arrow_schema(TypesMode::Portable)
+        TableSchema::of(columns()).arrow_schema(TypesMode::Portable)
     }
 
     fn next(&mut self, cx: &Cx) -> Result<Option<RecordBatch>> {

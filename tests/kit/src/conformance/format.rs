@@ -75,7 +75,7 @@ impl ReadAt for Bytes {
 }
 
 fn settings(max_buffered_bytes: usize) -> WriterSettings {
-    WriterSettings { max_buffered_bytes }
+    WriterSettings { max_buffered_bytes, ..Default::default() }
 }
 
 fn write(format: &FormatHandle, schema: &SchemaRef, batches: &[RecordBatch], memory_bytes: usize) -> Result<Vec<u8>> {

@@ -87,7 +87,7 @@ fn read(
     cx: &Cx,
 ) -> Result<Vec<RecordBatch>> {
     let mut stream = session.scan(&scan(relation, columns, split, portion, types), cx)?;
-    let expected = TableSchema { columns: columns.to_vec() }.arrow_schema(types);
+    let expected = TableSchema::of(columns.to_vec()).arrow_schema(types);
     ensure!(stream.schema() == expected, "the stream's schema is not the described one: {:?}", stream.schema());
     let mut batches = Vec::new();
     while let Some(batch) = stream.next(cx)? {

@@ -4,7 +4,9 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use rivet_plugin_api::wire::Connector;
-use rivet_plugin_api::{CancelToken, ConnectorKind, Cx, ErrorKind, ObjectFacts, PutMode, Store, StoreCapabilities};
+use rivet_plugin_api::{
+    CancelToken, ConnectorKind, Cx, ErrorKind, ObjectFacts, PutMode, ReadAt, Store, StoreCapabilities,
+};
 use serde_json::Value;
 
 use super::fails;
@@ -91,11 +93,25 @@ fn parts_are_published_once(
         ensure!(store.head(PART, cx)?.is_none() && store.list("", cx)?.is_empty(), "a prepared part is visible");
         fails("reading a prepared part", ErrorKind::NotFound, store.open(PART, cx))?;
     }
+    // Whoever completes a dead run looks at what it staged, where that can be done.
+    let can_look = match store.open_prepared(&token, cx) {
+        Ok(object) => {
+            ensure!(whole(&*object)? == b"first second", "the content of the prepared part differs");
+            true
+        }
+        Err(e) => {
+            ensure!(e.kind() == ErrorKind::Unsupported, "opening a prepared part: {e:?}");
+            false
+        }
+    };
     // A later process publishes what an earlier one prepared.
     let later = connector.open_store(options, cx)?;
     let facts = later.publish(&token, cx)?;
     ensure!((facts.name.as_str(), facts.bytes) == (PART, 12), "publish says {facts:?}");
     ensure!(later.publish(&token, cx)? == facts, "publishing again gives another answer");
+    if can_look {
+        fails("reading a published part as a prepared one", ErrorKind::NotFound, later.open_prepared(&token, cx))?;
+    }
     ensure!(store.publish(&token, cx)? == facts, "publishing from elsewhere gives another answer");
     store.discard(&token, cx)?;
     store.sweep(PART, cx)?;
@@ -150,10 +166,13 @@ fn small_objects(store: &dyn Store, cx: &Cx) -> Result<()> {
 }
 
 fn content(store: &dyn Store, name: &str, cx: &Cx) -> Result<Vec<u8>> {
-    let object = store.open(name, cx)?;
+    whole(&*store.open(name, cx)?).with_context(|| name.to_owned())
+}
+
+fn whole(object: &dyn ReadAt) -> Result<Vec<u8>> {
     let mut bytes = vec![0; usize::try_from(object.len())?];
     let n = object.read_at(0, &mut bytes)?;
-    ensure!(n == bytes.len(), "{name}: {n} bytes of {}", bytes.len());
+    ensure!(n == bytes.len(), "{n} bytes of {}", bytes.len());
     Ok(bytes)
 }
 

@@ -22,7 +22,7 @@ impl Format for Skeleton {
     type Options = SkeletonOptions;
 
     fn capabilities() -> FormatCapabilities {
-        FormatCapabilities { extension: "skeleton".to_owned(), readable: false }
+        FormatCapabilities { extension: "skeleton".to_owned(), readable: false, text: true }
     }
 
     fn open(options: SkeletonOptions) -> Result<Self> {

@@ -17,7 +17,7 @@ pub struct SkeletonStream {
 impl SkeletonStream {
     /// A scan of these rows.
     pub fn new(scan: Scan, rows: Range<i64>) -> Self {
-        let schema = TableSchema { columns: scan.columns.clone() }.arrow_schema(scan.types);
+        let schema = TableSchema::of(scan.columns.clone()).arrow_schema(scan.types);
         Self { scan, schema, rows }
     }
 }

@@ -39,7 +39,7 @@ impl Session for SkeletonSession {
     fn describe(&mut self, relation: &Relation, _cx: &Cx) -> Result<TableSchema> {
         must_exist(relation)?;
         let number = column("n", "integer", LogicalType::Int { bits: 64, signed: true }, false);
-        Ok(TableSchema { columns: vec![number, column("name", "text", LogicalType::Text, true)] })
+        Ok(TableSchema::of(vec![number, column("name", "text", LogicalType::Text, true)]))
     }
 
     // From statistics, never by counting.

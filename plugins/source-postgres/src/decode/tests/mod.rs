@@ -32,7 +32,7 @@ fn array(name: &str, element: u32, n_dims: usize) -> ColumnPlan {
 
 /// A nullable enum.
 fn mood(name: &str) -> ColumnPlan {
-    let labels = ["sad", "ok"].map(str::to_owned).to_vec();
+    let labels = ["sad", "ok"].map(|label| label.as_bytes().to_vec()).to_vec();
     let t = CatalogType { oid: 90_001, typmod: -1, typtype: 'e', labels, ..CatalogType::default() };
     ColumnPlan::new(name, true, &t)
 }

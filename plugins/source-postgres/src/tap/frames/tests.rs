@@ -106,7 +106,8 @@ fn rows_of_an_answer_are_kept_and_compared_with_its_count() {
 fn what_does_not_follow_is_refused() {
     let row = row(&[b"a"]);
     let (copy, data): ((u8, &[u8]), (u8, &[u8])) = ((b'H', &[1, 0, 0]), (b'd', &row));
-    let (done, count, ready): ((u8, &[u8]), (u8, &[u8]), (u8, &[u8])) = ((b'c', b""), (b'C', b"COPY 1\0"), (b'Z', b"I"));
+    let (done, count, ready): ((u8, &[u8]), (u8, &[u8]), (u8, &[u8])) =
+        ((b'c', b""), (b'C', b"COPY 1\0"), (b'Z', b"I"));
     for (of, code) in [
         (&[data][..], "postgres.protocol"),
         (&[copy, done, data], "postgres.protocol"),

@@ -1,7 +1,8 @@
 //! Text tables: columns that line up.
 //! It must not know what is in them.
 
-use crate::render::{Colour, paint_out};
+use super::outside::{MAX_CELL_BYTES, bounded};
+use super::{Colour, Text};
 
 /// Which side of a column its texts keep to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +23,7 @@ pub struct Cell {
 impl Cell {
     /// A text in a colour, where there are colours.
     pub fn painted(text: impl Into<String>, colour: Option<Colour>) -> Self {
-        Self { text: plain(&text.into()), colour }
+        Self { text: bounded(&text.into(), MAX_CELL_BYTES), colour }
     }
 }
 
@@ -51,38 +52,36 @@ impl Table {
         self.rows.push(cells);
     }
 
-    /// The lines, the head first.
-    pub fn to_text(&self) -> String {
+    /// Writes the lines to the end of a text, the head first.
+    pub fn write(&self, text: &mut Text) {
         let head: Vec<Cell> = self.columns.iter().map(|(name, _)| Cell::from(*name)).collect();
         let widths: Vec<usize> = (0..self.columns.len())
             .map(|i| self.rows.iter().chain([&head]).map(|row| width(&row[i].text)).max().unwrap_or(0))
             .collect();
-        let mut text = String::new();
         for row in [&head].into_iter().chain(&self.rows) {
-            let mut line = String::new();
-            for ((cell, (_, side)), width_wanted) in row.iter().zip(&self.columns).zip(&widths) {
-                let gap = " ".repeat(width_wanted - width(&cell.text));
-                let shown = cell.colour.map_or_else(|| cell.text.clone(), |colour| paint_out(&cell.text, colour));
-                let aligned = if *side == Side::Left { format!("{shown}{gap}") } else { format!("{gap}{shown}") };
-                if !line.is_empty() {
-                    line.push_str("  ");
-                }
-                line.push_str(&aligned);
+            // Blanks at the end of a line are for nothing.
+            let n_filled = row.iter().rposition(|cell| !cell.text.is_empty()).map_or(0, |last| last + 1);
+            let mut spans: Vec<(String, Option<Colour>)> = Vec::new();
+            for (i, (cell, (_, side))) in row.iter().zip(&self.columns).enumerate().take(n_filled) {
+                let last = i + 1 == n_filled;
+                let gap = " ".repeat(widths[i] - width(&cell.text));
+                let between = if last { "" } else { "  " };
+                let (before, after) = match side {
+                    Side::Left if last => (String::new(), String::new()),
+                    Side::Left => (String::new(), gap + between),
+                    Side::Right => (gap, between.to_owned()),
+                };
+                spans.extend([(before, None), (cell.text.clone(), cell.colour), (after, None)]);
             }
-            text.push_str(line.trim_end());
-            text.push('\n');
+            let spans: Vec<(&str, Option<Colour>)> =
+                spans.iter().map(|(text, colour)| (text.as_str(), *colour)).collect();
+            text.spans(&spans);
         }
-        text
     }
 }
 
 fn width(text: &str) -> usize {
     text.chars().count()
-}
-
-/// One line, whatever was in the text.
-pub fn plain(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
 }
 
 #[cfg(test)]
@@ -95,6 +94,8 @@ mod tests {
         table.row(vec!["a".into(), "10".into(), "x".into()]);
         table.row(vec!["größer".into(), "1 000".into(), "".into()]);
         table.row(vec!["a\nb".into(), "".into(), "y".into()]);
-        assert_eq!(table.to_text(), "NAME        N  LAST\na          10  x\ngrößer  1 000\na\\nb           y\n");
+        let mut text = Text::default();
+        table.write(&mut text);
+        assert_eq!(text.as_str(), "NAME        N  LAST\na          10  x\ngrößer  1 000\na\\nb           y\n");
     }
 }

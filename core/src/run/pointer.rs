@@ -1,0 +1,84 @@
+//! What a destination says of itself, compared with what the state knows: a run that the state does not know means that
+//! the state was lost, is older than the destination, or is not the one that belongs to it.
+//! It must not know how a run is settled.
+
+use rivet_plugin_api::{ErrorKind, Store};
+
+use super::env::Env;
+use super::finish::read_to_end;
+use crate::error::RunError;
+use crate::manifest::{Success, manifest_name, pointer_names};
+use crate::resolve::ExportSpec;
+use crate::state::Phase;
+
+/// Longest pointer, bytes; ours have a few hundred.
+const MAX_POINTER_BYTES: u64 = 64 << 10;
+
+/// Fails when a pointer of the destination names a run of this export that the state does not know, or cannot be read.
+/// With `--force` that is a warning, which is returned.
+///
+/// # Errors
+/// `Behind`, `Integrity`; the store's and the state's errors.
+pub fn check(spec: &ExportSpec, store: &dyn Store, env: &Env<'_>) -> Result<Option<String>, RunError> {
+    if !spec.store_capabilities().objects {
+        return Ok(None);
+    }
+    for name in pointer_names(&spec.name) {
+        let Some(body) = read(&name, store, env)? else { continue };
+        let problem = match serde_json::from_slice::<Success>(&body) {
+            Ok(found) if found.manifest == manifest_name(&spec.name, &found.run_id) => {
+                stranger(spec, &name, &found.run_id, env)?
+            }
+            // Of another export, which has this place from another config.
+            Ok(_) => None,
+            Err(_) => Some(unreadable(spec, &name)),
+        };
+        match problem {
+            None => {}
+            Some(problem) if spec.force => return Ok(Some(format!("{problem}; it goes on as --force says"))),
+            Some(problem) => return Err(problem),
+        }
+    }
+    Ok(None)
+}
+
+/// The bytes of a pointer, as far as they could be one; none when there is none.
+fn read(name: &str, store: &dyn Store, env: &Env<'_>) -> Result<Option<Vec<u8>>, RunError> {
+    match store.open(name, &env.cancel.cx()) {
+        Ok(reader) if reader.len() > MAX_POINTER_BYTES => Ok(Some(Vec::new())),
+        Ok(reader) => read_to_end(name, &*reader).map(Some),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(RunError::plugin("read", name)(e)),
+    }
+}
+
+/// Why the run that a pointer names is none that this state has completed, or is about to.
+fn stranger(spec: &ExportSpec, name: &str, run_id: &str, env: &Env<'_>) -> Result<Option<RunError>, RunError> {
+    let phase = env.state.run(run_id)?.map(|run| run.phase);
+    let known = match phase {
+        Some(Phase::Finished | Phase::Judged) => return Ok(None),
+        Some(phase) => format!("has as {}", phase.name()),
+        None => "does not know: it was lost, is older than the destination, or belongs to another one".to_owned(),
+    };
+    let state = env.state.path();
+    let state =
+        if state.as_os_str().is_empty() { "state".to_owned() } else { format!("state file '{}'", state.display()) };
+    let export = &spec.name;
+    Ok(Some(RunError::Behind {
+        what: format!("'{name}' in the destination of export '{export}' names run {run_id}, which the {state} {known}"),
+        hint: format!(
+            "restore the state file that has this run, or write to another destination; `rivet run -e {export} --force` \
+             goes on without it: rows that were exported before may then come again"
+        ),
+    }))
+}
+
+fn unreadable(spec: &ExportSpec, name: &str) -> RunError {
+    RunError::Integrity {
+        what: format!("'{name}' in the destination of export '{}' is not what rivet writes there", spec.name),
+        hint: format!(
+            "look what wrote it and move it away, or write to another destination; `rivet run -e {} --force` replaces it",
+            spec.name
+        ),
+    }
+}

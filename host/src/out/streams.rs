@@ -1,0 +1,72 @@
+//! Stdout and stderr of this process, and whether what was written to stdout got there.
+//! It must not know what is written.
+
+use std::io::{ErrorKind, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::Text;
+use super::secrets::Secrets;
+
+/// The two streams as one command sees them; clones share what went wrong and which secrets are hidden.
+#[derive(Debug, Clone, Default)]
+pub struct Streams {
+    lost: Arc<Mutex<Option<Lost>>>,
+    /// What is never written.
+    pub secrets: Secrets,
+}
+
+/// Why a text did not get through to stdout.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lost {
+    /// Whoever read it went away.
+    Gone,
+    /// There was no stdout when the process began.
+    Closed,
+    /// It could not be written.
+    Failed(ErrorKind),
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Gone => f.write_str("its reader went away"),
+            Self::Closed => f.write_str("it is closed"),
+            Self::Failed(kind) => write!(f, "{kind}"),
+        }
+    }
+}
+
+impl Streams {
+    /// Writes a text to stdout, unless an earlier one failed. Whoever ends the process asks for [`lost`](Self::lost).
+    pub fn data(&self, text: &Text) {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        if lost.is_some() {
+            return;
+        }
+        if stdout_is_closed() {
+            *lost = Some(Lost::Closed);
+            return;
+        }
+        let mut out = std::io::stdout().lock();
+        let written = out.write_all(self.secrets.hidden(text.as_str()).as_bytes()).and_then(|()| out.flush());
+        *lost = written.err().map(|e| match e.kind() {
+            ErrorKind::BrokenPipe => Lost::Gone,
+            kind => Lost::Failed(kind),
+        });
+    }
+
+    /// Writes a text to stderr; if that fails there is nobody left to tell.
+    pub fn say(&self, text: &Text) {
+        let _ = std::io::stderr().lock().write_all(self.secrets.hidden(text.as_str()).as_bytes());
+    }
+
+    /// Why a text did not get through.
+    pub fn lost(&self) -> Option<Lost> {
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether this process was started without a stdout. By now something else is open in its place.
+pub fn stdout_is_closed() -> bool {
+    rivet_plugin_api::load::stdout_was_closed()
+}

@@ -1,0 +1,102 @@
+//! What others leave or take away: temporary files of dead and living processes, changed parts, a folder that is moved.
+//! It must not need a privilege or a mount.
+
+use std::fs::File;
+
+use anyhow::{Context, Result};
+use rivet_plugin_api::{ErrorKind, PutMode};
+
+use super::tests::fixture;
+
+#[test]
+fn a_sweep_takes_temporary_files_that_nobody_writes() -> Result<()> {
+    let f = fixture()?;
+    let cx = f.token.cx();
+    let dead = ["_SUCCESS.1-0.tmp", "_SUCCESS.t.77777-3.tmp", "m/_SUCCESS.1-0.tmp", "_rivet_probe.1-0.tmp"];
+    let living = "_SUCCESS.t.1-4.tmp";
+    let foreign = ["_SUCCESS.tmp", "_SUCCESS.a-1.tmp", "_SUCCESS.1-2.tmp.bak", "other.1-0.tmp"];
+    std::fs::create_dir(f.root().join("m"))?;
+    for name in dead.iter().chain(&foreign).chain(&[living]) {
+        std::fs::write(f.root().join(name), "x")?;
+    }
+    let writer = File::open(f.root().join(living))?;
+    writer.lock()?;
+    assert_eq!(f.store.sweep("_SUCCESS", &cx)?, 2);
+    assert_eq!(f.store.sweep("_SUCCESS", &cx)?, 0);
+    assert_eq!(f.store.sweep("m/_SUCC", &cx)?, 1);
+    f.store.probe(&cx)?;
+    let mut left: Vec<&str> = foreign.into_iter().chain([living]).collect();
+    left.sort_unstable();
+    assert_eq!(f.files()?, left);
+    drop(writer);
+    assert_eq!(f.store.sweep("_SUCCESS.t", &cx)?, 1);
+    Ok(())
+}
+
+#[test]
+fn sweeping_disturbs_nobody_who_puts() -> Result<()> {
+    let f = fixture()?;
+    std::thread::scope(|scope| {
+        let put = || (0..50).try_for_each(|_| f.store.put("_SUCCESS", b"x", PutMode::Replace, &f.token.cx()).map(drop));
+        let putting = [scope.spawn(put), scope.spawn(put)];
+        let sweeping = scope.spawn(|| (0..200).try_for_each(|_| f.store.sweep("_", &f.token.cx()).map(drop)));
+        for thread in putting.into_iter().chain([sweeping]) {
+            thread.join().expect("no panic")?;
+        }
+        anyhow::Ok(())
+    })?;
+    assert_eq!(f.files()?, ["_SUCCESS"]);
+    Ok(())
+}
+
+#[test]
+fn a_prepared_part_can_be_looked_at_until_it_is_published() -> Result<()> {
+    let f = fixture()?;
+    let cx = f.token.cx();
+    let token = f.prepare("d/x.parquet", b"hello")?;
+    let mut bytes = [0; 9];
+    let reader = f.store.open_prepared(&token, &cx)?;
+    assert_eq!((reader.len(), reader.read_at(0, &mut bytes)?, &bytes[..5]), (5, 5, &b"hello"[..]));
+    f.store.publish(&token, &cx)?;
+    let gone = f.store.open_prepared(&token, &cx).err().context("it is published")?;
+    assert_eq!(gone.kind(), ErrorKind::NotFound);
+    std::fs::remove_dir_all(f.root().join("d"))?;
+    let gone = f.store.open_prepared(&token, &cx).err().context("its folder is gone")?;
+    assert_eq!(gone.kind(), ErrorKind::NotFound);
+    for token in ["", "{}", r#"{"name":"../victim","staged":"victim.staged","bytes":1}"#] {
+        assert!(f.store.open_prepared(token, &cx).is_err(), "{token}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_goes_into_a_folder_that_was_moved_is_no_success() -> Result<()> {
+    for replaced in [false, true] {
+        let f = fixture()?;
+        let cx = f.token.cx();
+        let token = f.prepare("x.parquet", b"hello")?;
+        let moved = f.dir.path().join("moved");
+        std::fs::rename(f.root(), &moved)?;
+        if replaced {
+            std::fs::create_dir(f.root())?;
+        }
+        let published = f.store.publish(&token, &cx).err().context("the folder is elsewhere")?;
+        let put = f.store.put("_SUCCESS", b"x", PutMode::Replace, &cx).err().context("the folder is elsewhere")?;
+        let begun = f.store.begin("y.parquet", &cx).err().context("the folder is elsewhere")?;
+        for error in [published, put, begun] {
+            assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, "local.moved"));
+            assert!(error.message().contains("a/b") && error.hint_text().is_some());
+        }
+        // What is there already can still be taken back.
+        f.store.discard(&token, &cx)?;
+        assert_eq!(std::fs::read_dir(&moved)?.count(), 0);
+    }
+    // A link that leads to the same folder is no other place.
+    let f = fixture()?;
+    let token = f.prepare("x.parquet", b"hello")?;
+    let moved = f.dir.path().join("moved");
+    std::fs::rename(f.root(), &moved)?;
+    std::os::unix::fs::symlink(&moved, f.root())?;
+    f.store.publish(&token, &f.token.cx())?;
+    Ok(())
+}

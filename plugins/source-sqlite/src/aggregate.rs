@@ -1,0 +1,121 @@
+//! Questions about rows, answered without delivering them.
+//! It must not know how a filter becomes SQL, nor how keys compare.
+
+use rivet_plugin_api::{Aggregate, Explain, Explained, Filter, KeyValue, Measure, Result};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row};
+
+use crate::bind::Values;
+use crate::error::sql;
+use crate::filter::Rows;
+use crate::key::Key;
+use crate::schema::Described;
+
+/// What SQLite's planner says. It does not tell how many rows it expects.
+///
+/// # Errors
+/// The database's.
+pub fn explain(db: &Connection, described: &Described, explain: &Explain) -> Result<Explained> {
+    let rows = Rows::of(described, &explain.filter)?;
+    let text = format!("EXPLAIN QUERY PLAN {}", rows.select("*"));
+    let details = all(db, &text, &rows.conditions.values, |row| row.get::<_, String>(3))?;
+    let scan = details.into_iter().find(|d| d.starts_with("SCAN ") || d.starts_with("SEARCH "));
+    Ok(Explained { by_index: scan.as_ref().map(|d| d.starts_with("SEARCH ")), scan, rows: None, partial_index: false })
+}
+
+/// Answers each question by statements of its own; the transaction makes them one state.
+///
+/// # Errors
+/// The database's; `Data` for a key whose values are in no order.
+pub fn aggregate(db: &Connection, described: &Described, aggregate: &Aggregate) -> Result<Vec<Option<KeyValue>>> {
+    let answer = |measure: &Measure| match measure {
+        Measure::Count => count(db, &Rows::of(described, &aggregate.filter)?),
+        Measure::CountNull { key } => {
+            let mut rows = Rows::of(described, &aggregate.filter)?;
+            rows.conditions.sql.push(format!("{} IS NULL", Key::of(key, &described.columns)?.sql));
+            count(db, &rows)
+        }
+        Measure::Min { key } => outermost(db, described, &aggregate.filter, key, End::First),
+        Measure::Max { key } => outermost(db, described, &aggregate.filter, key, End::Last),
+    };
+    aggregate.measures.iter().map(answer).collect()
+}
+
+fn count(db: &Connection, rows: &Rows) -> Result<Option<KeyValue>> {
+    let counted = all(db, &rows.select("count(*)"), &rows.conditions.values, |row| row.get::<_, i64>(0))?;
+    Ok(counted.first().map(|n| KeyValue { native_type: "integer".to_owned(), text: n.to_string() }))
+}
+
+/// An end of the order of keys.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    First,
+    Last,
+}
+
+impl End {
+    fn order(self) -> &'static str {
+        if self == Self::First { "ASC" } else { "DESC" }
+    }
+    fn word(self) -> &'static str {
+        if self == Self::First { "smallest" } else { "largest" }
+    }
+}
+
+/// The first key in an order. What the order means is proved by all stored values, not by those of the range alone.
+fn outermost(
+    db: &Connection,
+    described: &Described,
+    filter: &Filter,
+    key: &[String],
+    end: End,
+) -> Result<Option<KeyValue>> {
+    let key = Key::of(key, &described.columns)?;
+    let ask = |rows: &Rows, order: &str| -> Result<Option<Value>> {
+        let text = format!("{} ORDER BY {order} LIMIT 1", rows.select(&key.sql));
+        let found = all(db, &text, &rows.conditions.values, |row| Ok(Value::try_from(row.get_ref(0)?)))?.pop();
+        // Text alone can be of the wrong form.
+        found.transpose().map_err(|_| key.not_utf8())
+    };
+    let rows = |filter: &Filter| -> Result<Rows> {
+        let mut rows = Rows::of(described, filter)?;
+        rows.conditions.sql.push(format!("{} IS NOT NULL", key.sql));
+        Ok(rows)
+    };
+    let all_rows = rows(&Filter { range: None, ..filter.clone() })?;
+    let stored = |end: End| ask(&all_rows, &format!("{} {}", key.sql, end.order()));
+    let Some((first, last)) = stored(End::First)?.zip(stored(End::Last)?) else { return Ok(None) };
+    key.must_be_ordered(&first, &last)?;
+    let (outermost, other_bound) = match (end, &filter.range) {
+        (End::First, range) => (&first, range.as_ref().and_then(|r| r.lower.as_ref().map(|l| &l.value))),
+        (End::Last, range) => (&last, range.as_ref().and_then(|r| r.upper.as_ref())),
+    };
+    let mut rows = rows(filter)?;
+    let is_bounded = filter.range.as_ref().is_some_and(|range| range.lower.is_some() || range.upper.is_some());
+    if other_bound.is_none() {
+        match key.near_end(outermost, end == End::Last, &mut rows.conditions.values) {
+            Some(near) => rows.conditions.sql.push(near),
+            None if !is_bounded => return key.answer(outermost.into(), end.word()),
+            None => {}
+        }
+    }
+    let found = ask(&rows, &format!("{} {}", key.order_sql(), end.order()))?;
+    found.map_or(Ok(None), |value| key.answer((&value).into(), end.word()))
+}
+
+fn all<T>(
+    db: &Connection,
+    text: &str,
+    values: &Values,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>> {
+    let mut statement = db.prepare(text).map_err(sql("compile a question about the rows"))?;
+    values.bind(&mut statement)?;
+    let failed = sql("ask about the rows");
+    let mut rows = statement.raw_query();
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().map_err(&failed)? {
+        found.push(read(row).map_err(&failed)?);
+    }
+    Ok(found)
+}

@@ -1,0 +1,111 @@
+//! Values that are long for the memory: exported in it, or refused with what to do; and a process that gets no more memory.
+//! Must not know any crate of the product.
+
+use anyhow::{Context, Result, ensure};
+use rivet_test_e2e::{Exported, Workspace};
+use rivet_test_servers::{oracle, postgres};
+
+use super::refused;
+
+const MIB: u64 = 1 << 20;
+
+/// An export of `t`, which has so many rows of a value of so many random bytes.
+fn workspace(n_rows: u32, bytes: u32, tuning: &str) -> Result<Workspace> {
+    let workspace = Workspace::new(&format!(
+        "source: {{type: sqlite, path: data.db, tuning: {{profile: fast}}}}\n\
+         exports: [{{name: t, table: t, tuning: {{{tuning}}}, destination: {{type: local, path: out}}}}]\n"
+    ))?;
+    const SCRIPT: &str = "import os, sqlite3, sys\n\
+        c = sqlite3.connect(sys.argv[1])\n\
+        c.execute('create table t (id integer primary key, v blob)')\n\
+        c.executemany('insert into t values (?, ?)', ((i, os.urandom(int(sys.argv[3]))) for i in range(int(sys.argv[2]))))\n\
+        c.commit()\n";
+    let path = workspace.path().join("data.db").display().to_string();
+    oracle::run(SCRIPT, &[&path, &n_rows.to_string(), &bytes.to_string()])?;
+    Ok(workspace)
+}
+
+/// What DuckDB reads in the only part is what SQLite has.
+fn must_be_equal(workspace: &Workspace) -> Result<()> {
+    let read = Exported::read(&workspace.path().join("out"))?;
+    let part = read.parts[0].display().to_string();
+    let found = oracle::duckdb(&format!("select id, md5(v) as sum from read_parquet('{part}') order by id"))?;
+    const SCRIPT: &str = "import hashlib, json, sqlite3, sys\n\
+        for i, v in sqlite3.connect(sys.argv[1]).execute('select id, v from t order by id'):\n\
+        \x20   print(json.dumps({'id': i, 'sum': hashlib.md5(v).hexdigest()}, separators=(',', ':')))\n";
+    let expected = oracle::run(SCRIPT, &[&workspace.path().join("data.db").display().to_string()])?;
+    let plain = |text: &str| text.replace(' ', "").trim().to_owned();
+    assert_eq!(plain(&found), plain(&expected));
+    Ok(())
+}
+
+#[test]
+fn long_values_are_exported_and_read_back_in_the_memory_that_is_given() -> Result<()> {
+    let workspace = workspace(3, 20_000_000, "memory_mb: 160")?;
+    let ran = workspace.rivet(&["run", "--validate"])?.expect(0)?;
+    ensure!((60 * MIB..160 * MIB).contains(&ran.peak_rss_bytes), "{} MiB", ran.peak_rss_bytes / MIB);
+    must_be_equal(&workspace)
+}
+
+#[test]
+fn long_values_of_postgres_are_exported_in_the_memory_that_is_given() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("long_values")?;
+    // Bytes that do not compress.
+    server.psql(
+        &database,
+        "create table t as select n as id, decode(string_agg(md5((n * 10000000 + i)::text), ''), 'hex') as v \
+         from generate_series(1, 3) n, generate_series(1, 1250000) i group by n",
+    )?;
+    let place = super::postgres(&server.url(&database), "table: t\n    tuning: {memory_mb: 160}")?;
+    let ran = place.rivet(&["run", "--validate"])?.expect(0)?;
+    ensure!((60 * MIB..160 * MIB).contains(&ran.peak_rss_bytes), "{} MiB", ran.peak_rss_bytes / MIB);
+    let part = Exported::read(&place.path().join("out"))?.parts[0].display().to_string();
+    let found = oracle::duckdb(&format!("select id, md5(v) as sum from read_parquet('{part}') order by id"))?;
+    let sums = server.psql(&database, "select md5(v) from t order by id")?;
+    ensure!(
+        sums.lines().count() == 3 && sums.lines().zip(found.lines()).all(|(sum, row)| row.contains(sum)),
+        "{found}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_value_that_the_memory_does_not_hold_is_refused_and_the_memory_named() -> Result<()> {
+    let place = workspace(1, 6_000_000, "memory_mb: 64")?;
+    let ran = refused(&place, 3, &["column 'v'", "row 1", "`memory_mb: 64` holds values of up to 4 MiB"])?;
+    ensure!(ran.peak_rss_bytes < 64 * MIB, "{} MiB", ran.peak_rss_bytes / MIB);
+    // More workers hold less each; and what the config says of the value, the memory follows.
+    let place = workspace(1, 30_000_000, "max_value_mb: 30")?;
+    place.run()?.expect(0)?;
+    must_be_equal(&place)
+}
+
+#[test]
+fn a_value_and_a_memory_that_contradict_each_other_are_refused_before_anything_is_read() -> Result<()> {
+    let place = Workspace::new(
+        "source: {type: sqlite, path: missing.db, tuning: {memory_mb: 64}}\n\
+         exports: [{name: t, table: t, parallel: 2, tuning: {max_value_mb: 64}, destination: {type: local, path: out}}]\n",
+    )?;
+    refused(
+        &place,
+        1,
+        &["export 't'", "64 MiB (`max_value_mb`)", "2 workers", "`memory_mb: 680` or `max_value_mb: 2`"],
+    )?;
+    Ok(())
+}
+
+#[test]
+fn a_process_without_memory_says_so_and_ends_with_2() -> Result<()> {
+    let mut workspace = workspace(2, 30_000_000, "max_value_mb: 30")?;
+    let mut n_out_of_memory = 0;
+    for mib in [60, 100, 140, 180, 220] {
+        workspace = workspace.with_address_space_kib(Some(mib * 1024));
+        let ran = workspace.rivet(&["run"])?;
+        let code = ran.code.with_context(|| format!("{mib} MiB: a signal ended it: {}", ran.stderr))?;
+        ensure!([0, 2].contains(&code) && (code == 0 || ran.stderr.contains("error: ")), "{mib} MiB: {}", ran.stderr);
+        n_out_of_memory += u32::from(ran.stderr.contains("error: out of memory: 30") && code == 2);
+    }
+    ensure!(n_out_of_memory >= 2, "the limits are too wide");
+    workspace.with_address_space_kib(None).run()?.expect(0).map(drop)
+}
