@@ -12,6 +12,7 @@ pub mod manifest;
 pub mod memory;
 mod placeholders;
 pub mod plan;
+mod possible;
 pub mod preflight;
 pub mod project;
 pub mod random;

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rivet_plugin_api::wire::Connector;
 use rivet_plugin_api::{
-    Choices, ConnectorKind, Cx, FILTER_PLACEHOLDER, Relation, SessionGroup, Snapshot, SourceCapabilities, Store,
-    StoreCapabilities, TypesMode, Wanted,
+    Choices, ConnectorKind, Cx, Relation, SessionGroup, Snapshot, SourceCapabilities, Store, StoreCapabilities,
+    TypesMode, Wanted,
 };
 use serde_json::{Map, Value, json};
 
@@ -18,6 +18,7 @@ use crate::connectors::Connectors;
 use crate::error::RunError;
 use crate::memory;
 use crate::placeholders::Placeholders;
+use crate::possible;
 use crate::secrets;
 use crate::tables::path_part;
 
@@ -218,7 +219,7 @@ pub fn resolve(
     for spec in &mut specs {
         spec.secrets = secrets::of_export(&of_connection, spec);
         spec.extension = extension(spec)?;
-        possible(spec)?;
+        possible::check(spec)?;
         spec.is_value_limited_by_memory = memory::fit(&spec.name, &mut spec.tuning, spec.n_workers)?;
     }
     apart(&specs)?;
@@ -344,58 +345,6 @@ fn identity(destination: &Connector, options: &Map<String, Value>) -> String {
 fn extension(spec: &ExportSpec) -> Result<String, RunError> {
     let format = spec.format.open_format(&spec.format_options);
     format.and_then(|f| f.extension()).map_err(RunError::plugin("open format", &spec.format.info().name))
-}
-
-/// What the config asks of plugins that cannot do it. A pipe takes one export in one part.
-fn possible(spec: &ExportSpec) -> Result<(), RunError> {
-    supported(spec)?;
-    if spec.store_capabilities().objects {
-        return Ok(());
-    }
-    let name = &spec.destination.info().name;
-    if spec.n_workers > 1 {
-        return Err(RunError::Impossible {
-            what: format!("export '{}' reads in parallel, but {name} takes one part", spec.name),
-            hint: "remove `parallel`, or write to a store".to_owned(),
-        });
-    }
-    if spec.max_part_bytes.is_some() {
-        return Err(RunError::Impossible {
-            what: format!("export '{}' has max_file_size, but {name} takes one part", spec.name),
-            hint: "remove `max_file_size`, or write to a store".to_owned(),
-        });
-    }
-    Ok(())
-}
-
-/// What an older or simpler source would silently not do.
-fn supported(spec: &ExportSpec) -> Result<(), RunError> {
-    let can = spec.source_capabilities();
-    let placeholder = matches!(&spec.relation, Relation::Query { sql } if sql.contains(FILTER_PLACEHOLDER));
-    let filtered = [
-        ("mode 'incremental'", spec.mode != Mode::Full),
-        ("`where`", spec.condition.is_some()),
-        (FILTER_PLACEHOLDER, placeholder),
-    ];
-    let overridden = spec.choices.columns.values().any(|c| c.logical.is_some());
-    let mut missing: Vec<String> =
-        filtered.iter().filter(|(_, used)| *used && !can.filter).map(|(what, _)| (*what).to_owned()).collect();
-    missing.extend((overridden && !can.overrides).then(|| "types in `columns`".to_owned()));
-    let mut policies = spec.choices.policies.names();
-    policies.extend(spec.choices.columns.values().flat_map(|c| c.policies.names()));
-    let unknown = policies.into_iter().filter(|name| !can.policies.iter().any(|known| known == name));
-    missing.extend(unknown.map(|name| format!("the policy `{name}`")));
-    match missing.first() {
-        None => Ok(()),
-        Some(what) => Err(RunError::Impossible {
-            what: format!(
-                "export '{}' uses {what}, which the source '{}' does not have",
-                spec.name,
-                spec.source.info().name
-            ),
-            hint: "leave it out, or write it into a `query`".to_owned(),
-        }),
-    }
 }
 
 /// One place belongs to one export: `_SUCCESS` speaks for a whole place.

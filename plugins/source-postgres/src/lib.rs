@@ -9,6 +9,7 @@ pub mod decode;
 mod door;
 mod engine;
 mod error;
+mod failure;
 mod filter;
 mod hint;
 mod identity;

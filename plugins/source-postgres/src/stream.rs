@@ -8,8 +8,9 @@ use futures_core::Stream;
 use rivet_plugin_api::{Cx, PluginError, Result};
 use tokio_postgres::CopyOutStream;
 
-use crate::connect::{Client, Ending, Failure};
+use crate::connect::{Client, Ending};
 use crate::error::{self, protocol};
+use crate::failure::Failure;
 use crate::tap::{COPY_SIGNATURE, Facts, Rows, Shared, bodies};
 
 /// A tuple with -1 fields ends a binary COPY.

@@ -9,12 +9,15 @@ fn settings(max_value_bytes: u64) -> Settings {
     Settings { max_value_bytes, ..Settings::from_connection(&keys).expect("a url") }
 }
 
+/// A frame's tag and body.
+type Sent<'a> = (u8, &'a [u8]);
+
 fn frame(tag: u8, body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len() + 4).expect("it is short");
     [&[tag], &length.to_be_bytes()[..], body].concat()
 }
 
-fn frames(of: &[(u8, &[u8])]) -> Vec<u8> {
+fn frames(of: &[Sent<'_>]) -> Vec<u8> {
     of.iter().flat_map(|(tag, body)| frame(*tag, body)).collect()
 }
 
@@ -28,7 +31,7 @@ fn row(fields: &[&[u8]]) -> Vec<u8> {
     row
 }
 
-const LOGIN: &[(u8, &[u8])] = &[(b'R', &[0, 0, 0, 0]), (b'S', b"server_version\x0017.4\0"), (b'Z', b"I")];
+const LOGIN: &[Sent<'static>] = &[(b'R', &[0, 0, 0, 0]), (b'S', b"server_version\x0017.4\0"), (b'Z', b"I")];
 
 /// Bytes that passed, or the code of the error, when so many bytes come at a time; and what was noted.
 fn feed(bytes: &[u8], at_a_time: usize, mode: Rows) -> (Result<Vec<u8>, String>, Shared) {
@@ -55,7 +58,7 @@ fn feed(bytes: &[u8], at_a_time: usize, mode: Rows) -> (Result<Vec<u8>, String>,
 }
 
 /// As [`feed`], after a login, the same however the bytes are cut.
-fn after_login(of: &[(u8, &[u8])], mode: Rows) -> (Result<Vec<u8>, String>, Shared) {
+fn after_login(of: &[Sent<'_>], mode: Rows) -> (Result<Vec<u8>, String>, Shared) {
     let login = frames(LOGIN);
     let bytes = [login, frames(of)].concat();
     let at_once = feed(&bytes, bytes.len(), mode);
@@ -69,7 +72,7 @@ fn after_login(of: &[(u8, &[u8])], mode: Rows) -> (Result<Vec<u8>, String>, Shar
 #[test]
 fn a_copy_passes_and_its_count_is_kept() {
     let row = row(&[b"a"]);
-    let copy: &[(u8, &[u8])] =
+    let copy: &[Sent<'_>] =
         &[(b'2', b""), (b'H', &[1, 0, 0]), (b'd', &row), (b'd', &[0xff, 0xff]), (b'c', b""), (b'C', b"COPY 1\0")];
     let (passed, shared) = after_login(&[copy, &[(b'Z', b"T")]].concat(), Rows::Discard);
     let without_status = frames(&[LOGIN[0], LOGIN[2]]);
@@ -86,7 +89,7 @@ fn a_copy_passes_and_its_count_is_kept() {
 #[test]
 fn rows_of_an_answer_are_kept_and_compared_with_its_count() {
     let (one, two) = (row(&[b"one"]), row(&[b"two"]));
-    let rows: &[(u8, &[u8])] = &[(b'T', &[0, 0]), (b'D', &one), (b'D', &two)];
+    let rows: &[Sent<'_>] = &[(b'T', &[0, 0]), (b'D', &one), (b'D', &two)];
     for mode in [Rows::Keep { max_bytes: 1000 }, Rows::Stream] {
         let (passed, shared) = after_login(&[rows, &[(b'C', b"SELECT 2\0"), (b'Z', b"I")]].concat(), mode);
         assert_eq!(passed.expect("it is whole").len(), 9 + 6 + 14 + 6);
@@ -105,9 +108,8 @@ fn rows_of_an_answer_are_kept_and_compared_with_its_count() {
 #[test]
 fn what_does_not_follow_is_refused() {
     let row = row(&[b"a"]);
-    let (copy, data): ((u8, &[u8]), (u8, &[u8])) = ((b'H', &[1, 0, 0]), (b'd', &row));
-    let (done, count, ready): ((u8, &[u8]), (u8, &[u8]), (u8, &[u8])) =
-        ((b'c', b""), (b'C', b"COPY 1\0"), (b'Z', b"I"));
+    let (copy, data): (Sent<'_>, Sent<'_>) = ((b'H', &[1, 0, 0]), (b'd', &row));
+    let (done, count, ready): (Sent<'_>, Sent<'_>, Sent<'_>) = ((b'c', b""), (b'C', b"COPY 1\0"), (b'Z', b"I"));
     for (of, code) in [
         (&[data][..], "postgres.protocol"),
         (&[copy, done, data], "postgres.protocol"),

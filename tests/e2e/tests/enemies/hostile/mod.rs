@@ -91,10 +91,8 @@ impl Case {
     fn judge(&self, server: &Hostile) -> Result<()> {
         let login = if self.login == Login::Password { format!("u:{CANARY}") } else { "u".to_owned() };
         let url = format!("postgres://{login}@{STRANGER}:{}/d?connect_timeout={LIMIT_S}&{}", server.port(), self.tls);
-        let config = format!(
-            "source: {{type: postgres, url_env: TEST_URL, tuning: {{profile: fast, max_retries: 0}}}}\n\
-             exports: [{{name: t, table: public.t, destination: {{type: local, path: out}}}}]\n"
-        );
+        let config = "source: {type: postgres, url_env: TEST_URL, tuning: {profile: fast, max_retries: 0}}\n\
+             exports: [{name: t, table: public.t, destination: {type: local, path: out}}]\n";
         let place = Workspace::new(&config)?.with_variable("TEST_URL", &url);
         let limit = Duration::from_secs(LIMIT_S);
         let mut ways = vec![&["run", "--output", "json"][..]];

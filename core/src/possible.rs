@@ -1,0 +1,63 @@
+//! What an export asks of plugins that cannot do it.
+//! It must not know how an export is resolved, nor run.
+
+use rivet_plugin_api::{FILTER_PLACEHOLDER, Relation};
+
+use crate::config::Mode;
+use crate::error::RunError;
+use crate::resolve::ExportSpec;
+
+/// What the config asks of plugins that cannot do it. A pipe takes one export in one part.
+///
+/// # Errors
+/// `Impossible`, with the first of it.
+pub fn check(spec: &ExportSpec) -> Result<(), RunError> {
+    supported(spec)?;
+    if spec.store_capabilities().objects {
+        return Ok(());
+    }
+    let name = &spec.destination.info().name;
+    if spec.n_workers > 1 {
+        return Err(RunError::Impossible {
+            what: format!("export '{}' reads in parallel, but {name} takes one part", spec.name),
+            hint: "remove `parallel`, or write to a store".to_owned(),
+        });
+    }
+    if spec.max_part_bytes.is_some() {
+        return Err(RunError::Impossible {
+            what: format!("export '{}' has max_file_size, but {name} takes one part", spec.name),
+            hint: "remove `max_file_size`, or write to a store".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// What an older or simpler source would silently not do.
+fn supported(spec: &ExportSpec) -> Result<(), RunError> {
+    let can = spec.source_capabilities();
+    let placeholder = matches!(&spec.relation, Relation::Query { sql } if sql.contains(FILTER_PLACEHOLDER));
+    let filtered = [
+        ("mode 'incremental'", spec.mode != Mode::Full),
+        ("`where`", spec.condition.is_some()),
+        (FILTER_PLACEHOLDER, placeholder),
+    ];
+    let overridden = spec.choices.columns.values().any(|c| c.logical.is_some());
+    let mut missing: Vec<String> =
+        filtered.iter().filter(|(_, used)| *used && !can.filter).map(|(what, _)| (*what).to_owned()).collect();
+    missing.extend((overridden && !can.overrides).then(|| "types in `columns`".to_owned()));
+    let mut policies = spec.choices.policies.names();
+    policies.extend(spec.choices.columns.values().flat_map(|c| c.policies.names()));
+    let unknown = policies.into_iter().filter(|name| !can.policies.iter().any(|known| known == name));
+    missing.extend(unknown.map(|name| format!("the policy `{name}`")));
+    match missing.first() {
+        None => Ok(()),
+        Some(what) => Err(RunError::Impossible {
+            what: format!(
+                "export '{}' uses {what}, which the source '{}' does not have",
+                spec.name,
+                spec.source.info().name
+            ),
+            hint: "leave it out, or write it into a `query`".to_owned(),
+        }),
+    }
+}
