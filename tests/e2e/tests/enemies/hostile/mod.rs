@@ -93,7 +93,7 @@ impl Case {
         let url = format!("postgres://{login}@{STRANGER}:{}/d?connect_timeout={LIMIT_S}&{}", server.port(), self.tls);
         let config = "source: {type: postgres, url_env: TEST_URL, tuning: {profile: fast, max_retries: 0}}\n\
              exports: [{name: t, table: public.t, destination: {type: local, path: out}}]\n";
-        let place = Workspace::new(&config)?.with_variable("TEST_URL", &url);
+        let place = Workspace::new(config)?.with_variable("TEST_URL", &url);
         let limit = Duration::from_secs(LIMIT_S);
         let mut ways = vec![&["run", "--output", "json"][..]];
         ways.extend(self.seen.then_some(&["run", "-vvv"][..]));
