@@ -31,8 +31,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 const GOODBYE_TIMEOUT: Duration = Duration::from_millis(200);
 /// A server that ends its statements by a limit has so much longer to say so.
 const SLACK: Duration = Duration::from_secs(30);
-/// Largest result of a catalogue query, bytes.
-const MAX_RESULT_BYTES: usize = 16 << 20;
+/// Most that the result of a catalogue query may cost, bytes: the names of some 150 000 tables.
+const MAX_RESULT_BYTES: usize = 24 << 20;
 
 /// A statement's end as the library tells it.
 pub type Ending = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send>>;

@@ -71,8 +71,7 @@ impl Engine {
         let work = || {
             runtime.block_on(async {
                 let mut woken = pin!(self.wake.notified());
-                let look = limit.next_look(heard());
-                let mut timer = pin!(look.map(|at| tokio::time::sleep_until(at.into())));
+                let mut alarm = pin!(None::<tokio::time::Sleep>);
                 poll_fn(|task| {
                     // A wake of an earlier call may still be there.
                     while woken.as_mut().poll(task).is_ready() {
@@ -84,15 +83,20 @@ impl Engine {
                     if let Poll::Ready(result) = poll(task) {
                         return Poll::Ready(Ok(result));
                     }
-                    while let Some(sleep) = timer.as_mut().as_pin_mut()
-                        && sleep.poll(task).is_ready()
-                    {
-                        match limit.next_look(heard()) {
-                            Some(at) if at > Instant::now() => timer.set(Some(tokio::time::sleep_until(at.into()))),
-                            _ => return Poll::Ready(Err(Ended::TooLate)),
+                    // The clock is looked at here, not when the alarm goes: what never pauses leaves it no turn.
+                    loop {
+                        let Some(at) = limit.next_look(heard()) else { return Poll::Pending };
+                        if at <= Instant::now() {
+                            return Poll::Ready(Err(Ended::TooLate));
+                        }
+                        match alarm.as_mut().as_pin_mut() {
+                            Some(sleep) if sleep.deadline() <= at.into() => match sleep.poll(task) {
+                                Poll::Pending => return Poll::Pending,
+                                Poll::Ready(()) => alarm.set(None),
+                            },
+                            _ => alarm.set(Some(tokio::time::sleep_until(at.into()))),
                         }
                     }
-                    Poll::Pending
                 })
                 .await
             })

@@ -11,13 +11,16 @@ use crate::address::stage;
 /// Most bytes of rows that wait for a reader who takes them as they come.
 const MAX_WAITING_BYTES: usize = 1 << 20;
 
+/// What a small row costs beside its bytes, when its fields are texts.
+const ROW_COST_BYTES: usize = 100;
+
 /// Shared by the stream and by whoever reads its rows.
 pub type Shared = Arc<Mutex<Facts>>;
 
 /// What is done with the rows of an answer, which the library never sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rows {
-    /// Kept until the answer ends: it is small, or it is refused.
+    /// Kept until the answer ends: it is small, with what its rows cost beside their bytes, or it is refused.
     Keep { max_bytes: usize },
     /// Taken as they come; the server waits while too many are untaken.
     Stream,
@@ -44,6 +47,8 @@ pub struct Facts {
     pub mode: Rows,
     /// Rows that were not taken: length (32 bits, native) and body each.
     rows: Vec<u8>,
+    /// What the rows of the answer so far cost.
+    cost_bytes: usize,
     /// Bytes of `rows` whose rows are whole.
     whole_bytes: usize,
     /// Rows of a COPY by its own count, once its end was read.
@@ -62,6 +67,7 @@ impl Facts {
             columns: Vec::new(),
             mode: Rows::Discard,
             rows: Vec::new(),
+            cost_bytes: 0,
             whole_bytes: 0,
             copied: None,
         }))
@@ -86,7 +92,7 @@ impl Facts {
         self.mode = mode;
         self.columns.clear();
         self.rows.clear();
-        self.whole_bytes = 0;
+        (self.cost_bytes, self.whole_bytes) = (0, 0);
         self.copied = None;
     }
 
@@ -97,13 +103,14 @@ impl Facts {
 
     /// Whether an answer that is kept whole would become too large with so many bytes more.
     pub fn overflows(&self, bytes: usize) -> bool {
-        matches!(self.mode, Rows::Keep { max_bytes } if self.rows.len() + bytes > max_bytes)
+        matches!(self.mode, Rows::Keep { max_bytes } if self.cost_bytes + bytes > max_bytes)
     }
 
     /// A row of so many bytes begins.
     pub fn begin_row(&mut self, bytes: u32) {
         if self.mode != Rows::Discard {
             self.rows.extend_from_slice(&bytes.to_ne_bytes());
+            self.cost_bytes += bytes as usize + ROW_COST_BYTES;
         }
     }
 

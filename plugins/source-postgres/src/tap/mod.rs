@@ -90,6 +90,7 @@ fn has_overtaken(n: usize, room: usize) -> bool {
 impl AsyncRead for Tap {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let tap = self.get_mut();
+        let mut has_read = false;
         loop {
             if tap.passed > 0 {
                 let n = tap.passed.min(out.remaining());
@@ -110,9 +111,17 @@ impl AsyncRead for Tap {
             match tap.frames.next(&tap.buffer[tap.start..tap.end], &mut facts) {
                 Ok(Verdict::Pass(n)) => tap.passed = n,
                 Ok(Verdict::Drop(n)) => tap.start += n,
+                Ok(Verdict::More) if has_read => {
+                    // However much comes that the library never sees, others have their turn.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 Ok(Verdict::More) => match ready!(tap.fill(cx))? {
                     0 => return Poll::Ready(Ok(())),
-                    _ => facts.heard = Instant::now(),
+                    _ => {
+                        facts.heard = Instant::now();
+                        has_read = true;
+                    }
                 },
                 Err(e) => facts.refuse(e),
             }

@@ -24,6 +24,9 @@ const LIMIT_S: u64 = 2;
 /// This machine under an address that nobody takes for its own: a server that has to prove who it is.
 const STRANGER: &str = "0.0.0.0";
 
+const CONFIG: &str = "source: {type: postgres, url_env: TEST_URL, tuning: {profile: fast, max_retries: 0}}\n\
+     exports: [{name: t, table: public.t, destination: {type: local, path: out}}]\n";
+
 /// A script, and how a run against it ends.
 struct Case {
     name: String,
@@ -91,9 +94,7 @@ impl Case {
     fn judge(&self, server: &Hostile) -> Result<()> {
         let login = if self.login == Login::Password { format!("u:{CANARY}") } else { "u".to_owned() };
         let url = format!("postgres://{login}@{STRANGER}:{}/d?connect_timeout={LIMIT_S}&{}", server.port(), self.tls);
-        let config = "source: {type: postgres, url_env: TEST_URL, tuning: {profile: fast, max_retries: 0}}\n\
-             exports: [{name: t, table: public.t, destination: {type: local, path: out}}]\n";
-        let place = Workspace::new(config)?.with_variable("TEST_URL", &url);
+        let place = Workspace::new(CONFIG)?.with_variable("TEST_URL", &url);
         let limit = Duration::from_secs(LIMIT_S);
         let mut ways = vec![&["run", "--output", "json"][..]];
         ways.extend(self.seen.then_some(&["run", "-vvv"][..]));
