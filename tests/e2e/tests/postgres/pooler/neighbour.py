@@ -5,7 +5,7 @@ leak URL NAME...     prepares these in a pooled server connection, and leaves th
 crowd URL VERSION    prepares, runs and leaves or closes statements until standard input ends; prints what it read
 """
 
-import collections, ctypes, json, select, sys, time
+import collections, ctypes, json, select, sys
 
 pq = ctypes.CDLL("libpq.so.5")
 pq.PQconnectdb.restype = ctypes.c_void_p
@@ -58,6 +58,8 @@ def left(url, n):
         rows = connection.run("select name, statement from pg_prepared_statements")
         print(json.dumps(dict(rows)))
     for connection in connections:
+        # The pooler keeps a server connection only if nothing is open in it.
+        assert connection.run("commit") == []
         connection.close()
 
 
@@ -70,19 +72,22 @@ def leak(url, *names):
 
 def crowd(url, version):
     said = collections.Counter()
+    names = ["s0", "s1", "s2"]
     turn = 0
     while not select.select([sys.stdin], [], [], 0.01)[0]:
         turn += 1
-        name = f"s{turn % 2}"
         connection = Connection(url)
         connection.run("begin")
-        if connection.prepare(name) == []:
-            said[json.dumps(connection.execute(name))] += 1
-            if turn % 3 and version == "1.18":
-                connection.run(f"deallocate {name}")
+        for name in names:
+            # Fails where an earlier one left it; so does what follows in this transaction.
+            if connection.prepare(name) == []:
+                said[json.dumps(connection.execute(name))] += 1
+        if turn % 2 and version == "1.18":
+            connection.run("deallocate all")
         connection.run("commit")
         # Whatever has the name on the server connection that comes next.
-        said[json.dumps(connection.execute(name))] += 1
+        for name in names:
+            said[json.dumps(connection.execute(name))] += 1
         connection.close()
     print(json.dumps(said))
 

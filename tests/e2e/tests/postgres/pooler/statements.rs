@@ -124,11 +124,11 @@ fn many_clients_of_one_pool_each_read_their_own_rows() -> Result<()> {
                 // A clear error is no wrong row.
                 if dir.join("_SUCCESS").exists() {
                     selects.push(format!(
-                        "select min(p) p, max(p) p2, min(e) e, max(e) e2, count(*) n, count(distinct i) ids, max(i) last \
+                        "select min(p) p, max(p) p2, min(e) e, max(e) e2, count(*) n, count(distinct i) ids, max(i) top \
                          from read_parquet('{}/*.parquet')",
                         dir.display()
                     ));
-                    expected.push(json!({"p": p, "p2": p, "e": e, "e2": e, "n": rows, "ids": rows, "last": rows}));
+                    expected.push(json!({"p": p, "p2": p, "e": e, "e2": e, "n": rows, "ids": rows, "top": rows}));
                 }
             }
         }
@@ -173,7 +173,7 @@ fn however_a_run_ends_it_leaves_no_statement_on_a_server_connection() -> Result<
         pool.nothing_is_left()?;
 
         let fails = "query: 'select 1000 / (50000 - i) as q from generate_series(1, 100000) i'";
-        let ran = pool.place(&config(&[("t", fails.to_owned())], 0))?.run()?.expect(3)?;
+        let ran = pool.place(&config(&[("t", fails.to_owned())], 0))?.rivet(&["run"])?.expect(3)?;
         ensure!(ran.stderr.contains("division by zero"), "{}", ran.stderr);
         pool.nothing_is_left()?;
 
@@ -207,15 +207,16 @@ fn wait_until_asleep(pool: &Pool) -> Result<()> {
 #[test]
 fn a_statement_that_another_client_left_is_not_taken_for_ours() -> Result<()> {
     let table = "create table t as select i as id from generate_series(1, 1000) i";
-    let ours = [json!({"n": 1000, "last": 1000})];
+    let ours = [json!({"n": 1000, "top": 1000})];
     let rows = |place: &Workspace| {
-        rivet_test_e2e::Exported::read(&place.path().join("out/t"))?.rows("count(*) n, max(id) last", "")
+        rivet_test_e2e::Exported::read(&place.path().join("out/t"))?.rows("count(*) n, max(id) top", "")
     };
     let old = Pool::start(Version::V1_18, 1)?;
     old.psql(table)?;
     old.leak(&["s0"])?;
+    ensure!(old.nothing_is_left().is_err(), "who looks for what is left does not see it");
     let place = old.place(&config(&[("t", "table: t".to_owned())], 0))?;
-    let ran = place.run()?.expect(2)?;
+    let ran = place.rivet(&["run"])?.expect(2)?;
     for part in
         [r#"prepared statement "s0" already exists"#, "client of the pooler in between", "max_prepared_statements"]
     {
