@@ -67,6 +67,8 @@ fn classify(sqlstate: &str) -> (ErrorKind, Retry, u64) {
         }
         "40001" | "40P01" => (ErrorKind::Conflict, Retry::SameSession, 1_000),
         "55P03" => (ErrorKind::Timeout, Retry::SameSession, 1_000),
+        // A pooler handed out a server connection on which somebody else left, or ended, a statement of our name.
+        "42P05" | "26000" => (ErrorKind::Conflict, Retry::NewSession, 0),
         "57014" => (ErrorKind::Timeout, Retry::Never, 0),
         "42501" => (ErrorKind::Auth, Retry::Never, 0),
         // Another session has it, or took away what the snapshot needs.
@@ -105,6 +107,10 @@ fn standard_hint(error: PluginError) -> PluginError {
         }
         ("53300", _) => "the server has no free connection: lower `parallel`, or set `max_connections`",
         ("55P03", _) => "something holds a lock on the table: wait, or raise `lock_timeout_s`",
+        ("42P05" | "26000", _) => {
+            "another client of the pooler in between leaves its prepared statements behind: pgBouncer 1.21 and later keep \
+             them apart (`max_prepared_statements`), and so does a pool in session mode"
+        }
         ("22021", _) => {
             "the database holds bytes that are no text in its encoding: export the column as bytea by a query"
         }
@@ -287,6 +293,8 @@ mod tests {
             ("08006", ErrorKind::Connection, Retry::NewSession),
             ("40001", ErrorKind::Conflict, Retry::SameSession),
             ("55P03", ErrorKind::Timeout, Retry::SameSession),
+            ("42P05", ErrorKind::Conflict, Retry::NewSession),
+            ("26000", ErrorKind::Conflict, Retry::NewSession),
             ("53300", ErrorKind::Capacity, Retry::NewSession),
             ("28P01", ErrorKind::Auth, Retry::Never),
             ("42P01", ErrorKind::NotFound, Retry::Never),

@@ -8,6 +8,7 @@
 mod cache;
 mod certs;
 mod command;
+mod debian;
 mod guard;
 pub mod hostile;
 pub mod oracle;

@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use rivet_test_servers::{oracle, postgres};
+use rivet_test_servers::{oracle, pgbouncer, postgres};
 
 const USAGE: &str = "\
 usage: rivet-test-servers install
@@ -44,6 +44,9 @@ fn main() -> ExitCode {
 fn install() -> Result<()> {
     for major in postgres::MAJORS {
         println!("postgres {major}: {}", postgres::install(major)?.display());
+    }
+    for version in pgbouncer::Version::ALL {
+        println!("pgbouncer {}: {}", version.number(), pgbouncer::install(version)?.display());
     }
     println!("psql: {}", postgres::find_psql()?.display());
     println!("oracle python: {}", oracle::python()?.display());

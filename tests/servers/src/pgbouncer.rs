@@ -5,16 +5,99 @@ use std::ffi::OsString;
 use std::fs;
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::guard::{self, Data, Ending, Guard};
 use crate::postgres::Postgres;
-use crate::{cache, command};
+use crate::{Cache, cache, command, debian};
 
 /// Longest time it may take to start.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Where Debian keeps the program.
+const PROGRAM: &str = "usr/sbin/pgbouncer";
+
+/// A version of pgBouncer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// Passes prepared statements on as they come: a name that a client left is there for the next.
+    V1_18,
+    /// Follows prepared statements, and gives each a name of its own on the server.
+    V1_24,
+}
+
+impl Version {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::V1_18, Self::V1_24];
+
+    /// As it calls itself.
+    pub const fn number(self) -> &'static str {
+        match self {
+            Self::V1_18 => "1.18",
+            Self::V1_24 => "1.24",
+        }
+    }
+
+    /// The Debian release that has it, and its libraries there. Fixes of the release come with a new installation.
+    const fn packages(self) -> (&'static str, &'static [&'static str]) {
+        match self {
+            Self::V1_18 => (
+                "bookworm",
+                &[
+                    "libaudit1",
+                    "libc-ares2",
+                    "libc6",
+                    "libcap-ng0",
+                    "libcap2",
+                    "libevent-2.1-7",
+                    "libgcrypt20",
+                    "libgpg-error0",
+                    "liblz4-1",
+                    "liblzma5",
+                    "libpam0g",
+                    "libssl3",
+                    "libsystemd0",
+                    "libzstd1",
+                ],
+            ),
+            Self::V1_24 => (
+                "trixie",
+                &[
+                    "libaudit1",
+                    "libc6",
+                    "libcap-ng0",
+                    "libcap2",
+                    "libcares2",
+                    "libevent-2.1-7t64",
+                    "libpam0g",
+                    "libssl3t64",
+                    "libsystemd0",
+                    "libzstd1",
+                    "zlib1g",
+                ],
+            ),
+        }
+    }
+}
+
+/// Installs a version if needed (about half a minute: apt's lists) and returns its folder.
+///
+/// # Errors
+/// When its packages cannot be fetched, or it does not run.
+pub fn install(version: Version) -> Result<PathBuf> {
+    let (release, libraries) = version.packages();
+    Cache::open()?.install(&format!("pgbouncer-{}-{release}", version.number()), |dir| {
+        let program = format!("pgbouncer={}.*", version.number());
+        debian::unpack(dir, release, &[&[program.as_str()], libraries].concat())?;
+        let words = debian::words(dir, PROGRAM)?;
+        let says = command::output(Command::new(&words[0]).args(&words[1..]).arg("--version"), "")?;
+        ensure!(says.contains(&format!("PgBouncer {}.", version.number())), "another version came: {says}");
+        Ok(())
+    })
+}
 
 /// How long a server connection belongs to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,12 +111,22 @@ pub enum PoolMode {
 /// How to start a pooler.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolOptions {
+    /// Which pgBouncer.
+    pub version: Version,
     /// How long a server connection belongs to a client.
     pub mode: PoolMode,
     /// Server connections for each database.
     pub size: u32,
     /// How long a client waits for a server connection before the pooler ends it, seconds.
     pub query_wait_timeout_s: u32,
+}
+
+impl Default for PoolOptions {
+    /// The bad case: an old version, one connection to the server, for a transaction. Who waits for it waits as long as
+    /// pgBouncer lets by default.
+    fn default() -> Self {
+        Self { version: Version::V1_18, mode: PoolMode::Transaction, size: 1, query_wait_timeout_s: 120 }
+    }
 }
 
 /// A running pooler, gone when this is dropped or this process ends. Clients log in as `postgres`, by SCRAM.
@@ -51,13 +144,7 @@ impl PgBouncer {
     /// # Errors
     /// When it cannot be installed or does not start; the error ends with its log.
     pub fn start(server: &Postgres, options: PoolOptions) -> Result<Self> {
-        let program = match find() {
-            Some(program) => program,
-            None => {
-                command::apt_install(&["pgbouncer"])?;
-                find().context("find pgbouncer after its installation")?
-            }
-        };
+        let program = debian::words(&install(options.version)?, PROGRAM)?;
         let (dir, owner) = cache::data_dir("pgbouncer")?;
         let socket = TcpListener::bind(("127.0.0.1", 0)).context("find a free port")?;
         let port = socket.local_addr().context("find a free port")?.port();
@@ -79,7 +166,7 @@ impl PgBouncer {
             options.query_wait_timeout_s
         );
         fs::write(&config, text).context("write the configuration")?;
-        let words: [OsString; 2] = [program.into(), config.into()];
+        let words: Vec<OsString> = program.into_iter().chain([config.into()]).collect();
         let guard = Guard::spawn([&dir, &dir], &log, &guard::not_as_root()?, &words)?;
         let until = Instant::now() + START_TIMEOUT;
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
@@ -103,9 +190,4 @@ impl Drop for PgBouncer {
             eprintln!("failed to stop a test pgbouncer: {e:#}");
         }
     }
-}
-
-fn find() -> Option<PathBuf> {
-    // Debian keeps it where the path of a plain user does not lead.
-    command::on_path("pgbouncer").or_else(|| Some(PathBuf::from("/usr/sbin/pgbouncer")).filter(|p| p.exists()))
 }

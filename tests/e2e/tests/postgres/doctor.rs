@@ -219,7 +219,7 @@ fn a_pooler_in_between_is_recognised() -> Result<()> {
     let database = server.fresh_database("doctor_pooled")?;
     server.psql(&database, "create table t (id int)")?;
     for mode in [PoolMode::Transaction, PoolMode::Session] {
-        let pooler = PgBouncer::start(server, PoolOptions { mode, size: 1, query_wait_timeout_s: 120 })?;
+        let pooler = PgBouncer::start(server, PoolOptions { mode, ..Default::default() })?;
         // The second export needs a session of its own, and there is room for one only.
         let place = place(&pooler.url(&database), "", "table: t, select: [id]")?;
         let document = place.rivet(&["doctor", "--output", "json"])?.expect(0)?.json()?;

@@ -1,6 +1,8 @@
 //! Through pgBouncer: what is set for a transaction stays in it, and a pool that is too small is said, not waited for.
 //! Must not know how a session is opened.
 
+mod statements;
+
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -13,9 +15,6 @@ use serde_json::json;
 /// Large enough to be cut for two workers.
 const TABLE: &str = "create table t (id int, v text, n numeric(12,2));\n\
     insert into t select i, 'value ' || i || repeat('x', 60), i * 1.5 from generate_series(1, 240000) i; analyze t";
-
-/// One connection to the server; who waits for it waits as long as pgBouncer lets by default.
-const ONE: PoolOptions = PoolOptions { mode: PoolMode::Transaction, size: 1, query_wait_timeout_s: 120 };
 
 fn config(keys: &str) -> String {
     format!(
@@ -31,7 +30,7 @@ fn a_pool_of_one_connection_is_enough_for_one_worker() -> Result<()> {
     server.psql(&database, TABLE)?;
     let expected = json!({"n": 240_000, "ids": 240_000, "total": "43200180000.00"});
     for mode in [PoolMode::Transaction, PoolMode::Session] {
-        let pooler = PgBouncer::start(server, PoolOptions { mode, ..ONE })?;
+        let pooler = PgBouncer::start(server, PoolOptions { mode, ..Default::default() })?;
         let url = pooler.url(&database);
         for keys in [
             "table: t",
@@ -74,7 +73,7 @@ fn a_pool_that_is_too_small_for_the_workers_ends_in_an_error() -> Result<()> {
     for mode in [PoolMode::Transaction, PoolMode::Session] {
         // One connection holds the snapshot; those that join it wait for another until we or the pooler give up.
         for (query_wait_timeout_s, says) in [(120, "began no transaction in 3 s"), (1, "query_wait_timeout")] {
-            let pooler = PgBouncer::start(server, PoolOptions { mode, query_wait_timeout_s, ..ONE })?;
+            let pooler = PgBouncer::start(server, PoolOptions { mode, query_wait_timeout_s, ..Default::default() })?;
             let url = pooler.url(&database) + "?connect_timeout=3";
             let place = Workspace::new(&config("table: t, parallel: 2"))?.with_variable("TEST_URL", &url);
             let ran = place.rivet(&["run"])?.expect(2)?;
@@ -88,7 +87,7 @@ fn a_pool_that_is_too_small_for_the_workers_ends_in_an_error() -> Result<()> {
             place.configure(&config("table: t, parallel: 2, tuning: {max_connections: 1}"))?;
             assert_eq!(place.export()?.rows("count(*) n, count(distinct id) ids", "")?, all, "{mode:?}");
         }
-        let enough = PgBouncer::start(server, PoolOptions { mode, size: 3, ..ONE })?;
+        let enough = PgBouncer::start(server, PoolOptions { mode, size: 3, ..Default::default() })?;
         let place = Workspace::new(&config("table: t, parallel: 2"))?.with_variable("TEST_URL", &enough.url(&database));
         assert_eq!(place.export()?.rows("count(*) n, count(distinct id) ids", "")?, all, "{mode:?}");
     }
@@ -111,7 +110,7 @@ fn an_interrupt_reaches_the_server_through_the_pooler() -> Result<()> {
         Ok(())
     };
     for mode in [PoolMode::Transaction, PoolMode::Session] {
-        let pooler = PgBouncer::start(server, PoolOptions { mode, ..ONE })?;
+        let pooler = PgBouncer::start(server, PoolOptions { mode, ..Default::default() })?;
         let place = Workspace::new(&config("query: 'select 1 as id from pg_sleep(600)'"))?
             .with_variable("TEST_URL", &pooler.url(&database));
         // Describing it takes no time.
