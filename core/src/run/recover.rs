@@ -60,7 +60,8 @@ fn complete(
     };
     match finish::deliver(spec, &judged, store, env, &rejected) {
         Ok(_) => {}
-        Err(error @ RunError::Integrity { .. }) => {
+        // What was not withdrawn is still to be settled: somebody has to look at it first.
+        Err(error @ RunError::Integrity { .. }) if env.state.unfinished_run(&run.export)?.is_none() => {
             return Ok(format!(
                 "run {} was interrupted after its verdict and cannot be completed: {error}; it was withdrawn and moved \
                  no cursor",
