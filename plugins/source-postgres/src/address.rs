@@ -174,6 +174,8 @@ impl Parts {
                     "write sslmode=verify-full, or sslmode=disable if plain text is meant",
                 ));
             }
+            // As libpq: who names an authority wants it asked.
+            Some("require") if self.ca_file.is_some() => TlsMode::VerifyCa,
             Some("require") => TlsMode::Require,
             Some("verify-ca") => TlsMode::VerifyCa,
             Some("verify-full") | None => TlsMode::VerifyFull,
@@ -379,6 +381,7 @@ mod tests {
     fn the_urls_sslmode_is_the_users_choice() {
         let mode = |url: &str| settings(url).map(|s| s.tls.map(|t| t.mode)).map_err(|e| e.code().to_owned());
         assert_eq!(mode("postgres://a@db1/d?sslmode=require"), Ok(Some(TlsMode::Require)));
+        assert_eq!(mode("postgres://a@db1/d?sslmode=require&sslrootcert=x"), Ok(Some(TlsMode::VerifyCa)));
         assert_eq!(mode("postgres://a@db1/d?sslmode=disable"), Ok(None));
         assert_eq!(mode("postgres://a@db1/d?sslrootcert=x"), Ok(Some(TlsMode::VerifyFull)));
         assert_eq!(mode("postgres://a@localhost/d"), Ok(None));

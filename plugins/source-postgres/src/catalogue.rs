@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use rivet_plugin_api::{Cx, ErrorKind, PluginError, Result};
+use rivet_plugin_api::{Cx, ErrorKind, PluginError, Result, Retry};
 
 use crate::connect::Client;
 use crate::types::CatalogType;
@@ -38,7 +38,7 @@ struct Row {
 /// Everything the catalogue says about these types, in their order.
 ///
 /// # Errors
-/// The server's; `Internal` when a type is not in the catalogue.
+/// The server's; `Connection` when a type is not in the catalogue.
 pub fn types(client: &mut Client, of: &[TypeOf], cx: &Cx) -> Result<Vec<CatalogType>> {
     if of.is_empty() {
         return Ok(Vec::new());
@@ -122,12 +122,14 @@ fn build(rows: &HashMap<u32, Row>, has_infinity: bool, t: TypeOf, depth: usize) 
 /// A number in an answer of the catalogue.
 ///
 /// # Errors
-/// `Internal` when it is none.
+/// `Connection` when it is none.
 pub fn number<T: std::str::FromStr>(text: &str) -> Result<T> {
     text.parse().map_err(|_| unexpected())
 }
 
 /// The catalogue answered in a form that no known server has.
 pub fn unexpected() -> PluginError {
-    PluginError::new(ErrorKind::Internal, "postgres.catalogue", "the catalogue answered in an unknown form")
+    PluginError::new(ErrorKind::Connection, "postgres.catalogue", "the catalogue answered in an unknown form")
+        .retry(Retry::NewSession)
+        .hint("is this a PostgreSQL server, with nothing in between that changes the protocol?")
 }

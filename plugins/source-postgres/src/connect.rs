@@ -26,13 +26,13 @@ pub use crate::rows::{ColumnInfo, Rows};
 /// Time for a cancel request, connection and all.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longest wait for a statement to end after it was cancelled.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time for a goodbye.
 const GOODBYE_TIMEOUT: Duration = Duration::from_millis(200);
 /// A server that ends its statements by a limit has so much longer to say so.
 const SLACK: Duration = Duration::from_secs(30);
 /// Most that the result of a catalogue query may cost, bytes: the names of some 150 000 tables.
-const MAX_RESULT_BYTES: usize = 24 << 20;
+const MAX_RESULT_BYTES: usize = 48 << 20;
 
 /// A statement's end as the library tells it.
 pub type Ending = Pin<Box<dyn Future<Output = Result<(), tokio_postgres::Error>> + Send>>;
@@ -69,6 +69,7 @@ impl Client {
         let timeout = Duration::from_millis(settings.connect_timeout_ms);
         let mut work = Box::pin(async {
             let socket = Socket::connect(&settings, |stage| Facts::lock(&seen).stage = stage).await?;
+            Facts::lock(&seen).address = socket.peer_address();
             Ok::<_, Failure>(config.connect_raw(socket, Door::new(settings.clone(), seen.clone())).await?)
         });
         let result = engine.run(cx, Limit::within(timeout), Instant::now, |task| work.as_mut().poll(task));
@@ -121,7 +122,7 @@ impl Client {
     /// # Errors
     /// The server's error; the connection stays in step.
     pub fn query(&mut self, sql: &str, cx: &Cx) -> Result<Rows> {
-        let mut ending = self.begin(sql, Wanted::Keep { max_bytes: MAX_RESULT_BYTES })?;
+        let mut ending = self.begin(sql, Wanted::Keep { max_bytes: MAX_RESULT_BYTES }, cx)?;
         self.drive(cx, self.limit(), |task, _| ending.as_mut().poll(task).map_err(Failure::from))?;
         self.idle();
         let mut facts = Facts::lock(&self.seen);
@@ -136,7 +137,7 @@ impl Client {
     /// # Errors
     /// The server's error; the connection stays in step.
     pub fn copy_out(&mut self, sql: &str, cx: &Cx) -> Result<RowFrames<'_>> {
-        self.must_be_idle(sql)?;
+        self.must_be_idle(sql, cx)?;
         self.sending(Wanted::Discard);
         let (library, sql) = (self.library()?, sql.to_owned());
         // The library names the statement, and closes it behind the COPY: before the transaction ends, so that a pooler
@@ -148,14 +149,19 @@ impl Client {
     }
 
     /// Hands a statement to the library, which reads its answer but not its rows.
-    pub(crate) fn begin(&mut self, sql: &str, rows: Wanted) -> Result<Ending> {
-        self.must_be_idle(sql)?;
+    pub(crate) fn begin(&mut self, sql: &str, rows: Wanted, cx: &Cx) -> Result<Ending> {
+        self.must_be_idle(sql, cx)?;
         self.sending(rows);
         let (library, sql) = (self.library()?, sql.to_owned());
         Ok(Box::pin(async move { library.batch_execute(&sql).await }))
     }
 
-    fn must_be_idle(&self, sql: &str) -> Result<()> {
+    fn must_be_idle(&self, sql: &str, cx: &Cx) -> Result<()> {
+        // Nothing is sent that would have to be cancelled at once.
+        cx.check()?;
+        if self.broken {
+            return Err(error::closed());
+        }
         if self.busy {
             return Err(PluginError::new(ErrorKind::Internal, "postgres.busy", "a statement is running already"));
         }
@@ -197,13 +203,14 @@ impl Client {
                 if let Poll::Ready(result) = poll(task, seen) {
                     return Poll::Ready(result);
                 }
-                if over.is_some() {
-                    return Poll::Ready(Err(Failure::Own(error::closed())));
+                // Whoever waits for an answer is not told by the library that none will come.
+                if let Some(cause) = over.take() {
+                    return Poll::Ready(Err(cause));
                 }
                 match connection.poll_message(task) {
                     Poll::Ready(Some(Ok(_))) => {}
-                    Poll::Ready(Some(Err(e))) => over = Some(Some(e)),
-                    Poll::Ready(None) => over = Some(None),
+                    Poll::Ready(Some(Err(e))) => over = Some(Failure::Library(e)),
+                    Poll::Ready(None) => over = Some(Failure::Own(error::closed())),
                     Poll::Pending => {
                         // Rows may have come past the library, and be so many that nothing more was read.
                         let full = Facts::lock(seen).is_full();
@@ -221,8 +228,8 @@ impl Client {
             Err(Ended::TooLate) => error::no_progress("read from the server", self.sent.elapsed()),
             Ok(Err(failure)) => {
                 // Where the connection failed, what was polled may only have heard that it is gone.
-                let failure = match (&failure, over.flatten()) {
-                    (Failure::Library(e), Some(cause)) if e.is_closed() => Failure::Library(cause),
+                let failure = match (&failure, over) {
+                    (Failure::Library(e), Some(cause)) if e.is_closed() => cause,
                     _ => failure,
                 };
                 let e = explained(failure, seen, error::unexpected);
@@ -265,34 +272,42 @@ impl Client {
             // Dropping a broken client cancels.
             return;
         }
-        self.cancel();
-        Facts::lock(&self.seen).mode = Wanted::Discard;
         let Ok(library) = self.library() else { return };
+        if !self.cancel() {
+            // A server that does not hear that does not end the statement either.
+            (self.broken, self.busy) = (true, false);
+            return;
+        }
+        Facts::lock(&self.seen).mode = Wanted::Discard;
         // Answers come in order: the end of nothing comes after the end of what was cancelled.
         let mut nothing: Ending = Box::pin(async move { library.batch_execute("").await });
         let (token, limit) = (CancelToken::new(), Limit::within(DRAIN_TIMEOUT));
         let drained = self.drive(&token.cx(), limit, |task, _| nothing.as_mut().poll(task).map_err(Failure::from));
-        self.busy = self.broken;
+        // It was asked for once: that is enough.
+        self.busy = false;
         if let Err(e) = drained {
             tracing::debug!("reading to the end of a cancelled statement: {e}");
         }
     }
 
-    /// Asks the server, over a second connection, to cancel what runs in this one. Best effort.
-    fn cancel(&self) {
-        let Some(library) = &self.library else { return };
+    /// Asks the server, over a second connection, to cancel what runs in this one; says whether it was heard.
+    fn cancel(&self) -> bool {
+        let Some(library) = &self.library else { return false };
         let (token, settings) = (library.cancel_token(), self.settings.clone());
+        let address = Facts::lock(&self.seen).address;
         let mut work = Box::pin(async move {
-            let socket = Socket::connect(&settings, |_| ()).await?;
+            let socket = Socket::connect_again(&settings, address).await?;
             let door = Door::new(settings.clone(), Facts::shared()).hearing_out();
             Ok::<_, Failure>(token.cancel_query_raw(socket, door).await?)
         });
         let ours = CancelToken::new();
         let poll = |task: &mut Context<'_>| work.as_mut().poll(task);
-        match self.engine.run(&ours.cx(), Limit::within(CANCEL_TIMEOUT), Instant::now, poll) {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => tracing::debug!("the server could not be asked to cancel"),
+        let asked = self.engine.run(&ours.cx(), Limit::within(CANCEL_TIMEOUT), Instant::now, poll);
+        let heard = matches!(asked, Ok(Ok(())));
+        if !heard {
+            tracing::debug!("the server could not be asked to cancel");
         }
+        heard
     }
 }
 

@@ -71,6 +71,8 @@ impl Engine {
         let work = || {
             runtime.block_on(async {
                 let mut woken = pin!(self.wake.notified());
+                // What came while nobody read is seen only after the runtime had a turn.
+                let mut had_a_turn = false;
                 let mut alarm = pin!(None::<tokio::time::Sleep>);
                 poll_fn(|task| {
                     // A wake of an earlier call may still be there.
@@ -87,8 +89,13 @@ impl Engine {
                     loop {
                         let Some(at) = limit.next_look(heard()) else { return Poll::Pending };
                         if at <= Instant::now() {
+                            if !std::mem::replace(&mut had_a_turn, true) {
+                                task.waker().wake_by_ref();
+                                return Poll::Pending;
+                            }
                             return Poll::Ready(Err(Ended::TooLate));
                         }
+                        had_a_turn = false;
                         match alarm.as_mut().as_pin_mut() {
                             Some(sleep) if sleep.deadline() <= at.into() => match sleep.poll(task) {
                                 Poll::Pending => return Poll::Pending,

@@ -163,7 +163,8 @@ fn proof_sql(proved: &BTreeSet<u32>) -> String {
            WHERE shown.who::pg_catalog.text <> '0') \
          SELECT oid, NULL FROM fresh \
          UNION ALL SELECT oid, oid::pg_catalog.regclass::pg_catalog.text FROM replaced \
-           WHERE CASE WHEN who > 2 THEN pg_catalog.txid_status(who) END = 'committed' \
+           WHERE CASE WHEN who > 2 AND who >= pg_catalog.txid_snapshot_xmin(pg_catalog.txid_current_snapshot()) \
+             THEN pg_catalog.txid_status(who) END = 'committed' \
          UNION ALL SELECT oid, oid::pg_catalog.regclass::pg_catalog.text FROM fresh \
            WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = fresh.oid) \
              AND pg_catalog.pg_get_indexdef(oid) IS NULL",

@@ -66,13 +66,15 @@ fn may_hide_rows(client: &mut Client, relation: &Relation, cx: &Cx) -> Result<bo
         }
     }
     // The statement itself may be wrong, which is for those to say who describe the relation.
-    let refused = |e: PluginError| (e.state() == Some("42501")).then_some(());
     let explain = format!("EXPLAIN SELECT 1 FROM {from}");
     client.execute("SAVEPOINT rivet_policies", cx)?;
     client.execute("SET LOCAL row_security = off", cx)?;
-    let with_off = client.query(&explain, cx).err().and_then(refused);
+    let refused = match client.query(&explain, cx) {
+        Err(e) if e.state().is_none() => return Err(e),
+        answer => answer.is_err_and(|e| e.state() == Some("42501")),
+    };
     client.execute("ROLLBACK TO SAVEPOINT rivet_policies", cx)?;
-    let hides = with_off.is_some() && {
+    let hides = refused && {
         client.execute("SET LOCAL row_security = on", cx)?;
         let allowed = client.query(&explain, cx).is_ok();
         client.execute("ROLLBACK TO SAVEPOINT rivet_policies", cx)?;

@@ -192,7 +192,7 @@ impl FetchStream<'_> {
     fn read_piece(&mut self, cx: &Cx) -> Result<()> {
         if self.asked_rows == 0 {
             self.reader.timing.begin();
-            self.frames.fetch_more(&format!("FETCH FORWARD {} FROM {CURSOR}", self.next_rows))?;
+            self.frames.fetch_more(&format!("FETCH FORWARD {} FROM {CURSOR}", self.next_rows), cx)?;
             (self.asked_rows, self.rows_before) = (self.next_rows, self.frames.n_rows());
         }
         if !self.reader.fill(&mut self.frames, cx).map_err(|e| self.locks.futile(e))? {

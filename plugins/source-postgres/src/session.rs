@@ -10,6 +10,7 @@ use rivet_plugin_api::{
 };
 
 use crate::connect::{Client, Settings};
+use crate::error;
 use crate::locks::Locks;
 use crate::options::PostgresOptions;
 use crate::row_security::{self, RowSecurity};
@@ -107,7 +108,7 @@ impl PgSession {
     pub fn one_text(&mut self, sql: &str, cx: &Cx) -> Result<String> {
         let rows = self.client.query(sql, cx)?;
         let value = rows.rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
-        value.ok_or_else(|| PluginError::new(ErrorKind::Internal, "postgres.no_value", "the server returned no value"))
+        value.ok_or_else(|| error::incomplete("the server returned no value"))
     }
 
     /// The relation's columns and facts, asked once per session.

@@ -2,6 +2,7 @@
 //! It must not know the PostgreSQL protocol, nor how long anything may take.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -47,30 +48,54 @@ impl Socket {
                 let addresses: Vec<_> =
                     found.map_err(|e| settings.failed_at(stage::RESOLVE)(unknown_host(host, &e)))?.collect();
                 reached(stage::TCP);
-                let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
-                for (i, address) in addresses.iter().enumerate() {
-                    let attempt = TcpStream::connect(address);
-                    // The last address has all the time that is left.
-                    let attempt = if i + 1 == addresses.len() {
-                        attempt.await
-                    } else {
-                        let attempt = tokio::time::timeout(ADDRESS_TIMEOUT, attempt).await;
-                        attempt.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-                    };
-                    match attempt {
-                        Ok(stream) => {
-                            let socket = SockRef::from(&stream);
-                            let _ = socket.set_tcp_nodelay(true);
-                            let _ = socket.set_tcp_keepalive(&KEEPALIVE);
-                            return Ok(Self::Tcp(stream));
-                        }
-                        Err(e) => last = e,
-                    }
-                }
-                Err(settings.failed_at(stage::TCP)(error::socket(&doing, &last)))
+                let connected = connect_one_of(&addresses, settings.connect_timeout_ms).await;
+                connected.map(Self::Tcp).map_err(|e| settings.failed_at(stage::TCP)(error::socket(&doing, &e)))
             }
         }
     }
+
+    /// A second connection to the same server: a name may lead to several.
+    ///
+    /// # Errors
+    /// As [`Socket::connect`].
+    pub async fn connect_again(settings: &Settings, address: Option<SocketAddr>) -> Result<Self> {
+        let Some(address) = address else { return Self::connect(settings, |_| ()).await };
+        let connected = TcpStream::connect(address).await.map(Self::Tcp);
+        connected.map_err(|e| error::socket(&format!("connect to {}", settings.server_label()), &e))
+    }
+
+    /// Where the server is, by TCP.
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok(),
+            Self::Unix(_) => None,
+        }
+    }
+}
+
+/// The first of these that answers. Each has its share of the time, the last one all that is left.
+async fn connect_one_of(addresses: &[SocketAddr], timeout_ms: u64) -> io::Result<TcpStream> {
+    let share = Duration::from_millis(timeout_ms / addresses.len().max(1) as u64);
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for (i, address) in addresses.iter().enumerate() {
+        let attempt = TcpStream::connect(address);
+        let attempt = if i + 1 == addresses.len() {
+            attempt.await
+        } else {
+            let attempt = tokio::time::timeout(share.min(ADDRESS_TIMEOUT), attempt).await;
+            attempt.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+        };
+        match attempt {
+            Ok(stream) => {
+                let socket = SockRef::from(&stream);
+                let _ = socket.set_tcp_nodelay(true);
+                let _ = socket.set_tcp_keepalive(&KEEPALIVE);
+                return Ok(stream);
+            }
+            Err(e) => last = e,
+        }
+    }
+    Err(last)
 }
 
 fn unknown_host(host: &str, e: &io::Error) -> PluginError {

@@ -50,9 +50,9 @@ impl<'c> RowFrames<'c> {
     /// Asks for the next piece, by a FETCH from a binary cursor.
     ///
     /// # Errors
-    /// `Connection`; what the server says comes with the rows.
-    pub fn fetch_more(&mut self, sql: &str) -> Result<()> {
-        let ending = Some(self.client.begin(sql, Rows::Stream)?);
+    /// `Connection`, `Cancelled`; what the server says comes with the rows.
+    pub fn fetch_more(&mut self, sql: &str, cx: &Cx) -> Result<()> {
+        let ending = Some(self.client.begin(sql, Rows::Stream, cx)?);
         self.source = Source::Fetch(Fetch { ending, taken: Vec::new(), at: 0 });
         Ok(())
     }

@@ -45,6 +45,13 @@ pub fn proves_server(tls: &Tls) -> bool {
     matches!(tls.mode, TlsMode::VerifyCa | TlsMode::VerifyFull) && !tls.accept_invalid_certs
 }
 
+/// Whether its certificate says who the server is: checked by the authorities that the config names, or by any with its
+/// host's name. Who is asked for his password in clear must be that sure.
+pub fn knows_server(tls: &Tls) -> bool {
+    let by_name = tls.mode == TlsMode::VerifyFull && !tls.accept_invalid_hostnames;
+    proves_server(tls) && (tls.ca_file.is_some() || by_name)
+}
+
 fn verifier(tls: &Tls, provider: Arc<CryptoProvider>) -> Result<Arc<dyn ServerCertVerifier>> {
     if !proves_server(tls) {
         return Ok(Arc::new(Lenient { inner: None, provider }));

@@ -1,6 +1,7 @@
 //! What the tap saw and kept: facts of the connection that the library has no place for.
 //! It must not know how frames are told apart, nor what a row holds.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -11,8 +12,10 @@ use crate::address::stage;
 /// Most bytes of rows that wait for a reader who takes them as they come.
 const MAX_WAITING_BYTES: usize = 1 << 20;
 
-/// What a small row costs beside its bytes, when its fields are texts.
-const ROW_COST_BYTES: usize = 100;
+/// What a row costs beside its bytes, and each of its fields, when they are texts.
+const ROW_COST_BYTES: usize = 40;
+/// A field has four bytes of length before it.
+const FIELD_COST_BYTES: usize = 56;
 
 /// Shared by the stream and by whoever reads its rows.
 pub type Shared = Arc<Mutex<Facts>>;
@@ -33,6 +36,8 @@ pub enum Rows {
 pub struct Facts {
     /// Why nothing more can be read. More than the library will say.
     fault: Option<PluginError>,
+    /// Where the server is, by TCP.
+    pub address: Option<SocketAddr>,
     /// The step of the connection that was reached.
     pub stage: &'static str,
     /// Version as `170010` for 17.10; 0 when the server did not say.
@@ -60,6 +65,7 @@ impl Facts {
     pub fn shared() -> Shared {
         Arc::new(Mutex::new(Self {
             fault: None,
+            address: None,
             stage: stage::RESOLVE,
             version: 0,
             process_id: 0,
@@ -121,14 +127,21 @@ impl Facts {
         }
     }
 
-    /// The row that was begun is whole.
-    pub fn end_row(&mut self) {
+    /// The row that was begun is whole. Whether there is room for what its fields cost.
+    pub fn end_row(&mut self) -> bool {
+        let row = self.rows.get(self.whole_bytes + 4..).and_then(|row| row.first_chunk::<2>());
+        let n_fields = row.map_or(0, |n| usize::from(u16::from_be_bytes(*n)));
+        self.cost_bytes += n_fields * FIELD_COST_BYTES;
         self.whole_bytes = self.rows.len();
+        !self.overflows(0)
     }
 
     /// Hands over the rows that are whole, if there are any, in exchange for a buffer to fill.
     pub fn take_rows(&mut self, buffer: &mut Vec<u8>) {
         buffer.clear();
+        if buffer.capacity() > 4 * MAX_WAITING_BYTES {
+            *buffer = Vec::new();
+        }
         if self.whole_bytes > 0 {
             std::mem::swap(&mut self.rows, buffer);
             self.rows.extend_from_slice(&buffer[self.whole_bytes..]);

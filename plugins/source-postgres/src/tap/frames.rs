@@ -62,6 +62,10 @@ pub struct Frames {
     copy: Copy,
     /// Rows are announced and their end was not read.
     described: bool,
+    /// Something came since the server was ready for the last time.
+    answered: bool,
+    /// An answer ended with its count, or with words.
+    completed: bool,
     /// Rows since the answer began.
     n_rows: u64,
     failed: bool,
@@ -77,6 +81,8 @@ impl Frames {
             at: At::Header,
             copy: Copy::No,
             described: false,
+            answered: false,
+            completed: false,
             n_rows: 0,
             failed: false,
         }
@@ -87,6 +93,11 @@ impl Frames {
         if let Some(login) = &mut self.login {
             login.sent(bytes);
         }
+    }
+
+    /// Whether what comes now is waited for, and not what a server may say at any time, or half of it.
+    pub fn is_awaited(&self) -> bool {
+        !matches!(self.at, At::Header)
     }
 
     /// What becomes of the first of these bytes, which follow those before.
@@ -111,8 +122,10 @@ impl Frames {
                 *left -= n;
                 facts.add(&bytes[..n]);
                 if *left == 0 {
-                    facts.end_row();
                     self.at = At::Header;
+                    if !facts.end_row() {
+                        return Err(self.broken(protocol("a catalogue answer beyond all measure")));
+                    }
                 }
                 Ok(Verdict::Drop(n))
             }
@@ -129,6 +142,7 @@ impl Frames {
     fn header(&mut self, bytes: &[u8], facts: &mut Facts) -> Result<Verdict> {
         let passed = self.rows_of_copy(bytes);
         if passed > 0 {
+            facts.listen();
             return Ok(Verdict::Pass(passed));
         }
         let Some([tag, a, b, c, d]) = bytes.first_chunk::<HEADER_BYTES>() else { return Ok(Verdict::More) };
@@ -198,6 +212,9 @@ impl Frames {
             return Err(if is_said { said.into_plugin_error() } else { beyond() });
         }
         let frame_bytes = HEADER_BYTES + body_bytes;
+        if !matches!(tag, b'S' | b'N' | b'A') {
+            facts.listen();
+        }
         let passes = if self.login.is_some() { self.at_login(tag, body, facts) } else { self.later(tag, body, facts) };
         Ok(if passes? { Verdict::Pass(frame_bytes) } else { Verdict::Drop(frame_bytes) })
     }
@@ -222,8 +239,11 @@ impl Frames {
 
     /// Whether the library sees a frame after the login.
     fn later(&mut self, tag: u8, body: &[u8], facts: &mut Facts) -> Result<bool> {
+        if matches!(tag, b'S' | b'N' | b'A') {
+            return Ok(told(tag, body, facts));
+        }
+        self.answered |= tag != b'Z';
         match tag {
-            b'S' | b'N' | b'A' => return Ok(told(tag, body, facts)),
             b'T' => {
                 facts.columns = body.to_vec();
                 self.described = true;
@@ -238,6 +258,7 @@ impl Frames {
             }
             b'E' => self.failed = true,
             b'Z' => self.ready(facts)?,
+            b'I' if facts.mode != Rows::Discard => return Err(error::incomplete("an empty answer")),
             b'1' | b'2' | b'3' | b't' | b'n' | b'I' => {}
             _ => return Err(self.broken(protocol("a frame that does not belong here"))),
         }
@@ -251,7 +272,7 @@ impl Frames {
         let (word, count) = (words.next().unwrap_or_default(), words.next_back().map(str::parse::<u64>));
         match (self.copy, word, count) {
             (Copy::Done, "COPY", Some(Ok(n))) => self.copy = Copy::Counted(n),
-            (Copy::No, "SELECT" | "FETCH", Some(Ok(n))) if n == self.n_rows => {}
+            (Copy::No, "SELECT" | "FETCH", Some(Ok(n))) if self.described && n == self.n_rows => {}
             // Rows that are streamed are those of a FETCH.
             (Copy::No, word, _) if matches!(word, "SELECT" | "FETCH") || mode == Rows::Stream => {
                 return Err(error::incomplete(&format!("the server counts '{text}', {} rows came", self.n_rows)));
@@ -259,19 +280,22 @@ impl Frames {
             (Copy::No, ..) => {}
             _ => return Err(error::incomplete("the end of a COPY came before its last row")),
         }
-        (self.described, self.n_rows) = (false, 0);
+        (self.described, self.n_rows, self.completed) = (false, 0, true);
         Ok(())
     }
 
     /// The server waits for the next statement: what it began must have ended.
     fn ready(&mut self, facts: &mut Facts) -> Result<()> {
+        let unanswered = !self.answered || (facts.mode == Rows::Stream && !self.completed);
         match self.copy {
             _ if self.failed => {}
+            _ if unanswered => return Err(error::incomplete("the server is ready without an answer")),
             Copy::Counted(n) => facts.copied = Some(n),
             Copy::No if !self.described => {}
             _ => return Err(error::incomplete("the server ended an answer without its count")),
         }
-        (self.copy, self.described, self.n_rows, self.failed) = (Copy::No, false, 0, false);
+        (self.copy, self.n_rows) = (Copy::No, 0);
+        (self.described, self.answered, self.completed, self.failed) = (false, false, false, false);
         Ok(())
     }
 

@@ -9,8 +9,8 @@ use crate::tls;
 
 /// Fewest rounds that a password is hashed with (RFC 7677, section 4): below, whoever listens guesses it cheaply.
 const MIN_ITERATIONS: u32 = 4096;
-/// Most rounds: about a second of work.
-const MAX_ITERATIONS: u32 = 1_000_000;
+/// Most rounds: what the library does.
+const MAX_ITERATIONS: u32 = 100_000;
 
 /// A login in progress.
 #[derive(Debug)]
@@ -19,8 +19,10 @@ pub struct Login {
     /// The server's certificate was checked, or the server is this machine.
     server_is_known: bool,
     under_tls: bool,
-    /// It has asked for something.
-    asked: bool,
+    /// What it asked for last.
+    method: i32,
+    /// It has shown that it knows the password: the library compares what it shows.
+    proved: bool,
     /// Our part of the SCRAM nonce.
     nonce: Option<Vec<u8>>,
 }
@@ -30,16 +32,16 @@ impl Login {
         let server_is_known = match &settings.host {
             Host::Socket(_) => true,
             Host::Tcp(host) => {
-                rivet_plugin_api::is_local(host) || settings.tls.as_ref().is_some_and(tls::proves_server)
+                rivet_plugin_api::is_local(host) || settings.tls.as_ref().is_some_and(tls::knows_server)
             }
         };
         let (has_password, under_tls) = (settings.password.is_some(), settings.tls.is_some());
-        Self { has_password, server_is_known, under_tls, asked: false, nonce: None }
+        Self { has_password, server_is_known, under_tls, method: 0, proved: false, nonce: None }
     }
 
     /// Bytes that we send: the beginning of SCRAM has our nonce in it, `n,,n=,r=NONCE`.
     pub fn sent(&mut self, bytes: &[u8]) {
-        if bytes.first() == Some(&b'p') && self.nonce.is_none() {
+        if self.method == 10 && bytes.first() == Some(&b'p') && self.nonce.is_none() {
             if let Some(mechanism) = bytes.get(5..).and_then(|rest| rest.split(|b| *b == 0).next())
                 && mechanism.starts_with(b"SCRAM-")
             {
@@ -58,13 +60,14 @@ impl Login {
         let (method, data) =
             body.split_first_chunk::<4>().ok_or_else(|| protocol("an authentication request cut short"))?;
         let method = i32::from_be_bytes(*method);
-        let before = std::mem::replace(&mut self.asked, true);
+        self.method = method;
+        self.proved |= method == 12;
         match method {
-            0 if before || !self.has_password || self.server_is_known => Ok(()),
+            0 if self.proved || !self.has_password || self.server_is_known => Ok(()),
             0 => Err(PluginError::new(
                 ErrorKind::Auth,
                 "postgres.no_proof",
-                "the server admitted the login without asking for the password, so that nothing proves who it is",
+                "the server admitted the login without a proof that it knows the password, so that nothing proves who it is",
             )
             .hint("use `tls: {mode: verify-full}`, or leave the password out where the server is to trust this login")),
             3 | 5 | 10 if !self.has_password => Err(PluginError::new(
@@ -79,6 +82,12 @@ impl Login {
                 "the server asks for the password in clear text, and nothing proves who it is",
             )
             .hint("use `tls: {mode: verify-full}`, or let the server ask for scram-sha-256")),
+            5 if !self.server_is_known => Err(PluginError::new(
+                ErrorKind::Auth,
+                "postgres.md5",
+                "the server asks for the password's MD5, and nothing proves who it is",
+            )
+            .hint("let the server ask for scram-sha-256, or use `tls: {mode: verify-full}`")),
             10 if !self.offers_scram(data) => Err(PluginError::new(
                 ErrorKind::Unsupported,
                 "postgres.auth_method",
@@ -106,7 +115,7 @@ impl Login {
             Some(MIN_ITERATIONS..=MAX_ITERATIONS) => {}
             Some(n) => {
                 return Err(scram(format!("the server asks for {n} rounds of hashing the password"))
-                    .hint("set scram_iterations to 4096 or more on the server, and the password anew"));
+                    .hint("set scram_iterations to 4096 (up to 100000) on the server, and the password anew"));
             }
             None => return Err(scram("the server's answer to the login is malformed".to_owned())),
         }
@@ -152,7 +161,9 @@ mod tests {
         for (url, code) in [
             ("postgres://u:p@localhost/d", None),
             ("postgres://u:p@db/d?sslmode=verify-full", None),
-            ("postgres://u:p@db/d?sslmode=verify-ca", None),
+            ("postgres://u:p@db/d?sslmode=verify-ca&sslrootcert=ca.pem", None),
+            ("postgres://u:p@db/d?sslmode=require&sslrootcert=ca.pem", None),
+            ("postgres://u:p@db/d?sslmode=verify-ca", Some("postgres.clear_text")),
             ("postgres://u:p@db/d?sslmode=require", Some("postgres.clear_text")),
             ("postgres://u:p@db/d?sslmode=disable", Some("postgres.clear_text")),
             ("postgres://u@localhost/d", Some("postgres.no_password")),
@@ -171,7 +182,10 @@ mod tests {
             assert_eq!(ask(&mut login(url), 0, b"").as_deref(), code, "{url}");
         }
         let mut asked = login("postgres://u:p@db/d?sslmode=require");
-        assert_eq!((ask(&mut asked, 10, b"SCRAM-SHA-256\0\0"), ask(&mut asked, 0, b"")), (None, None));
+        assert_eq!(ask(&mut asked, 10, b"SCRAM-SHA-256\0\0"), None);
+        assert_eq!(ask(&mut asked, 0, b"").as_deref(), Some("postgres.no_proof"), "it has only asked");
+        assert_eq!((ask(&mut asked, 12, b"v="), ask(&mut asked, 0, b"")), (None, None));
+        assert_eq!(ask(&mut asked, 5, b"salt").as_deref(), Some("postgres.md5"));
     }
 
     #[test]
@@ -187,6 +201,7 @@ mod tests {
             ("", true),
         ] {
             let mut login = login("postgres://u:p@localhost/d");
+            assert_eq!(ask(&mut login, 10, b"SCRAM-SHA-256\0\0"), None);
             login.sent(b"p\0\0\0\x20SCRAM-SHA-256\0\0\0\0\x0cn,,n=,r=abcd");
             let code = ask(&mut login, 11, answer.as_bytes());
             assert_eq!(code.as_deref(), refused.then_some("postgres.scram"), "{answer}");

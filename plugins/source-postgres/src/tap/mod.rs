@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsStream};
@@ -119,7 +119,9 @@ impl AsyncRead for Tap {
                 Ok(Verdict::More) => match ready!(tap.fill(cx))? {
                     0 => return Poll::Ready(Ok(())),
                     _ => {
-                        facts.heard = Instant::now();
+                        if tap.frames.is_awaited() {
+                            facts.listen();
+                        }
                         has_read = true;
                     }
                 },

@@ -90,7 +90,7 @@ fn a_copy_passes_and_its_count_is_kept() {
 fn rows_of_an_answer_are_kept_and_compared_with_its_count() {
     let (one, two) = (row(&[b"one"]), row(&[b"two"]));
     let rows: &[Sent<'_>] = &[(b'T', &[0, 0]), (b'D', &one), (b'D', &two)];
-    for mode in [Rows::Keep { max_bytes: 118 }, Rows::Stream] {
+    for mode in [Rows::Keep { max_bytes: 210 }, Rows::Stream] {
         let (passed, shared) = after_login(&[rows, &[(b'C', b"SELECT 2\0"), (b'Z', b"I")]].concat(), mode);
         assert_eq!(passed.expect("it is whole").len(), 9 + 6 + 14 + 6);
         let mut taken = Vec::new();
@@ -101,7 +101,7 @@ fn rows_of_an_answer_are_kept_and_compared_with_its_count() {
         let found = after_login(&[rows, &[(b'C', wrong), (b'Z', b"I")]].concat(), Rows::Stream).0;
         assert_eq!(found, Err("postgres.incomplete".to_owned()));
     }
-    let too_many = after_login(rows, Rows::Keep { max_bytes: 117 }).0;
+    let too_many = after_login(rows, Rows::Keep { max_bytes: 209 }).0;
     assert_eq!(too_many, Err("postgres.protocol".to_owned()));
 }
 
