@@ -152,7 +152,8 @@ fn one_column_has_no_empty_lines() -> Result<()> {
     let batch = batch(vec![("t", Arc::new(StringArray::from(vec![None, Some(""), Some("\\N"), None])))])?;
     let dir = tempfile::tempdir()?;
     let refused = write(dir.path(), CsvOptions::default(), &batch).err().context("a NULL would be an empty line")?;
-    assert!(refused.to_string().contains("null: '\\N'"), "{refused}");
+    let refused = refused.downcast_ref::<rivet_plugin_api::PluginError>().context("the plugin's error")?;
+    assert!(refused.hint_text().is_some_and(|hint| hint.contains("null: '\\N'")), "{refused:?}");
     let path = write(dir.path(), CsvOptions { null: "\\N".to_owned(), ..Default::default() }, &batch)?;
     let rows = pyarrow(&path, ",", "\\N", "{'t': pa.string()}")?;
     assert_eq!(rows, [json!([null]), json!([""]), json!(["\\N"]), json!([null])]);

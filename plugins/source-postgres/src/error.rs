@@ -21,7 +21,8 @@ impl ServerError {
     pub fn parse(mut body: &[u8]) -> Self {
         let mut error = Self::default();
         while let Some((kind, rest)) = body.split_first() {
-            let Some(end) = rest.iter().position(|b| *b == 0) else { break };
+            // What was too long was cut.
+            let end = rest.iter().position(|b| *b == 0).unwrap_or(rest.len());
             let text = String::from_utf8_lossy(&rest[..end]).into_owned();
             match kind {
                 b'C' => error.sqlstate = text,
@@ -30,7 +31,7 @@ impl ServerError {
                 b'H' => error.hint = text,
                 _ => {}
             }
-            body = &rest[end + 1..];
+            body = rest.get(end + 1..).unwrap_or_default();
         }
         error
     }

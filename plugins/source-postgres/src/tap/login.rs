@@ -31,9 +31,7 @@ impl Login {
     pub fn new(settings: &Settings) -> Self {
         let server_is_known = match &settings.host {
             Host::Socket(_) => true,
-            Host::Tcp(host) => {
-                rivet_plugin_api::is_local(host) || settings.tls.as_ref().is_some_and(tls::knows_server)
-            }
+            Host::Tcp(host) => rivet_plugin_api::is_local(host) || settings.tls.as_ref().is_some_and(tls::knows_server),
         };
         let (has_password, under_tls) = (settings.password.is_some(), settings.tls.is_some());
         Self { has_password, server_is_known, under_tls, method: 0, proved: false, nonce: None }

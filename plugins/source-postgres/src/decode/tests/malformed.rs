@@ -51,7 +51,7 @@ fn fields_that_are_not_of_their_type_are_refused() {
             let error = found.expect_err(&format!("{} from {bytes}", column.column.native_type));
             assert_eq!(
                 (error.kind(), error.code()),
-                (ErrorKind::Internal, "postgres.protocol"),
+                (ErrorKind::Connection, "postgres.protocol"),
                 "{error} from {bytes}"
             );
             assert_eq!((error.get("column"), error.get("row")), (Some(column.column.name.as_str()), Some("1")));
@@ -81,7 +81,7 @@ fn tuples_of_another_shape_are_refused() {
     for bad in cases {
         decoder.push(&good).expect("the tuple is well formed");
         let error = decoder.push(&bad).expect_err("the tuple is malformed");
-        assert_eq!((error.kind(), error.code()), (ErrorKind::Internal, "postgres.protocol"), "{bad:?}");
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Connection, "postgres.protocol"), "{bad:?}");
         assert_eq!(decoder.finish().expect("the good row").num_rows(), 1);
     }
 }
@@ -165,7 +165,7 @@ fn damaged_tuples_never_panic_nor_leave_half_a_row() {
                     n_refused += 1;
                     let kind = error.kind();
                     let is_label = error.code() == "postgres.unknown_label";
-                    assert!(matches!(kind, ErrorKind::Internal | ErrorKind::Data) || is_label, "{error:?}");
+                    assert!(matches!(kind, ErrorKind::Connection | ErrorKind::Data) || is_label, "{error:?}");
                 }
             }
             if round % 1000 == 0 {
