@@ -34,6 +34,22 @@ fn a_sweep_takes_temporary_files_that_nobody_writes() -> Result<()> {
 }
 
 #[test]
+fn an_object_may_be_called_like_a_temporary_file() -> Result<()> {
+    let f = fixture()?;
+    let cx = f.token.cx();
+    for name in ["_SUCCESS.tmp", "_SUCCESS.staged"] {
+        for mode in [PutMode::IfAbsent, PutMode::Replace] {
+            assert!(f.store.put(name, b"x", mode, &cx)?, "{name}");
+        }
+        assert!(f.store.head(name, &cx)?.is_some(), "{name}");
+    }
+    assert_eq!(f.store.sweep("_SUCCESS", &cx)?, 0);
+    assert_eq!(f.files()?, ["_SUCCESS.staged", "_SUCCESS.tmp"]);
+    assert_eq!(f.store.list("", &cx)?.len(), 2);
+    Ok(())
+}
+
+#[test]
 fn sweeping_disturbs_nobody_who_puts() -> Result<()> {
     let f = fixture()?;
     std::thread::scope(|scope| {
@@ -63,7 +79,7 @@ fn a_prepared_part_can_be_looked_at_until_it_is_published() -> Result<()> {
     std::fs::remove_dir_all(f.root().join("d"))?;
     let gone = f.store.open_prepared(&token, &cx).err().context("its folder is gone")?;
     assert_eq!(gone.kind(), ErrorKind::NotFound);
-    for token in ["", "{}", r#"{"name":"../victim","staged":"victim.staged","bytes":1}"#] {
+    for token in ["", "{}", r#"{"name":"../victim","staged":"victim.rivet.staged","bytes":1}"#] {
         assert!(f.store.open_prepared(token, &cx).is_err(), "{token}");
     }
     Ok(())
