@@ -17,9 +17,11 @@ use crate::summary::Summary;
 /// Settles the export's unfinished run, if there is one. The export's lock is held.
 ///
 /// # Errors
-/// The store's error; the run then stays as it is.
+/// The store's error, or `Interrupted`; the run then stays as it is.
 pub fn settle(spec: &ExportSpec, env: &Env<'_>, summary: &mut Summary) -> Result<(), RunError> {
-    while let Some(run) = env.state.unfinished_run(&spec.name)? {
+    loop {
+        env.cancel.cx().check().map_err(RunError::plugin("settle the last run of", spec.name.clone()))?;
+        let Some(run) = env.state.unfinished_run(&spec.name)? else { return Ok(()) };
         let plan: Option<Plan> = serde_json::from_value(run.plan.clone()).ok();
         let here = plan.as_ref().is_some_and(|p| p.destination.identity == spec.destination_identity);
         // Its own place: a path may have the run in it.
@@ -36,7 +38,6 @@ pub fn settle(spec: &ExportSpec, env: &Env<'_>, summary: &mut Summary) -> Result
         env.progress.warn(&spec.name, &told);
         summary.warnings.push(told);
     }
-    Ok(())
 }
 
 /// Publishes what the verdict was about, unless that is lost or is not what was written: then all of it is withdrawn,
@@ -61,7 +62,7 @@ fn complete(
     match finish::deliver(spec, &judged, store, env, &rejected) {
         Ok(_) => {}
         // What was not withdrawn is still to be settled: somebody has to look at it first.
-        Err(error @ RunError::Integrity { .. }) if env.state.unfinished_run(&run.export)?.is_none() => {
+        Err(error @ RunError::Integrity { .. }) if is_rejected(&run.run_id, env)? => {
             return Ok(format!(
                 "run {} was interrupted after its verdict and cannot be completed: {error}; it was withdrawn and moved \
                  no cursor",
@@ -75,6 +76,10 @@ fn complete(
     env.state.finish_run_with_cursor(&run.run_id, "success", &schema, &told, cursor.as_ref())?;
     sweep::all(&plan, store, env);
     Ok(format!("run {} was interrupted after its verdict and is now complete", run.run_id))
+}
+
+fn is_rejected(run_id: &str, env: &Env<'_>) -> Result<bool, RunError> {
+    Ok(env.state.run(run_id)?.is_some_and(|run| run.phase == Phase::Rejected))
 }
 
 fn abandon(plan: &Plan, run: &RunRecord, store: &dyn Store, env: &Env<'_>) -> Result<String, RunError> {
