@@ -60,6 +60,9 @@ pub enum Refused {
     /// Others could change it.
     #[error(transparent)]
     Untrusted(#[from] Untrusted),
+    /// All that is in a folder.
+    #[error(transparent)]
+    Folder(DiscoverError),
 }
 
 impl Refused {
@@ -68,6 +71,7 @@ impl Refused {
         match self {
             Self::Unfit(e) => e.hint(),
             Self::Untrusted(e) => e.hint(),
+            Self::Folder(e) => e.hint(),
         }
     }
 }
@@ -83,7 +87,7 @@ pub struct Plugins {
 /// Finds all libraries, and opens those that are needed. A refused library is no failure until something needs it.
 ///
 /// # Errors
-/// When a folder breaks a rule or a name is taken twice.
+/// When a folder that somebody named breaks a rule, or a name is taken twice.
 pub fn load(places: &[Place], need: &Need) -> Result<Plugins, PluginsError> {
     let mut found = register::linked().map_err(|e| PluginsError::Linked(e.to_string()))?;
     if found.len() != crate::builtin::expected() {
@@ -114,8 +118,9 @@ pub fn load(places: &[Place], need: &Need) -> Result<Plugins, PluginsError> {
 
 /// The libraries that may be opened, by what their files say.
 fn candidates(places: &[Place]) -> Result<(Vec<Candidate>, Vec<Refused>), PluginsError> {
-    let (mut candidates, mut refused) = (Vec::new(), Vec::new());
-    for library in discover::libraries(places)? {
+    let (libraries, passed_over) = discover::libraries(places)?;
+    let (mut candidates, mut refused) = (Vec::new(), passed_over.into_iter().map(Refused::Folder).collect::<Vec<_>>());
+    for library in libraries {
         match examined(library) {
             // A file that two names lead to is one plugin.
             Ok(candidate) if candidates.iter().any(|c: &Candidate| c.real == candidate.real) => {}
