@@ -66,6 +66,21 @@ fn sweeping_disturbs_nobody_who_puts() -> Result<()> {
 }
 
 #[test]
+fn probing_disturbs_nobody_who_probes() -> Result<()> {
+    let f = fixture()?;
+    std::thread::scope(|scope| {
+        let probe = || (0..50).try_for_each(|_| f.store.probe(&f.token.cx()));
+        let probing = [scope.spawn(probe), scope.spawn(probe), scope.spawn(probe)];
+        for thread in probing {
+            thread.join().expect("no panic")?;
+        }
+        anyhow::Ok(())
+    })?;
+    assert_eq!(f.files()?, Vec::<String>::new());
+    Ok(())
+}
+
+#[test]
 fn a_prepared_part_can_be_looked_at_until_it_is_published() -> Result<()> {
     let f = fixture()?;
     let cx = f.token.cx();
