@@ -131,12 +131,15 @@ mod tests {
     #[test]
     fn a_folder_that_nobody_named_is_passed_over_where_others_may_write() {
         use std::os::unix::fs::PermissionsExt;
-        let dir = tempfile::tempdir().expect("a folder");
-        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o777)).expect("it is ours");
+        let dir = std::env::temp_dir().join(format!("rivet-unnamed-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a folder for temporary files");
+        std::fs::set_permissions(&dir, PermissionsExt::from_mode(0o777)).expect("it is ours");
         let place = |named, dir: &Path| Place { dir: dir.to_owned(), named, trust: Trust::Full };
-        assert!(matches!(libraries(&[place(true, dir.path())]), Err(DiscoverError::Untrusted(_))));
-        let (found, passed_over) =
-            libraries(&[place(false, dir.path()), place(false, &dir.path().join("none"))]).expect("nobody named them");
+        let of_named = libraries(&[place(true, &dir)]);
+        let of_others = libraries(&[place(false, &dir), place(false, &dir.join("none"))]);
+        std::fs::remove_dir(&dir).expect("it is empty");
+        assert!(matches!(of_named, Err(DiscoverError::Untrusted(_))));
+        let (found, passed_over) = of_others.expect("nobody named them");
         assert!(found.is_empty() && matches!(passed_over[..], [DiscoverError::Untrusted(_)]), "{passed_over:?}");
     }
 }
