@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::env::Env;
 use super::finish::{self, Judged};
-use super::{ledger, sweep};
+use super::{failure, ledger, sweep, warn};
 use crate::error::RunError;
 use crate::manifest::Manifest;
 use crate::plan::Plan;
@@ -35,8 +35,7 @@ pub fn settle(spec: &ExportSpec, env: &Env<'_>, summary: &mut Summary) -> Result
                 format!("run {} was interrupted and wrote to another destination: left as it is", run.run_id)
             }
         };
-        env.progress.warn(&spec.name, &told);
-        summary.warnings.push(told);
+        warn(&told, spec, env, summary);
     }
 }
 
@@ -55,10 +54,7 @@ fn complete(
     let tokens: Vec<String> = run.parts.iter().map(|p| p.part.token.clone()).collect();
     let name = plan.manifest_name();
     let judged = Judged { plan: &plan, manifest: &manifest, manifest_name: &name, tokens: &tokens, left: true };
-    let rejected = |e: &RunError| {
-        let error = json!({ "code": e.code(), "message": e.to_string(), "hint": e.hint() });
-        json!({ "recovered": true, "validated": false, "error": error })
-    };
+    let rejected = |e: &RunError| json!({ "recovered": true, "validated": false, "error": failure(e, spec) });
     match finish::deliver(spec, &judged, store, env, &rejected) {
         Ok(_) => {}
         // What was not withdrawn is still to be settled: somebody has to look at it first.

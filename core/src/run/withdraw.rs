@@ -30,7 +30,8 @@ pub fn withdraw(judged: &Judged<'_>, store: &dyn Store, env: &Env<'_>, told: &Va
                 let body = read_to_end(&name, &*reader)?;
                 serde_json::from_slice::<Success>(&body).is_ok_and(|s| s.run_id == manifest.run_id)
             }
-            Err(e) if e.kind() == ErrorKind::NotFound => false,
+            // One that may not be read is somebody else's, and one run with `--force` passed over it before.
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Auth) => false,
             Err(e) => return Err(RunError::plugin("withdraw", name)(e)),
         };
         if ours {
