@@ -29,10 +29,24 @@ const BESIDE_VALUES_BYTES: u64 = 40 << 20;
 /// Values of this size are taken however little memory there is: a batch is no smaller.
 const MIN_VALUE_BYTES: u64 = MIB;
 
+/// Values of this size are not given up for more exports at once.
+const MODEST_VALUE_BYTES: u64 = 8 * MIB;
+
 /// Largest value that `memory_bytes` hold in each of `workers` workers, bytes; whole MiB.
 pub fn largest_value_bytes(memory_bytes: u64, workers: usize) -> u64 {
     let each = memory_bytes.saturating_sub(BESIDE_VALUES_BYTES) / COPIES_OF_A_VALUE / workers.max(1) as u64;
     (each / MIB * MIB).max(MIN_VALUE_BYTES)
+}
+
+/// Whether `n_at_once` exports with `workers` workers each, which share `memory_bytes`, can take values of `value_bytes` or at
+/// least of such a size that a table without large values needs no more. With more of them the values would have to be smaller.
+pub fn suffices(memory_bytes: u64, n_at_once: usize, value_bytes: u64, workers: usize) -> bool {
+    value_bytes.min(MODEST_VALUE_BYTES) <= largest_value_bytes(share(memory_bytes, n_at_once), workers)
+}
+
+/// What each of `n_at_once` exports has of the memory of the process, bytes.
+pub fn share(memory_bytes: u64, n_at_once: usize) -> u64 {
+    memory_bytes.div_ceil(n_at_once.max(1) as u64)
 }
 
 /// Memory that values of up to `value_bytes` take in `workers` workers, bytes; whole MiB.
@@ -87,12 +101,16 @@ pub fn fit(export: &str, tuning: &mut Tuning, workers: usize) -> Result<bool, Ru
     Ok(!tuning.named.max_value)
 }
 
-/// What to do about a value that is refused because of the memory.
-pub fn hint(tuning: &Tuning) -> String {
+/// What to do about a value that is refused because of the memory, which `n_at_once` exports share.
+pub fn hint(tuning: &Tuning, n_at_once: usize) -> String {
+    let (among, fewer) = match n_at_once {
+        0 | 1 => (String::new(), ""),
+        n => (format!(" in each of {n} exports at once"), "leave `--parallel-exports` out, "),
+    };
     format!(
-        "`memory_mb: {}` holds values of up to {} MiB; a larger one needs {COPIES_OF_A_VALUE} times its size in each \
-         worker, and {} MiB beside: raise `memory_mb` with `max_value_mb`, or leave the column out with `exclude`",
-        tuning.memory_bytes / MIB,
+        "`memory_mb: {}` holds values of up to {} MiB{among}; a larger one needs {COPIES_OF_A_VALUE} times its size in each \
+         worker, and {} MiB beside: {fewer}raise `memory_mb` with `max_value_mb`, or leave the column out with `exclude`",
+        tuning.memory_bytes * n_at_once.max(1) as u64 / MIB,
         tuning.max_value_bytes / MIB,
         BESIDE_VALUES_BYTES / MIB
     )
@@ -131,6 +149,22 @@ mod tests {
         }
         assert_eq!(largest_value_bytes(0, 100), MIN_VALUE_BYTES);
         assert_eq!(memory_for_value_bytes(u64::MAX, 8), u64::MAX);
+    }
+
+    #[test]
+    fn exports_at_once_leave_each_other_room_for_values() {
+        for (memory_mib, n_at_once, value_mib, expected) in [
+            (256, 1, 64, true),
+            (256, 3, 64, true),
+            (256, 4, 64, false),
+            (256, 4, 4, true),
+            (256, 8, 4, false),
+            (1024, 8, 64, true),
+            (32, 1, 64, false),
+        ] {
+            let found = suffices(memory_mib * MIB, n_at_once, value_mib * MIB, 1);
+            assert_eq!(found, expected, "{memory_mib} MiB, {n_at_once} exports, {value_mib} MiB");
+        }
     }
 
     #[test]

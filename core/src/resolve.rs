@@ -50,6 +50,8 @@ pub struct ExportSpec {
     pub tuning: Tuning,
     /// The largest value is as small as it is because of the memory.
     pub is_value_limited_by_memory: bool,
+    /// Exports that share the memory of the process, with this one.
+    pub n_at_once: usize,
     /// Workers wanted.
     pub n_workers: usize,
     /// Most rows in a batch.
@@ -124,10 +126,16 @@ impl ExportSpec {
         Choices { wanted, ..self.choices.clone() }
     }
 
+    /// Whether the memory suffices for `n_at_once` exports as this one is with `n_workers` workers.
+    pub fn has_memory_among(&self, n_at_once: usize, n_workers: usize) -> bool {
+        memory::suffices(self.tuning.memory_bytes, n_at_once, self.tuning.max_value_bytes, n_workers)
+    }
+
     /// Leaves the memory to `n_at_once` exports, of which this is one, and accepts smaller values where it has to.
     pub fn share_memory(&mut self, n_at_once: usize) {
+        self.n_at_once = n_at_once;
         let tuning = &mut self.tuning;
-        tuning.memory_bytes = tuning.memory_bytes.div_ceil(n_at_once as u64);
+        tuning.memory_bytes = memory::share(tuning.memory_bytes, n_at_once);
         let largest = memory::largest_value_bytes(tuning.memory_bytes, self.n_workers);
         if tuning.max_value_bytes > largest {
             tuning.max_value_bytes = largest;
@@ -292,6 +300,7 @@ fn spec(
         max_batch_rows: tuning.batch_rows.unwrap_or(MAX_BATCH_ROWS),
         tuning,
         is_value_limited_by_memory: false,
+        n_at_once: 1,
         max_part_bytes: export.max_file_bytes.or(default_part_bytes),
         skip_empty: export.skip_empty,
         types: export.types,

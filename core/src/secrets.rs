@@ -7,7 +7,7 @@ use rivet_plugin_api::Relation;
 use rivet_plugin_api::wire::Connector;
 use serde_json::{Map, Value};
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::resolve::ExportSpec;
 
 /// A shorter one would be found in words that have nothing to do with it.
@@ -26,15 +26,24 @@ pub fn hidden<'t>(text: &'t str, secrets: &[String]) -> Cow<'t, str> {
     hidden
 }
 
+/// Words that are in what we say ourselves beside the keys of a config: as a secret they protect nothing, and without
+/// them nobody could read it.
+const ORDINARY: [&str; 3] = ["password", "postgres", "localhost"];
+
+fn is_ordinary(secret: &str) -> bool {
+    ORDINARY.contains(&secret) || config::is_key(secret)
+}
+
 /// All secrets of an export, the longest first.
 pub fn of_export(connection: &[String], spec: &ExportSpec) -> Vec<String> {
     let mut all = [connection, &of_options(spec)].concat();
+    all.retain(|secret| !is_ordinary(secret));
     all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     all
 }
 
-/// The secrets of the source's connection. One that is also a name in the config is none: it is in words that have to be
-/// read.
+/// The secrets of the source's connection. One that is also a name or a key in the config, or an ordinary word, is none: it
+/// is in words that have to be read.
 pub fn of_config(config: &Config) -> Vec<String> {
     let connection = &config.source.connection;
     let mut secrets: Vec<String> = connection.password.iter().map(|s| s.expose().to_owned()).collect();
@@ -57,7 +66,7 @@ pub fn of_config(config: &Config) -> Vec<String> {
         }
     }
     let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
-    secrets.retain(|secret| !names.contains(secret));
+    secrets.retain(|secret| !names.contains(secret) && !is_ordinary(secret));
     secrets
 }
 
@@ -120,6 +129,14 @@ mod tests {
     fn what_a_server_repeats_is_hidden() {
         let secrets = ["x://me:hunter2-hunter2@h".to_owned(), "hunter2-hunter2".to_owned(), "short".to_owned()];
         assert_eq!(hidden("no x://me:hunter2-hunter2@h, hunter2-hunter2 short", &secrets), "no ***, *** short");
+    }
+
+    #[test]
+    fn what_is_written_on_every_page_is_no_secret() {
+        for word in ["password", "postgres", "localhost", "destination", "statement_timeout_s", "numeric_unbounded"] {
+            assert!(is_ordinary(word), "{word}");
+        }
+        assert!(!is_ordinary("hunter2-hunter2") && !is_ordinary("passwords"));
     }
 
     #[test]

@@ -78,3 +78,32 @@ pub struct Failure {
     #[serde(skip)]
     pub class: FailureClass,
 }
+
+impl Summary {
+    /// Of a run that has only begun.
+    pub fn new(export: &str, run_id: &str, profile: String) -> Self {
+        Self {
+            export: export.to_owned(),
+            run_id: run_id.to_owned(),
+            status: Status::Failed,
+            strategy: String::new(),
+            profile,
+            rows: 0,
+            rows_known: 0,
+            files: 0,
+            bytes: 0,
+            duration_ms: 0,
+            rows_per_second: 0,
+            peak_rss_bytes: 0,
+            retries: 0,
+            restarts: 0,
+            longest_statement_ms: 0,
+            consistency: String::new(),
+            validated: false,
+            locations: Vec::new(),
+            manifest: None,
+            warnings: Vec::new(),
+            error: None,
+        }
+    }
+}

@@ -259,7 +259,8 @@ pub struct TableSchema {
     /// In the relation's order.
     pub columns: Vec<Column>,
     /// Which relation of which database this is to the engine, beyond its name: the same while it lives, another when
-    /// it is dropped and made again. A cursor of one is none of the other. None where the engine has no such thing.
+    /// it is dropped and made again. A cursor of one is none of the other. Parts with names, as `database 5, relation 7`:
+    /// one that is missing, because not everybody may ask for it, tells nothing. None where the engine has no such thing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
     /// What the user should know about reading it, one sentence each, such as rows that this login cannot see.

@@ -35,6 +35,7 @@ pub use load::{Params, load, parse};
 pub(crate) use node::name_problem;
 pub use options::{Options, RESERVED_SOURCE_KEYS, check_reserved, validate_options};
 pub use patterns::{TablePattern, Tables};
+pub(crate) use read::is_key;
 pub use suggest::did_you_mean;
 pub use tuning::{Profile, Tuning};
 

@@ -8,13 +8,31 @@ use super::error::forget_misspelled;
 use super::expand::{expand, expand_query};
 use super::load::{Locator, Variables};
 use super::node::{Node, Value, item, join, name_problem};
+use super::options::RESERVED_SOURCE_KEYS;
 use super::section::{Cx, Section};
-use super::{Config, ConfigError, ConfigErrors, ExportConfig, PluginsConfig, StateConfig, export, source};
+use super::{
+    Config, ConfigError, ConfigErrors, ExportConfig, PluginsConfig, StateConfig, columns, export, source, tuning,
+};
 
 /// Keys of the file.
 pub(super) const ROOT_KEYS: &[&str] = &["source", "defaults", "exports", "plugins", "state"];
 pub(super) const PLUGINS_KEYS: &[&str] = &["dirs"];
 pub(super) const STATE_KEYS: &[&str] = &["url"];
+
+/// Whether a word is a key of the config, in any of its blocks; options of plugins are not among them.
+pub fn is_key(word: &str) -> bool {
+    let blocks = [
+        ROOT_KEYS,
+        PLUGINS_KEYS,
+        STATE_KEYS,
+        RESERVED_SOURCE_KEYS,
+        source::TLS_KEYS,
+        export::SHARED_KEYS,
+        tuning::KEYS,
+        columns::POLICY_KEYS,
+    ];
+    blocks.iter().any(|keys| keys.contains(&word))
+}
 /// State file of configs that name none.
 const DEFAULT_STATE: &str = ".rivet_state.db";
 

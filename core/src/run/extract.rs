@@ -265,7 +265,8 @@ impl Extraction<'_> {
             store: self.store,
             format: &self.format,
             shares: self.shares,
-            value_hint: self.spec.is_value_limited_by_memory.then(|| crate::memory::hint(&self.spec.tuning)),
+            value_hint: (self.spec.is_value_limited_by_memory)
+                .then(|| crate::memory::hint(&self.spec.tuning, self.spec.n_at_once)),
             ledger: &self.ledger,
             seen: &self.seen,
             silence_limit_ms: self.spec.tuning.no_progress_timeout_ms(),

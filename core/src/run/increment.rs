@@ -122,12 +122,16 @@ impl Asked<'_> {
         }
         let label = self.relation().label();
         let Some(below) = self.largest(None, session)? else {
-            warnings.push(format!("{label} holds no row to read: the cursor stays at {}", mark.value.text));
+            warnings.push(format!("{label} holds no row with a key: the cursor stays at {}", mark.value.text));
             return Ok(None);
         };
         // Where each statement reads its own state, a row may have come in between.
         if let Some(found) = self.largest(from(), session)? {
             return Ok(Some(found));
+        }
+        // Rows may change and then meet `where` no more. The relation as a whole has not lost its end: nothing is new.
+        if self.spec.condition.is_some() && self.largest_where(None, from(), session)?.is_some() {
+            return Ok(None);
         }
         let name = &self.spec.name;
         Err(RunError::Integrity {
@@ -146,7 +150,17 @@ impl Asked<'_> {
 
     /// The largest key at or after a value.
     fn largest(&self, from: Option<Lower>, session: &mut dyn Session) -> Result<Option<KeyValue>, RunError> {
-        let mut filter = self.filter(from, None);
+        self.largest_where(self.spec.condition.clone(), from, session)
+    }
+
+    /// As [`largest`](Self::largest), among the rows that meet a condition.
+    fn largest_where(
+        &self,
+        condition: Option<String>,
+        from: Option<Lower>,
+        session: &mut dyn Session,
+    ) -> Result<Option<KeyValue>, RunError> {
+        let mut filter = Filter { condition, ..self.filter(from, None) };
         if let Some(range) = &mut filter.range {
             range.nulls = false;
         }

@@ -50,7 +50,7 @@ pub fn run(spec: &ExportSpec, env: &Env<'_>) -> Summary {
     let journal = journal::Journal::new(&run_id, &spec.name, env, &spec.secrets);
     let env = &Env { progress: &journal, ..*env };
     let started = Started { monotonic_ms: env.clock.monotonic_ms(), unix_ms: env.clock.now_unix_ms() };
-    let mut summary = blank(spec, &run_id);
+    let mut summary = Summary::new(&spec.name, &run_id, word(&spec.tuning.profile));
     env.progress.started(&run_id, &spec.name);
     let ended = steps(spec, &run_id, env, &started, &mut summary);
     measure(&mut summary, &started, env);
@@ -93,6 +93,17 @@ fn failure(error: &RunError, spec: &ExportSpec) -> Failure {
     }
 }
 
+/// Says a warning, and keeps it for the end.
+fn warn(text: &str, spec: &ExportSpec, env: &Env<'_>, summary: &mut Summary) {
+    env.progress.warn(&spec.name, text);
+    keep_warning(text, spec, summary);
+}
+
+/// The only way into the summary's warnings: manifest and state have them too, and neither keeps a secret.
+fn keep_warning(text: &str, spec: &ExportSpec, summary: &mut Summary) {
+    summary.warnings.push(hidden(text, &spec.secrets).into_owned());
+}
+
 fn steps(
     spec: &ExportSpec,
     run_id: &str,
@@ -104,9 +115,8 @@ fn steps(
     let _lock = env.state.lock_export(&spec.name, &holder)?;
     env.faults.pass("locked");
     let store = spec.open_store(run_id, &env.cancel.cx())?;
-    if let Some(told) = pointer::check(spec, &*store, env)? {
-        env.progress.warn(&spec.name, &told);
-        summary.warnings.push(told);
+    for told in pointer::check(spec, &*store, env)? {
+        warn(&told, spec, env, summary);
     }
     recover::settle(spec, env, summary)?;
     let Planned { leader, plan, estimate, seen, .. } = planned(spec, run_id, env, summary)?;
@@ -115,7 +125,7 @@ fn steps(
     env.progress.planned(&plan, estimate.rows);
     env.faults.pass("planned");
     let extracted = extract::extract(&plan, spec, leader, Seen::new(seen), &*store, env);
-    let judged = extracted.and_then(|e| judge(&plan, e, env, summary));
+    let judged = extracted.and_then(|e| judge(spec, &plan, e, env, summary));
     let (manifest, tokens) = match judged {
         Ok(judged) => judged,
         Err(error) => {
@@ -143,9 +153,8 @@ fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary
     let (leader, described) = leader::Leader::open_and_describe(spec, env)?;
     check_drift(spec, &described.schema, env, summary)?;
     for warning in &described.warnings {
-        env.progress.warn(&spec.name, warning);
+        warn(warning, spec, env, summary);
     }
-    summary.warnings.extend(described.warnings);
     let estimate = described.estimate.clone();
     let plan = plan::make(
         spec,
@@ -166,6 +175,7 @@ fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary
 
 /// The verdict: from here on the run will be published, if need be by another process.
 fn judge(
+    spec: &ExportSpec,
     plan: &Plan,
     extracted: extract::Extracted,
     env: &Env<'_>,
@@ -177,7 +187,7 @@ fn judge(
     let mut manifest = Manifest::new(plan, parts, consistency, extracted.snapshots);
     manifest.policy_hits = summed(extracted.tally.policy_hits);
     summary.restarts = u32::try_from(extracted.restarts.len()).unwrap_or(u32::MAX);
-    summary.warnings.extend(extracted.restarts);
+    extracted.restarts.iter().for_each(|told| keep_warning(told, spec, summary));
     manifest.warnings.clone_from(&summary.warnings);
     summary.retries = extracted.retries;
     summary.rows_known = extracted.tally.rows_known;
@@ -302,8 +312,7 @@ fn check_drift(spec: &ExportSpec, schema: &TableSchema, env: &Env<'_>, summary: 
     match spec.on_schema_drift {
         DriftPolicy::Fail => Err(drift),
         DriftPolicy::Warn => {
-            env.progress.warn(&spec.name, &drift.to_string());
-            summary.warnings.push(drift.to_string());
+            warn(&drift.to_string(), spec, env, summary);
             Ok(())
         }
         DriftPolicy::Continue => Ok(()),
@@ -333,32 +342,6 @@ pub(crate) fn new_run_id(env: &Env<'_>) -> String {
 /// The word that an enumeration is written as.
 fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-fn blank(spec: &ExportSpec, run_id: &str) -> Summary {
-    Summary {
-        export: spec.name.clone(),
-        run_id: run_id.to_owned(),
-        status: Status::Failed,
-        strategy: String::new(),
-        profile: word(&spec.tuning.profile),
-        rows: 0,
-        rows_known: 0,
-        files: 0,
-        bytes: 0,
-        duration_ms: 0,
-        rows_per_second: 0,
-        peak_rss_bytes: 0,
-        retries: 0,
-        restarts: 0,
-        longest_statement_ms: 0,
-        consistency: String::new(),
-        validated: false,
-        locations: Vec::new(),
-        manifest: None,
-        warnings: Vec::new(),
-        error: None,
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! What a cursor belongs to, and whether the stored one belongs to what is read now.
 //! It must not know how keys compare, nor how rows travel.
 
+use std::collections::BTreeMap;
+
 use super::env::Env;
 use crate::config::Incremental;
 use crate::error::RunError;
@@ -69,18 +71,24 @@ pub fn stored_mark(
         });
     }
     match (&known.identity, &now.identity) {
-        (Some(before), Some(is)) if before != is => Err(RunError::Impossible {
-            what: format!(
-                "the stored cursor of '{name}' belongs to another {}: it was {before} and is {is}",
-                spec.relation.label()
-            ),
-            hint: format!(
-                "where it was made anew, {}; where it holds the rows that it held before, as after a restore, keep the \
-                 cursor with `rivet state set -e {name} --cursor {}`",
-                all_again(name),
-                shell_word(&mark.value.text)
-            ),
-        }),
+        (Some(before), Some(is)) => match one_identity(before, is) {
+            Some(fuller) => {
+                now.identity = Some(fuller.to_owned());
+                Ok(Some(mark))
+            }
+            None => Err(RunError::Impossible {
+                what: format!(
+                    "the stored cursor of '{name}' belongs to another {}: it was {before} and is {is}",
+                    spec.relation.label()
+                ),
+                hint: format!(
+                    "where it was made anew, {}; where it holds the rows that it held before, as after a restore, keep the \
+                     cursor with `rivet state set -e {name} --cursor {}`",
+                    all_again(name),
+                    shell_word(&mark.value.text)
+                ),
+            }),
+        },
         (None, Some(is)) => {
             warnings.push(format!(
                 "the stored cursor does not say which {} it is of: it is taken for one of {is}",
@@ -92,8 +100,22 @@ pub fn stored_mark(
             now.identity.clone_from(before);
             Ok(Some(mark))
         }
-        _ => Ok(Some(mark)),
     }
+}
+
+/// The one of two identities that says more, unless they are of two things. An identity has parts, each a name and a value
+/// as in `database 5, relation 7`, and which of them an engine tells may depend on what the user is allowed to ask: parts
+/// that only one of the two has tell nothing.
+fn one_identity<'i>(before: &'i str, now: &'i str) -> Option<&'i str> {
+    let (parts_before, parts_now) = (parts(before), parts(now));
+    let mut common = parts_before.iter().filter_map(|(name, value)| Some((value, parts_now.get(name)?))).peekable();
+    // What have no part in common can be told apart by the whole alone.
+    let same = if common.peek().is_some() { common.all(|(before, now)| before == now) } else { before == now };
+    same.then_some(if parts_before.len() > parts_now.len() { before } else { now })
+}
+
+fn parts(identity: &str) -> BTreeMap<&str, &str> {
+    identity.split(',').map(|part| part.trim().split_once(' ').unwrap_or(("", part.trim()))).collect()
 }
 
 /// What helps when a cursor means nothing any more.
@@ -136,6 +158,24 @@ fn changes(before: &Owner, now: &Owner) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_parts_that_both_identities_have_tell_them_apart() {
+        let (full, bare) = ("system 1, database 5, relation 7", "database 5, relation 7");
+        for (before, now, expected) in [
+            (full, full, Some(full)),
+            (full, bare, Some(full)),
+            (bare, full, Some(full)),
+            (bare, "system 1, database 5, relation 8", None),
+            (full, "system 2, database 5, relation 7", None),
+            (full, "database 6, relation 7", None),
+            ("x", "x", Some("x")),
+            ("x", "y", None),
+            ("system 1", "database 5", None),
+        ] {
+            assert_eq!(one_identity(before, now), expected, "{before} / {now}");
+        }
+    }
 
     #[test]
     fn each_part_that_differs_is_named() {

@@ -2,52 +2,76 @@
 //! the state was lost, is older than the destination, or is not the one that belongs to it.
 //! It must not know how a run is settled.
 
-use rivet_plugin_api::{ErrorKind, Store};
+use rivet_plugin_api::{ErrorKind, PluginError, Store};
 
 use super::env::Env;
 use super::finish::read_to_end;
 use crate::error::RunError;
-use crate::manifest::{Success, manifest_name, pointer_names};
+use crate::manifest::{SUCCESS_NAME, Success, manifest_name, pointer_names};
 use crate::resolve::ExportSpec;
 use crate::state::Phase;
 
 /// Longest pointer, bytes; ours have a few hundred.
 const MAX_POINTER_BYTES: u64 = 64 << 10;
 
+/// What is under a pointer's name.
+enum Found {
+    Nothing,
+    /// The bytes, as far as they could be a pointer's.
+    Bytes(Vec<u8>),
+    /// It is there, and its owner lets nobody look.
+    Closed(PluginError),
+}
+
 /// Fails when a pointer of the destination names a run of this export that the state does not know, or cannot be read.
-/// With `--force` that is a warning, which is returned.
+/// With `--force` that is a warning; all warnings are returned.
 ///
 /// # Errors
 /// `Behind`, `Integrity`; the store's and the state's errors.
-pub fn check(spec: &ExportSpec, store: &dyn Store, env: &Env<'_>) -> Result<Option<String>, RunError> {
+pub fn check(spec: &ExportSpec, store: &dyn Store, env: &Env<'_>) -> Result<Vec<String>, RunError> {
+    let mut warnings = Vec::new();
     if !spec.store_capabilities().objects {
-        return Ok(None);
+        return Ok(warnings);
     }
     for name in pointer_names(&spec.name) {
-        let Some(body) = read(&name, store, env)? else { continue };
-        let problem = match serde_json::from_slice::<Success>(&body) {
-            Ok(found) if found.manifest == manifest_name(&spec.name, &found.run_id) => {
-                stranger(spec, &name, &found.run_id, env)?
+        let problem = match read(&name, store, env)? {
+            Found::Nothing => None,
+            Found::Bytes(body) if body.is_empty() && name == SUCCESS_NAME => {
+                warnings.push(format!(
+                    "'{name}' in the destination of export '{}' is empty, as other tools write it: it will be replaced",
+                    spec.name
+                ));
+                None
             }
-            // Of another export, which has this place from another config.
-            Ok(_) => None,
-            Err(_) => Some(unreadable(spec, &name)),
+            Found::Bytes(body) => match serde_json::from_slice::<Success>(&body) {
+                Ok(found) if found.manifest == manifest_name(&spec.name, &found.run_id) => {
+                    stranger(spec, &name, &found.run_id, env)?
+                }
+                // Of another export, which has this place from another config.
+                Ok(_) => None,
+                Err(_) => Some(unreadable(spec, &name, "is not what rivet writes there")),
+            },
+            Found::Closed(e) => Some(unreadable(spec, &name, &format!("cannot be read: {e}"))),
         };
         match problem {
             None => {}
-            Some(problem) if spec.force => return Ok(Some(format!("{problem}; it goes on as --force says"))),
+            Some(problem) if spec.force => {
+                warnings.push(format!("{problem}; it goes on as --force says"));
+                return Ok(warnings);
+            }
             Some(problem) => return Err(problem),
         }
     }
-    Ok(None)
+    Ok(warnings)
 }
 
-/// The bytes of a pointer, as far as they could be one; none when there is none.
-fn read(name: &str, store: &dyn Store, env: &Env<'_>) -> Result<Option<Vec<u8>>, RunError> {
+fn read(name: &str, store: &dyn Store, env: &Env<'_>) -> Result<Found, RunError> {
     match store.open(name, &env.cancel.cx()) {
-        Ok(reader) if reader.len() > MAX_POINTER_BYTES => Ok(Some(Vec::new())),
-        Ok(reader) => read_to_end(name, &*reader).map(Some),
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        // Too long for a pointer: the beginning of one is none either.
+        Ok(reader) if reader.len() > MAX_POINTER_BYTES => Ok(Found::Bytes(b"{".to_vec())),
+        Ok(reader) => read_to_end(name, &*reader).map(Found::Bytes),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(Found::Nothing),
+        Err(e) if e.kind() == ErrorKind::Auth => Ok(Found::Closed(e)),
         Err(e) => Err(RunError::plugin("read", name)(e)),
     }
 }
@@ -66,19 +90,18 @@ fn stranger(spec: &ExportSpec, name: &str, run_id: &str, env: &Env<'_>) -> Resul
     let export = &spec.name;
     Ok(Some(RunError::Behind {
         what: format!("'{name}' in the destination of export '{export}' names run {run_id}, which the {state} {known}"),
-        hint: format!(
-            "restore the state file that has this run, or write to another destination; `rivet run -e {export} --force` \
-             goes on without it: rows that were exported before may then come again"
-        ),
+        hint: "restore the state file that has this run, or write to another destination; or add `--force` to this \
+               command to go on without it: rows that were exported before may then come again"
+            .to_owned(),
     }))
 }
 
-fn unreadable(spec: &ExportSpec, name: &str) -> RunError {
+fn unreadable(spec: &ExportSpec, name: &str, problem: &str) -> RunError {
     RunError::Integrity {
-        what: format!("'{name}' in the destination of export '{}' is not what rivet writes there", spec.name),
-        hint: format!(
-            "look what wrote it and move it away, or write to another destination; `rivet run -e {} --force` replaces it",
-            spec.name
-        ),
+        what: format!("'{name}' in the destination of export '{}' {problem}", spec.name),
+        hint:
+            "look what wrote it and move it away, or write to another destination; or add `--force` to this command to \
+               replace it"
+                .to_owned(),
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::env::Env;
 use super::finish::{self, Judged};
-use super::{ledger, sweep};
+use super::{failure, ledger, sweep, warn};
 use crate::error::RunError;
 use crate::manifest::Manifest;
 use crate::plan::Plan;
@@ -17,9 +17,11 @@ use crate::summary::Summary;
 /// Settles the export's unfinished run, if there is one. The export's lock is held.
 ///
 /// # Errors
-/// The store's error; the run then stays as it is.
+/// The store's error, or `Interrupted`; the run then stays as it is.
 pub fn settle(spec: &ExportSpec, env: &Env<'_>, summary: &mut Summary) -> Result<(), RunError> {
-    while let Some(run) = env.state.unfinished_run(&spec.name)? {
+    loop {
+        env.cancel.cx().check().map_err(RunError::plugin("settle the last run of", spec.name.clone()))?;
+        let Some(run) = env.state.unfinished_run(&spec.name)? else { return Ok(()) };
         let plan: Option<Plan> = serde_json::from_value(run.plan.clone()).ok();
         let here = plan.as_ref().is_some_and(|p| p.destination.identity == spec.destination_identity);
         // Its own place: a path may have the run in it.
@@ -33,10 +35,8 @@ pub fn settle(spec: &ExportSpec, env: &Env<'_>, summary: &mut Summary) -> Result
                 format!("run {} was interrupted and wrote to another destination: left as it is", run.run_id)
             }
         };
-        env.progress.warn(&spec.name, &told);
-        summary.warnings.push(told);
+        warn(&told, spec, env, summary);
     }
-    Ok(())
 }
 
 /// Publishes what the verdict was about, unless that is lost or is not what was written: then all of it is withdrawn,
@@ -54,14 +54,11 @@ fn complete(
     let tokens: Vec<String> = run.parts.iter().map(|p| p.part.token.clone()).collect();
     let name = plan.manifest_name();
     let judged = Judged { plan: &plan, manifest: &manifest, manifest_name: &name, tokens: &tokens, left: true };
-    let rejected = |e: &RunError| {
-        let error = json!({ "code": e.code(), "message": e.to_string(), "hint": e.hint() });
-        json!({ "recovered": true, "validated": false, "error": error })
-    };
+    let rejected = |e: &RunError| json!({ "recovered": true, "validated": false, "error": failure(e, spec) });
     match finish::deliver(spec, &judged, store, env, &rejected) {
         Ok(_) => {}
         // What was not withdrawn is still to be settled: somebody has to look at it first.
-        Err(error @ RunError::Integrity { .. }) if env.state.unfinished_run(&run.export)?.is_none() => {
+        Err(error @ RunError::Integrity { .. }) if is_rejected(&run.run_id, env)? => {
             return Ok(format!(
                 "run {} was interrupted after its verdict and cannot be completed: {error}; it was withdrawn and moved \
                  no cursor",
@@ -75,6 +72,10 @@ fn complete(
     env.state.finish_run_with_cursor(&run.run_id, "success", &schema, &told, cursor.as_ref())?;
     sweep::all(&plan, store, env);
     Ok(format!("run {} was interrupted after its verdict and is now complete", run.run_id))
+}
+
+fn is_rejected(run_id: &str, env: &Env<'_>) -> Result<bool, RunError> {
+    Ok(env.state.run(run_id)?.is_some_and(|run| run.phase == Phase::Rejected))
 }
 
 fn abandon(plan: &Plan, run: &RunRecord, store: &dyn Store, env: &Env<'_>) -> Result<String, RunError> {

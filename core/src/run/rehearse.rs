@@ -4,11 +4,12 @@
 use rivet_plugin_api::{Estimate, Explained, Health};
 
 use super::env::Env;
-use super::{Planned, blank, new_run_id, planned, pointer};
+use super::{Planned, new_run_id, planned, pointer, word};
 use crate::error::RunError;
 use crate::plan::Plan;
 use crate::resolve::ExportSpec;
 use crate::state::StateError;
+use crate::summary::Summary;
 
 /// What a run would do.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub struct Rehearsal {
 /// What a run would meet up to its plan.
 pub fn plan(spec: &ExportSpec, env: &Env<'_>) -> Result<Rehearsal, RunError> {
     let run_id = new_run_id(env);
-    let mut summary = blank(spec, &run_id);
+    let mut summary = Summary::new(&spec.name, &run_id, word(&spec.tuning.profile));
     let Planned { mut leader, plan, estimate, explained, .. } = planned(spec, &run_id, env, &mut summary)?;
     let cx = env.cancel.cx();
     let health = leader.session.health(&cx).map_err(RunError::plugin("ask for the state of", "the server"))?;

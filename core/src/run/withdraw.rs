@@ -11,10 +11,11 @@ use crate::error::RunError;
 use crate::manifest::{Success, pointer_names};
 use crate::state::Phase;
 
-/// Removes the pointers (where they are this run's), the manifest and the parts, and ends the run as rejected.
+/// Removes the pointers (where they are this run's), the manifest and the parts, and only then ends the run as rejected:
+/// a death in between leaves a judged run, which the next one finds damaged again and withdraws again.
 ///
-/// What vouches for the parts goes before the run is over, so that a death in between is a judged run that the next one
-/// finds damaged again. The parts go last, best effort: without a manifest they count for nothing.
+/// What vouches for the parts goes first. The parts are removed as far as they can be: without a manifest they count for
+/// nothing.
 ///
 /// # Errors
 /// The store's error, with the run still judged.
@@ -29,7 +30,8 @@ pub fn withdraw(judged: &Judged<'_>, store: &dyn Store, env: &Env<'_>, told: &Va
                 let body = read_to_end(&name, &*reader)?;
                 serde_json::from_slice::<Success>(&body).is_ok_and(|s| s.run_id == manifest.run_id)
             }
-            Err(e) if e.kind() == ErrorKind::NotFound => false,
+            // One that may not be read is somebody else's, and one run with `--force` passed over it before.
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Auth) => false,
             Err(e) => return Err(RunError::plugin("withdraw", name)(e)),
         };
         if ours {
@@ -37,7 +39,6 @@ pub fn withdraw(judged: &Judged<'_>, store: &dyn Store, env: &Env<'_>, told: &Va
         }
     }
     remove(judged.manifest_name)?;
-    env.state.end_run(&manifest.run_id, Phase::Rejected, told)?;
     for part in &manifest.parts {
         if let Err(e) = remove(&part.name) {
             env.progress.warn(&manifest.export, &format!("a damaged run left a part behind: {e}"));
@@ -45,5 +46,5 @@ pub fn withdraw(judged: &Judged<'_>, store: &dyn Store, env: &Env<'_>, told: &Va
     }
     ledger::discard(store, env, &manifest.export, judged.tokens.iter().map(String::as_str));
     sweep::all(plan, store, env);
-    Ok(())
+    Ok(env.state.end_run(&manifest.run_id, Phase::Rejected, told)?)
 }

@@ -9,19 +9,25 @@ use rivet_core::resolve::ExportSpec;
 use rivet_core::run::{self, Env};
 use rivet_core::summary::Summary;
 
-/// How many of the exports run at once: as many as there are processors and as the source takes connections. What is
-/// the whole process's, memory and connections, is shared out among them.
+/// How many of the exports run at once: as many as there are processors, as the source takes connections, and as there is
+/// memory for values of a modest size in each. What is the whole process's, memory and connections, is shared out among
+/// them.
 pub fn share(specs: &mut [ExportSpec]) -> usize {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     let connections = specs.iter().filter_map(|spec| spec.tuning.max_connections).min();
-    let n_at_once = specs.len().min(processors).min(connections.unwrap_or(usize::MAX)).max(1);
+    let most = specs.len().min(processors).min(connections.unwrap_or(usize::MAX)).max(1);
+    let fit = |n: &usize| specs.iter().all(|spec| spec.has_memory_among(*n, workers_among(spec, *n)));
+    let n_at_once = (1..=most).rev().find(fit).unwrap_or(1);
     for spec in specs {
-        if let Some(connections) = spec.tuning.max_connections {
-            spec.n_workers = spec.n_workers.min(workers(connections / n_at_once));
-        }
+        spec.n_workers = workers_among(spec, n_at_once);
         spec.share_memory(n_at_once);
     }
     n_at_once
+}
+
+/// Workers of an export that is one of `n_at_once`, which share the connections.
+fn workers_among(spec: &ExportSpec, n_at_once: usize) -> usize {
+    spec.tuning.max_connections.map_or(spec.n_workers, |n| spec.n_workers.min(workers(n / n_at_once)))
 }
 
 /// Workers of an export that may have so many connections: with several, one more holds the snapshot they share.

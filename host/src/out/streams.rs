@@ -48,7 +48,7 @@ impl Streams {
             return;
         }
         let mut out = std::io::stdout().lock();
-        let written = out.write_all(self.secrets.hidden(text.as_str()).as_bytes()).and_then(|()| out.flush());
+        let written = out.write_all(self.secrets.without(text).as_bytes()).and_then(|()| out.flush());
         *lost = written.err().map(|e| match e.kind() {
             ErrorKind::BrokenPipe => Lost::Gone,
             kind => Lost::Failed(kind),
@@ -57,7 +57,7 @@ impl Streams {
 
     /// Writes a text to stderr; if that fails there is nobody left to tell.
     pub fn say(&self, text: &Text) {
-        let _ = std::io::stderr().lock().write_all(self.secrets.hidden(text.as_str()).as_bytes());
+        let _ = std::io::stderr().lock().write_all(self.secrets.without(text).as_bytes());
     }
 
     /// Why a text did not get through.

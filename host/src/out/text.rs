@@ -26,38 +26,50 @@ pub enum Colour {
 pub struct Text {
     text: String,
     coloured: bool,
+    /// Each line is JSON, or all of them are.
+    is_json: bool,
 }
 
 impl Text {
     /// Nothing yet, for stdout.
     pub fn for_stdout() -> Self {
-        Self { text: String::new(), coloured: colours(std::io::stdout().is_terminal()) }
+        Self { coloured: colours(std::io::stdout().is_terminal()), ..Self::default() }
     }
 
     /// Nothing yet, for stderr.
     pub fn for_stderr() -> Self {
-        Self { text: String::new(), coloured: colours(std::io::stderr().is_terminal()) }
+        Self { coloured: colours(std::io::stderr().is_terminal()), ..Self::default() }
     }
 
     /// Lines with nothing in them that came from outside, such as what clap makes of our own definitions.
     pub fn ours(text: impl Into<String>) -> Self {
-        Self { text: text.into(), coloured: false }
+        Self { text: text.into(), ..Self::default() }
     }
 
     /// JSON on a line of its own, keys in the order of the type.
     pub fn json(value: &impl Serialize) -> Self {
-        serde_json::to_string(value).map_or_else(|_| Self::default(), |text| Self::ours(json(&text) + "\n"))
+        serde_json::to_string(value).map_or_else(|_| Self::default(), Self::of_json)
     }
 
     /// A line that is JSON already.
     pub fn json_line(&mut self, line: &str) {
+        self.is_json |= self.text.is_empty();
         self.text.push_str(&json(line).replace('\n', " "));
         self.text.push('\n');
     }
 
     /// JSON for people.
     pub fn pretty_json(value: &impl Serialize) -> Self {
-        serde_json::to_string_pretty(value).map_or_else(|_| Self::default(), |text| Self::ours(json(&text) + "\n"))
+        serde_json::to_string_pretty(value).map_or_else(|_| Self::default(), Self::of_json)
+    }
+
+    fn of_json(text: String) -> Self {
+        Self { is_json: true, ..Self::ours(json(&text) + "\n") }
+    }
+
+    /// Whether all of it is JSON.
+    pub fn is_json(&self) -> bool {
+        self.is_json
     }
 
     /// A line.
@@ -67,6 +79,7 @@ impl Text {
 
     /// A line of several texts, each in its colour where there are colours.
     pub fn spans(&mut self, spans: &[(&str, Option<Colour>)]) {
+        self.is_json = false;
         for (text, colour) in spans {
             let text = shown(text);
             match colour.filter(|_| self.coloured).map(code) {
@@ -85,6 +98,7 @@ impl Text {
 
     /// Both, one after the other.
     pub fn append(&mut self, other: &Self) {
+        self.is_json = other.is_json && (self.is_json || self.text.is_empty());
         self.text.push_str(&other.text);
     }
 

@@ -72,33 +72,44 @@ pub fn places(flags: &[PathBuf], path_variable: Option<&str>, config_dirs: &[Pat
     places
 }
 
-/// The libraries in these folders, each once, by folder and then by name.
+/// The libraries in these folders, each once, by folder and then by name; and what is wrong with folders that nobody named,
+/// which are passed over.
 ///
 /// # Errors
-/// When a named folder cannot be read, or others could put something into a folder.
-pub fn libraries(places: &[Place]) -> Result<Vec<Library>, DiscoverError> {
+/// When a named folder cannot be read, or others could put something into it.
+pub fn libraries(places: &[Place]) -> Result<(Vec<Library>, Vec<DiscoverError>), DiscoverError> {
     let mut seen = BTreeSet::new();
-    let mut found = Vec::new();
+    let (mut found, mut passed_over) = (Vec::new(), Vec::new());
     for place in places {
-        let unreadable = |source| DiscoverError::Unreadable { dir: place.dir.clone(), source };
-        let dir = match place.dir.canonicalize() {
-            Ok(dir) => dir,
-            Err(_) if !place.named => continue,
-            Err(e) => return Err(unreadable(e)),
-        };
-        trust::folder(&dir).map_err(unreadable)??;
-        let mut files = Vec::new();
-        for entry in std::fs::read_dir(&dir).map_err(unreadable)? {
-            let path = entry.map_err(unreadable)?.path();
-            if is_library(&path) {
-                files.push(path);
+        let files = match files(&place.dir) {
+            Ok(files) => files,
+            Err(e) if place.named => return Err(e),
+            Err(DiscoverError::Unreadable { source, .. }) if source.kind() == io::ErrorKind::NotFound => continue,
+            Err(e) => {
+                passed_over.push(e);
+                continue;
             }
-        }
-        files.sort();
+        };
         let fresh = files.into_iter().filter(|path| seen.insert(path.clone()));
         found.extend(fresh.map(|path| Library { path, trust: place.trust }));
     }
-    Ok(found)
+    Ok((found, passed_over))
+}
+
+/// The libraries in a folder that nobody else can put any into, by name.
+fn files(dir: &Path) -> Result<Vec<PathBuf>, DiscoverError> {
+    let unreadable = |source| DiscoverError::Unreadable { dir: dir.to_owned(), source };
+    let real = dir.canonicalize().map_err(unreadable)?;
+    trust::folder(&real).map_err(unreadable)??;
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(&real).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if is_library(&path) {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
 }
 
 fn is_library(path: &Path) -> bool {
@@ -115,5 +126,20 @@ mod tests {
         let named: Vec<_> = places.iter().filter(|p| p.named).map(|p| p.dir.to_string_lossy().into_owned()).collect();
         assert_eq!(named, ["a", "b", "c", "d"]);
         assert!(places.iter().filter(|p| !p.named).all(|p| p.dir.is_absolute()));
+    }
+
+    #[test]
+    fn a_folder_that_nobody_named_is_passed_over_where_others_may_write() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = std::env::temp_dir().join(format!("rivet-unnamed-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).expect("a folder for temporary files");
+        std::fs::set_permissions(&dir, PermissionsExt::from_mode(0o777)).expect("it is ours");
+        let place = |named, dir: &Path| Place { dir: dir.to_owned(), named, trust: Trust::Full };
+        let of_named = libraries(&[place(true, &dir)]);
+        let of_others = libraries(&[place(false, &dir), place(false, &dir.join("none"))]);
+        std::fs::remove_dir(&dir).expect("it is empty");
+        assert!(matches!(of_named, Err(DiscoverError::Untrusted(_))));
+        let (found, passed_over) = of_others.expect("nobody named them");
+        assert!(found.is_empty() && matches!(passed_over[..], [DiscoverError::Untrusted(_)]), "{passed_over:?}");
     }
 }

@@ -60,6 +60,9 @@ pub enum Refused {
     /// Others could change it.
     #[error(transparent)]
     Untrusted(#[from] Untrusted),
+    /// All that is in a folder.
+    #[error(transparent)]
+    Folder(DiscoverError),
 }
 
 impl Refused {
@@ -68,6 +71,7 @@ impl Refused {
         match self {
             Self::Unfit(e) => e.hint(),
             Self::Untrusted(e) => e.hint(),
+            Self::Folder(e) => e.hint(),
         }
     }
 }
@@ -80,17 +84,19 @@ pub struct Plugins {
     pub refused: Vec<Refused>,
 }
 
-/// Finds all libraries, and opens those that are needed. A refused library is no failure until something needs it.
+/// Finds all libraries, and opens those that are needed. A refused library is no failure until something needs it; of
+/// a folder that nobody named it is not even said before.
 ///
 /// # Errors
-/// When a folder breaks a rule or a name is taken twice.
+/// When a folder that somebody named breaks a rule, or a name is taken twice.
 pub fn load(places: &[Place], need: &Need) -> Result<Plugins, PluginsError> {
     let mut found = register::linked().map_err(|e| PluginsError::Linked(e.to_string()))?;
     if found.len() != crate::builtin::expected() {
         let (found, expected) = (found.len(), crate::builtin::expected());
         return Err(PluginsError::Linked(format!("{found} of {expected} announced themselves")));
     }
-    let (mut candidates, mut refused) = candidates(places)?;
+    let (libraries, passed_over) = discover::libraries(places)?;
+    let (mut candidates, mut refused) = candidates(libraries);
     let mut open = |candidates: Vec<Candidate>, found: &mut Vec<Connector>| {
         for candidate in candidates {
             match opened(&candidate) {
@@ -109,13 +115,16 @@ pub fn load(places: &[Place], need: &Need) -> Result<Plugins, PluginsError> {
         open(vec![next], &mut found);
     }
     one_of_each(&found)?;
+    if matches!(need, Need::All) || need.is_open(&found) {
+        refused.extend(passed_over.into_iter().map(Refused::Folder));
+    }
     Ok(Plugins { connectors: Connectors::new(found), refused })
 }
 
 /// The libraries that may be opened, by what their files say.
-fn candidates(places: &[Place]) -> Result<(Vec<Candidate>, Vec<Refused>), PluginsError> {
+fn candidates(libraries: Vec<discover::Library>) -> (Vec<Candidate>, Vec<Refused>) {
     let (mut candidates, mut refused) = (Vec::new(), Vec::new());
-    for library in discover::libraries(places)? {
+    for library in libraries {
         match examined(library) {
             // A file that two names lead to is one plugin.
             Ok(candidate) if candidates.iter().any(|c: &Candidate| c.real == candidate.real) => {}
@@ -123,7 +132,7 @@ fn candidates(places: &[Place]) -> Result<(Vec<Candidate>, Vec<Refused>), Plugin
             Err(e) => refused.push(e),
         }
     }
-    Ok((candidates, refused))
+    (candidates, refused)
 }
 
 fn examined(library: discover::Library) -> Result<Candidate, Refused> {

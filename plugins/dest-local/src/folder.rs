@@ -102,7 +102,16 @@ impl Folder {
 
     /// Opens a file for reading. What is no regular file counts as absent; a pipe is not waited for.
     pub fn open(&self, name: &str) -> Result<File, Errno> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        self.open_to(name, OFlags::RDONLY)
+    }
+
+    /// As [`open`](Self::open), for writing too: NFS grants an exclusive lock on such a file alone.
+    pub fn open_to_lock(&self, name: &str) -> Result<File, Errno> {
+        self.open_to(name, OFlags::RDWR)
+    }
+
+    fn open_to(&self, name: &str, access: OFlags) -> Result<File, Errno> {
+        let flags = access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let fd = match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
             Err(Errno::LOOP | Errno::NXIO) => return Err(Errno::NOENT),
             result => result?,

@@ -4,8 +4,8 @@
 use rivet_plugin_api::{ErrorKind, PluginError, Result};
 
 /// Ending of a part that is not published: no format has it as its extension, so a glob on a format's files passes
-/// over it.
-pub const STAGED: &str = ".staged";
+/// over it. It is longer than a word that somebody may call a table, whose name may end that of an object.
+pub const STAGED: &str = ".rivet.staged";
 /// Ending of a small object on its way to its name.
 const TEMPORARY: &str = ".tmp";
 
@@ -31,7 +31,9 @@ pub fn place(name: &str) -> Result<Place> {
         return Err(refused("names are relative and have no empty, `.` or `..` segments"));
     }
     if !is_visible(name) {
-        return Err(refused(&format!("names that end in `{STAGED}` or `{TEMPORARY}` are this plugin's own")));
+        return Err(refused(&format!(
+            "names that end in `{STAGED}`, or in two numbers and `{TEMPORARY}` as `.1-2{TEMPORARY}`, are this plugin's own"
+        )));
     }
     let mut folders: Vec<String> = name.split('/').map(encode).collect();
     let file = folders.pop().unwrap_or_default();
@@ -40,7 +42,7 @@ pub fn place(name: &str) -> Result<Place> {
 
 /// Whether a file of this name is an object.
 pub fn is_visible(name: &str) -> bool {
-    !name.ends_with(STAGED) && !name.ends_with(TEMPORARY)
+    !name.ends_with(STAGED) && of_temporary(name).is_none()
 }
 
 /// Name of the file that a small object is written to first: `number` tells those of one process apart.
@@ -98,9 +100,18 @@ mod tests {
 
     #[test]
     fn no_name_means_a_place_outside_the_root() {
-        for name in ["../x", "a/../../x", "/etc/passwd", "", "a//b", ".", "a/..", "a/", "/", "a/./b", "..", "x.staged"]
-        {
+        for name in ["../x", "a/../../x", "/etc/passwd", "", "a//b", ".", "a/..", "a/", "/", "a/./b", ".."] {
             assert!(place(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_of_the_plugins_own_files_are_no_objects() {
+        for own in ["x.rivet.staged".to_owned(), "_SUCCESS.t.1-2.tmp".to_owned(), temporary("_SUCCESS.tmp", 3)] {
+            assert!(place(&own).is_err() && !is_visible(&own), "{own}");
+        }
+        for object in ["_SUCCESS.tmp", "_SUCCESS.staged", "_SUCCESS.a.tmp", "_SUCCESS.a-1.tmp", ".staged", ".tmp"] {
+            assert!(place(object).is_ok() && is_visible(object), "{object}");
         }
     }
 

@@ -259,11 +259,11 @@ impl Store for LocalStore {
     fn sweep(&self, prefix: &str, cx: &Cx) -> Result<u64> {
         let mut n_removed = 0;
         self.walk(&self.root, "", prefix, cx, &mut |name, folder, entry, _| {
-            let dead = match of_temporary(name) {
-                Some(object) => object.starts_with(prefix) && is_dead(folder, entry),
-                None => name.ends_with(STAGED),
+            let removed = match of_temporary(name) {
+                Some(object) => object.starts_with(prefix) && remove_if_dead(folder, entry)?,
+                None => name.ends_with(STAGED) && folder.remove(entry)?,
             };
-            if dead && folder.remove(entry)? {
+            if removed {
                 folder.sync()?;
                 n_removed += 1;
             }
@@ -299,15 +299,16 @@ impl Store for LocalStore {
         cx.check()?;
         self.probed.store(true, Ordering::Relaxed);
         for name in self.root.names().map_err(at("list", self.root.path()))? {
-            if of_temporary(&name) == Some(PROBE) && is_dead(&self.root, &name) {
-                self.root.remove(&name)?;
+            if of_temporary(&name) == Some(PROBE) {
+                remove_if_dead(&self.root, &name)?;
             }
         }
         // Invisible throughout, also when the process dies in between.
-        let written = self.write_temporary(&self.root, PROBE, b"probe")?.name;
+        let written = self.write_temporary(&self.root, PROBE, b"probe")?;
         let renamed = temporary(PROBE, self.n_temporary.fetch_add(1, Ordering::Relaxed));
-        let moved = self.root.rename_new(&written, &renamed).map_err(at("rename", &self.root.path_of(&written)));
-        let removed = self.root.remove(&renamed).and(self.root.remove(&written));
+        let path = self.root.path_of(&written.name);
+        let moved = self.root.rename_new(&written.name, &renamed).map_err(at("rename", &path));
+        let removed = self.root.remove(&renamed).and(self.root.remove(&written.name));
         moved.and(removed.map(|_| ())).and(self.root.sync())
     }
 }
@@ -318,9 +319,17 @@ struct Temporary {
     _locked: File,
 }
 
-/// Whether nobody is writing a temporary file any more: whoever does holds a lock on it, on whichever machine.
-fn is_dead(folder: &Folder, name: &str) -> bool {
-    folder.open(name).is_ok_and(|file| file.try_lock().is_ok())
+/// Removes a temporary file that nobody is writing any more: whoever does holds a lock on it, on whichever machine.
+/// Returns whether it did. The lock is held until the file is gone: who creates one of this name sees either.
+fn remove_if_dead(folder: &Folder, name: &str) -> Result<bool> {
+    match locked_if_dead(folder, name) {
+        Some(_locked) => folder.remove(name),
+        None => Ok(false),
+    }
+}
+
+fn locked_if_dead(folder: &Folder, name: &str) -> Option<File> {
+    folder.open_to_lock(name).ok().filter(|file| file.try_lock().is_ok())
 }
 
 fn opened(folder: &Folder, file: &str) -> Result<Box<dyn ReadAt>> {

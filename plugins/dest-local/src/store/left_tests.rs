@@ -34,6 +34,22 @@ fn a_sweep_takes_temporary_files_that_nobody_writes() -> Result<()> {
 }
 
 #[test]
+fn an_object_may_be_called_like_a_temporary_file() -> Result<()> {
+    let f = fixture()?;
+    let cx = f.token.cx();
+    for name in ["_SUCCESS.tmp", "_SUCCESS.staged"] {
+        for mode in [PutMode::IfAbsent, PutMode::Replace] {
+            assert!(f.store.put(name, b"x", mode, &cx)?, "{name}");
+        }
+        assert!(f.store.head(name, &cx)?.is_some(), "{name}");
+    }
+    assert_eq!(f.store.sweep("_SUCCESS", &cx)?, 0);
+    assert_eq!(f.files()?, ["_SUCCESS.staged", "_SUCCESS.tmp"]);
+    assert_eq!(f.store.list("", &cx)?.len(), 2);
+    Ok(())
+}
+
+#[test]
 fn sweeping_disturbs_nobody_who_puts() -> Result<()> {
     let f = fixture()?;
     std::thread::scope(|scope| {
@@ -46,6 +62,21 @@ fn sweeping_disturbs_nobody_who_puts() -> Result<()> {
         anyhow::Ok(())
     })?;
     assert_eq!(f.files()?, ["_SUCCESS"]);
+    Ok(())
+}
+
+#[test]
+fn probing_disturbs_nobody_who_probes() -> Result<()> {
+    let f = fixture()?;
+    std::thread::scope(|scope| {
+        let probe = || (0..50).try_for_each(|_| f.store.probe(&f.token.cx()));
+        let probing = [scope.spawn(probe), scope.spawn(probe), scope.spawn(probe)];
+        for thread in probing {
+            thread.join().expect("no panic")?;
+        }
+        anyhow::Ok(())
+    })?;
+    assert_eq!(f.files()?, Vec::<String>::new());
     Ok(())
 }
 
@@ -63,7 +94,7 @@ fn a_prepared_part_can_be_looked_at_until_it_is_published() -> Result<()> {
     std::fs::remove_dir_all(f.root().join("d"))?;
     let gone = f.store.open_prepared(&token, &cx).err().context("its folder is gone")?;
     assert_eq!(gone.kind(), ErrorKind::NotFound);
-    for token in ["", "{}", r#"{"name":"../victim","staged":"victim.staged","bytes":1}"#] {
+    for token in ["", "{}", r#"{"name":"../victim","staged":"victim.rivet.staged","bytes":1}"#] {
         assert!(f.store.open_prepared(token, &cx).is_err(), "{token}");
     }
     Ok(())

@@ -77,7 +77,7 @@ fn a_prepared_part_is_invisible_until_published() -> Result<()> {
     let cx = f.token.cx();
     let name = "day=2026-01-01/x.parquet";
     let token = f.prepare(name, b"hello")?;
-    assert_eq!(f.files()?, ["day=2026-01-01/x.parquet.staged"]);
+    assert_eq!(f.files()?, ["day=2026-01-01/x.parquet.rivet.staged"]);
     assert!(glob(&f)?.is_empty());
     assert!(f.listed("")?.is_empty() && f.store.head(name, &cx)?.is_none());
     assert_eq!(f.store.open(name, &cx).err().context("invisible")?.kind(), ErrorKind::NotFound);
@@ -176,19 +176,19 @@ fn what_a_dead_process_left_is_finished_or_replaced() -> Result<()> {
     let mut dead = f.store.begin("x.parquet", &cx)?;
     dead.write(&vec![1; 1 << 20], &cx)?;
     std::mem::forget(dead);
-    assert_eq!(f.files()?, ["x.parquet.staged"]);
+    assert_eq!(f.files()?, ["x.parquet.rivet.staged"]);
     let token = f.prepare("x.parquet", b"new")?;
     // Died before publishing: another store finishes.
     let later = open(f.root(), &f.token)?;
     assert_eq!(std::fs::read(later.publish(&token, &cx)?.location)?, b"new");
     // Died between the two steps of a publish by link.
     let token = f.prepare("y.parquet", b"both")?;
-    std::fs::hard_link(f.root().join("y.parquet.staged"), f.root().join("y.parquet"))?;
+    std::fs::hard_link(f.root().join("y.parquet.rivet.staged"), f.root().join("y.parquet"))?;
     later.publish(&token, &cx)?;
     assert_eq!(f.files()?, ["x.parquet", "y.parquet"]);
     // The staged file is not what was prepared.
     let token = f.prepare("z.parquet", b"whole")?;
-    std::fs::write(f.root().join("z.parquet.staged"), b"cut")?;
+    std::fs::write(f.root().join("z.parquet.rivet.staged"), b"cut")?;
     let error = later.publish(&token, &cx).err().context("it was changed")?;
     assert_eq!((error.kind(), error.code()), (ErrorKind::Data, "local.part_changed"));
     Ok(())
@@ -268,9 +268,14 @@ fn planted_links_lead_nowhere() -> Result<()> {
     let outside = f.dir.path().join("outside");
     std::fs::create_dir(&outside)?;
     std::fs::write(outside.join("file"), b"precious")?;
-    for (link, target) in
-        [("x.staged", "file"), ("y", "file"), ("z", "file"), ("dangling", "nowhere"), ("out", ""), ("w.staged", "new")]
-    {
+    for (link, target) in [
+        ("x.rivet.staged", "file"),
+        ("y", "file"),
+        ("z", "file"),
+        ("dangling", "nowhere"),
+        ("out", ""),
+        ("w.rivet.staged", "new"),
+    ] {
         symlink(outside.join(target), f.root().join(link))?;
     }
     for name in ["x", "w"] {
@@ -298,16 +303,16 @@ fn planted_links_lead_nowhere() -> Result<()> {
 fn tokens_of_others_are_refused() -> Result<()> {
     let f = fixture()?;
     let cx = f.token.cx();
-    std::fs::write(f.dir.path().join("a/victim.staged"), b"x")?;
+    std::fs::write(f.dir.path().join("a/victim.rivet.staged"), b"x")?;
     for token in [
         "",
         "{}",
-        r#"{"name":"../victim","staged":"victim.staged","bytes":1}"#,
-        r#"{"name":"x","staged":"../victim.staged","bytes":1}"#,
+        r#"{"name":"../victim","staged":"victim.rivet.staged","bytes":1}"#,
+        r#"{"name":"x","staged":"../victim.rivet.staged","bytes":1}"#,
     ] {
         assert!(f.store.publish(token, &cx).is_err() && f.store.discard(token, &cx).is_err(), "{token}");
     }
-    assert!(f.dir.path().join("a/victim.staged").exists());
+    assert!(f.dir.path().join("a/victim.rivet.staged").exists());
     Ok(())
 }
 
@@ -371,15 +376,15 @@ fn a_sweep_takes_what_is_staged_under_a_prefix_and_nothing_else() -> Result<()> 
         fixture.prepare(name, b"x")?;
     }
     fixture.store.publish(&fixture.prepare("t-1-visible.parquet", b"x")?, &cx)?;
-    for foreign in ["t-1-a.tmp", "t-1-notes.txt", "t-1-%zz.staged"] {
+    for foreign in ["t-1-a.tmp", "t-1-notes.txt", "t-1-%zz.rivet.staged"] {
         std::fs::write(fixture.root().join(foreign), "x")?;
     }
-    symlink("/etc/passwd", fixture.root().join("t-1-link.staged"))?;
+    symlink("/etc/passwd", fixture.root().join("t-1-link.rivet.staged"))?;
     let before = fixture.files()?;
     assert_eq!(fixture.store.sweep("t-1-", &cx)?, 2);
     let gone: Vec<String> =
         before.into_iter().filter(|name| !fixture.files().is_ok_and(|f| f.contains(name))).collect();
-    assert_eq!(gone, ["t-1-a.parquet.staged", "t-1-b/c.parquet.staged"]);
+    assert_eq!(gone, ["t-1-a.parquet.rivet.staged", "t-1-b/c.parquet.rivet.staged"]);
     assert_eq!(fixture.store.sweep("t-1-", &cx)?, 0);
     Ok(())
 }

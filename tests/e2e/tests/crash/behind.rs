@@ -132,7 +132,8 @@ fn of_two_states_for_one_place_the_second_stops() -> Result<()> {
 
 #[test]
 fn a_pointer_that_cannot_be_read_stops_the_run() -> Result<()> {
-    for (name, text) in [("_SUCCESS", String::new()), ("_SUCCESS.t", "{".to_owned()), ("_SUCCESS", " ".repeat(1 << 20))]
+    for (name, text) in
+        [("_SUCCESS.t", String::new()), ("_SUCCESS.t", "{".to_owned()), ("_SUCCESS", " ".repeat(1 << 20))]
     {
         let workspace = workspace("mode: full")?;
         fs::write(workspace.path().join("out").join(name), &text)?;
@@ -140,6 +141,19 @@ fn a_pointer_that_cannot_be_read_stops_the_run() -> Result<()> {
         workspace.rivet(&["run", "--force"])?.expect(0)?;
         workspace.rivet(&["run"])?.expect(0)?;
     }
+    Ok(())
+}
+
+#[test]
+fn the_empty_pointer_of_other_tools_stops_nobody() -> Result<()> {
+    let workspace = workspace("mode: full")?;
+    fs::write(workspace.path().join("out/_SUCCESS"), "")?;
+    let summary = workspace.run()?.expect(0)?.json()?;
+    let warnings = summary["exports"][0]["warnings"].to_string();
+    ensure!(warnings.contains("_SUCCESS") && warnings.contains("is empty"), "{warnings}");
+    ensure!(fs::metadata(workspace.path().join("out/_SUCCESS"))?.len() > 0, "it is replaced");
+    let summary = workspace.run()?.expect(0)?.json()?;
+    assert_eq!(summary["exports"][0]["warnings"], serde_json::json!([]));
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use rivet_test_e2e::files_below;
 use serde_json::Value;
 
 /// Ending of a part that is not published; a reader of `*.parquet` does not see it.
-const STAGED: &str = ".staged";
+const STAGED: &str = ".rivet.staged";
 
 /// One look at a folder.
 #[derive(Debug, Default)]

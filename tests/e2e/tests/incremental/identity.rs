@@ -106,6 +106,28 @@ fn a_cursor_above_all_keys_stops_the_run() -> Result<()> {
 }
 
 #[test]
+fn rows_that_leave_the_condition_stop_no_run() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("condition")?;
+    server.psql(
+        &database,
+        "create table t (id int primary key, open bool not null); insert into t select i, true from generate_series(1, 100) i",
+    )?;
+    let place = workspace(&server.url(&database), "table: t, cursor_column: id, where: open")?;
+    assert_eq!(run(&place, &[])?, (100, 0));
+    server.psql(&database, "update t set open = false where id > 50")?;
+    for _ in 0..2 {
+        assert_eq!(run(&place, &[])?.0, 0);
+        assert_eq!(warnings(&place)?, "[]");
+    }
+    server.psql(&database, "insert into t values (101, true)")?;
+    assert_eq!(run(&place, &[])?.0, 1);
+    // The end of the whole relation is gone: that is another matter.
+    server.psql(&database, "delete from t where id > 60")?;
+    refused(&place, 3, &[" is 50, which is below the stored cursor of 't', 101"])
+}
+
+#[test]
 fn a_table_that_was_emptied_keeps_its_cursor() -> Result<()> {
     let server = postgres::shared();
     let database = server.fresh_database("emptied")?;
@@ -115,7 +137,7 @@ fn a_table_that_was_emptied_keeps_its_cursor() -> Result<()> {
     server.psql(&database, "delete from t")?;
     for _ in 0..2 {
         let said = warnings(&place)?;
-        ensure!(said.contains("t holds no row to read: the cursor stays at 100"), "{said}");
+        ensure!(said.contains("t holds no row with a key: the cursor stays at 100"), "{said}");
     }
     server.psql(&database, "insert into t values (101, 'n')")?;
     assert_eq!(run(&place, &[])?, (1, 0));
