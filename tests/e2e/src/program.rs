@@ -222,16 +222,20 @@ pub fn finish_within(mut child: Child, limit: Duration) -> Result<Ran> {
         errors.read_to_end(&mut bytes).map(|_| bytes)
     });
     let (mut command_line, mut peak_rss_bytes) = (Vec::new(), 0);
+    let own = fs::read("/proc/self/cmdline").context("read our own words")?;
     let status = loop {
         if let Some(status) = child.try_wait().context("wait for rivet")? {
             break Some(status);
         }
         let proc = PathBuf::from(format!("/proc/{}", child.id()));
         let seen = fs::read(proc.join("cmdline")).unwrap_or_default();
-        if !seen.is_empty() && !command_line.ends_with(&seen) {
-            command_line.extend(seen);
+        // Until it has become another program, a child has its parent's memory and words.
+        if !seen.is_empty() && seen != own {
+            peak_rss_bytes = peak_rss_bytes.max(high_water_bytes(&proc));
+            if !command_line.ends_with(&seen) {
+                command_line.extend(seen);
+            }
         }
-        peak_rss_bytes = peak_rss_bytes.max(high_water_bytes(&proc));
         if started.elapsed() > limit {
             child.kill().context("kill rivet")?;
             child.wait().context("wait for rivet")?;
