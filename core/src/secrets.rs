@@ -28,7 +28,7 @@ pub fn hidden<'t>(text: &'t str, secrets: &[String]) -> Cow<'t, str> {
 
 /// Words that are in what we say ourselves beside the keys of a config: as a secret they protect nothing, and without
 /// them nobody could read it.
-const ORDINARY: [&str; 3] = ["password", "postgres", "localhost"];
+const ORDINARY: [&str; 2] = ["password", "localhost"];
 
 fn is_ordinary(secret: &str) -> bool {
     ORDINARY.contains(&secret) || config::is_key(secret)
