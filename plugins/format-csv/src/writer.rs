@@ -145,7 +145,7 @@ impl Writer {
         PluginError::new(ErrorKind::Config, "csv.blank_line", what)
             .detail("column", self.schema.field(0).name())
             .detail("row", self.rows + row as u64 + 1)
-            .hint("set `format: {type: csv, null: '\\N'}`, or `--format-option 'null=\\N'` on the command line")
+            .hint("set `format: {type: csv, null: '\\N'}`, or on the command line --format-option 'null=\\N'")
     }
 
     #[inline]

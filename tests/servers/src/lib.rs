@@ -15,6 +15,7 @@ pub mod oracle;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod proxy;
+pub mod strace;
 pub mod type_oracle;
 pub mod wire;
 

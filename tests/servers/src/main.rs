@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use rivet_test_servers::{oracle, pgbouncer, postgres};
+use rivet_test_servers::{oracle, pgbouncer, postgres, strace};
 
 const USAGE: &str = "\
 usage: rivet-test-servers install
@@ -49,6 +49,7 @@ fn install() -> Result<()> {
         println!("pgbouncer {}: {}", version.number(), pgbouncer::install(version)?.display());
     }
     println!("psql: {}", postgres::find_psql()?.display());
+    println!("strace: {}", strace::install()?.display());
     println!("oracle python: {}", oracle::python()?.display());
     Ok(())
 }
