@@ -124,6 +124,9 @@ fn what_does_not_follow_is_refused() {
         (&[(b'T', &[0, 0]), (b'D', &row), ready], "postgres.incomplete"),
         (&[copy, data, done, (b'E', b"SERROR\0C22012\0Mno\0\0")], "postgres.22012"),
         (&[(b'?', b"")], "postgres.protocol"),
+        (&[ready], "postgres.incomplete"),
+        (&[(b'I', b""), ready], "postgres.incomplete"),
+        (&[(b'C', b"FETCH 0\0"), ready], "postgres.incomplete"),
     ] {
         assert_eq!(after_login(of, Rows::Stream).0, Err(code.to_owned()), "{of:?}");
     }
