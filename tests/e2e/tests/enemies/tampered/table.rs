@@ -30,9 +30,9 @@ pub struct Change {
 /// The stream is broken: a server that may answer better next time.
 const BROKEN: Fate = Fate::Fails(fails(&[2], &["postgres."]));
 /// Likewise, or what arrived is no row, for which we may be at fault ourselves.
-pub const DAMAGED: Fate = Fate::Fails(fails(&[2, 3, 7], &["postgres."]));
+pub const DAMAGED: Fate = Fate::Fails(fails(&[2, 3], &["postgres."]));
 /// What the server says is believed.
-const SAID: Fate = Fate::Fails(fails(&[1, 2, 3, 7], &["postgres."]));
+const SAID: Fate = Fate::Fails(fails(&[1, 2, 3], &["postgres."]));
 
 /// Every change for this way to read.
 pub fn changes(read: Read) -> Vec<Change> {
