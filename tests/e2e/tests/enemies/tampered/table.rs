@@ -29,7 +29,7 @@ pub struct Change {
 
 /// The stream is broken: a server that may answer better next time.
 const BROKEN: Fate = Fate::Fails(fails(&[2], &["postgres."]));
-/// Likewise, or what arrived is no row, for which we may be at fault ourselves.
+/// Likewise, or what arrived is no row.
 pub const DAMAGED: Fate = Fate::Fails(fails(&[2, 3], &["postgres."]));
 /// What the server says is believed.
 const SAID: Fate = Fate::Fails(fails(&[1, 2, 3], &["postgres."]));
