@@ -40,8 +40,10 @@ pub struct ExportSpec {
     pub destination: Connector,
     /// Options of the destination with their placeholders.
     pub(crate) destination_options: Map<String, Value>,
-    /// What the placeholders stand for, but for `{run_id}`.
+    /// What the placeholders stand for, but for `{run_id}` and `{date}`.
     placeholders: Placeholders,
+    /// What `{date}` stands for, as `2026-11-21`.
+    pub date: String,
     /// Where relative paths start.
     base: PathBuf,
     /// Plugin and options of the destination in one line, without credentials.
@@ -171,15 +173,31 @@ impl ExportSpec {
         self.source.open_group(&request, cx).map_err(RunError::plugin("connect to the source", ""))
     }
 
+    /// The export as on another day: its destination may be another one.
+    #[must_use]
+    pub fn on(&self, date: &str) -> Self {
+        let mut there = self.clone();
+        date.clone_into(&mut there.date);
+        there.destination_identity = identity(&self.destination, &there.place(None));
+        there
+    }
+
+    /// Options of the destination, with the placeholders filled in.
+    fn place(&self, run_id: Option<&str>) -> Map<String, Value> {
+        let mut placeholders = self.placeholders.with("{date}", &self.date);
+        if let Some(run_id) = run_id {
+            placeholders = placeholders.with("{run_id}", run_id);
+        }
+        filled(&self.destination_options, &placeholders, &self.base)
+    }
+
     /// Opens the destination for a run.
     ///
     /// # Errors
     /// The destination's error.
     pub fn open_store(&self, run_id: &str, cx: &Cx) -> Result<Box<dyn Store>, RunError> {
-        let placeholders = self.placeholders.with("{run_id}", run_id);
-        let options = filled(&self.destination_options, &placeholders, &self.base);
         self.destination
-            .open_store(&Value::Object(options), cx)
+            .open_store(&Value::Object(self.place(Some(run_id))), cx)
             .map_err(RunError::plugin("open the destination", self.destination_identity.clone()))
     }
 }
@@ -276,10 +294,8 @@ fn spec(
         Relation::Table { name, .. } => path_part(name),
         Relation::Query { .. } => export.name.clone(),
     };
-    let placeholders =
-        Placeholders::default().with("{export}", &export.name).with("{table}", &table).with("{date}", today);
+    let placeholders = Placeholders::default().with("{export}", &export.name).with("{table}", &table);
     let destination_template = identity(&destination.connector, &absolute_path(destination.options.clone(), base));
-    let destination_options = filled(&destination.options, &placeholders, base);
     let tuning = export.tuning.clone();
     let default_part_bytes = capabilities_of(&destination.connector).objects.then_some(DEFAULT_PART_BYTES);
     // One connection more than workers holds the snapshot that they share.
@@ -287,7 +303,7 @@ fn spec(
     ExportSpec {
         name: export.name.clone(),
         relation: export.relation.clone(),
-        destination_identity: identity(&destination.connector, &destination_options),
+        destination_identity: String::new(),
         source: source.connector,
         format: format.connector,
         format_options: Value::Object(format.options),
@@ -295,6 +311,7 @@ fn spec(
         destination: destination.connector,
         destination_options: destination.options,
         placeholders,
+        date: String::new(),
         base: base.to_owned(),
         n_workers: export.parallel.min(most_workers),
         max_batch_rows: tuning.batch_rows.unwrap_or(MAX_BATCH_ROWS),
@@ -320,6 +337,7 @@ fn spec(
         connection: config.source.connection_json(),
         source_options: absolute_path(source.options, base),
     }
+    .on(today)
 }
 
 /// The options with placeholders filled in, in every text of the first level.

@@ -77,6 +77,7 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
         version: PLAN_VERSION,
         export: spec.name.clone(),
         created_at_ms: facts.now_ms,
+        date: spec.date.clone(),
         strategy: strategy(facts.increment.as_ref(), n_workers),
         source: endpoint(&spec.source, &facts.server),
         format: endpoint(&spec.format, ""),

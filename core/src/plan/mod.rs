@@ -31,6 +31,9 @@ pub struct Plan {
     pub export: String,
     /// When it was made, ms since 1970 UTC.
     pub created_at_ms: i64,
+    /// What `{date}` stands for in the destination; empty where an older version planned it.
+    #[serde(default)]
+    pub date: String,
     /// What happens, as users see it: `full-scan`, `full-parallel(4)`.
     pub strategy: String,
     /// Source plugin and server, without credentials.

@@ -1,4 +1,5 @@
-//! Reads all splits, by several workers, each split retried alone; a lost snapshot starts a new epoch.
+//! Reads all splits, by several workers, each split retried alone; a lost snapshot starts a new epoch, with a new plan
+//! unless something is kept of what was read.
 //! It must not know how one attempt works, nor what happens after the last split.
 
 use std::collections::VecDeque;
@@ -11,11 +12,13 @@ use super::leader::Leader;
 use super::ledger::Ledger;
 use super::pipeline::{self, Attempt, Shared, Tally};
 use super::shape::Seen;
+use super::{Planned, begin};
 use crate::error::RunError;
-use crate::memory::Shares;
 use crate::plan::{Plan, PlannedSplit};
 use crate::resolve::ExportSpec;
 use crate::retry::{Decision, decide};
+use crate::state::State;
+use crate::summary::Summary;
 
 /// What extraction found out besides the parts, which are in the state.
 #[derive(Debug, Default)]
@@ -28,28 +31,28 @@ pub struct Extracted {
     pub restarts: Vec<String>,
 }
 
-/// Reads every split of the plan into prepared, recorded parts.
+/// Reads every split of the plan into prepared, recorded parts. Afterwards `plan` is the one that was followed.
 ///
 /// # Errors
 /// The first failure that the retry budget does not cover.
 pub fn extract(
-    plan: &Plan,
+    plan: &mut Plan,
+    (leader, seen): (Leader, Seen),
     spec: &ExportSpec,
-    leader: Leader,
-    seen: Seen,
     store: &dyn Store,
     env: &Env<'_>,
+    summary: &mut Summary,
 ) -> Result<Extracted, RunError> {
     let format = spec.format.open_format(&spec.format_options).map_err(RunError::plugin("open format", ""))?;
-    let run = Extraction {
+    let mut run = Extraction {
+        ledger: Ledger::new(plan, env, store),
         plan,
         spec,
         env,
         store,
+        summary,
         seen,
         format,
-        shares: crate::memory::shares(spec.tuning.memory_bytes, plan.n_workers),
-        ledger: Ledger::new(plan, env, store),
         progress: Mutex::new(Extracted::default()),
     };
     run.epochs(leader)?;
@@ -58,13 +61,13 @@ pub fn extract(
 }
 
 struct Extraction<'a> {
-    plan: &'a Plan,
+    plan: &'a mut Plan,
     spec: &'a ExportSpec,
     env: &'a Env<'a>,
     store: &'a dyn Store,
+    summary: &'a mut Summary,
     seen: Seen,
     format: rivet_plugin_api::wire::FormatHandle,
-    shares: Shares,
     ledger: Ledger<'a>,
     progress: Mutex<Extracted>,
 }
@@ -105,7 +108,7 @@ enum Halt {
 
 impl Extraction<'_> {
     /// Passes over the remaining splits until none is left; each pass reads one state of the database.
-    fn epochs(&self, mut leader: Leader) -> Result<(), RunError> {
+    fn epochs(&mut self, mut leader: Leader) -> Result<(), RunError> {
         let mut restarts = 0;
         loop {
             let epoch = {
@@ -126,26 +129,33 @@ impl Extraction<'_> {
                 let relation = self.plan.relation.label();
                 return Err(RunError::LostSnapshot { relation, restarts: restarts - 1, cause });
             }
-            let stable = self.plan.splits_are_stable();
+            // Rows may have moved between physical pages: then what was read before does not fit what comes now.
+            let keeps = self.ledger.n_done() > 0 && self.plan.splits_are_stable();
             if held {
-                self.say_restart(&cause, stable);
+                self.say_restart(&cause, keeps);
             }
-            if !stable {
-                // Rows may have moved between physical pages: what was read before does not fit what comes now.
-                self.ledger.forget_all()?;
-                lock(&self.progress).tally = Tally::default();
-                self.seen.reset();
-            }
-            leader = Leader::open(self.spec, self.env)?;
+            leader = if keeps { Leader::open(self.spec, self.env)? } else { self.plan_anew()? };
         }
     }
 
     /// What is read from now on is another state of the database than what was read before.
-    fn say_restart(&self, cause: &str, stable: bool) {
-        let next = if stable { "what is left is read" } else { "all is read again" };
+    fn say_restart(&self, cause: &str, keeps: bool) {
+        let next = if keeps { "what is left is read" } else { "all is read again" };
         let text = format!("the snapshot was lost, {next} in a new one: {cause}");
         self.env.progress.warn(&self.plan.export, &text);
         lock(&self.progress).restarts.push(text);
+    }
+
+    /// Nothing of the last snapshot is used any more: where its rows ended, and which were known, is found out anew too.
+    fn plan_anew(&mut self) -> Result<Leader, RunError> {
+        self.ledger.forget_all()?;
+        lock(&self.progress).tally = Tally::default();
+        let run_id = self.plan.run_id.clone();
+        let begun = begin(self.spec, &run_id, self.env, self.summary, State::plan_again)?;
+        let Planned { leader, plan, seen, .. } = begun;
+        *self.plan = plan;
+        self.seen = Seen::new(seen);
+        Ok(leader)
     }
 
     /// One pass: workers take splits until the queue is empty or one halts.
@@ -264,7 +274,7 @@ impl Extraction<'_> {
             env: self.env,
             store: self.store,
             format: &self.format,
-            shares: self.shares,
+            shares: crate::memory::shares(self.spec.tuning.memory_bytes, self.plan.n_workers),
             value_hint: (self.spec.is_value_limited_by_memory)
                 .then(|| crate::memory::hint(&self.spec.tuning, self.spec.n_at_once)),
             ledger: &self.ledger,

@@ -19,7 +19,8 @@ use crate::state::{PreparedPart, RecordedPart};
 const MAX_PIECES: usize = 1024;
 
 pub struct Ledger<'a> {
-    plan: &'a Plan,
+    run_id: String,
+    export: String,
     env: &'a Env<'a>,
     store: &'a dyn Store,
     inner: Mutex<Inner>,
@@ -42,8 +43,8 @@ struct SplitState {
 }
 
 impl<'a> Ledger<'a> {
-    pub fn new(plan: &'a Plan, env: &'a Env<'a>, store: &'a dyn Store) -> Self {
-        Self { plan, env, store, inner: Mutex::default() }
+    pub fn new(plan: &Plan, env: &'a Env<'a>, store: &'a dyn Store) -> Self {
+        Self { run_id: plan.run_id.clone(), export: plan.export.clone(), env, store, inner: Mutex::default() }
     }
 
     pub fn set_epoch(&self, epoch: u32) {
@@ -103,21 +104,21 @@ impl<'a> Ledger<'a> {
             facts_json: facts_json(&part.checksums),
         };
         let recorded =
-            self.env.state.record_parts(&self.plan.run_id, split, attempt, epoch, std::slice::from_ref(&part), false);
+            self.env.state.record_parts(&self.run_id, split, attempt, epoch, std::slice::from_ref(&part), false);
         if let Err(e) = recorded {
             // Nobody else knows its token.
-            discard(self.store, self.env, &self.plan.export, std::iter::once(part.token.as_str()));
+            discard(self.store, self.env, &self.export, std::iter::once(part.token.as_str()));
             return Err(e.into());
         }
         lock(&self.inner).n_parts += 1;
-        self.env.progress.part_written(&self.plan.export, &part.name, part.rows, part.bytes);
+        self.env.progress.part_written(&self.export, &part.name, part.rows, part.bytes);
         Ok(())
     }
 
     /// Checkpoints a split whose parts are all recorded.
     pub fn split_done(&self, split: u32, attempt: u32) -> Result<(), RunError> {
         let epoch = lock(&self.inner).epoch;
-        self.env.state.record_parts(&self.plan.run_id, split, attempt, epoch, &[], true)?;
+        self.env.state.record_parts(&self.run_id, split, attempt, epoch, &[], true)?;
         lock(&self.inner).splits.entry(split).or_default().done = true;
         Ok(())
     }
@@ -128,17 +129,17 @@ impl<'a> Ledger<'a> {
     /// # Errors
     /// The state's: its parts then stay recorded, and no other attempt may begin.
     pub fn forget_attempt(&self, split: u32, attempt: u32) -> Result<(), RunError> {
-        let parts = self.env.state.forget_attempt(&self.plan.run_id, split, attempt)?;
+        let parts = self.env.state.forget_attempt(&self.run_id, split, attempt)?;
         let mut inner = lock(&self.inner);
         inner.n_parts = inner.n_parts.saturating_sub(parts.len());
         drop(inner);
-        discard(self.store, self.env, &self.plan.export, parts.iter().map(|p| p.token.as_str()));
+        discard(self.store, self.env, &self.export, parts.iter().map(|p| p.token.as_str()));
         Ok(())
     }
 
     /// Starts over: nothing that was read so far will be used.
     pub fn forget_all(&self) -> Result<(), RunError> {
-        let parts = self.env.state.parts_of(&self.plan.run_id)?;
+        let parts = self.env.state.parts_of(&self.run_id)?;
         for part in parts {
             self.forget_attempt(part.split_id, part.attempt)?;
         }

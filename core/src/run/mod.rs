@@ -41,7 +41,7 @@ use crate::memory::peak_rss_bytes;
 use crate::plan::{self, Facts, Plan};
 use crate::resolve::ExportSpec;
 use crate::secrets::hidden;
-use crate::state::{Holder, NewRun, Phase};
+use crate::state::{Holder, NewRun, Phase, State, StateError};
 use crate::summary::{Failure, Status, Summary};
 
 /// Runs one export to its end, whatever that is.
@@ -93,15 +93,21 @@ fn failure(error: &RunError, spec: &ExportSpec) -> Failure {
     }
 }
 
-/// Says a warning, and keeps it for the end.
+/// Says a warning, and keeps it for the end. One that was said before, such as by an earlier plan, is not said again.
 fn warn(text: &str, spec: &ExportSpec, env: &Env<'_>, summary: &mut Summary) {
-    env.progress.warn(&spec.name, text);
+    let n_before = summary.warnings.len();
     keep_warning(text, spec, summary);
+    if summary.warnings.len() > n_before {
+        env.progress.warn(&spec.name, text);
+    }
 }
 
 /// The only way into the summary's warnings: manifest and state have them too, and neither keeps a secret.
 fn keep_warning(text: &str, spec: &ExportSpec, summary: &mut Summary) {
-    summary.warnings.push(hidden(text, &spec.secrets).into_owned());
+    let text = hidden(text, &spec.secrets);
+    if !summary.warnings.iter().any(|said| *said == text) {
+        summary.warnings.push(text.into_owned());
+    }
 }
 
 fn steps(
@@ -119,12 +125,8 @@ fn steps(
         warn(&told, spec, env, summary);
     }
     recover::settle(spec, env, summary)?;
-    let Planned { leader, plan, estimate, seen, .. } = planned(spec, run_id, env, summary)?;
-    summary.strategy.clone_from(&plan.strategy);
-    env.state.begin_run(&new_run(spec, &plan))?;
-    env.progress.planned(&plan, estimate.rows);
-    env.faults.pass("planned");
-    let extracted = extract::extract(&plan, spec, leader, Seen::new(seen), &*store, env);
+    let Planned { leader, mut plan, seen, .. } = begin(spec, run_id, env, summary, State::begin_run)?;
+    let extracted = extract::extract(&mut plan, (leader, Seen::new(seen)), spec, &*store, env, summary);
     let judged = extracted.and_then(|e| judge(spec, &plan, e, env, summary));
     let (manifest, tokens) = match judged {
         Ok(judged) => judged,
@@ -136,6 +138,22 @@ fn steps(
         }
     };
     finish(spec, &plan, (&manifest, &tokens), &*store, env, started, summary)
+}
+
+/// Makes a plan and puts it on record, before anything is read by it.
+fn begin(
+    spec: &ExportSpec,
+    run_id: &str,
+    env: &Env<'_>,
+    summary: &mut Summary,
+    record: impl Fn(&State, &NewRun) -> Result<(), StateError>,
+) -> Result<Planned, RunError> {
+    let planned = planned(spec, run_id, env, summary)?;
+    record(env.state, &new_run(spec, &planned.plan))?;
+    summary.strategy.clone_from(&planned.plan.strategy);
+    env.progress.planned(&planned.plan, planned.estimate.rows);
+    env.faults.pass("planned");
+    Ok(planned)
 }
 
 /// A plan, and what it was made from.

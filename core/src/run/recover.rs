@@ -23,11 +23,13 @@ pub fn settle(spec: &ExportSpec, env: &Env<'_>, summary: &mut Summary) -> Result
         env.cancel.cx().check().map_err(RunError::plugin("settle the last run of", spec.name.clone()))?;
         let Some(run) = env.state.unfinished_run(&spec.name)? else { return Ok(()) };
         let plan: Option<Plan> = serde_json::from_value(run.plan.clone()).ok();
-        let here = plan.as_ref().is_some_and(|p| p.destination.identity == spec.destination_identity);
-        // Its own place: a path may have the run in it.
-        let store = if here { Some(spec.open_store(&run.run_id, &env.cancel.cx())?) } else { None };
+        // Its own place: a path may have the run and the day in it.
+        let there = plan.as_ref().filter(|plan| !plan.date.is_empty()).map(|plan| spec.on(&plan.date));
+        let there = there.as_ref().unwrap_or(spec);
+        let here = plan.as_ref().is_some_and(|p| p.destination.identity == there.destination_identity);
+        let store = if here { Some(there.open_store(&run.run_id, &env.cancel.cx())?) } else { None };
         let told = match (run.phase, plan, &store) {
-            (Phase::Judged, Some(plan), Some(store)) => complete(spec, plan, &run, &**store, env)?,
+            (Phase::Judged, Some(plan), Some(store)) => complete(there, plan, &run, &**store, env)?,
             (_, Some(plan), Some(store)) => abandon(&plan, &run, &**store, env)?,
             _ => {
                 // Its parts are somewhere this config does not lead to; they are invisible there.

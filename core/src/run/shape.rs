@@ -28,11 +28,6 @@ impl Seen {
     pub fn new(all: HashCounts) -> Self {
         Self { left: Mutex::new(all.clone()), all }
     }
-
-    /// Forgets what was left out so far: everything is read once more.
-    pub fn reset(&self) {
-        lock(&self.left).clone_from(&self.all);
-    }
 }
 
 /// Shapes the batches of one attempt. What it left out counts only when the attempt succeeds.

@@ -145,6 +145,21 @@ impl State {
         })
     }
 
+    /// Replaces the plan of a run that is not judged yet.
+    ///
+    /// # Errors
+    /// `UnknownRun`; `WrongPhase` when the run is judged or over; `Access`.
+    pub fn plan_again(&self, run: &NewRun) -> Result<(), StateError> {
+        self.write("plan a run again", |db| match phase_of(db, &run.run_id)? {
+            Phase::Extracting => {
+                let sql = "UPDATE runs SET plan_json = ?2 WHERE run_id = ?1";
+                db.execute(sql, params![run.run_id, run.plan_json.to_string()])?;
+                Ok(())
+            }
+            phase => Err(wrong_phase(&run.run_id, phase, "be planned again")),
+        })
+    }
+
     /// Stores the verdict: from now on the run will be published, by whomever. Repeating it changes nothing.
     ///
     /// # Errors

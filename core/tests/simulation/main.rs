@@ -52,7 +52,7 @@ fn spec(setup: &Setup, connectors: &Connectors) -> ExportSpec {
         "source: {{type: sim, world: {seed}, tuning: {{profile: fast, max_retries: {max_retries}, \
          retry_backoff_ms: {BACKOFF_MS}, batch_size: 7}}}}\n\
          exports:\n  - {{name: t, table: t, parallel: {parallel}, skip_empty: {skip_empty}, max_file_size: 300, \
-         format: {{type: lines}}, destination: {{type: shelf, world: {seed}}}}}\n"
+         format: {{type: lines}}, destination: {{type: shelf, world: {seed}, room: '{{date}}'}}}}\n"
     );
     let config = rivet_core::config::parse(&config, Path::new("."), &|_| None, &Default::default())
         .expect("the config is right");
@@ -78,7 +78,16 @@ impl Simulation {
         Self { world: world::create(setup), spec, state, clock: TestClock::at(1_795_236_912_345), random, _dir: dir }
     }
 
+    /// The next day.
+    fn run_later(&self) -> (Summary, Heard) {
+        self.run_spec(&self.spec.on("2026-11-22"), &CancelToken::new())
+    }
+
     fn run(&self, cancel: &CancelToken) -> (Summary, Heard) {
+        self.run_spec(&self.spec, cancel)
+    }
+
+    fn run_spec(&self, spec: &ExportSpec, cancel: &CancelToken) -> (Summary, Heard) {
         let heard = Heard::default();
         let env = Env {
             state: &self.state,
@@ -89,7 +98,7 @@ impl Simulation {
             faults: &Faults::default(),
             command: "simulation",
         };
-        let summary = run(&self.spec, &env);
+        let summary = run(spec, &env);
         (summary, heard)
     }
 
@@ -137,7 +146,7 @@ fn simulate(setup: Setup, connectors: &Connectors, reached: &mut Reached) -> Res
     count(&first, judged, world, &manifests, reached);
     let seen = world.lock().visible.clone();
     world.lock().healed = true;
-    let (second, heard) = simulation.run(&CancelToken::new());
+    let (second, heard) = simulation.run_later();
     ensure(second.status != Status::Failed, || format!("the second run failed: {:?}", second.error))?;
     ensure(heard.waited_ms() == 0 && !simulation.is_judged(), || "the second run was not straight".to_owned())?;
     let complete = check::manifests(world)?;
@@ -279,7 +288,7 @@ fn what_is_damaged_or_lost_after_the_verdict_is_never_vouched_for() {
         }
         reached[usize::try_from(way).expect("small")] += 1;
         world.lock().healed = true;
-        let (second, _) = simulation.run(&CancelToken::new());
+        let (second, _) = simulation.run_later();
         assert_eq!(second.status, Status::Success, "seed {seed}: {:?}", second.error);
         assert!(second.warnings.iter().any(|w| w.contains(&first.run_id) && w.contains("withdrawn")), "seed {seed}");
         let complete = check::manifests(world).and_then(|m| check::tidy(world).map(|()| m)).expect("all is well");

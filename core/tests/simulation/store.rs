@@ -7,8 +7,19 @@ use rivet_plugin_api::{
     Cx, Destination, ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Result, Store, StoreCapabilities, Upload,
 };
 
-use crate::source::Options;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 use crate::world::{World, find};
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Options {
+    /// Seed of the world.
+    pub world: u64,
+    /// The room that it stands in.
+    pub room: String,
+}
 
 pub struct SimDestination;
 
@@ -22,11 +33,21 @@ impl Destination for SimDestination {
     fn open(options: Options, _: &Cx) -> Result<Box<dyn Store>> {
         let world = find(options.world);
         world.store_may_fail("store", "")?;
-        Ok(Box::new(Shelf(world)))
+        Ok(Box::new(Shelf(world, options.room)))
     }
 }
 
-struct Shelf(Arc<World>);
+struct Shelf(Arc<World>, String);
+
+impl Shelf {
+    /// What was begun in a room is there and nowhere else.
+    fn is_here(&self, token: &str) {
+        let room = self.0.lock().rooms.get(token).cloned();
+        if room.as_ref() != Some(&self.1) {
+            self.0.violation(format!("{token} of {room:?} is looked for in {:?}", self.1));
+        }
+    }
+}
 
 fn facts(name: &str, bytes: &[u8]) -> ObjectFacts {
     ObjectFacts { name: name.to_owned(), bytes: bytes.len() as u64, location: name.to_owned() }
@@ -43,11 +64,15 @@ impl Store for Shelf {
             self.0.violation(format!("the name {name} came twice"));
         }
         self.0.store_may_fail("begin", name)?;
-        self.0.lock().n_uploads += 1;
+        let mut inner = self.0.lock();
+        inner.n_uploads += 1;
+        inner.rooms.insert(name.to_owned(), self.1.clone());
+        drop(inner);
         Ok(Box::new(Writing { world: self.0.clone(), name: name.to_owned(), bytes: Vec::new() }))
     }
     fn publish(&self, token: &str, cx: &Cx) -> Result<ObjectFacts> {
         cx.check()?;
+        self.is_here(token);
         self.0.store_may_fail("publish", token)?;
         let mut inner = self.0.lock();
         if let Some(bytes) = inner.prepared.remove(token) {
@@ -57,6 +82,7 @@ impl Store for Shelf {
     }
     fn discard(&self, token: &str, cx: &Cx) -> Result<()> {
         cx.check()?;
+        self.is_here(token);
         if self.0.lock().visible.contains_key(token) {
             self.0.violation(format!("{token} is discarded and visible"));
         }
@@ -89,6 +115,7 @@ impl Store for Shelf {
     }
     fn open_prepared(&self, token: &str, cx: &Cx) -> Result<Box<dyn ReadAt>> {
         cx.check()?;
+        self.is_here(token);
         if self.0.setup.seed.is_multiple_of(2) {
             return Err(PluginError::new(ErrorKind::Unsupported, "shelf.prepared", "it is out of sight"));
         }

@@ -63,6 +63,8 @@ pub struct Inner {
     pub n_lost: u64,
     /// Names that were ever begun: none may come twice.
     pub names: BTreeSet<String>,
+    /// Where each name was begun.
+    pub rooms: BTreeMap<String, String>,
     pub prepared: BTreeMap<String, Vec<u8>>,
     pub visible: BTreeMap<String, Vec<u8>>,
     /// What core did that it must not do.
