@@ -23,6 +23,7 @@ use crate::secrets;
 use crate::tables::path_part;
 
 /// One export, ready to run. It holds secrets (in the connection) and has no `Debug` for that reason.
+#[derive(Clone)]
 pub struct ExportSpec {
     /// Name in the config.
     pub name: String,
