@@ -4,6 +4,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use futures_core::Stream;
 use rivet_plugin_api::{Cx, PluginError, Result};
 use tokio_postgres::CopyOutStream;
@@ -11,7 +12,7 @@ use tokio_postgres::CopyOutStream;
 use crate::connect::{Client, Ending};
 use crate::error::{self, protocol};
 use crate::failure::Failure;
-use crate::tap::{COPY_SIGNATURE, Facts, Rows, Shared, bodies};
+use crate::tap::{COPY_SIGNATURE, Facts, HEADER_BYTES, Rows, Shared, bodies};
 
 /// A tuple with -1 fields ends a binary COPY.
 const COPY_TRAILER: [u8; 2] = [0xff, 0xff];
@@ -38,7 +39,7 @@ type Polled = Poll<Result<Result<bool>, Failure>>;
 impl<'c> RowFrames<'c> {
     /// Rows of a COPY.
     pub fn copy(client: &'c mut Client, stream: CopyOutStream) -> Self {
-        let source = Source::Copy(Copy { stream: Box::pin(stream), at: At::Header });
+        let source = Source::Copy(Copy { stream: Box::pin(stream), frames: Bytes::new(), at: 0, stage: Stage::Header });
         Self { client, source, n_rows: 0 }
     }
 
@@ -100,7 +101,7 @@ impl Drop for RowFrames<'_> {
 
 /// How far a COPY was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum At {
+enum Stage {
     /// The first frame begins with a header.
     Header,
     Rows,
@@ -112,7 +113,10 @@ enum At {
 
 struct Copy {
     stream: Pin<Box<CopyOutStream>>,
-    at: At,
+    /// Frames that the tap put into one, and how far they were read.
+    frames: Bytes,
+    at: usize,
+    stage: Stage,
 }
 
 impl Copy {
@@ -123,27 +127,28 @@ impl Copy {
         n_rows: &mut u64,
         take: &mut impl FnMut(&[u8]) -> Result<bool>,
     ) -> Polled {
-        while self.at != At::Done {
-            let Some(frame) = ready!(self.stream.as_mut().poll_next(task)?) else {
-                if self.at != At::Trailer {
-                    return failed("the rows of a COPY end without their last");
+        while self.stage != Stage::Done {
+            let Some(mut row) = bodies(&self.frames[self.at..]).next() else {
+                match ready!(self.stream.as_mut().poll_next(task)?) {
+                    Some(frames) => (self.frames, self.at) = (frames, 0),
+                    None if self.stage == Stage::Trailer => self.stage = Stage::Done,
+                    None => return failed("the rows of a COPY end without their last"),
                 }
-                self.at = At::Done;
-                break;
+                continue;
             };
-            let mut row = &frame[..];
-            if self.at == At::Header {
+            self.at += row.len() + HEADER_BYTES;
+            if self.stage == Stage::Header {
                 row = &row[copy_header(row).map_err(Failure::from)?..];
-                self.at = At::Rows;
+                self.stage = Stage::Rows;
                 if row.is_empty() {
                     continue;
                 }
             }
-            if self.at == At::Trailer {
+            if self.stage == Stage::Trailer {
                 return failed("rows came after the last of a COPY");
             }
             if *row == COPY_TRAILER {
-                self.at = At::Trailer;
+                self.stage = Stage::Trailer;
                 continue;
             }
             *n_rows += 1;
@@ -182,7 +187,7 @@ impl Fetch {
     ) -> Polled {
         loop {
             while let Some(row) = bodies(&self.taken[self.at..]).next() {
-                self.at += row.len() + 4;
+                self.at += row.len() + HEADER_BYTES;
                 *n_rows += 1;
                 match take(row) {
                     Ok(true) => {}

@@ -12,6 +12,9 @@ use crate::address::stage;
 /// Most bytes of rows that wait for a reader who takes them as they come.
 const MAX_WAITING_BYTES: usize = 1 << 20;
 
+/// Bytes before the body of a frame: its type, and a length that counts itself.
+pub const HEADER_BYTES: usize = 5;
+
 /// What a row costs beside its bytes, and each of its fields, when they are texts.
 const ROW_COST_BYTES: usize = 40;
 /// A field has four bytes of length before it.
@@ -50,7 +53,7 @@ pub struct Facts {
     pub columns: Vec<u8>,
     /// What becomes of rows.
     pub mode: Rows,
-    /// Rows that were not taken: length (32 bits, native) and body each.
+    /// Rows that were not taken, each with its header.
     rows: Vec<u8>,
     /// What the rows of the answer so far cost.
     cost_bytes: usize,
@@ -112,11 +115,11 @@ impl Facts {
         matches!(self.mode, Rows::Keep { max_bytes } if self.cost_bytes + bytes > max_bytes)
     }
 
-    /// A row of so many bytes begins.
-    pub fn begin_row(&mut self, bytes: u32) {
+    /// A row with this header and so many bytes of body begins.
+    pub fn begin_row(&mut self, header: [u8; HEADER_BYTES], body_bytes: usize) {
         if self.mode != Rows::Discard {
-            self.rows.extend_from_slice(&bytes.to_ne_bytes());
-            self.cost_bytes += bytes as usize + ROW_COST_BYTES;
+            self.rows.extend_from_slice(&header);
+            self.cost_bytes += body_bytes + ROW_COST_BYTES;
         }
     }
 
@@ -129,7 +132,7 @@ impl Facts {
 
     /// The row that was begun is whole. Whether there is room for what its fields cost.
     pub fn end_row(&mut self) -> bool {
-        let row = self.rows.get(self.whole_bytes + 4..).and_then(|row| row.first_chunk::<2>());
+        let row = self.rows.get(self.whole_bytes + HEADER_BYTES..).and_then(|row| row.first_chunk::<2>());
         let n_fields = row.map_or(0, |n| usize::from(u16::from_be_bytes(*n)));
         self.cost_bytes += n_fields * FIELD_COST_BYTES;
         self.whole_bytes = self.rows.len();
@@ -156,12 +159,13 @@ impl Facts {
     }
 }
 
-/// The rows in a buffer of [`Facts::take_rows`].
-pub fn bodies(mut buffer: &[u8]) -> impl Iterator<Item = &[u8]> {
+/// The bodies of frames that lie one after the other.
+pub fn bodies(mut frames: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
-        let (length, rest) = buffer.split_first_chunk::<4>()?;
-        let (body, rest) = rest.split_at_checked(u32::from_ne_bytes(*length) as usize)?;
-        buffer = rest;
+        let ([_, a, b, c, d], rest) = frames.split_first_chunk::<HEADER_BYTES>()?;
+        let length = u32::from_be_bytes([*a, *b, *c, *d]);
+        let (body, rest) = rest.split_at_checked(length.checked_sub(4)? as usize)?;
+        frames = rest;
         Some(body)
     })
 }
@@ -171,15 +175,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn fields_without_bytes_cost_what_their_texts_will() {
+        let shared = Facts::shared();
+        let mut facts = Facts::lock(&shared);
+        for (n_fields, fits) in [(10_u8, true), (100, false)] {
+            facts.begin(Rows::Keep { max_bytes: 2000 });
+            let body = [&[0, n_fields][..], &[0xff; 4].repeat(usize::from(n_fields))].concat();
+            assert!(!facts.overflows(body.len()));
+            facts.begin_row(*b"D\0\0\0\0", body.len());
+            facts.add(&body);
+            assert_eq!(facts.end_row(), fits, "{n_fields}");
+        }
+    }
+
+    #[test]
     fn a_row_is_handed_over_once_and_whole() {
         let shared = Facts::shared();
         let mut facts = Facts::lock(&shared);
         facts.begin(Rows::Stream);
-        facts.begin_row(3);
+        facts.begin_row(*b"D\0\0\0\x07", 3);
         facts.add(b"ab");
         facts.add(b"c");
         facts.end_row();
-        facts.begin_row(4);
+        facts.begin_row(*b"D\0\0\0\x08", 4);
         facts.add(b"de");
         let mut taken = Vec::new();
         facts.take_rows(&mut taken);

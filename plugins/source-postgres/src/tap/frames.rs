@@ -3,7 +3,7 @@
 
 use rivet_plugin_api::{PluginError, Result, Retry};
 
-use super::facts::{Facts, Rows};
+use super::facts::{Facts, HEADER_BYTES, Rows};
 use super::login::Login;
 use super::walk::{Step, Walk};
 use crate::address::Settings;
@@ -15,14 +15,19 @@ pub const COPY_SIGNATURE: &[u8; 11] = b"PGCOPY\n\xff\r\n\0";
 const MAX_FRAME_BYTES: usize = 64 * 1024;
 /// Longest row description, bytes: 1664 columns with names of 63.
 const MAX_DESCRIPTION_BYTES: usize = 160 * 1024;
-/// Type byte and length.
-const HEADER_BYTES: usize = 5;
+/// Longest row, bytes: lengths are signed, and what is put around the row counts too.
+const MAX_ROW_BYTES: u64 = (1 << 31) - 64;
+/// Rows of a COPY are put into one frame until it has so many bytes.
+const WRAPPED_BYTES: usize = 4 * 1024;
 
 /// What becomes of the first bytes that are there.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The library gets so many.
     Pass(usize),
+    /// As `Pass`, within a frame that is put around this one and those behind it: the library has one frame of a COPY
+    /// to look at instead of one for each row. Their bytes are so many, of which some are still to come.
+    Wrap { n: usize, body_bytes: usize },
     /// The library never sees so many.
     Drop(usize),
     /// More must come first.
@@ -77,7 +82,7 @@ impl Frames {
         let max = settings.max_value_bytes;
         Self {
             login: Some(Login::new(settings)),
-            max_row_bytes: if max == 0 { u64::MAX } else { max },
+            max_row_bytes: if max == 0 { MAX_ROW_BYTES } else { max.min(MAX_ROW_BYTES) },
             at: At::Header,
             copy: Copy::No,
             described: false,
@@ -140,45 +145,46 @@ impl Frames {
     }
 
     fn header(&mut self, bytes: &[u8], facts: &mut Facts) -> Result<Verdict> {
-        let passed = self.rows_of_copy(bytes);
-        if passed > 0 {
+        let (n, body_bytes) = self.rows_of_copy(bytes);
+        if n > 0 {
             facts.listen();
-            return Ok(Verdict::Pass(passed));
+            return Ok(Verdict::Wrap { n, body_bytes });
         }
-        let Some([tag, a, b, c, d]) = bytes.first_chunk::<HEADER_BYTES>() else { return Ok(Verdict::More) };
-        let (tag, length) = (*tag, u32::from_be_bytes([*a, *b, *c, *d]));
-        let Some(body_bytes) = length.checked_sub(4) else {
+        let Some(header) = bytes.first_chunk::<HEADER_BYTES>() else { return Ok(Verdict::More) };
+        let [tag, a, b, c, d] = *header;
+        let Some(body_bytes) = u32::from_be_bytes([a, b, c, d]).checked_sub(4) else {
             return Err(self.broken(protocol("a frame with an impossible length")));
         };
         match tag {
-            b'd' | b'D' => self.row(tag, body_bytes, facts),
+            b'd' | b'D' => self.row(*header, body_bytes, facts),
             _ => self.whole(tag, body_bytes as usize, &bytes[HEADER_BYTES..], facts),
         }
     }
 
-    /// Bytes of the rows of a COPY that are there and allowed, whole ones and the beginning of the last.
-    fn rows_of_copy(&mut self, bytes: &[u8]) -> usize {
+    /// Bytes of the rows of a COPY that are there and allowed, whole ones and the beginning of the last; and bytes of
+    /// them all once that is whole too.
+    fn rows_of_copy(&mut self, bytes: &[u8]) -> (usize, usize) {
         let mut passed = 0;
         while self.copy == Copy::Rows
+            && passed < WRAPPED_BYTES
             && let Some([b'd', a, b, c, d]) = bytes[passed..].first_chunk::<HEADER_BYTES>()
         {
             let length = u32::from_be_bytes([*a, *b, *c, *d]);
             if length < 4 || u64::from(length) > self.max_row_bytes {
                 break;
             }
-            let frame_bytes = length as usize + 1;
-            let here = bytes.len() - passed;
-            if frame_bytes > here {
-                self.at = At::Pass(frame_bytes - here);
-                return bytes.len();
+            passed += length as usize + 1;
+            if passed > bytes.len() {
+                self.at = At::Pass(passed - bytes.len());
+                return (bytes.len(), passed);
             }
-            passed += frame_bytes;
         }
-        passed
+        (passed, passed)
     }
 
     /// A row that is kept, or one that is too large, or one where none belongs.
-    fn row(&mut self, tag: u8, body_bytes: u32, facts: &mut Facts) -> Result<Verdict> {
+    fn row(&mut self, header: [u8; HEADER_BYTES], body_bytes: u32, facts: &mut Facts) -> Result<Verdict> {
+        let tag = header[0];
         let belongs = if tag == b'd' { self.copy == Copy::Rows } else { self.copy == Copy::No && self.described };
         if !belongs {
             return Err(self.broken(protocol("a row where none belongs")));
@@ -192,7 +198,7 @@ impl Frames {
         }
         debug_assert!(tag == b'D', "rows of a COPY pass before");
         self.n_rows += 1;
-        facts.begin_row(body_bytes);
+        facts.begin_row(header, body_bytes as usize);
         self.at = At::Row(body_bytes as usize);
         Ok(Verdict::Drop(HEADER_BYTES))
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
-pub use self::facts::{Facts, Rows, Shared, bodies};
+pub use self::facts::{Facts, HEADER_BYTES, Rows, Shared, bodies};
 pub use self::frames::COPY_SIGNATURE;
 use self::frames::{Frames, Verdict};
 use crate::address::Settings;
@@ -37,6 +37,10 @@ pub struct Tap {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
+    /// What the library gets before that: the header of a frame that is put around others.
+    head: [u8; HEADER_BYTES],
+    /// So many bytes of it are still to be given.
+    head_left: usize,
     /// First bytes from `start` on that the library may have.
     passed: usize,
     /// Under TLS a read gives one record at most, and says nothing of what waits.
@@ -56,6 +60,8 @@ impl Tap {
             buffer: vec![0; RECEIVE_BYTES],
             start: 0,
             end: 0,
+            head: [b'd', 0, 0, 0, 0],
+            head_left: 0,
             passed: 0,
             is_plain: settings.tls.is_none(),
             overtaken: false,
@@ -92,6 +98,12 @@ impl AsyncRead for Tap {
         let tap = self.get_mut();
         let mut has_read = false;
         loop {
+            if tap.head_left > 0 {
+                let left = &tap.head[HEADER_BYTES - tap.head_left..];
+                let n = left.len().min(out.remaining());
+                out.put_slice(&left[..n]);
+                tap.head_left -= n;
+            }
             if tap.passed > 0 {
                 let n = tap.passed.min(out.remaining());
                 out.put_slice(&tap.buffer[tap.start..tap.start + n]);
@@ -110,6 +122,11 @@ impl AsyncRead for Tap {
             }
             match tap.frames.next(&tap.buffer[tap.start..tap.end], &mut facts) {
                 Ok(Verdict::Pass(n)) => tap.passed = n,
+                Ok(Verdict::Wrap { n, body_bytes }) => {
+                    let length = u32::try_from(body_bytes + 4).unwrap_or(u32::MAX);
+                    tap.head[1..].copy_from_slice(&length.to_be_bytes());
+                    (tap.head_left, tap.passed) = (HEADER_BYTES, n);
+                }
                 Ok(Verdict::Drop(n)) => tap.start += n,
                 Ok(Verdict::More) if has_read => {
                     // However much comes that the library never sees, others have their turn.

@@ -38,11 +38,21 @@ fn feed(bytes: &[u8], at_a_time: usize, mode: Rows) -> (Result<Vec<u8>, String>,
     let shared = Facts::shared();
     let mut reader = Frames::new(&settings(100));
     let (mut from, mut to, mut passed) = (0, 0, Vec::new());
+    // Bytes that a frame which is put around others still has to hold.
+    let mut owed = 0;
     Facts::lock(&shared).begin(mode);
     loop {
         let verdict = reader.next(&bytes[from..to], &mut Facts::lock(&shared));
         match verdict {
+            Ok(Verdict::Wrap { n, body_bytes }) => {
+                assert_eq!(owed, 0, "a frame was not filled");
+                owed = body_bytes - n;
+                passed.extend_from_slice(&bytes[from..from + n]);
+                from += n;
+            }
             Ok(Verdict::Pass(n)) => {
+                assert!(owed == 0 || n <= owed, "a frame was filled beyond its end");
+                owed = owed.saturating_sub(n);
                 passed.extend_from_slice(&bytes[from..from + n]);
                 from += n;
             }
