@@ -4,78 +4,44 @@
 use std::fmt;
 
 use rivet_plugin_api::{
-    Aggregate, Cx, ErrorKind, Explain, Explained, FILTER_PLACEHOLDER, Filter, KeyRange, KeyValue, Lower, Measure,
-    PluginError, Relation, Result,
+    Aggregate, Cx, ErrorKind, Explain, Explained, Filter, KeyRange, KeyValue, Lower, Measure, PluginError, Relation,
+    Result,
 };
+use rivet_shared_sql::{Conditions, between, key_sql};
 
 use serde_json::Value;
 
 use crate::lookback;
 use crate::session::PgSession;
 use crate::split::explained;
-use crate::sql::{from_filtered, identifier, literal};
+use crate::sql::{from_filtered, literal};
 
 /// What follows FROM: a relation and the conditions around it.
 pub struct Rows {
     from: String,
-    /// Joined by AND.
-    pub conditions: Vec<String>,
+    pub conditions: Conditions,
 }
 
 impl Rows {
     /// The rows of a relation that meet a filter.
-    ///
-    /// # Errors
-    /// `Internal` for a range without a key.
     pub fn of(relation: &Relation, filter: &Filter) -> Result<Self> {
-        let mut conditions = Vec::new();
-        // The line break keeps a trailing comment from swallowing the bracket.
-        conditions.extend(filter.condition.as_ref().map(|sql| format!("({sql}\n)")));
-        if let Some(range) = &filter.range {
-            conditions.push(range_sql(range)?);
-        }
-        let inside = matches!(relation, Relation::Query { sql } if sql.contains(FILTER_PLACEHOLDER));
-        if inside {
-            let condition = if conditions.is_empty() { "TRUE".to_owned() } else { conditions.join(" AND ") };
-            return Ok(Self { from: from_filtered(relation, &condition), conditions: Vec::new() });
-        }
-        Ok(Self { from: from_filtered(relation, "TRUE"), conditions })
+        let (from, conditions) = from_filtered(relation, Conditions::of(filter, |range| Ok(range_sql(range)))?);
+        Ok(Self { from, conditions })
     }
 }
 
 impl fmt::Display for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.from)?;
-        for (i, condition) in self.conditions.iter().enumerate() {
-            write!(f, " {} {condition}", if i == 0 { "WHERE" } else { "AND" })?;
-        }
-        Ok(())
+        write!(f, "{}{}", self.from, self.conditions)
     }
 }
 
-/// The first of several columns that is not NULL. One column stands alone, so that an index on it is used.
-fn key_sql(key: &[String]) -> Result<String> {
-    match key {
-        [] => Err(PluginError::new(ErrorKind::Internal, "postgres.key", "a range without a key")),
-        [one] => Ok(identifier(one)),
-        many => {
-            let names: Vec<String> = many.iter().map(|name| identifier(name)).collect();
-            Ok(format!("coalesce({})", names.join(", ")))
-        }
-    }
-}
-
-fn range_sql(range: &KeyRange) -> Result<String> {
-    let key = key_sql(&range.key)?;
+fn range_sql(range: &KeyRange) -> String {
+    let key = key_sql(&range.key);
     let mut bounds = Vec::new();
     bounds.extend(range.lower.as_ref().map(|lower| format!("{key} >= {}", lower_sql(lower))));
     bounds.extend(range.upper.as_ref().map(|upper| format!("{key} <= {}", value_sql(upper))));
-    Ok(match (bounds.is_empty(), range.nulls) {
-        (true, true) => "TRUE".to_owned(),
-        (true, false) => format!("{key} IS NOT NULL"),
-        (false, true) => format!("({} OR {key} IS NULL)", bounds.join(" AND ")),
-        (false, false) => format!("({})", bounds.join(" AND ")),
-    })
+    between(&key, &bounds, range.nulls)
 }
 
 fn lower_sql(lower: &Lower) -> String {
@@ -124,7 +90,7 @@ fn one(
     match measure {
         Measure::Count => Ok(count(session.one_text(&format!("SELECT count(*) FROM {rows}"), cx)?)),
         Measure::CountNull { key } => {
-            rows.conditions.push(format!("{} IS NULL", key_sql(key)?));
+            rows.conditions.push(format!("{} IS NULL", key_sql(key)));
             Ok(count(session.one_text(&format!("SELECT count(*) FROM {rows}"), cx)?))
         }
         Measure::Min { key } => outermost(session, rows, key, "ASC", cx),
@@ -195,7 +161,7 @@ fn outermost(
     order: &str,
     cx: &Cx,
 ) -> Result<Option<KeyValue>> {
-    let key = key_sql(key)?;
+    let key = key_sql(key);
     rows.conditions.push(format!("{key} IS NOT NULL"));
     let sql = format!(
         "SELECT k::text, pg_catalog.pg_typeof(coalesce(k, NULL))::text FROM (SELECT {key} AS k FROM {rows} ORDER BY {key} {order} \

@@ -3,9 +3,8 @@
 
 use std::time::Instant;
 
-use rivet_plugin_api::{
-    BatchStream, Cx, ErrorKind, PluginError, ReadMode, RecordBatch, Result, Scan, SchemaRef, StreamFacts, TableSchema,
-};
+use rivet_plugin_api::{BatchStream, Cx, ReadMode, RecordBatch, Result, Scan, SchemaRef, StreamFacts, TableSchema};
+use rivet_shared_sql::as_planned;
 
 use crate::decode::BatchDecoder;
 use crate::filter::Rows;
@@ -58,23 +57,9 @@ pub fn start<'s>(session: &'s mut PgSession, scan: &Scan, cx: &Cx) -> Result<Box
 /// The planned columns as this session's catalogue has them.
 fn planned_columns(session: &mut PgSession, scan: &Scan, cx: &Cx) -> Result<Vec<ColumnPlan>> {
     let described = session.described(&scan.relation, cx)?;
-    let found = |planned: &rivet_plugin_api::Column| {
-        let now = described.columns.iter().find(|c| c.column.name == planned.name);
-        match now {
-            Some(now) if now.column.native_type == planned.native_type && now.column.logical == planned.logical => {
-                Ok(now.clone())
-            }
-            now => {
-                let kind = |c: &rivet_plugin_api::Column| format!("{} (read as {})", c.native_type, c.logical);
-                let what =
-                    now.map_or("is gone".to_owned(), |n| format!("was {} and is {}", kind(planned), kind(&n.column)));
-                Err(PluginError::new(ErrorKind::Schema, "postgres.schema_changed", format!("the column {what}"))
-                    .detail("column", &planned.name)
-                    .hint("the table changed while it was exported: run the export again"))
-            }
-        }
-    };
-    scan.columns.iter().map(found).collect()
+    let now =
+        |planned| as_planned(planned, &described.columns, |plan| &plan.column, "postgres.schema_changed").cloned();
+    scan.columns.iter().map(now).collect()
 }
 
 fn select_sql(scan: &Scan, columns: &[ColumnPlan]) -> Result<String> {

@@ -18,7 +18,7 @@ use crate::schema::Described;
 pub fn explain(db: &Connection, described: &Described, explain: &Explain) -> Result<Explained> {
     let rows = Rows::of(described, &explain.filter)?;
     let text = format!("EXPLAIN QUERY PLAN {}", rows.select("*"));
-    let details = all(db, &text, &rows.conditions.values, |row| row.get::<_, String>(3))?;
+    let details = all(db, &text, &rows.values, |row| row.get::<_, String>(3))?;
     let scan = details.into_iter().find(|d| d.starts_with("SCAN ") || d.starts_with("SEARCH "));
     Ok(Explained { by_index: scan.as_ref().map(|d| d.starts_with("SEARCH ")), scan, rows: None, partial_index: false })
 }
@@ -32,7 +32,7 @@ pub fn aggregate(db: &Connection, described: &Described, aggregate: &Aggregate) 
         Measure::Count => count(db, &Rows::of(described, &aggregate.filter)?),
         Measure::CountNull { key } => {
             let mut rows = Rows::of(described, &aggregate.filter)?;
-            rows.conditions.sql.push(format!("{} IS NULL", Key::of(key, &described.columns)?.sql));
+            rows.conditions.push(format!("{} IS NULL", Key::of(key, &described.columns)?.sql));
             count(db, &rows)
         }
         Measure::Min { key } => outermost(db, described, &aggregate.filter, key, End::First),
@@ -42,7 +42,7 @@ pub fn aggregate(db: &Connection, described: &Described, aggregate: &Aggregate) 
 }
 
 fn count(db: &Connection, rows: &Rows) -> Result<Option<KeyValue>> {
-    let counted = all(db, &rows.select("count(*)"), &rows.conditions.values, |row| row.get::<_, i64>(0))?;
+    let counted = all(db, &rows.select("count(*)"), &rows.values, |row| row.get::<_, i64>(0))?;
     Ok(counted.first().map(|n| KeyValue { native_type: "integer".to_owned(), text: n.to_string() }))
 }
 
@@ -73,13 +73,13 @@ fn outermost(
     let key = Key::of(key, &described.columns)?;
     let ask = |rows: &Rows, order: &str| -> Result<Option<Value>> {
         let text = format!("{} ORDER BY {order} LIMIT 1", rows.select(&key.sql));
-        let found = all(db, &text, &rows.conditions.values, |row| Ok(Value::try_from(row.get_ref(0)?)))?.pop();
+        let found = all(db, &text, &rows.values, |row| Ok(Value::try_from(row.get_ref(0)?)))?.pop();
         // Text alone can be of the wrong form.
         found.transpose().map_err(|_| key.not_utf8())
     };
     let rows = |filter: &Filter| -> Result<Rows> {
         let mut rows = Rows::of(described, filter)?;
-        rows.conditions.sql.push(format!("{} IS NOT NULL", key.sql));
+        rows.conditions.push(format!("{} IS NOT NULL", key.sql));
         Ok(rows)
     };
     let all_rows = rows(&Filter { range: None, ..filter.clone() })?;
@@ -93,8 +93,8 @@ fn outermost(
     let mut rows = rows(filter)?;
     let is_bounded = filter.range.as_ref().is_some_and(|range| range.lower.is_some() || range.upper.is_some());
     if other_bound.is_none() {
-        match key.near_end(outermost, end == End::Last, &mut rows.conditions.values) {
-            Some(near) => rows.conditions.sql.push(near),
+        match key.near_end(outermost, end == End::Last, &mut rows.values) {
+            Some(near) => rows.conditions.push(near),
             None if !is_bounded => return key.answer(outermost.into(), end.word()),
             None => {}
         }

@@ -4,13 +4,13 @@
 use rivet_plugin_api::{
     Column, Distance, ErrorKind, Fidelity, KeyRange, KeyValue, LogicalType, Lower, PluginError, Result,
 };
+use rivet_shared_sql::{between, identifier, key_sql};
 use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::{Type, Value, ValueRef};
 
 use crate::bind::Values;
 use crate::decode::{Fault, class_name, temporal};
-use crate::schema::identifier;
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
 
@@ -127,9 +127,7 @@ impl<'c> Key<'c> {
             }
             _ => Order::OneClass,
         };
-        let names: Vec<String> = names.iter().map(|name| identifier(name)).collect();
-        let sql = if names.len() == 1 { names.concat() } else { format!("coalesce({})", names.join(", ")) };
-        Ok(Self { columns, sql, order })
+        Ok(Self { columns, sql: key_sql(names), order })
     }
 
     /// The condition for the keys of a range.
@@ -138,13 +136,7 @@ impl<'c> Key<'c> {
     /// `Data` for a bound that is no value of the key, `Unsupported` for a distance that it does not have.
     pub fn range(&self, range: &KeyRange, values: &mut Values) -> Result<String> {
         let bounds = if self.is_spelled() { self.spelled(range, values)? } else { self.stored(range, values)? };
-        let key = &self.sql;
-        Ok(match (bounds.is_empty(), range.nulls) {
-            (true, true) => "TRUE".to_owned(),
-            (true, false) => format!("{key} IS NOT NULL"),
-            (false, true) => format!("({} OR {key} IS NULL)", bounds.join(" AND ")),
-            (false, false) => format!("({})", bounds.join(" AND ")),
-        })
+        Ok(between(&self.sql, &bounds, range.nulls))
     }
 
     /// What to order keys by.

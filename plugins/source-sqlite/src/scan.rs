@@ -9,6 +9,7 @@ use std::time::Instant;
 use rivet_plugin_api::{
     BatchStream, Choices, Cx, ErrorKind, PluginError, RecordBatch, Result, Scan, SchemaRef, StreamFacts, TableSchema,
 };
+use rivet_shared_sql::{as_planned, identifier};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, Row};
 
@@ -16,8 +17,8 @@ use crate::actor::{Actor, guarded};
 use crate::bind::Values;
 use crate::decode::{ColumnBuilder, Place};
 use crate::error::{sql, sqlite};
-use crate::filter::{Conditions, where_clause};
-use crate::schema::{self, Form, identifier};
+use crate::filter;
+use crate::schema::{self, Form};
 use crate::split::Range;
 use crate::transaction::Reading;
 
@@ -185,7 +186,9 @@ impl Out<'_> {
 fn produce(db: &Connection, job: &Job, schema: &SchemaRef, out: &Out<'_>) -> Result<u64> {
     let Job { scan, choices, max_value_bytes, .. } = job;
     let described = schema::describe(db, &scan.relation, choices)?;
-    must_be_as_planned(scan, &described)?;
+    for planned in &scan.columns {
+        as_planned(planned, &described.columns, |c| c, "sqlite.schema_changed")?;
+    }
     let n_columns = db.limit(Limit::SQLITE_LIMIT_COLUMN).map_err(sqlite("read a limit"))?;
     let has_room = usize::try_from(n_columns).is_ok_and(|n| scan.columns.len() < n);
     let Select { text, values, has_rowid } = select(scan, &described, has_room)?;
@@ -236,22 +239,6 @@ fn rowid_of(row: &Row<'_>, position: usize) -> Option<i64> {
     row.get(position).ok()
 }
 
-fn must_be_as_planned(scan: &Scan, now: &schema::Described) -> Result<()> {
-    let changed = |planned: &&rivet_plugin_api::Column| {
-        let found = now.columns.iter().find(|c| c.name == planned.name);
-        found.is_none_or(|f| f.native_type != planned.native_type || f.logical != planned.logical)
-    };
-    match scan.columns.iter().find(changed) {
-        None => Ok(()),
-        Some(column) => {
-            let text = format!("column \"{}\" is not as it was when the export was planned", column.name);
-            Err(PluginError::new(ErrorKind::Schema, "sqlite.schema_changed", text)
-                .detail("column", &column.name)
-                .hint("the schema changed meanwhile: run the export again"))
-        }
-    }
-}
-
 /// A statement.
 struct Select {
     text: String,
@@ -265,13 +252,13 @@ struct Select {
 fn select(scan: &Scan, described: &schema::Described, has_room: bool) -> Result<Select> {
     let range = scan.split.as_ref().map(Range::of).transpose()?.unwrap_or_default();
     let limit = scan.limit.map(|n| format!(" LIMIT {n}")).unwrap_or_default();
-    let filter = Conditions::of(&scan.filter, &described.columns)?;
+    let (filter, values) = filter::conditions(&scan.filter, &described.columns)?;
     let (table, rowid) = match &described.form {
         Form::Query { sql } if range == Range::default() => {
-            let (query, Conditions { sql: around, values }) = filter.fill(sql);
+            let (query, around) = filter.fill(sql);
             let text = match around.is_empty() && limit.is_empty() {
                 true => query,
-                false => format!("SELECT * FROM ({query}\n){}{limit}", where_clause(&around)),
+                false => format!("SELECT * FROM ({query}\n){around}{limit}"),
             };
             return Ok(Select { text, values, has_rowid: false });
         }
@@ -286,11 +273,9 @@ fn select(scan: &Scan, described: &schema::Described, has_room: bool) -> Result<
     let mut list: Vec<String> = scan.columns.iter().map(|c| format!("t.{}", identifier(&c.name))).collect();
     let named = rowid.filter(|_| has_room);
     list.extend(named.map(|rowid| format!("t.{rowid}")));
-    let mut conditions = rowid.map(|rowid| range.conditions(rowid)).unwrap_or_default();
-    conditions.extend(filter.sql);
-    let condition = where_clause(&conditions);
-    let text = format!("SELECT {} FROM main.{} AS t{condition}{limit}", list.join(", "), identifier(table));
-    Ok(Select { text, values: filter.values, has_rowid: named.is_some() })
+    let conditions = rowid.map(|rowid| range.conditions(rowid)).unwrap_or_default().and(filter);
+    let text = format!("SELECT {} FROM main.{} AS t{conditions}{limit}", list.join(", "), identifier(table));
+    Ok(Select { text, values, has_rowid: named.is_some() })
 }
 
 /// Where the statement delivers each column: in the order asked for, or, in a query, where its text has it.

@@ -2,6 +2,7 @@
 //! It must not know values.
 
 use rivet_plugin_api::{Choices, Column, ErrorKind, FILTER_PLACEHOLDER, Fidelity, PluginError, Relation, Result};
+use rivet_shared_sql::identifier;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::error::{sql, sqlite};
@@ -41,11 +42,6 @@ pub enum Form {
         /// Its text.
         sql: String,
     },
-}
-
-/// A name in double quotes.
-pub fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// Describes a relation from its declaration alone, and from what the user chose for its columns.

@@ -2,12 +2,12 @@
 //! It must not know how a range is read.
 
 use rivet_plugin_api::{ErrorKind, Estimate, PluginError, Result, Split, SplitRequest};
+use rivet_shared_sql::{Conditions, identifier};
 use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 
 use crate::error::sqlite;
-use crate::filter::where_clause;
-use crate::schema::{Described, Form, identifier};
+use crate::schema::{Described, Form};
 
 /// Databases up to this size are walked for the bytes of a table: that reads every page of it.
 const WALKED_BYTES: i64 = 16 << 20;
@@ -32,7 +32,7 @@ impl Range {
     }
 
     /// Conditions that together hold for exactly these rows of `t`; none for all.
-    pub fn conditions(self, rowid: &str) -> Vec<String> {
+    pub fn conditions(self, rowid: &str) -> Conditions {
         let lower = self.first.map(|first| format!("t.{rowid} >= {first}"));
         let upper = self.end.map(|end| format!("t.{rowid} < {end}"));
         lower.into_iter().chain(upper).collect()
@@ -66,7 +66,7 @@ impl Range {
 /// Smallest and greatest rowid of a range: two walks down the tree.
 fn bounds(db: &Connection, table: &str, rowid: &str, range: Range) -> Result<Option<(i64, i64)>> {
     let end = |order: &str| {
-        let (table, condition) = (identifier(table), where_clause(&range.conditions(rowid)));
+        let (table, condition) = (identifier(table), range.conditions(rowid));
         let sql = format!("SELECT t.{rowid} FROM main.{table} AS t{condition} ORDER BY t.{rowid} {order} LIMIT 1");
         db.query_row(&sql, [], |row| row.get(0)).optional().map_err(sqlite("look for the bounds of a table"))
     };

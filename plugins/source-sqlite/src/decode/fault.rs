@@ -2,8 +2,8 @@
 //! It must not know how a value is stored in Arrow. No value is in a message: it may be nobody's business.
 
 use rivet_plugin_api::{Column, ErrorKind, PluginError};
+use rivet_shared_sql::identifier;
 
-use crate::schema::identifier;
 use crate::types;
 
 /// Why a value cannot be taken. Small and free of text, so that the way of the good values stays short.
