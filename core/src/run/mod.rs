@@ -25,6 +25,7 @@ mod silence;
 mod sweep;
 mod upload;
 mod validate;
+mod verdict;
 mod withdraw;
 
 use rivet_plugin_api::{Estimate, Explained, Store, TableSchema};
@@ -36,7 +37,7 @@ use self::shape::{HashCounts, Seen};
 use crate::clock::format_stamp;
 use crate::config::DriftPolicy;
 use crate::error::RunError;
-use crate::manifest::{Consistency, Manifest, Part};
+use crate::manifest::Manifest;
 use crate::memory::peak_rss_bytes;
 use crate::plan::{self, Facts, Plan};
 use crate::resolve::ExportSpec;
@@ -127,7 +128,7 @@ fn steps(
     recover::settle(spec, env, summary)?;
     let Planned { leader, mut plan, seen, .. } = begin(spec, run_id, env, summary, State::begin_run)?;
     let extracted = extract::extract(&mut plan, (leader, Seen::new(seen)), spec, &*store, env, summary);
-    let judged = extracted.and_then(|e| judge(spec, &plan, e, env, summary));
+    let judged = extracted.and_then(|e| verdict::judge(spec, &plan, e, env, summary));
     let (manifest, tokens) = match judged {
         Ok(judged) => judged,
         Err(error) => {
@@ -191,59 +192,6 @@ fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary
     Ok(Planned { leader, plan, estimate, explained: described.explained, seen: described.seen })
 }
 
-/// The verdict: from here on the run will be published, if need be by another process.
-fn judge(
-    spec: &ExportSpec,
-    plan: &Plan,
-    extracted: extract::Extracted,
-    env: &Env<'_>,
-    summary: &mut Summary,
-) -> Result<(Manifest, Vec<String>), RunError> {
-    let recorded = env.state.parts_of(&plan.run_id)?;
-    let parts: Vec<Part> = recorded.iter().map(ledger::manifest_part).collect();
-    let consistency = consistency(&parts, &extracted.snapshots);
-    let mut manifest = Manifest::new(plan, parts, consistency, extracted.snapshots);
-    manifest.policy_hits = summed(extracted.tally.policy_hits);
-    summary.restarts = u32::try_from(extracted.restarts.len()).unwrap_or(u32::MAX);
-    extracted.restarts.iter().for_each(|told| keep_warning(told, spec, summary));
-    manifest.warnings.clone_from(&summary.warnings);
-    summary.retries = extracted.retries;
-    summary.rows_known = extracted.tally.rows_known;
-    summary.longest_statement_ms = extracted.tally.longest_statement_ms;
-    if manifest.rows != extracted.tally.rows {
-        return Err(RunError::Integrity {
-            what: format!("rows got lost: {} were read, the parts hold {}", extracted.tally.rows, manifest.rows),
-            hint: "this is a defect of rivet: report it".to_owned(),
-        });
-    }
-    let verdict = serde_json::to_value(&manifest).map_err(|e| RunError::Internal(e.to_string()))?;
-    env.state.judge_run(&plan.run_id, &verdict)?;
-    env.faults.pass("judged");
-    Ok((manifest, recorded.into_iter().map(|r| r.part.token).collect()))
-}
-
-fn consistency(parts: &[Part], snapshots: &[Option<String>]) -> Consistency {
-    let first = parts.first().map_or(0, |p| p.epoch);
-    if parts.iter().any(|p| p.epoch != first) {
-        return Consistency::Mixed;
-    }
-    let held = snapshots.get(first as usize).is_some_and(Option::is_some);
-    if held { Consistency::Snapshot } else { Consistency::PerSplit }
-}
-
-/// One line for each column and policy: every split has counted for itself.
-fn summed(hits: Vec<(String, String, u64)>) -> Vec<(String, String, u64)> {
-    let mut sums: Vec<(String, String, u64)> = Vec::new();
-    for (column, policy, n) in hits {
-        match sums.iter_mut().find(|(c, p, _)| *c == column && *p == policy) {
-            Some((_, _, sum)) => *sum += n,
-            None => sums.push((column, policy, n)),
-        }
-    }
-    sums.sort();
-    sums
-}
-
 fn finish(
     spec: &ExportSpec,
     plan: &Plan,
@@ -261,7 +209,12 @@ fn finish(
         told.error = Some(failure(error, spec));
         serde_json::to_value(told).unwrap_or_default()
     };
-    let published = finish::deliver(spec, &judged, store, env, &rejected)?;
+    let published = finish::deliver(spec, &judged, store, env, &rejected);
+    if matches!(&published, Err(error) if !matches!(error, RunError::Integrity { .. })) {
+        let told = "the run passed its verdict and may be published in part: the next run completes it";
+        env.progress.warn(&plan.export, told);
+    }
+    let published = published?;
     let status = if published.is_empty() { Status::Skipped } else { Status::Success };
     summary.manifest = (spec.store_capabilities().objects && !published.is_empty()).then_some(manifest_name);
     summary.validated = plan.validate;
@@ -360,40 +313,4 @@ pub(crate) fn new_run_id(env: &Env<'_>) -> String {
 /// The word that an enumeration is written as.
 fn word(value: &impl serde::Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_line_for_each_column_and_policy() {
-        let hit = |column: &str, policy: &str, n| (column.to_owned(), policy.to_owned(), n);
-        let hits = vec![hit("b", "nan", 1), hit("a", "nan", 2), hit("b", "nan", 3), hit("b", "out_of_range", 4)];
-        assert_eq!(summed(hits), [hit("a", "nan", 2), hit("b", "nan", 4), hit("b", "out_of_range", 4)]);
-    }
-
-    #[test]
-    fn only_a_snapshot_with_an_identity_is_called_one() {
-        let part = |epoch| Part {
-            name: String::new(),
-            split: 0,
-            epoch,
-            rows: 1,
-            bytes: 1,
-            digest: String::new(),
-            checksums: Vec::new(),
-        };
-        let held = || Some("1:2:".to_owned());
-        for (epochs, snapshots, expected) in [
-            (&[0, 0][..], vec![held()], Consistency::Snapshot),
-            (&[1, 1], vec![None, held()], Consistency::Snapshot),
-            (&[0, 1], vec![held(), held()], Consistency::Mixed),
-            (&[0], vec![None], Consistency::PerSplit),
-            (&[], vec![held()], Consistency::Snapshot),
-        ] {
-            let parts: Vec<Part> = epochs.iter().map(|epoch| part(*epoch)).collect();
-            assert_eq!(consistency(&parts, &snapshots), expected, "{epochs:?} {snapshots:?}");
-        }
-    }
 }
