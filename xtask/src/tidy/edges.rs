@@ -6,8 +6,7 @@ use std::collections::BTreeMap;
 use super::{ARCHITECTURE, Violation};
 use crate::workspace::{Dependency, Package, Workspace};
 
-/// What the two lowest crates may depend on.
-const ABI: [&str; 1] = ["abi_stable"];
+/// What the boundary may depend on.
 const API: [&str; 8] =
     ["rivet-plugin-abi", "inventory", "libc", "schemars", "serde", "serde_json", "thiserror", "tracing"];
 const API_ARROW: [&str; 3] = ["arrow-array", "arrow-data", "arrow-schema"];
@@ -70,7 +69,7 @@ fn forbidden(package: &Package, dependency: &Dependency, on: Option<&Package>) -
     let other = on.is_some_and(|p| p.name != "rivet-plugin-api");
     match package.name.as_str() {
         _ if dependency.kind == "dev" => None,
-        "rivet-plugin-abi" if !ABI.contains(&name) => Some("the ABI may depend on abi_stable alone"),
+        "rivet-plugin-abi" if name != "abi_stable" => Some("the ABI may depend on abi_stable alone"),
         "rivet-plugin-api" if API_OPTIONAL.contains(&name) && !dependency.optional => {
             Some("the boundary may have it behind a feature only")
         }

@@ -8,8 +8,6 @@ use super::source::{Kind, SourceFile};
 use crate::legs;
 use crate::workspace::{Target, Workspace};
 
-/// Where tests and their servers are listed.
-const LIST: &str = "xtask/src/legs.rs";
 /// The modules of `rivet-test-servers` that start a server.
 const SERVERS: [&str; 7] = ["postgres", "mysql", "mariadb", "mssql", "s3", "gcs", "azure"];
 
@@ -23,7 +21,7 @@ pub fn check(workspace: &Workspace, files: &[SourceFile]) -> Vec<Violation> {
         let missing = used.filter(|server| !listed.contains(server));
         advice.extend(missing.map(|server| format!("{} {} starts {server}: list it", package.name, test.name)));
     }
-    advice.into_iter().map(|advice| Violation::new(LIST, 1, "servers", advice)).collect()
+    advice.into_iter().map(|advice| Violation::new("xtask/src/legs.rs", 1, "servers", advice)).collect()
 }
 
 /// Whether a file is the test's first one, or lies in the test's own folder.

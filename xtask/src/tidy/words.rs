@@ -48,21 +48,17 @@ pub fn check(file: &SourceFile) -> Vec<Violation> {
             Kind::Word if text == "unsafe" && !is_below(&file.path, &UNSAFE) => {
                 say("unsafe", "only the ABI's folders may: find a safe way".into());
             }
-            Kind::Word if is_below(&file.path, &GLOSSARY) && !test => {
-                if let Some(ours) = foreign(text, file) {
-                    say("glossary", format!("`{text}`: the word here is {ours}"));
-                }
-            }
+            Kind::Word if is_below(&file.path, &GLOSSARY) && !test => foreign(text, file)
+                .into_iter()
+                .for_each(|ours| say("glossary", format!("`{text}`: the word here is {ours}"))),
+            // A test may say in a comment what a machine looks like.
+            Kind::Literal if test => machine(text).into_iter().for_each(|what| say("machine", what)),
             _ => {}
         }
         if matches!(kind, Kind::Word | Kind::Literal) && file.path.starts_with("core/src") && !test {
             for engine in engines(text, &file.path) {
                 say("engine", format!("core names no engine, and `{engine}` is one: ask the plugin"));
             }
-        }
-        // A test may say in a comment what a machine looks like.
-        if *kind == Kind::Literal && test {
-            machine(text).into_iter().for_each(|what| say("machine", what));
         }
     }
     for (i, line) in file.text.lines().enumerate().filter(|(i, _)| !file.is_test(i + 1)) {
