@@ -21,7 +21,7 @@ const PLUGINS: [&str; 3] = ["rivet-source-sqlite", "rivet-format-parquet", "rive
 /// When the build or the demo fails.
 pub fn demo(words: &[String]) -> Result<()> {
     let workspace = Workspace::read()?;
-    eprintln!("# building rivet and {} of its plugins: the first time some minutes on two cores", PLUGINS.len());
+    eprintln!("# building rivet and {} of its plugins, unoptimised: the first time two to four minutes", PLUGINS.len());
     run(&mut build(QUICK, ["rivet"].into_iter().chain(PLUGINS)))?;
     let built = workspace.target.join(QUICK);
     let dir = built.join("plugins");
