@@ -25,7 +25,7 @@ pub fn dist(words: &[String]) -> Result<()> {
     let (bin, plugins) = (dist.join("bin"), dist.join("lib/rivet/plugins"));
     fs::create_dir_all(&bin).with_context(|| format!("failed to create {}", bin.display()))?;
     place(&built.join("rivet"), &bin.join("rivet"))?;
-    collect(&workspace, &built, &plugins)?;
+    collect(workspace.plugins(), &built, &plugins)?;
     print_size(&bin.join("rivet"))?;
     let mut libraries: Vec<_> = fs::read_dir(&plugins)?.map(|e| Ok(e?.path())).collect::<Result<_>>()?;
     libraries.sort();

@@ -1,6 +1,8 @@
 //! Every chore of the repository: `cargo xtask <chore>`.
 //! It must not know the product beyond the names of its packages and features.
 
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "it talks to people")]
+
 mod args;
 mod bench;
 mod ci;

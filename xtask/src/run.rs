@@ -12,6 +12,9 @@ use anyhow::{Context, Result, bail};
 /// the whole workspace, because features unify per selection, and the points where a test can kill the host.
 pub const DEV: [&str; 4] = ["--workspace", "--locked", "--features", "rivet/fault"];
 
+/// The profile for what has to be there soon and is run seldom: chores, the demo, servers by hand.
+pub const QUICK: &str = "quick";
+
 /// The repository's root.
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
@@ -22,6 +25,15 @@ pub fn cargo<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(root());
     command
+}
+
+/// `cargo build` of these packages and nothing else.
+pub fn build<'a>(profile: &str, packages: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut build = cargo(["build", "--locked", "--profile", profile]);
+    for package in packages {
+        build.args(["--package", package]);
+    }
+    build
 }
 
 /// Says the command and runs it.

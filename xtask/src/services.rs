@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::run::{DEV, cargo, output, run};
+use crate::run::{self, QUICK, output, run};
 use crate::workspace::Workspace;
 
 /// How the chore is called.
@@ -53,8 +53,8 @@ pub fn services(words: &[String]) -> Result<()> {
 }
 
 fn build(workspace: &Workspace) -> Result<PathBuf> {
-    run(cargo(["build", "--quiet"]).args(DEV))?;
-    Ok(workspace.target.join("debug/rivet-test-servers"))
+    run(&mut run::build(QUICK, ["rivet-test-servers"]))?;
+    Ok(workspace.target.join(QUICK).join("rivet-test-servers"))
 }
 
 /// Servers that were started and not stopped.

@@ -40,13 +40,23 @@ pub fn check() -> Result<()> {
     timed("clippy", || run(cargo(["clippy", "--all-targets"]).args(DEV).args(["--", "-D", "warnings"])))
 }
 
-/// Builds everything that is tested, once. Cargo does not build plugin libraries for the tests that load them.
+/// Builds everything that is tested, once; benchmarks are not. Cargo does not build plugin libraries for the tests that
+/// load them.
 ///
 /// # Errors
 /// When the build fails.
 pub fn build(workspace: &Workspace) -> Result<()> {
-    timed("build", || run(cargo(["build", "--all-targets"]).args(DEV)))?;
+    let targets = ["--lib", "--bins", "--examples", "--tests"];
+    timed("build", || run(cargo(["build"]).args(targets).args(DEV)))?;
     plugins::collect_dev(workspace).map(drop)
+}
+
+/// Installs the servers and readers that the tests need.
+///
+/// # Errors
+/// When something cannot be had.
+pub fn install(workspace: &Workspace) -> Result<()> {
+    timed("install", || run(Command::new(workspace.target.join("debug/rivet-test-servers")).arg("install")))
 }
 
 /// Installs what the tests need, then runs them; those of the documentation first, so that the counts that matter come
@@ -57,7 +67,7 @@ pub fn build(workspace: &Workspace) -> Result<()> {
 pub fn tests(workspace: &Workspace, servers: &Servers, filter: &[String]) -> Result<()> {
     let legs = legs::divide(workspace, servers)?;
     if *servers == Servers::All {
-        timed("install", || run(Command::new(workspace.target.join("debug/rivet-test-servers")).arg("install")))?;
+        install(workspace)?;
     }
     timed("docs", || docs::check(workspace, servers.allow(&["postgres"])))?;
     let doc = timed("doc tests", || run(cargo(["test", "--doc", "--no-fail-fast"]).args(DEV).arg("--").args(filter)));

@@ -1,6 +1,8 @@
 //! The plugin at work on the descriptor 1 of a child: this executable itself, called with a word.
 //! It must not know the plugin's inside: it goes through the function tables.
 
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a test with a harness of its own")]
+
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, ExitCode, Output, Stdio};
 

@@ -1,6 +1,8 @@
 //! The pipe among our destinations under the conformance suite, on the descriptor 1 of a child: this executable itself.
 //! It must not know how the plugin works.
 
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "a test with a harness of its own")]
+
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};

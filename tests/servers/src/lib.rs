@@ -5,6 +5,8 @@
 //! Servers listen on loopback ports of their own, keep their data under `target/services/data` and end with the process that
 //! started them, however that process ends. Beside them are enemies: a server that follows a script, and a stream that tampers.
 
+#![allow(clippy::print_stderr, reason = "what fails in a drop has nowhere else to go")]
+
 mod cache;
 mod certs;
 mod command;

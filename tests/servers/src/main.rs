@@ -1,6 +1,8 @@
 //! The command line of the test servers: install everything, or run one server until told to stop.
 //! Must not know how anything is installed or started.
 
+#![allow(clippy::print_stderr, clippy::print_stdout, reason = "it talks to people")]
+
 use std::io::{Read, Write};
 use std::process::ExitCode;
 

@@ -6,30 +6,12 @@ use std::collections::BTreeMap;
 use super::{ARCHITECTURE, Violation};
 use crate::workspace::{Dependency, Package, Workspace};
 
-/// What the two lowest crates may depend on beside ours, however a feature asks for it.
-const LOWEST: [(&str, &[&str]); 2] = [
-    ("rivet-plugin-abi", &["abi_stable"]),
-    (
-        "rivet-plugin-api",
-        &[
-            "arrow-array",
-            "arrow-data",
-            "arrow-schema",
-            "inventory",
-            "libc",
-            "libloading",
-            "object",
-            "schemars",
-            "serde",
-            "serde_json",
-            "thiserror",
-            "tokio",
-            "tracing",
-        ],
-    ),
-];
+/// What the boundary may depend on.
+const API: [&str; 8] =
+    ["rivet-plugin-abi", "inventory", "libc", "schemars", "serde", "serde_json", "thiserror", "tracing"];
+const API_ARROW: [&str; 3] = ["arrow-array", "arrow-data", "arrow-schema"];
 /// What the boundary may have behind a feature only.
-const OPTIONAL: [&str; 3] = ["libloading", "object", "tokio"];
+const API_OPTIONAL: [&str; 3] = ["libloading", "object", "tokio"];
 /// What core may never see.
 const NOT_IN_CORE: [&str; 4] = ["clap", "libloading", "object", "tokio"];
 
@@ -38,35 +20,29 @@ pub fn check(workspace: &Workspace, architecture: &str) -> Vec<Violation> {
     let mut listed = listed(architecture);
     let mut wrong = Vec::new();
     for package in &workspace.packages {
-        let manifest = format!("{}/Cargo.toml", package.dir.display());
+        let mut say = |advice: String| {
+            wrong.push(Violation::new(format!("{}/Cargo.toml", package.dir.display()), 1, "edge", advice));
+        };
         for dependency in &package.dependencies {
             let on = workspace.packages.iter().find(|p| p.name == dependency.name);
-            if on.is_some() {
-                let edge = edge(&package.name, dependency);
-                if listed.remove(&edge).is_none() {
-                    let advice = format!("`{edge}` is not among the edges of {ARCHITECTURE}: list it or do without");
-                    wrong.push(Violation::new(&manifest, 1, "edge", advice));
-                }
+            let edge = edge(&package.name, dependency);
+            if on.is_some() && listed.remove(&edge).is_none() {
+                say(format!("`{edge}` is not among the edges of {ARCHITECTURE}: list it or do without"));
             }
             if let Some(why) = forbidden(package, dependency, on) {
-                wrong.push(Violation::new(&manifest, 1, "edge", format!("{}: {why}", dependency.name)));
+                say(format!("{}: {why}", dependency.name));
             }
         }
     }
-    wrong.extend(
-        listed.into_iter().map(|(edge, line)| {
-            Violation::new(ARCHITECTURE, line, "edge", format!("`{edge}` does not exist: remove it"))
-        }),
-    );
+    let gone = listed.into_iter().map(|(edge, line)| (line, format!("`{edge}` does not exist: remove it")));
+    wrong.extend(gone.map(|(line, advice)| Violation::new(ARCHITECTURE, line, "edge", advice)));
     wrong
 }
 
 fn edge(from: &str, dependency: &Dependency) -> String {
-    let kind = match dependency.kind.as_str() {
-        "normal" => String::new(),
-        kind => format!(" ({kind})"),
-    };
-    format!("{from} -> {}{kind}{}", dependency.name, if dependency.optional { " (optional)" } else { "" })
+    let kind = Some(&dependency.kind).filter(|kind| *kind != "normal").map(|kind| format!(" ({kind})"));
+    let optional = if dependency.optional { " (optional)" } else { "" };
+    format!("{from} -> {}{}{optional}", dependency.name, kind.unwrap_or_default())
 }
 
 /// The lines of the blocks fenced as `edges`, with their numbers.
@@ -75,8 +51,7 @@ fn listed(text: &str) -> BTreeMap<String, usize> {
     let mut edges = BTreeMap::new();
     for (i, line) in text.lines().enumerate() {
         match line.trim() {
-            "```edges" => inside = true,
-            "```" => inside = false,
+            fence if fence.starts_with("```") => inside = fence == "```edges",
             edge if inside && !edge.is_empty() => drop(edges.insert(edge.to_owned(), i + 1)),
             _ => {}
         }
@@ -86,37 +61,28 @@ fn listed(text: &str) -> BTreeMap<String, usize> {
 
 /// Why a dependency may not be; `on` is its package when it is ours. Tests may see everything but a test crate of
 /// a higher layer, which the list of edges shows.
-fn forbidden(package: &Package, dependency: &Dependency, on: Option<&Package>) -> Option<String> {
-    let from = package.name.as_str();
-    if dependency.kind == "dev" {
-        return None;
-    }
-    if let Some((_, allowed)) = LOWEST.iter().find(|(lowest, _)| *lowest == from) {
-        let below = from == "rivet-plugin-api" && dependency.name == "rivet-plugin-abi";
-        if !below && !allowed.contains(&dependency.name.as_str()) {
-            return Some(format!("{from} may depend on {} alone", allowed.join(", ")));
+fn forbidden(package: &Package, dependency: &Dependency, on: Option<&Package>) -> Option<&'static str> {
+    let name = dependency.name.as_str();
+    let below = |folder: &str| package.dir.starts_with(folder);
+    let to = |folder: &str| on.is_some_and(|p| p.dir.starts_with(folder));
+    let shared = on.is_some_and(|p| p.dir.to_string_lossy().starts_with("plugins/shared-"));
+    let other = on.is_some_and(|p| p.name != "rivet-plugin-api");
+    match package.name.as_str() {
+        _ if dependency.kind == "dev" => None,
+        "rivet-plugin-abi" if name != "abi_stable" => Some("the ABI may depend on abi_stable alone"),
+        "rivet-plugin-api" if API_OPTIONAL.contains(&name) && !dependency.optional => {
+            Some("the boundary may have it behind a feature only")
         }
-        if OPTIONAL.contains(&dependency.name.as_str()) && !dependency.optional {
-            return Some(format!("{from} may have it behind a feature only"));
+        "rivet-plugin-api" if ![&API[..], &API_ARROW, &API_OPTIONAL].concat().contains(&name) => {
+            Some("it is not among what the boundary may depend on")
         }
-    }
-    if from == "rivet-core" && NOT_IN_CORE.contains(&dependency.name.as_str()) {
-        return Some("core may not know it".into());
-    }
-    let on = on?;
-    let shared = on.dir.to_string_lossy().starts_with("plugins/shared-");
-    let to_plugin = on.dir.starts_with("plugins");
-    let from_plugin = package.dir.starts_with("plugins");
-    if from_plugin && !shared && on.name != "rivet-plugin-api" {
-        return Some("a plugin depends on rivet-plugin-api and plugins/shared-* alone".into());
-    }
-    let to_test = on.dir.starts_with("tests") && !package.dir.starts_with("tests");
-    if to_test {
-        return Some("only tests depend on tests: make it a dev-dependency".into());
-    }
-    match from {
-        "rivet-core" if on.name != "rivet-plugin-api" => Some("core depends on rivet-plugin-api alone".into()),
-        "rivet" if to_plugin && !dependency.optional => Some("the host links a plugin by a feature only".into()),
+        "rivet-core" if NOT_IN_CORE.contains(&name) => Some("core may not know it"),
+        "rivet-core" if other => Some("core depends on rivet-plugin-api alone"),
+        "rivet" if to("plugins") && !dependency.optional => Some("the host links a plugin by a feature only"),
+        _ if below("plugins") && other && !shared => {
+            Some("a plugin depends on rivet-plugin-api and plugins/shared-* alone")
+        }
+        _ if to("tests") && !below("tests") => Some("only tests depend on tests: make it a dev-dependency"),
         _ => None,
     }
 }

@@ -1,72 +1,86 @@
-//! The same file names in every plugin, a header in every file.
+//! The same file names in every plugin, a header and a bearable length in every file.
 //! It must not read code.
 
+use std::fs;
 use std::path::Path;
 
 use super::Violation;
 use super::source::SourceFile;
-use crate::workspace::{Package, Workspace};
+use crate::workspace::Workspace;
 
-const SOURCE: [&str; 8] =
-    ["lib.rs", "options.rs", "connect.rs", "schema.rs", "split.rs", "scan.rs", "types.rs", "error.rs"];
-const DESTINATION: [&str; 5] = ["lib.rs", "options.rs", "store.rs", "upload.rs", "error.rs"];
-const FORMAT: [&str; 4] = ["lib.rs", "options.rs", "writer.rs", "inspect.rs"];
+/// How the folders of plugins of a kind start, and the files in each beside `lib.rs`.
+const KINDS: [(&str, &[&str]); 3] = [
+    ("plugins/source-", &["options.rs", "connect.rs", "schema.rs", "split.rs", "scan.rs", "types.rs", "error.rs"]),
+    ("plugins/dest-", &["options.rs", "store.rs", "upload.rs", "error.rs"]),
+    ("plugins/format-", &["options.rs", "writer.rs", "inspect.rs"]),
+];
 const FORBID: &str = "#![forbid(unsafe_code)]";
 
 /// Lists what plugins lack.
 pub fn check(workspace: &Workspace, root: &Path) -> Vec<Violation> {
-    let plugins = workspace.packages.iter().filter(|p| p.dir.starts_with("plugins"));
-    plugins.flat_map(|plugin| plugin_files(plugin, root)).collect()
-}
-
-fn plugin_files(plugin: &Package, root: &Path) -> Vec<Violation> {
-    let src = plugin.dir.join("src");
-    let path = |file: &str| src.join(file).to_string_lossy().into_owned();
-    let missing = required(&plugin.dir.to_string_lossy()).iter().filter(|file| !root.join(path(file)).exists());
-    let mut wrong: Vec<_> = missing
-        .map(|file| Violation::new(path(file), 1, "plugin-file", "every plugin of its kind has this file: add it"))
-        .collect();
-    let lib = std::fs::read_to_string(root.join(path("lib.rs"))).unwrap_or_default();
-    if !lib.lines().any(|line| line == FORBID) {
-        wrong.push(Violation::new(path("lib.rs"), 1, "unsafe", format!("add `{FORBID}`")));
+    let mut wrong = Vec::new();
+    for plugin in workspace.packages.iter().filter(|p| p.dir.starts_with("plugins")) {
+        let path = |file: &str| plugin.dir.join("src").join(file).to_string_lossy().into_owned();
+        for file in required(&plugin.dir.to_string_lossy()).iter().filter(|file| !root.join(path(file)).exists()) {
+            wrong.push(Violation::new(path(file), 1, "plugin-file", "every plugin of its kind has this file: add it"));
+        }
+        let lib = fs::read_to_string(root.join(path("lib.rs"))).unwrap_or_default();
+        if !lib.lines().any(|line| line == FORBID) {
+            wrong.push(Violation::new(path("lib.rs"), 1, "unsafe", format!("add `{FORBID}`")));
+        }
     }
     wrong
 }
 
-/// The files that a plugin in this folder must have.
+/// The files that a plugin in this folder must have beside `lib.rs`.
 fn required(dir: &str) -> &'static [&'static str] {
-    let kinds: [(&str, &[&str]); 3] =
-        [("plugins/source-", &SOURCE), ("plugins/dest-", &DESTINATION), ("plugins/format-", &FORMAT)];
-    kinds.iter().find(|(start, _)| dir.starts_with(start)).map_or(&["lib.rs"], |(_, files)| files)
+    KINDS.iter().find(|(start, _)| dir.starts_with(start)).map_or(&[], |(_, files)| files)
 }
 
+/// Most lines of a file.
+const MAX_LINES: usize = 400;
+
 /// A file below `src/` says what it owns and what it must not know; one of tests at least the former.
-pub fn header(file: &SourceFile) -> Option<Violation> {
-    let below_src = Path::new(&file.path).iter().any(|part| part == "src");
-    let n_lines = file.text.lines().take_while(|l| l.starts_with("//!")).count();
+pub fn file(file: &SourceFile) -> Vec<Violation> {
+    let mut wrong = Vec::new();
+    let n_lines = file.text.lines().count();
+    if n_lines > MAX_LINES {
+        let advice = format!("{n_lines} lines, {MAX_LINES} are allowed: find the seam");
+        wrong.push(Violation::new(&file.path, 1, "file-length", advice));
+    }
+    let n_header = file.text.lines().take_while(|l| l.starts_with("//!")).count();
     let product = !file.is_test(1) || file.path.starts_with("tests/");
-    let short = below_src && n_lines < if product { 2 } else { 1 };
-    let advice = "open with two lines of `//!`: what the file owns, then what it must not know";
-    short.then(|| Violation::new(&file.path, 1, "header", advice))
+    if Path::new(&file.path).iter().any(|part| part == "src") && n_header < 1 + usize::from(product) {
+        let advice = "open with two lines of `//!`: what the file owns, then what it must not know";
+        wrong.push(Violation::new(&file.path, 1, "header", advice));
+    }
+    wrong
 }
 
 #[cfg(test)]
 mod tests {
+    use anyhow::Result;
+
     use super::*;
 
     #[test]
-    fn each_file_opens_with_its_purpose() {
-        for (path, text, fine) in [
-            ("core/src/a.rs", "//! Owns a.\n//! Not b.\nfn a() {}\n", true),
-            ("core/src/a.rs", "//! Owns a.\nfn a() {}\n", false),
-            ("core/src/a.rs", "\n//! Owns a.\n//! Not b.\n", false),
-            ("core/src/a/tests.rs", "//! Tests a.\n", true),
-            ("core/src/a/tests.rs", "fn a() {}\n", false),
-            ("tests/e2e/src/lib.rs", "//! Owns a.\n", false),
-            ("tests/e2e/tests/a.rs", "fn a() {}\n", true),
+    fn each_file_opens_with_its_purpose_and_ends_in_time() -> Result<()> {
+        let (longest, longer) = ("//!\n".repeat(400), "//!\n".repeat(401));
+        for (path, text, rules) in [
+            ("core/src/a.rs", "//! Owns a.\n//! Not b.\nfn a() {}\n", &[][..]),
+            ("core/src/a.rs", "//! Owns a.\nfn a() {}\n", &["header"]),
+            ("core/src/a.rs", "\n//! Owns a.\n//! Not b.\n", &["header"]),
+            ("core/src/a/tests.rs", "//! Tests a.\n", &[]),
+            ("core/src/a/tests.rs", "fn a() {}\n", &["header"]),
+            ("tests/e2e/src/lib.rs", "//! Owns a.\n", &["header"]),
+            ("tests/e2e/tests/a.rs", "fn a() {}\n", &[]),
+            ("core/src/a.rs", &longest, &[]),
+            ("tests/e2e/tests/a.rs", &longer, &["file-length"]),
         ] {
-            assert_eq!(header(&SourceFile::new(path, text)).is_none(), fine, "{path}: {text}");
+            let found: Vec<_> = file(&SourceFile::new(path, text)?).iter().map(|v| v.rule).collect();
+            assert_eq!(found, rules, "{path}: {text:.40}");
         }
+        Ok(())
     }
 
     #[test]
@@ -74,6 +88,6 @@ mod tests {
         assert!(required("plugins/source-x").contains(&"scan.rs"));
         assert!(required("plugins/dest-x").contains(&"upload.rs"));
         assert!(required("plugins/format-x").contains(&"inspect.rs"));
-        assert_eq!(required("plugins/shared-sql"), ["lib.rs"]);
+        assert!(required("plugins/shared-sql").is_empty());
     }
 }

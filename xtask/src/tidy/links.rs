@@ -1,24 +1,23 @@
 //! Links and paths in the documentation lead somewhere.
 //! It must not know what is written about them.
 
+use std::fs;
 use std::path::Path;
 
-use super::source::TextFile;
+use super::source::SourceFile;
 use super::{ARCHITECTURE, Violation};
 
 /// Texts whose paths in backticks are paths of the repository; in the others they may be a user's.
 const WITH_PATHS: [&str; 2] = ["README.md", ARCHITECTURE];
 
 /// Lists what leads nowhere.
-pub fn check(files: &[TextFile], root: &Path) -> Vec<Violation> {
+pub fn check(files: &[SourceFile], root: &Path) -> Vec<Violation> {
     let mut wrong = Vec::new();
-    for file in files.iter().filter(|f| Path::new(&f.path).extension().is_some_and(|e| e == "md")) {
+    for file in files.iter().filter(|f| f.path.ends_with(".md")) {
         let folder = root.join(&file.path).parent().map(Path::to_owned).unwrap_or_default();
         let mut fenced = false;
         for (i, line) in file.text.lines().enumerate() {
-            if line.trim_start().starts_with("```") {
-                fenced = !fenced;
-            }
+            fenced ^= line.trim_start().starts_with("```");
             if fenced {
                 continue;
             }
@@ -54,29 +53,23 @@ fn paths<'a>(line: &'a str, root: &Path) -> impl Iterator<Item = &'a str> {
     })
 }
 
-/// Whether a path exists; `*` stands for any part of a name.
+/// Whether a path exists; `*` stands for any part of its last name.
 fn exists(root: &Path, path: &str) -> bool {
-    let mut folders = vec![root.to_owned()];
-    for part in path.split('/').filter(|p| !p.is_empty()) {
-        folders = match part.split_once('*') {
-            None => folders.into_iter().map(|f| f.join(part)).filter(|f| f.exists()).collect(),
-            Some((start, end)) => {
-                let entries = folders.iter().filter_map(|f| std::fs::read_dir(f).ok()).flatten().flatten();
-                let fits = |name: &str| name.starts_with(start) && name[start.len()..].ends_with(end);
-                entries.map(|e| e.path()).filter(|p| p.file_name().and_then(|n| n.to_str()).is_some_and(fits)).collect()
-            }
-        };
-    }
-    !folders.is_empty()
+    let Some((start, end)) = path.split_once('*') else { return root.join(path).exists() };
+    let (folder, start) = start.rsplit_once('/').unwrap_or(("", start));
+    let entries = fs::read_dir(root.join(folder)).into_iter().flatten().flatten();
+    entries.map(|e| e.file_name()).any(|n| n.to_str().is_some_and(|n| n.starts_with(start) && n.ends_with(end)))
 }
 
 #[cfg(test)]
 mod tests {
+    use anyhow::Result;
+
     use super::*;
     use crate::run::root;
 
     #[test]
-    fn what_leads_nowhere_is_found() {
+    fn what_leads_nowhere_is_found() -> Result<()> {
         for (text, found) in [
             ("[a](xtask/Cargo.toml#x) [b](https://x.example/y) [c](#d)", &[][..]),
             ("[a](missing.md)", &["README.md:1: link: 'missing.md' does not exist"]),
@@ -91,9 +84,10 @@ mod tests {
             ),
             ("```\n`xtask/src/mane.rs` [a](missing.md)\n```", &[]),
         ] {
-            let file = TextFile { path: "README.md".into(), text: text.into() };
+            let file = SourceFile::new("README.md", text)?;
             let wrong: Vec<_> = check(&[file], &root()).iter().map(ToString::to_string).collect();
             assert_eq!(wrong, found, "{text}");
         }
+        Ok(())
     }
 }

@@ -1,14 +1,9 @@
-//! What the compiler does not check: who depends on whom, how long things are, what may stand where.
+//! What neither compiler nor clippy checks: who depends on whom and on what, how files look, what may stand where.
 //! It must not fix anything.
 
-mod deny;
+mod dependencies;
 mod edges;
-mod exceptions;
-mod external;
-mod features;
 mod layout;
-mod lengths;
-mod licence;
 mod links;
 mod servers;
 mod source;
@@ -29,11 +24,9 @@ pub const USAGE: &str = "tidy";
 
 /// Where our crates' edges are listed.
 const ARCHITECTURE: &str = "docs/ARCHITECTURE.md";
-/// What is allowed for a while.
-const EXCEPTIONS: &str = "xtask/tidy-exceptions.txt";
 
 /// Something that is not in order.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Violation {
     /// File, relative to the root.
     pub path: String,
@@ -41,10 +34,6 @@ pub struct Violation {
     pub line: usize,
     /// Name of the rule.
     pub rule: &'static str,
-    /// What it is about, inside the file; may be empty.
-    pub item: String,
-    /// How much of it there is: lines, for what is too long, else 1.
-    pub amount: usize,
     /// What to do.
     pub advice: String,
 }
@@ -52,7 +41,7 @@ pub struct Violation {
 impl Violation {
     /// One occurrence.
     pub fn new(path: impl Into<String>, line: usize, rule: &'static str, advice: impl Into<String>) -> Self {
-        Self { path: path.into(), line, rule, item: String::new(), amount: 1, advice: advice.into() }
+        Self { path: path.into(), line, rule, advice: advice.into() }
     }
 }
 
@@ -70,35 +59,21 @@ pub fn tidy(words: &[String]) -> Result<()> {
     Args::parse(words, &[], &[])?;
     let root = root();
     let workspace = Workspace::read()?;
-    let files = source::walk(&root)?;
-    let read = |path: &str| fs::read_to_string(root.join(path)).with_context(|| format!("failed to read {path}"));
-    let mut wrong = Vec::new();
-    wrong.extend(edges::check(&workspace, &read(ARCHITECTURE)?));
-    wrong.extend(external::check(&external::packages()?, &deny::read(&read("deny.toml")?)));
+    let files = source::read(&root)?;
+    let architecture = fs::read_to_string(root.join(ARCHITECTURE)).context("failed to read the edges")?;
+    let mut wrong = edges::check(&workspace, &architecture);
     wrong.extend(layout::check(&workspace, &root));
-    wrong.extend(servers::check(&workspace, &files.rust));
-    wrong.extend(links::check(&files.texts, &root));
-    for file in &files.rust {
-        wrong.extend(lengths::check(file));
-        wrong.extend(features::check(file));
-        wrong.extend(words::check(file));
-        wrong.extend(layout::header(file));
-    }
-    wrong.extend(files.texts.iter().flat_map(words::check_text));
-    let exceptions = fs::read_to_string(root.join(EXCEPTIONS)).unwrap_or_default();
-    report(exceptions::apply(wrong, &exceptions), files.rust.len() + files.texts.len())
-}
-
-fn report(mut wrong: Vec<Violation>, n_files: usize) -> Result<()> {
+    wrong.extend(servers::check(&workspace, &files));
+    wrong.extend(links::check(&files, &root));
+    wrong.extend(files.iter().filter(|f| f.is_rust()).flat_map(layout::file));
+    wrong.extend(files.iter().flat_map(words::check));
     wrong.sort();
     wrong.iter().for_each(|violation| eprintln!("{violation}"));
-    match wrong.len() {
-        0 => {
-            eprintln!("tidy: {n_files} files are in order");
-            Ok(())
-        }
-        n => bail!("tidy: {n} things to mend"),
+    if !wrong.is_empty() {
+        bail!("tidy: {} things to mend", wrong.len());
     }
+    eprintln!("tidy: {} files are in order", files.len());
+    dependencies::check(&workspace)
 }
 
 /// Whether a path is one of these files or lies in one of these folders.

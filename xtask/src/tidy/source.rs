@@ -1,224 +1,149 @@
-//! The repository's texts; for Rust, with comments and literals blanked out and tests told apart.
+//! The repository's texts; for Rust, with its tokens, and with tests told apart.
 //! It must not judge them.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::Path;
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
-/// All files that rules apply to.
-#[derive(Debug, Default)]
-pub struct Files {
-    /// Rust.
-    pub rust: Vec<SourceFile>,
-    /// Everything else that people write.
-    pub texts: Vec<TextFile>,
-}
+use crate::run::output;
 
-/// A file that is no Rust.
-#[derive(Debug)]
-pub struct TextFile {
-    /// Relative to the root, with `/`.
-    pub path: String,
-    /// As it is.
-    pub text: String,
-}
-
-/// A Rust file.
+/// A file that people write.
 #[derive(Debug)]
 pub struct SourceFile {
     /// Relative to the root, with `/`.
     pub path: String,
     /// As it is.
     pub text: String,
-    /// Byte for byte, with the contents of comments, strings and character literals as blanks.
-    pub code: String,
-    /// Byte for byte, with comments as blanks.
-    pub uncommented: String,
-    /// For each line, whether it belongs to a test.
-    tests: Vec<bool>,
+    /// The words and literals of Rust; comments are none.
+    pub tokens: Vec<Token>,
+    /// Lines of items marked `#[cfg(test)]`, or all.
+    tests: Vec<RangeInclusive<usize>>,
+}
+
+/// A word or a literal.
+#[derive(Debug)]
+pub struct Token {
+    /// What it is.
+    pub kind: Kind,
+    /// As written; a literal with its quotes.
+    pub text: String,
+    /// Line, 1-based.
+    pub line: usize,
+}
+
+/// What a token is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// An identifier or keyword.
+    Word,
+    /// A text, number or character.
+    Literal,
+    /// The name of an attribute, beside the word that it is.
+    Attribute,
+    /// A feature that a `cfg` asks for, in quotes, beside the literal that it is.
+    Feature,
 }
 
 impl SourceFile {
-    /// Reads a file's text.
-    pub fn new(path: &str, text: &str) -> Self {
-        let (code, uncommented) = masked(text);
-        let tests = test_lines(path, &code);
-        Self { path: path.to_owned(), text: text.to_owned(), code, uncommented, tests }
+    /// Reads a file's text. Rust below `tests/` and `benches/`, and in `tests.rs`, is a test as a whole.
+    ///
+    /// # Errors
+    /// When Rust is none.
+    pub fn new(path: &str, text: &str) -> Result<Self> {
+        let mut file = Self { path: path.to_owned(), text: text.to_owned(), tokens: Vec::new(), tests: Vec::new() };
+        if file.is_rust() {
+            let stream: TokenStream = text.parse().map_err(|e| anyhow!("{path} is no Rust: {e}"))?;
+            file.walk(stream, false);
+            let test = |part: &OsStr| ["tests", "benches", "tests.rs"].iter().any(|t| part == *t);
+            file.tests.extend(Path::new(path).iter().any(test).then_some(1..=usize::MAX));
+        }
+        Ok(file)
+    }
+
+    /// Whether it is Rust.
+    pub fn is_rust(&self) -> bool {
+        self.path.ends_with(".rs")
     }
 
     /// Whether a line (1-based) belongs to a test.
     pub fn is_test(&self, line: usize) -> bool {
-        self.tests.get(line - 1).copied().unwrap_or_default()
+        self.tests.iter().any(|lines| lines.contains(&line))
+    }
+
+    fn walk(&mut self, stream: TokenStream, in_cfg: bool) {
+        let trees: Vec<TokenTree> = stream.into_iter().collect();
+        for (i, tree) in trees.iter().enumerate() {
+            let before = trees[..i].iter().rfind(|t| !is_punct(t, '!'));
+            match tree {
+                TokenTree::Group(group) if before.is_some_and(|t| is_punct(t, '#')) => {
+                    self.attribute(group, &trees[i + 1..]);
+                }
+                TokenTree::Group(group) => {
+                    self.walk(group.stream(), in_cfg || word(before).is_some_and(|w| w.starts_with("cfg")));
+                }
+                TokenTree::Ident(_) => self.push(Kind::Word, tree),
+                TokenTree::Literal(_) => {
+                    self.push(Kind::Literal, tree);
+                    if in_cfg && i > 1 && word(trees.get(i - 2)).is_some_and(|w| w == "feature") {
+                        self.push(Kind::Feature, tree);
+                    }
+                }
+                TokenTree::Punct(_) => {}
+            }
+        }
+    }
+
+    /// An attribute, and what follows it. A comment of the documentation is an attribute `doc = "…"`.
+    fn attribute(&mut self, group: &Group, behind: &[TokenTree]) {
+        let trees: Vec<TokenTree> = group.stream().into_iter().collect();
+        let Some(name) = trees.first() else { return };
+        if name.to_string() == "doc" && trees.get(1).is_some_and(|t| is_punct(t, '=')) {
+            return;
+        }
+        if group.stream().to_string().replace(' ', "") == "cfg(test)" {
+            let ends = |t: &&TokenTree| {
+                is_punct(t, ';') || matches!(t, TokenTree::Group(g) if g.delimiter() == Delimiter::Brace)
+            };
+            let last = behind.iter().find(ends).map_or(usize::MAX, |t| t.span().end().line);
+            self.tests.push(group.span().start().line..=last);
+        }
+        self.push(Kind::Attribute, name);
+        self.walk(group.stream(), false);
+    }
+
+    fn push(&mut self, kind: Kind, tree: &TokenTree) {
+        self.tokens.push(Token { kind, text: tree.to_string(), line: tree.span().start().line });
     }
 }
 
-/// Files without an extension that people write.
-const SCRIPTS: [&str; 1] = [".ci/run"];
-const TEXTS: [&str; 8] = ["md", "toml", "sh", "py", "yaml", "yml", "json", "txt"];
-/// Dotted folders that are ours.
-const DOTTED: [&str; 2] = [".ci", ".cargo"];
+fn word(tree: Option<&TokenTree>) -> Option<String> {
+    tree.and_then(|t| if let TokenTree::Ident(word) = t { Some(word.to_string()) } else { None })
+}
 
-/// Reads all files below the root but what tools have made.
+fn is_punct(tree: &TokenTree, c: char) -> bool {
+    matches!(tree, TokenTree::Punct(p) if p.as_char() == c)
+}
+
+/// How the names of files end that people write.
+const ENDS: [&str; 10] = [".rs", ".md", ".toml", ".sh", ".py", ".yaml", ".yml", ".json", ".txt", ".ci/run"];
+
+/// Reads all files that git knows or would add.
 ///
 /// # Errors
-/// When a folder or file cannot be read.
-pub fn walk(root: &Path) -> Result<Files> {
-    let mut files = Files::default();
-    walk_folder(root, root, &mut files)?;
-    files.rust.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(files)
-}
-
-fn walk_folder(root: &Path, folder: &Path, files: &mut Files) -> Result<()> {
-    for entry in fs::read_dir(folder).with_context(|| format!("failed to list {}", folder.display()))? {
-        let full = entry?.path();
-        let Some(name) = full.file_name().and_then(|n| n.to_str()) else { continue };
-        if full.is_dir() {
-            let made = ["target", "node_modules", "rivet-demo"].contains(&name);
-            let hidden = name.starts_with('.') && !DOTTED.contains(&name);
-            if !made && !hidden && !full.join("CACHEDIR.TAG").exists() {
-                walk_folder(root, &full, files)?;
-            }
-            continue;
-        }
-        let path = full.strip_prefix(root).unwrap_or(&full).to_string_lossy().into_owned();
-        let extension = full.extension().and_then(|e| e.to_str()).unwrap_or_default();
-        if extension != "rs" && !TEXTS.contains(&extension) && !SCRIPTS.contains(&path.as_str()) {
-            continue;
-        }
-        let text = fs::read_to_string(&full).with_context(|| format!("failed to read {}", full.display()))?;
-        match extension {
-            "rs" => files.rust.push(SourceFile::new(&path, &text)),
-            _ => files.texts.push(TextFile { path, text }),
-        }
-    }
-    Ok(())
-}
-
-/// The lines of files below `tests/` or `benches/`, of `tests.rs`, and of items marked `#[cfg(test)]`.
-fn test_lines(path: &str, code: &str) -> Vec<bool> {
-    let all = Path::new(path).iter().any(|part| ["tests", "benches", "tests.rs"].iter().any(|t| part == *t));
-    let mut tests = vec![all; code.lines().count()];
-    for (at, _) in code.match_indices("#[cfg(test)]") {
-        let Some(open) = code[at..].find(['{', ';']).map(|n| at + n) else { continue };
-        let end = if code.as_bytes()[open] == b'{' { block_end(code, open) } else { open };
-        let first = code[..at].matches('\n').count();
-        let last = code[..end].matches('\n').count();
-        tests[first..=last.min(code.lines().count() - 1)].fill(true);
-    }
-    tests
-}
-
-/// Where the brace at `open` is closed, in blanked code; the end when it is not.
-pub fn block_end(code: &str, open: usize) -> usize {
-    let mut depth = 0_usize;
-    for (i, byte) in code.bytes().enumerate().skip(open) {
-        match byte {
-            b'{' => depth += 1,
-            b'}' => {
-                depth = depth.saturating_sub(1);
-                if depth == 0 {
-                    return i;
-                }
-            }
-            _ => {}
-        }
-    }
-    code.len()
-}
-
-/// The text with comments and literals blanked, and the text with comments blanked; line breaks stay.
-fn masked(text: &str) -> (String, String) {
-    let bytes = text.as_bytes();
-    let (mut code, mut uncommented) = (bytes.to_vec(), bytes.to_vec());
-    let mut at = 0;
-    while at < bytes.len() {
-        let (end, comment) = match (bytes[at], bytes.get(at + 1)) {
-            (b'/', Some(b'/')) => (until(bytes, at, |i| bytes[i] == b'\n'), true),
-            (b'/', Some(b'*')) => (block_comment_end(bytes, at), true),
-            (b'"', _) => (string_end(bytes, at), false),
-            (b'r', Some(b'"' | b'#')) if !is_word(bytes, at) => (raw_string_end(bytes, at).unwrap_or(at + 1), false),
-            (b'\'', Some(_)) => (char_end(bytes, at).unwrap_or(at + 1), false),
-            _ => (at + 1, false),
-        };
-        if end > at + 1 {
-            blank(&mut code, at, end);
-            if comment {
-                blank(&mut uncommented, at, end);
-            }
-        }
-        at = end;
-    }
-    (String::from_utf8_lossy(&code).into_owned(), String::from_utf8_lossy(&uncommented).into_owned())
-}
-
-fn blank(bytes: &mut [u8], from: usize, to: usize) {
-    let to = to.min(bytes.len());
-    bytes[from..to].iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b' ');
-}
-
-fn until(bytes: &[u8], from: usize, stop: impl Fn(usize) -> bool) -> usize {
-    (from..bytes.len()).find(|i| stop(*i)).unwrap_or(bytes.len())
-}
-
-/// Whether the byte before belongs to the same word, so that `r` is no prefix; `br` and `cr` are.
-fn is_word(bytes: &[u8], at: usize) -> bool {
-    let word = |i: usize| bytes[i].is_ascii_alphanumeric() || bytes[i] == b'_';
-    let prefix = at > 0 && matches!(bytes[at - 1], b'b' | b'c') && !(at > 1 && word(at - 2));
-    at > 0 && word(at - 1) && !prefix
-}
-
-fn block_comment_end(bytes: &[u8], at: usize) -> usize {
-    let (mut depth, mut i) = (0, at);
-    while i < bytes.len() {
-        match (bytes[i], bytes.get(i + 1)) {
-            (b'/', Some(b'*')) => (depth, i) = (depth + 1, i + 2),
-            (b'*', Some(b'/')) => {
-                (depth, i) = (depth - 1, i + 2);
-                if depth == 0 {
-                    return i;
-                }
-            }
-            _ => i += 1,
-        }
-    }
-    i
-}
-
-fn string_end(bytes: &[u8], at: usize) -> usize {
-    let mut i = at + 1;
-    while i < bytes.len() {
-        match bytes[i] {
-            b'\\' => i += 2,
-            b'"' => return i + 1,
-            _ => i += 1,
-        }
-    }
-    i
-}
-
-fn raw_string_end(bytes: &[u8], at: usize) -> Option<usize> {
-    let hashes = bytes[at + 1..].iter().take_while(|b| **b == b'#').count();
-    if bytes.get(at + 1 + hashes) != Some(&b'"') {
-        return None;
-    }
-    let closing: Vec<u8> = std::iter::once(b'"').chain(std::iter::repeat_n(b'#', hashes)).collect();
-    let start = at + 2 + hashes;
-    let found = bytes[start..].windows(closing.len()).position(|w| w == closing)?;
-    Some(start + found + closing.len())
-}
-
-/// A character literal; a lifetime is none.
-fn char_end(bytes: &[u8], at: usize) -> Option<usize> {
-    if bytes.get(at + 1) == Some(&b'\\') {
-        let close = until(bytes, at + 3, |i| bytes[i] == b'\'');
-        return (close < bytes.len()).then_some(close + 1);
-    }
-    (2..=5)
-        .find(|n| bytes.get(at + n) == Some(&b'\''))
-        .map(|n| at + n + 1)
-        .filter(|end| std::str::from_utf8(&bytes[at + 1..end - 1]).is_ok_and(|text| text.chars().count() == 1))
+/// When git cannot say, or a file cannot be read.
+pub fn read(root: &Path) -> Result<Vec<SourceFile>> {
+    let mut git = Command::new("git");
+    git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(root);
+    let paths = output(&mut git)?;
+    let paths = paths.split('\0').filter(|path| ENDS.iter().any(|end| path.ends_with(end)));
+    let there = paths.filter(|path| root.join(path).is_file());
+    let read = |path: &str| fs::read_to_string(root.join(path)).with_context(|| format!("failed to read {path}"));
+    there.map(|path| SourceFile::new(path, &read(path)?)).collect()
 }
 
 #[cfg(test)]
@@ -226,30 +151,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn comments_and_literals_vanish_and_code_stays() {
-        for (text, gone) in [
-            ("a // unsafe {\nb", "// unsafe {"),
-            ("/* { /* } */ */x", "/* { /* } */ */"),
-            (r#"f("{ \" }")+1"#, r#""{ \" }""#),
-            ("g(r#\"{\"}\"#);", "r#\"{\"}\"#"),
-            ("r#type + br", ""),
-            ("let c = '{'; &'a str", "'{'"),
-            ("let c = 'ß'; x", "'ß'"),
-            (r"h('\'') + x", r"'\''"),
-        ] {
-            assert_eq!(masked(text).0, text.replace(gone, &" ".repeat(gone.len())), "{text}");
-        }
-        assert_eq!(masked("a(\"/* b */\") // c").1, "a(\"/* b */\")     ");
-        assert_eq!(masked("b(br\"\\\") + \"x\"").0, "b(b    ) +    ");
+    fn comments_vanish_and_words_literals_and_conditions_stay() -> Result<()> {
+        let text = "//! unsafe\n/// doc\n#[ignore = \"slow\"]\nfn a<'b>() { c!(r#\"{\"}\"#, b\"\\\"\", '\"') } // unsafe\n\
+                    #[cfg_attr(feature = \"x\", allow(d))] const E: u8 = 1;\n";
+        let file = SourceFile::new("a.rs", text)?;
+        let found = |kind| -> Vec<(&str, usize)> {
+            file.tokens.iter().filter(|t| t.kind == kind).map(|t| (t.text.as_str(), t.line)).collect()
+        };
+        assert_eq!(found(Kind::Attribute), [("ignore", 3), ("cfg_attr", 5)]);
+        assert_eq!(found(Kind::Feature), [("\"x\"", 5)]);
+        let literals = ["\"slow\"", "r#\"{\"}\"#", "b\"\\\"\"", "'\"'", "\"x\"", "1"];
+        assert_eq!(found(Kind::Literal).iter().map(|(text, _)| *text).collect::<Vec<_>>(), literals);
+        let words = ["ignore", "fn", "a", "b", "c", "cfg_attr", "feature", "allow", "d", "const", "E", "u8"];
+        assert_eq!(found(Kind::Word).iter().map(|(text, _)| *text).collect::<Vec<_>>(), words);
+        assert!(SourceFile::new("a.rs", "fn a() {").is_err());
+        Ok(())
     }
 
     #[test]
-    fn tests_are_told_apart_by_place_and_by_attribute() {
+    fn tests_are_told_apart_by_place_and_by_attribute() -> Result<()> {
         let text =
             "fn a() {}\n#[cfg(test)]\nmod tests {\n    fn b() {}\n}\nfn c() {}\n#[cfg(test)]\nuse d;\nfn e() {}\n";
-        let lines = |path| -> Vec<bool> { (1..=9).map(|line| SourceFile::new(path, text).is_test(line)).collect() };
-        assert_eq!(lines("core/src/a.rs"), [false, true, true, true, true, false, true, true, false]);
-        assert_eq!(lines("core/src/a/tests.rs"), [true; 9]);
-        assert_eq!(lines("tests/e2e/src/lib.rs"), [true; 9]);
+        for (path, expected) in [
+            ("core/src/a.rs", [false, true, true, true, true, false, true, true, false]),
+            ("core/src/a/tests.rs", [true; 9]),
+            ("tests/e2e/src/lib.rs", [true; 9]),
+        ] {
+            let file = SourceFile::new(path, text)?;
+            assert_eq!((1..=9).map(|line| file.is_test(line)).collect::<Vec<_>>(), expected, "{path}");
+        }
+        Ok(())
     }
 }

@@ -1,6 +1,8 @@
 //! What others do to a table while it is exported, committed at every point of a run: the rows of one committed state.
 //! Must not know any crate of the product: it sees a program, its files and the server.
 
+#![allow(clippy::print_stdout, reason = "a matrix says what it has covered")]
+
 mod gate;
 mod kinds;
 mod matrix;

@@ -3,6 +3,8 @@
 //!
 //! The closing measurement of signals is this test with `RIVET_SIGNAL_MOMENTS=200`: see `signals.rs`.
 
+#![allow(clippy::print_stdout, reason = "a measurement says what it has measured")]
+
 mod absent;
 mod cases;
 mod hostile;
