@@ -255,6 +255,7 @@ impl Extraction<'_> {
                 progress.tally.longest_statement_ms =
                     progress.tally.longest_statement_ms.max(tally.longest_statement_ms);
                 progress.tally.policy_hits.extend(tally.policy_hits);
+                progress.tally.warnings.extend(tally.warnings);
                 drop(progress);
                 self.env.progress.split_done(&self.plan.export, self.ledger.n_done(), self.plan.splits.len());
                 self.env.faults.pass("split_done");
@@ -312,4 +313,17 @@ impl Extraction<'_> {
         let attempt = Attempt { split, number, pieces: 1, keep_empty: true };
         pipeline::run(&self.shared(self.env.cancel), attempt, &mut super::leader::NoRows(self.plan)).map(drop)
     }
+}
+
+/// One line for each column and policy: every split has counted for itself.
+pub fn summed(hits: Vec<(String, String, u64)>) -> Vec<(String, String, u64)> {
+    let mut sums: Vec<(String, String, u64)> = Vec::new();
+    for (column, policy, n) in hits {
+        match sums.iter_mut().find(|(c, p, _)| *c == column && *p == policy) {
+            Some((_, _, sum)) => *sum += n,
+            None => sums.push((column, policy, n)),
+        }
+    }
+    sums.sort();
+    sums
 }

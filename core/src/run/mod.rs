@@ -2,6 +2,7 @@
 //! It must not know modes (they differ in the plan's splits), engines or terminals.
 
 mod channel;
+mod doubts;
 mod drift;
 mod encode;
 mod env;
@@ -125,9 +126,9 @@ fn steps(
         warn(&told, spec, env, summary);
     }
     recover::settle(spec, env, summary)?;
-    let Planned { leader, mut plan, seen, .. } = begin(spec, run_id, env, summary, State::begin_run)?;
+    let Planned { leader, mut plan, seen, estimate, .. } = begin(spec, run_id, env, summary, State::begin_run)?;
     let extracted = extract::extract(&mut plan, (leader, Seen::new(seen)), spec, &*store, env, summary);
-    let judged = extracted.and_then(|e| judge(spec, &plan, e, env, summary));
+    let judged = extracted.and_then(|e| judge(spec, &plan, (e, &estimate), env, summary));
     let (manifest, tokens) = match judged {
         Ok(judged) => judged,
         Err(error) => {
@@ -195,7 +196,7 @@ fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary
 fn judge(
     spec: &ExportSpec,
     plan: &Plan,
-    extracted: extract::Extracted,
+    (extracted, estimate): (extract::Extracted, &Estimate),
     env: &Env<'_>,
     summary: &mut Summary,
 ) -> Result<(Manifest, Vec<String>), RunError> {
@@ -203,9 +204,13 @@ fn judge(
     let parts: Vec<Part> = recorded.iter().map(ledger::manifest_part).collect();
     let consistency = consistency(&parts, &extracted.snapshots);
     let mut manifest = Manifest::new(plan, parts, consistency, extracted.snapshots);
-    manifest.policy_hits = summed(extracted.tally.policy_hits);
+    manifest.policy_hits = extract::summed(extracted.tally.policy_hits);
     summary.restarts = u32::try_from(extracted.restarts.len()).unwrap_or(u32::MAX);
     extracted.restarts.iter().for_each(|told| keep_warning(told, spec, summary));
+    let nothing = doubts::of_rows(spec, estimate, extracted.tally.rows + extracted.tally.rows_known);
+    for told in extracted.tally.warnings.iter().chain(&nothing) {
+        warn(told, spec, env, summary);
+    }
     manifest.warnings.clone_from(&summary.warnings);
     summary.retries = extracted.retries;
     summary.rows_known = extracted.tally.rows_known;
@@ -229,19 +234,6 @@ fn consistency(parts: &[Part], snapshots: &[Option<String>]) -> Consistency {
     }
     let held = snapshots.get(first as usize).is_some_and(Option::is_some);
     if held { Consistency::Snapshot } else { Consistency::PerSplit }
-}
-
-/// One line for each column and policy: every split has counted for itself.
-fn summed(hits: Vec<(String, String, u64)>) -> Vec<(String, String, u64)> {
-    let mut sums: Vec<(String, String, u64)> = Vec::new();
-    for (column, policy, n) in hits {
-        match sums.iter_mut().find(|(c, p, _)| *c == column && *p == policy) {
-            Some((_, _, sum)) => *sum += n,
-            None => sums.push((column, policy, n)),
-        }
-    }
-    sums.sort();
-    sums
 }
 
 fn finish(
@@ -370,7 +362,7 @@ mod tests {
     fn one_line_for_each_column_and_policy() {
         let hit = |column: &str, policy: &str, n| (column.to_owned(), policy.to_owned(), n);
         let hits = vec![hit("b", "nan", 1), hit("a", "nan", 2), hit("b", "nan", 3), hit("b", "out_of_range", 4)];
-        assert_eq!(summed(hits), [hit("a", "nan", 2), hit("b", "nan", 4), hit("b", "out_of_range", 4)]);
+        assert_eq!(extract::summed(hits), [hit("a", "nan", 2), hit("b", "nan", 4), hit("b", "out_of_range", 4)]);
     }
 
     #[test]
