@@ -103,7 +103,7 @@ pub const OLDER: &[Edit] = &[
     edit(CX, ", unsubscribe, notice }", ", unsubscribe }"),
     edit(HOST, "/// The same for a call that can be cancelled.", ""),
     edit(HOST, READ_AT_CX, ""),
-    edit(IO, "        read_at_cx,\n    });", "    });"),
+    edit(IO, ", read_at: read_at_read, read_at_cx }", ", read_at: read_at_read }"),
     edit(
         IO,
         "self.0.vtable.read_at_cx()",
@@ -163,10 +163,9 @@ pub const NEWER: &[Edit] = &[
     ),
     edit(
         IO,
-        "        read_at_cx,\n    });",
-        "        read_at_cx,
-        prefetch: { unsafe extern \"C\" fn f(_: *const c_void, _: u64) -> u64 { 0 } f },
-    });",
+        ", read_at: read_at_read, read_at_cx }",
+        ", read_at: read_at_read, read_at_cx,
+            prefetch: { unsafe extern \"C\" fn f(_: *const c_void, _: u64) -> u64 { 0 } f } }",
     ),
     edit(
         HOST,
