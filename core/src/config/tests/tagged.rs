@@ -70,7 +70,39 @@ fn what_is_wrong_with_a_block_is_wrong_with_the_one_that_it_says_it_is() {
         assert_eq!(serde_json::from_value::<Own>(options.clone()).is_ok(), errors.is_empty(), "{options}");
         said.push_str(&format!("> {options}\n{}", report(&ConfigErrors(errors))));
     }
-    expect![[r#""#]].assert_eq(&said);
+    expect![[r#"
+        > {"login":{"by":"nobody"}}
+        > {"login":{"bits":2048,"by":"signature","key":"k"}}
+        > {"login":{"by":"password","pasword":"p","user":"u"}}
+        config.unknown_key: unknown key source.login.pasword
+          hint: did you mean 'password'?
+        config.missing_key: source.login.password is missing
+        > {"login":{"by":"token","token":7}}
+        config.wrong_type: source.login.token must be text, not a number
+          hint: put it in quotes
+        > {"login":{"bit":1,"by":"signature","key":"k"}}
+        config.unknown_key: unknown key source.login.bit
+          hint: did you mean 'bits'?
+        config.missing_key: source.login.bits is missing
+        > {"login":{"by":"passwort","user":"u"}}
+        config.bad_value: source.login.by must be 'password', 'token', 'signature' or 'nobody'
+          hint: did you mean 'password'?
+        > {"login":{"by":1}}
+        config.bad_value: source.login.by must be 'password', 'token', 'signature' or 'nobody'
+        > {"login":{"token":"t"}}
+        config.missing_key: source.login.by is missing
+          hint: `by` is 'password', 'token', 'signature' or 'nobody'
+        > {"login":{"by":"nobody"},"paging":"none"}
+        > {"login":{"by":"nobody"},"paging":{"pages":{"rows":1}}}
+        > {"login":{"by":"nobody"},"paging":{"pages":{"row":1}}}
+        config.unknown_key: unknown key source.paging.pages.row
+          hint: did you mean 'rows'?
+        config.missing_key: source.paging.pages.rows is missing
+        > {"login":{"by":"nobody"},"paging":{"cursor":{"rows":"x"}}}
+        config.wrong_type: source.paging.cursor.rows must be a whole number, not text
+        config.missing_key: source.paging.cursor.field is missing
+    "#]]
+    .assert_eq(&said);
 }
 
 #[test]
@@ -80,5 +112,9 @@ fn the_line_is_that_of_the_key() {
     );
     let options = read(&text).expect("options are not checked yet").source.options;
     let errors = options.resolve("source", &schema()).expect_err("a key is wrong");
-    expect![[r#""#]].assert_eq(&report(&errors));
+    expect![[r#"
+        config.unknown_key: unknown key source.login.bit (line 8)
+          hint: did you mean 'bits'?
+    "#]]
+    .assert_eq(&report(&errors));
 }
