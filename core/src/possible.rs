@@ -36,14 +36,16 @@ pub fn check(spec: &ExportSpec) -> Result<(), RunError> {
 fn supported(spec: &ExportSpec) -> Result<(), RunError> {
     let can = spec.source_capabilities();
     let placeholder = matches!(&spec.relation, Relation::Query { sql } if sql.contains(FILTER_PLACEHOLDER));
-    let filtered = [
-        ("mode 'incremental'", spec.mode != Mode::Full),
-        ("`where`", spec.condition.is_some()),
-        (FILTER_PLACEHOLDER, placeholder),
+    let query = matches!(spec.relation, Relation::Query { .. });
+    let asked = [
+        ("mode 'incremental'", spec.mode != Mode::Full, can.range && can.limit),
+        ("`where`", spec.condition.is_some(), can.condition),
+        ("`query`", query, can.query),
+        (FILTER_PLACEHOLDER, placeholder, can.range || can.condition),
     ];
     let overridden = spec.choices.columns.values().any(|c| c.logical.is_some());
     let mut missing: Vec<String> =
-        filtered.iter().filter(|(_, used)| *used && !can.filter).map(|(what, _)| (*what).to_owned()).collect();
+        asked.iter().filter(|(_, used, can)| *used && !can).map(|(what, _, _)| (*what).to_owned()).collect();
     missing.extend((overridden && !can.overrides).then(|| "types in `columns`".to_owned()));
     let mut policies = spec.choices.policies.names();
     policies.extend(spec.choices.columns.values().flat_map(|c| c.policies.names()));

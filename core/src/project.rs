@@ -58,6 +58,7 @@ pub fn columns(
         });
     }
     must_differ(&columns, &known, of)?;
+    must_be_known(&columns)?;
     let columns = TableSchema { columns, ..described };
     must_be_as_chosen(&columns, choices)?;
     must_not_hide_meta(&columns, meta)?;
@@ -76,6 +77,15 @@ fn must_differ(columns: &[Column], known: &[String], relation: &Relation) -> Res
                 "leave both out with `exclude`, or give each a name of its own in a `query`".to_owned()
             }
         },
+    })
+}
+
+/// A type of a newer plugin has no Arrow form here.
+fn must_be_known(columns: &[Column]) -> Result<(), RunError> {
+    let Some(column) = columns.iter().find(|c| !c.logical.is_known()) else { return Ok(()) };
+    Err(RunError::Impossible {
+        what: format!("column '{}' is a {}, a type that this rivet does not know", column.name, column.logical),
+        hint: format!("leave it out with `exclude: [{}]`, or install a newer rivet", column.name),
     })
 }
 

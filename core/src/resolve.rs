@@ -17,6 +17,7 @@ use crate::config::{
 use crate::connectors::Connectors;
 use crate::error::RunError;
 use crate::memory;
+use crate::paths::absolute;
 use crate::placeholders::Placeholders;
 use crate::possible;
 use crate::secrets;
@@ -189,7 +190,8 @@ impl ExportSpec {
         if let Some(run_id) = run_id {
             placeholders = placeholders.with("{run_id}", run_id);
         }
-        filled(&self.destination_options, &placeholders, &self.base)
+        let filled = filled(&self.destination_options, &placeholders);
+        absolute(filled, &self.destination, &self.base)
     }
 
     /// Opens the destination for a run.
@@ -296,7 +298,8 @@ fn spec(
         Relation::Query { .. } => export.name.clone(),
     };
     let placeholders = Placeholders::default().with("{export}", &export.name).with("{table}", &table);
-    let destination_template = identity(&destination.connector, &absolute_path(destination.options.clone(), base));
+    let destination_template =
+        identity(&destination.connector, &absolute(destination.options.clone(), &destination.connector, base));
     let tuning = export.tuning.clone();
     let default_part_bytes = capabilities_of(&destination.connector).objects.then_some(DEFAULT_PART_BYTES);
     // One connection more than workers holds the snapshot that they share.
@@ -305,9 +308,10 @@ fn spec(
         name: export.name.clone(),
         relation: export.relation.clone(),
         destination_identity: String::new(),
+        source_options: absolute(source.options, &source.connector, base),
         source: source.connector,
+        format_options: Value::Object(absolute(format.options, &format.connector, base)),
         format: format.connector,
-        format_options: Value::Object(format.options),
         extension: String::new(),
         destination: destination.connector,
         destination_options: destination.options,
@@ -336,27 +340,17 @@ fn spec(
         validate: false,
         secrets: Vec::new(),
         connection: config.source.connection_json(),
-        source_options: absolute_path(source.options, base),
     }
     .on(today)
 }
 
 /// The options with placeholders filled in, in every text of the first level.
-fn filled(options: &Map<String, Value>, placeholders: &Placeholders, base: &Path) -> Map<String, Value> {
+fn filled(options: &Map<String, Value>, placeholders: &Placeholders) -> Map<String, Value> {
     let filled = |value: &Value| match value {
         Value::String(text) => Value::String(placeholders.fill(text)),
         other => other.clone(),
     };
-    absolute_path(options.iter().map(|(key, value)| (key.clone(), filled(value))).collect(), base)
-}
-
-/// A relative `path` is relative to the config. `out`, `./out` and `out/` are one place, so they become one text.
-fn absolute_path(mut options: Map<String, Value>, base: &Path) -> Map<String, Value> {
-    if let Some(Value::String(path)) = options.get_mut("path") {
-        let plain: PathBuf = base.join(path.as_str()).components().collect();
-        *path = plain.to_string_lossy().into_owned();
-    }
-    options
+    options.iter().map(|(key, value)| (key.clone(), filled(value))).collect()
 }
 
 /// Plugin and options in a fixed order; options marked secret are left out.

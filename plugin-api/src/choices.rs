@@ -22,6 +22,7 @@ pub struct Choices {
 /// Some of the columns of a relation, by their exact names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Wanted {
     /// All.
     #[default]

@@ -160,3 +160,10 @@ pub struct ObjectFacts {
     /// Where a person finds it: an absolute path or a URL without credentials.
     pub location: String,
 }
+
+impl ObjectFacts {
+    /// All that is known.
+    pub fn new(name: impl Into<String>, bytes: u64, location: impl Into<String>) -> Self {
+        Self { name: name.into(), bytes, location: location.into() }
+    }
+}

@@ -157,6 +157,15 @@ impl PluginError {
         self.detail("cause", joined)
     }
 
+    /// What is wrong with what crossed the boundary, with the plugin that sent it.
+    pub(crate) fn of_plugin(mut self, plugin: &str) -> Self {
+        if self.0.code.starts_with("wire.") && self.get("plugin").is_none() {
+            self.0.message = format!("plugin '{plugin}': {}", self.0.message);
+            return self.detail("plugin", plugin);
+        }
+        self
+    }
+
     /// Category.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind

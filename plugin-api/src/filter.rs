@@ -54,6 +54,12 @@ pub struct Lower {
     pub minus: Option<Distance>,
 }
 
+impl From<KeyValue> for Lower {
+    fn from(value: KeyValue) -> Self {
+        Self { value, minus: None }
+    }
+}
+
 /// A distance between keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -74,6 +80,13 @@ pub struct KeyValue {
     pub text: String,
 }
 
+impl KeyValue {
+    /// A value and the type to read it by.
+    pub fn new(native_type: impl Into<String>, text: impl Into<String>) -> Self {
+        Self { native_type: native_type.into(), text: text.into() }
+    }
+}
+
 /// Rows to ask the planner about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explain {
@@ -82,6 +95,13 @@ pub struct Explain {
     /// Which rows.
     #[serde(default)]
     pub filter: Filter,
+}
+
+impl Explain {
+    /// About all rows.
+    pub fn new(relation: Relation) -> Self {
+        Self { relation, filter: Filter::default() }
+    }
 }
 
 /// How the server would find rows, by its planner and its statistics.
@@ -110,9 +130,17 @@ pub struct Aggregate {
     pub measures: Vec<Measure>,
 }
 
+impl Aggregate {
+    /// Of all rows.
+    pub fn new(relation: Relation, measures: Vec<Measure>) -> Self {
+        Self { relation, filter: Filter::default(), measures }
+    }
+}
+
 /// One question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Measure {
     /// Number of rows.
     Count,

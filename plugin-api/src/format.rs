@@ -65,14 +65,35 @@ pub struct FormatCapabilities {
     pub text: bool,
 }
 
-/// What a format does with a field.
+/// What a format does with a field. What a newer format does that is neither is read as a refusal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", from = "Answer")]
 pub enum FieldMapping {
     /// Written as it is; the physical type for the report.
     Keep(String),
     /// Cannot be held; why, and what to do.
     Refuse(String),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    Keep(String),
+    Refuse(String),
+    #[serde(untagged)]
+    Other(serde_json::Value),
+}
+
+impl From<Answer> for FieldMapping {
+    fn from(answer: Answer) -> Self {
+        match answer {
+            Answer::Keep(physical) => Self::Keep(physical),
+            Answer::Refuse(why) => Self::Refuse(why),
+            Answer::Other(what) => Self::Refuse(format!(
+                "the format does with it what this rivet does not know ({what}): install a newer rivet"
+            )),
+        }
+    }
 }
 
 /// Limits of one writer.
@@ -137,4 +158,27 @@ pub trait ReadAt: Send + Sync {
     /// # Errors
     /// `Io`.
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize>;
+    /// The same for a call that may be cancelled: whoever waits for somebody else registers what wakes it.
+    ///
+    /// # Errors
+    /// `Io`, `Cancelled`.
+    fn read_at_cx(&self, offset: u64, buffer: &mut [u8], cx: &Cx) -> Result<usize> {
+        cx.check()?;
+        self.read_at(offset, buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_newer_format_does_with_a_field_is_a_refusal() {
+        let read = |json: &str| serde_json::from_str::<FieldMapping>(json).expect(json);
+        assert_eq!(read(r#"{"keep": "INT64"}"#), FieldMapping::Keep("INT64".to_owned()));
+        assert_eq!(read(r#"{"refuse": "no"}"#), FieldMapping::Refuse("no".to_owned()));
+        for json in [r#"{"cast": "text"}"#, r#""skip""#] {
+            assert!(matches!(read(json), FieldMapping::Refuse(why) if why.contains("newer rivet")), "{json}");
+        }
+    }
 }

@@ -17,12 +17,15 @@ mod listing;
 #[cfg(feature = "load")]
 pub mod load;
 mod logical;
+mod opening;
+mod path;
 mod secret;
 mod source;
 pub mod wire;
 
 pub use arrow_array;
 pub use arrow_array::RecordBatch;
+pub use arrow_buffer;
 pub use arrow_schema;
 pub use arrow_schema::SchemaRef;
 pub use choices::{
@@ -40,14 +43,17 @@ pub use info::{ConnectorInfo, ConnectorKind};
 pub use interval::write_iso_8601;
 pub use listing::{ListedTable, TableKind};
 pub use logical::{
-    Column, EXTENSION_KEY, FIDELITY_KEY, Fidelity, LIST_ELEMENT, LogicalType, NATIVE_TYPE_KEY, TypesMode,
+    Column, EXTENSION_KEY, FIDELITY_KEY, Fidelity, LIST_ELEMENT, LogicalType, NATIVE_TYPE_KEY, StructField, TypesMode,
 };
+pub use opening::{FEATURES, HostInfo, OpenGroup, SessionGroup, SessionLimits, Snapshot, SnapshotInfo};
+pub use path::FilePath;
 pub use secret::Secret;
 pub use source::{
-    BatchStream, Estimate, Health, OpenGroup, ReadMode, Relation, SNAPSHOT_LOST, Scan, Session, SessionGroup,
-    SessionLimits, Snapshot, SnapshotInfo, Source, SourceCapabilities, Split, SplitRequest, StreamFacts, TableSchema,
+    BatchStream, Estimate, Health, ReadMode, Relation, SNAPSHOT_LOST, Scan, Session, Source, SourceCapabilities, Split,
+    SplitRequest, StreamFacts, TableSchema,
 };
 pub use wire::cx::{CancelToken, Cx, HostCx};
+pub use wire::notice::Notice;
 
 #[doc(hidden)]
 pub use inventory;

@@ -24,6 +24,7 @@ pub struct ListedTable {
 /// What a listed relation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum TableKind {
     /// A table that holds rows of its own, or all the rows of its partitions.
     Table,
@@ -37,6 +38,11 @@ pub enum TableKind {
 }
 
 impl ListedTable {
+    /// A table that can be read and is found by its name alone.
+    pub fn new(schema: Option<String>, name: impl Into<String>) -> Self {
+        Self { schema, name: name.into(), kind: TableKind::Table, readable: true, in_search_path: true }
+    }
+
     /// What to read.
     pub fn relation(&self) -> Relation {
         Relation::Table { schema: self.schema.clone(), name: self.name.clone() }

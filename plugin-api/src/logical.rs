@@ -64,6 +64,40 @@ pub enum LogicalType {
         /// What each element is.
         element: Box<LogicalType>,
     },
+    /// Values with names, always the same ones in the same order.
+    Struct {
+        /// What is in it; at least one.
+        fields: Vec<StructField>,
+    },
+    /// Keys with a value each; no key is there twice, and none is missing. A value can be missing.
+    Map {
+        /// What each key is.
+        key: Box<LogicalType>,
+        /// What each value is.
+        value: Box<LogicalType>,
+    },
+    /// What a newer plugin calls it. It has no Arrow form here: such a column can be left out, not read.
+    #[serde(untagged)]
+    #[schemars(skip)]
+    Unknown(serde_json::Value),
+}
+
+/// A value within a [`LogicalType::Struct`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct StructField {
+    /// Name.
+    pub name: String,
+    /// What it holds.
+    pub logical: LogicalType,
+    /// Whether it can be missing.
+    pub nullable: bool,
+}
+
+impl StructField {
+    /// A field that can be missing.
+    pub fn new(name: impl Into<String>, logical: LogicalType) -> Self {
+        Self { name: name.into(), logical, nullable: true }
+    }
 }
 
 /// How exactly the file holds what the source held.
@@ -75,11 +109,15 @@ pub enum Fidelity {
     Exact,
     /// Same values as the server's own text form; the type's meaning is in the metadata only.
     Text,
+    /// In a way that only a newer plugin knows.
+    #[serde(other)]
+    Other,
 }
 
 /// Which Arrow form is written where readers differ.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum TypesMode {
     /// What Spark, DuckDB, BigQuery, pandas and Polars all read without surprise.
     #[default]
@@ -126,13 +164,33 @@ impl LogicalType {
             Self::Date => DataType::Date32,
             Self::Time { nanos } => DataType::Time64(unit(nanos && !portable)),
             Self::Timestamp { utc, nanos } => DataType::Timestamp(unit(nanos && !portable), utc.then(|| "UTC".into())),
-            // Arrow files refuse dictionaries below other types, and few readers expect them there.
-            Self::List { ref element } if **element == Self::Enum => {
-                DataType::List(Self::Text.field(LIST_ELEMENT, true, HashMap::new(), types).into())
+            Self::List { ref element } => DataType::List(element.below(LIST_ELEMENT, true, types).into()),
+            Self::Struct { ref fields } => {
+                DataType::Struct(fields.iter().map(|f| f.logical.below(&f.name, f.nullable, types)).collect())
             }
-            Self::List { ref element } => {
-                DataType::List(element.field(LIST_ELEMENT, true, HashMap::new(), types).into())
+            Self::Map { ref key, ref value } => {
+                let pair = [key.below("key", false, types), value.below("value", true, types)];
+                let pairs = Field::new("entries", DataType::Struct(pair.into_iter().collect()), false);
+                DataType::Map(pairs.into(), false)
             }
+            Self::Unknown(_) => DataType::Null,
+        }
+    }
+
+    /// A field within another type. Arrow files refuse dictionaries there, and few readers expect them.
+    fn below(&self, name: &str, nullable: bool, types: TypesMode) -> Field {
+        let held = if *self == Self::Enum { &Self::Text } else { self };
+        held.field(name, nullable, HashMap::new(), types)
+    }
+
+    /// Whether it has an Arrow form: it and all below it are words that this version knows.
+    pub fn is_known(&self) -> bool {
+        match self {
+            Self::Unknown(_) => false,
+            Self::List { element } => element.is_known(),
+            Self::Struct { fields } => fields.iter().all(|f| f.logical.is_known()),
+            Self::Map { key, value } => key.is_known() && value.is_known(),
+            _ => true,
         }
     }
 
@@ -175,6 +233,15 @@ impl fmt::Display for LogicalType {
             Self::Interval => f.write_str("interval"),
             Self::Enum => f.write_str("enum"),
             Self::List { element } => write!(f, "{element}[]"),
+            Self::Struct { fields } => {
+                let named: Vec<String> = fields.iter().map(|f| format!("{} {}", f.name, f.logical)).collect();
+                write!(f, "struct({})", named.join(", "))
+            }
+            Self::Map { key, value } => write!(f, "map({key}, {value})"),
+            Self::Unknown(serde_json::Value::Object(word)) => {
+                f.write_str(word.keys().next().map_or("?", String::as_str))
+            }
+            Self::Unknown(word) => write!(f, "{}", word.as_str().unwrap_or("?")),
         }
     }
 }
@@ -212,11 +279,23 @@ pub struct Column {
 }
 
 impl Column {
+    /// A column that may have NULL and is held exactly.
+    pub fn new(name: impl Into<String>, native_type: impl Into<String>, logical: LogicalType) -> Self {
+        Self { name: name.into(), native_type: native_type.into(), logical, nullable: true, fidelity: Fidelity::Exact }
+    }
+
+    /// The same without NULL: a validated constraint says so.
+    #[must_use]
+    pub fn required(self) -> Self {
+        Self { nullable: false, ..self }
+    }
+
     /// The Arrow field that a scan delivers for this column, with native type and fidelity as metadata.
     pub fn arrow_field(&self, types: TypesMode) -> Field {
         let fidelity = match self.fidelity {
             Fidelity::Exact => "exact",
             Fidelity::Text => "text",
+            Fidelity::Other => "other",
         };
         let metadata = HashMap::from([
             (NATIVE_TYPE_KEY.to_owned(), self.native_type.clone()),
@@ -253,6 +332,35 @@ mod tests {
             assert_eq!(logical.arrow_type(TypesMode::Portable), portable);
             assert_eq!(logical.arrow_type(TypesMode::Native), native);
         }
+    }
+
+    #[test]
+    fn a_struct_and_a_map_have_their_arrow_forms() {
+        let text = |name| StructField::new(name, LogicalType::Enum);
+        let place = LogicalType::Struct { fields: vec![text("city"), StructField { nullable: false, ..text("land") }] };
+        let map = LogicalType::Map { key: Box::new(LogicalType::Text), value: Box::new(place) };
+        let DataType::Map(pairs, false) = map.arrow_type(TypesMode::Native) else { panic!("{map}") };
+        let DataType::Struct(pair) = pairs.data_type() else { panic!("{pairs}") };
+        assert_eq!((pair[0].name().as_str(), pair[0].is_nullable()), ("key", false));
+        assert_eq!((pair[1].name().as_str(), pair[1].is_nullable()), ("value", true));
+        let DataType::Struct(place) = pair[1].data_type() else { panic!("{}", pair[1]) };
+        assert_eq!((place[0].data_type(), place[0].is_nullable()), (&DataType::Utf8, true));
+        assert_eq!((place[1].name().as_str(), place[1].is_nullable()), ("land", false));
+        assert_eq!(map.to_string(), "map(text, struct(city enum, land enum))");
+        let json = serde_json::to_string(&map).expect("it is JSON");
+        assert_eq!(serde_json::from_str::<LogicalType>(&json).expect("it comes back"), map);
+    }
+
+    #[test]
+    fn words_of_a_newer_plugin_are_kept_as_they_are() {
+        for json in [r#""geometry""#, r#"{"geometry":{"srid":4326}}"#] {
+            let read: LogicalType = serde_json::from_str(json).expect(json);
+            assert_eq!((read.to_string().as_str(), read.is_known()), ("geometry", false), "{json}");
+            assert_eq!(serde_json::to_string(&read).expect("it is JSON"), json);
+            assert!(!LogicalType::List { element: Box::new(read) }.is_known());
+        }
+        assert_eq!(serde_json::from_str::<Fidelity>(r#""rounded""#).expect("a word"), Fidelity::Other);
+        assert_eq!(serde_json::from_str::<LogicalType>(r#""text""#).expect("a word"), LogicalType::Text);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    Aggregate, Choices, Column, Connection, Cx, ErrorKind, Explain, Explained, Filter, KeyValue, ListedTable,
-    PluginError, Result, TypesMode,
+    Aggregate, Column, Cx, ErrorKind, Explain, Explained, Filter, KeyValue, ListedTable, OpenGroup, PluginError,
+    Result, SessionGroup, TypesMode,
 };
 
 /// Code of the error after which only a new snapshot helps: the one that is read is gone, or others replaced what it
@@ -44,85 +44,19 @@ pub struct SourceCapabilities {
     pub fetch: bool,
     /// A statement timeout can be set on the server.
     pub statement_timeout: bool,
-    /// Rows can be chosen by a range of a key, which incremental exports need ([`Scan::filter`], [`Scan::limit`],
-    /// [`Session::aggregate`]).
-    pub filter: bool,
+    /// Rows can be chosen by a range of a key ([`Filter::range`]), and asked about ([`Session::aggregate`]): with `limit`
+    /// what incremental exports need.
+    pub range: bool,
+    /// Rows can be chosen by a condition in the source's own language ([`Filter::condition`]).
+    pub condition: bool,
+    /// Reading can end after a number of rows ([`Scan::limit`]).
+    pub limit: bool,
+    /// The result of a query can be read ([`Relation::Query`]).
+    pub query: bool,
     /// `columns` may change the type of a column ([`Choices::columns`]).
     pub overrides: bool,
     /// Policies that mean something to this source: fields of [`Policies`](crate::Policies).
     pub policies: Vec<String>,
-}
-
-/// What to open.
-#[derive(Debug, Clone, Deserialize)]
-pub struct OpenGroup<O> {
-    /// Where the server is.
-    #[serde(default)]
-    pub connection: Connection,
-    /// The plugin's own options.
-    pub options: O,
-    /// Most sessions to open, at least 1.
-    pub n_sessions: usize,
-    /// Which state of the database to read.
-    #[serde(default)]
-    pub snapshot: Snapshot,
-    /// What will be read, where it is known. A snapshot must not be older than the locks that keep others from replacing
-    /// what is read: an engine that takes the two apart locks this first.
-    #[serde(default)]
-    pub relation: Option<Relation>,
-    /// Limits that every statement of these sessions runs under.
-    #[serde(default)]
-    pub limits: SessionLimits,
-    /// How columns are read where there is a choice.
-    #[serde(default)]
-    pub choices: Choices,
-}
-
-/// Which state of the database the sessions of a group read.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Snapshot {
-    /// Each statement reads what is committed when it starts.
-    None,
-    /// One new snapshot for all.
-    #[default]
-    New,
-    /// The snapshot with this token, held by another session that still lives.
-    Join(String),
-}
-
-/// Limits that every statement runs under. 0 = none.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct SessionLimits {
-    /// Longest a single statement may take, ms.
-    pub statement_timeout_ms: u64,
-    /// Longest wait for a lock, ms.
-    pub lock_timeout_ms: u64,
-    /// Longest time without a byte from the server while reading, ms.
-    pub no_progress_timeout_ms: u64,
-    /// Largest value (and row) to accept, bytes.
-    pub max_value_bytes: u64,
-}
-
-/// Sessions opened together.
-pub struct SessionGroup {
-    /// At least one.
-    pub sessions: Vec<Box<dyn Session>>,
-    /// What they share.
-    pub snapshot: SnapshotInfo,
-}
-
-/// The state of the database that a group reads.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct SnapshotInfo {
-    /// The engine's identity of the snapshot for the manifest; none when each statement reads its own state.
-    pub identity: Option<String>,
-    /// Token that lets further sessions join while the first session of the group lives.
-    pub join_token: Option<String>,
-    /// Identity of the server and database, without credentials.
-    pub server: String,
 }
 
 /// One server connection, owned by one worker. After an error that is not `SameSession`, drop only.
@@ -158,7 +92,7 @@ pub trait Session: Send {
     ///
     /// # Errors
     /// As [`describe`](Self::describe); `Unsupported` without
-    /// [`SourceCapabilities::filter`](crate::SourceCapabilities::filter).
+    /// [`SourceCapabilities::range`](crate::SourceCapabilities::range).
     fn aggregate(&mut self, _aggregate: &Aggregate, _cx: &Cx) -> Result<Vec<Option<KeyValue>>> {
         Err(PluginError::new(ErrorKind::Unsupported, "source.aggregate", "this source cannot aggregate"))
     }
@@ -222,6 +156,10 @@ pub struct StreamFacts {
     pub policy_hits: Vec<(String, String, u64)>,
     /// Longest single statement so far, ms; 0 when unknown.
     pub longest_statement_ms: u64,
+    /// Where the next run goes on, once the stream has ended: the plugin's own word, for sources whose changes have no
+    /// column to go by. A host that knows `resume_token` keeps it with the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resume_token: Option<String>,
 }
 
 /// What to read: a table (or view) or the result of a query.
@@ -266,6 +204,12 @@ pub struct TableSchema {
     /// What the user should know about reading it, one sentence each, such as rows that this login cannot see.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Columns that together find one row, never NULL, one list a key; the primary key first. What is not known is not said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<Vec<String>>,
+    /// Columns that the source can order and compare as a cursor does. None where the source does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursors: Option<Vec<String>>,
 }
 
 impl TableSchema {
@@ -304,6 +248,13 @@ pub struct SplitRequest {
     pub n_splits: usize,
 }
 
+impl SplitRequest {
+    /// All of a relation.
+    pub fn new(relation: Relation, n_splits: usize) -> Self {
+        Self { relation, within: None, n_splits }
+    }
+}
+
 /// One unit of parallel reading: opaque to core, replayed by the plugin that made it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Split {
@@ -317,9 +268,17 @@ pub struct Split {
     pub stable: bool,
 }
 
+impl Split {
+    /// A split of unknown size that means the same in every snapshot.
+    pub fn new(spec: serde_json::Value, label: impl Into<String>) -> Self {
+        Self { spec, label: label.into(), estimated_rows: None, stable: true }
+    }
+}
+
 /// How a statement delivers its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum ReadMode {
     /// One statement streams everything: fastest.
     #[default]
@@ -343,6 +302,9 @@ pub struct Scan {
     /// Most rows to deliver; all when absent.
     #[serde(default)]
     pub limit: Option<u64>,
+    /// Only what came after the stream that gave this [`StreamFacts::resume_token`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resume_token: Option<String>,
     /// How rows are delivered.
     pub read: ReadMode,
     /// Which Arrow forms to deliver.
@@ -362,6 +324,7 @@ impl Scan {
             split: None,
             filter: Filter::default(),
             limit: None,
+            resume_token: None,
             read: ReadMode::Stream,
             types: TypesMode::Portable,
             max_batch_rows: 10_000,

@@ -1,6 +1,7 @@
 //! The config: a strict YAML file, read into types in which every default is settled.
 //! It must not know plugins (their options stay JSON until a schema is at hand), sessions or runs.
 
+mod choice;
 mod columns;
 mod error;
 mod expand;

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Number, Value};
 
+use super::choice::Choice;
 use super::node::{join, kind_of_text};
 use super::options::{RESERVED_SOURCE_KEYS, pointer};
 use super::section::{MAX_ERRORS, MAX_LINES, one_of};
@@ -36,7 +37,11 @@ impl Marks for NoMarks {
 pub(super) fn check(owner: &str, schema: &Value, options: &Map<String, Value>, marks: &dyn Marks) -> Vec<ConfigError> {
     let mut checker = Checker { root: schema, marks, errors: Vec::new() };
     let place = Place { path: owner.to_owned(), pointer: String::new(), depth: 0 };
-    checker.object(resolve(schema, schema), options, &place);
+    let schema = resolve(schema, schema);
+    let choice = alternatives(schema).and_then(|all| Choice::of(all));
+    if !choice.is_some_and(|choice| checker.chosen(&choice, options, &place)) {
+        checker.object(schema, options, &place);
+    }
     checker.errors
 }
 
@@ -57,7 +62,8 @@ fn coerce_at(root: &Value, schema: &Value, value: &mut Value, at: &str, marks: &
     let schema = resolve(root, schema);
     if let (Some(all), Value::Object(_) | Value::Array(_)) = (alternatives(schema), &*value) {
         let takes = |s: &&Value| types(root, s, 0).iter().any(|t| is_type(value, t));
-        if let Some(schema) = all.iter().find(takes) {
+        let chosen = value.as_object().and_then(|map| Choice::of(all)?.branch(map));
+        if let Some(schema) = chosen.or_else(|| all.iter().find(takes)) {
             coerce_at(root, schema, value, at, marks, depth + 1);
         }
         return;
@@ -265,8 +271,45 @@ impl<'s> Checker<'s> {
         }
     }
 
+    /// An object that says by a word which alternative it is; what is wrong with it is wrong with that one. Returns whether
+    /// it is such an object.
+    fn chosen(&mut self, choice: &Choice<'s>, options: &Map<String, Value>, place: &Place) -> bool {
+        let inner = Place { depth: place.depth + 1, ..place.clone() };
+        match (choice.branch(options), choice.tag) {
+            (Some(branch), Some(tag)) if branch.get("$ref").is_some() => {
+                // The options of a variant that has a struct of its own, which does not know the tag.
+                let mut rest = options.clone();
+                rest.remove(tag);
+                self.value(resolve(self.root, branch), &Value::Object(rest), &inner);
+            }
+            (Some(branch), _) => self.object(branch, options, &inner),
+            (None, None) => return false,
+            (None, Some(tag)) => {
+                let words: Vec<&str> = choice.branches.iter().map(|(word, _)| *word).collect();
+                match options.get(tag) {
+                    Some(Value::String(text)) => {
+                        let shown = !self.marks.is_from_env(&pointer(&place.pointer, tag));
+                        let hint = if shown { did_you_mean(text, words.iter().copied()) } else { None };
+                        self.bad(&place.key(tag), format!("must be {}", one_of(&words)), hint);
+                    }
+                    Some(_) => self.bad(&place.key(tag), format!("must be {}", one_of(&words)), None),
+                    None => {
+                        let at = At { path: place.key(tag).path, line: self.line(&place.pointer) };
+                        self.push(ConfigError::MissingKey { at, hint: Some(format!("`{tag}` is {}", one_of(&words))) });
+                    }
+                }
+            }
+        }
+        true
+    }
+
     /// The value fits one of several schemas; if not, the errors of the one that has its type are the helpful ones.
     fn alternative(&mut self, all: &'s [Value], value: &Value, place: &Place) {
+        if let (Value::Object(options), Some(choice)) = (value, Choice::of(all))
+            && self.chosen(&choice, options, place)
+        {
+            return;
+        }
         let mut best: Option<Vec<ConfigError>> = None;
         for schema in all {
             let mut inner = Checker { root: self.root, marks: self.marks, errors: Vec::new() };

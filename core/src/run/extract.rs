@@ -255,6 +255,7 @@ impl Extraction<'_> {
                 progress.tally.longest_statement_ms =
                     progress.tally.longest_statement_ms.max(tally.longest_statement_ms);
                 progress.tally.policy_hits.extend(tally.policy_hits);
+                progress.tally.warnings.extend(tally.warnings);
                 drop(progress);
                 self.env.progress.split_done(&self.plan.export, self.ledger.n_done(), self.plan.splits.len());
                 self.env.faults.pass("split_done");

@@ -7,6 +7,7 @@ use rivet_plugin_api::{
     TableSchema,
 };
 
+use super::doubts;
 use super::env::Env;
 use super::increment;
 use super::shape::HashCounts;
@@ -74,7 +75,7 @@ impl Leader {
         let estimate = self.session.estimate(relation, &cx).map_err(RunError::plugin("estimate", relation.label()))?;
         let found = self.rows(spec, &schema, env)?;
         // Columns alone are what a later run compares with.
-        schema.identity = None;
+        let schema = TableSchema::of(schema.columns);
         let estimate = narrowed(estimate, found.explained.rows);
         let n_splits = plan::wanted(spec, &estimate);
         let splits = if n_splits > 1 {
@@ -85,6 +86,7 @@ impl Leader {
         };
         let Rows { filter, increment, seen, explained, warnings: of_rows } = found;
         warnings.extend(of_rows);
+        warnings.extend(doubts::of_splits(&splits));
         Ok(Description { schema, estimate, splits, filter, increment, seen, explained, warnings })
     }
 

@@ -2,6 +2,7 @@
 //! It must not know modes (they differ in the plan's splits), engines or terminals.
 
 mod channel;
+mod doubts;
 mod drift;
 mod encode;
 mod env;
@@ -126,9 +127,9 @@ fn steps(
         warn(&told, spec, env, summary);
     }
     recover::settle(spec, env, summary)?;
-    let Planned { leader, mut plan, seen, .. } = begin(spec, run_id, env, summary, State::begin_run)?;
+    let Planned { leader, mut plan, seen, estimate, .. } = begin(spec, run_id, env, summary, State::begin_run)?;
     let extracted = extract::extract(&mut plan, (leader, Seen::new(seen)), spec, &*store, env, summary);
-    let judged = extracted.and_then(|e| verdict::judge(spec, &plan, e, env, summary));
+    let judged = extracted.and_then(|e| verdict::judge(spec, &plan, (e, &estimate), env, summary));
     let (manifest, tokens) = match judged {
         Ok(judged) => judged,
         Err(error) => {

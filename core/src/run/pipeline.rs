@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use rivet_plugin_api::wire::FormatHandle;
 use rivet_plugin_api::{
-    CancelToken, ErrorKind, HostCx, RecordBatch, Scan, Session, Split, SplitRequest, Store, WriterSettings,
+    CancelToken, ErrorKind, HostCx, Notice, RecordBatch, Scan, Session, Split, SplitRequest, Store, WriterSettings,
 };
 
 use super::channel::{Disconnected, Receiver, Sender, bounded};
@@ -59,6 +59,8 @@ pub struct Tally {
     pub rows_known: u64,
     pub longest_statement_ms: u64,
     pub policy_hits: Vec<(String, String, u64)>,
+    /// What the user should know, one sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// Why a step ended early: by itself, or because another step did.
@@ -86,11 +88,13 @@ pub enum Batches {
 pub fn run(shared: &Shared<'_>, attempt: Attempt<'_>, session: &mut dyn Session) -> Result<Tally, RunError> {
     // Its own token: a failed upload must wake a reader that waits for the server.
     let token = CancelToken::new();
+    token.keep_notices();
     let cancel_all = || token.cancel();
     let mut shaper = Shaper::new(shared.plan, shared.seen);
     let tally = shared.cancel.cx().with_wake(&cancel_all, || overlap(shared, attempt, session, &mut shaper, &token))?;
     shaper.keep();
-    Ok(tally)
+    let warning = |notice| if let Notice::Warning(text) = notice { Some(text) } else { None };
+    Ok(Tally { warnings: token.take_notices().into_iter().filter_map(warning).collect(), ..tally })
 }
 
 fn overlap(
@@ -247,11 +251,8 @@ fn read_piece(
 ) -> Result<(), Stop> {
     let plan = shared.plan;
     let scan = Scan {
-        relation: plan.relation.clone(),
-        columns: plan.schema.columns.clone(),
         split: piece.clone(),
         filter: plan.filter.clone(),
-        limit: None,
         read: plan.read,
         types: plan.types,
         max_batch_rows: plan.max_batch_rows,
@@ -259,6 +260,7 @@ fn read_piece(
             .max_batch_bytes
             .and_then(|bytes| usize::try_from(bytes).ok())
             .map_or(shared.shares.max_batch_bytes, |bytes| bytes.min(shared.shares.max_batch_bytes)),
+        ..Scan::new(plan.relation.clone(), plan.schema.columns.clone())
     };
     let split = PlannedSplit { id: 0, split: piece };
     let Source { session, silence } = source;

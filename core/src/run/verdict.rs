@@ -1,8 +1,11 @@
 //! The verdict on what was extracted: all rows are in the parts, and the manifest says what they are.
 //! It must not know how parts came about, nor what happens to them.
 
+use rivet_plugin_api::Estimate;
+
 use super::env::Env;
-use super::{extract, keep_warning, ledger};
+use super::extract::Extracted;
+use super::{doubts, keep_warning, ledger, warn};
 use crate::error::RunError;
 use crate::manifest::{Consistency, Manifest, Part};
 use crate::plan::Plan;
@@ -13,7 +16,7 @@ use crate::summary::Summary;
 pub fn judge(
     spec: &ExportSpec,
     plan: &Plan,
-    extracted: extract::Extracted,
+    (extracted, estimate): (Extracted, &Estimate),
     env: &Env<'_>,
     summary: &mut Summary,
 ) -> Result<(Manifest, Vec<String>), RunError> {
@@ -24,6 +27,10 @@ pub fn judge(
     manifest.policy_hits = summed(extracted.tally.policy_hits);
     summary.restarts = u32::try_from(extracted.restarts.len()).unwrap_or(u32::MAX);
     extracted.restarts.iter().for_each(|told| keep_warning(told, spec, summary));
+    let nothing = doubts::of_rows(spec, estimate, extracted.tally.rows + extracted.tally.rows_known);
+    for told in extracted.tally.warnings.iter().chain(&nothing) {
+        warn(told, spec, env, summary);
+    }
     manifest.warnings.clone_from(&summary.warnings);
     summary.retries = extracted.retries;
     summary.rows_known = extracted.tally.rows_known;

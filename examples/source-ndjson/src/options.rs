@@ -2,9 +2,8 @@
 //! It must not know the files.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
-use rivet_plugin_api::{Column, Fidelity, LogicalType};
+use rivet_plugin_api::{Column, FilePath, LogicalType};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -13,7 +12,7 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub struct NdjsonOptions {
     /// Folder of the files; a relative one is relative to the config.
-    pub path: PathBuf,
+    pub path: FilePath,
     /// Columns of each table, by its name: table `orders` is the file `orders.ndjson`.
     pub tables: BTreeMap<String, Vec<ColumnOptions>>,
 }
@@ -55,12 +54,6 @@ impl ColumnOptions {
             Kind::Float64 => ("float64", LogicalType::Float { bits: 64 }),
             Kind::Text => ("text", LogicalType::Text),
         };
-        Column {
-            name: self.name.clone(),
-            native_type: native_type.to_owned(),
-            logical,
-            nullable: !self.required,
-            fidelity: Fidelity::Exact,
-        }
+        Column { nullable: !self.required, ..Column::new(&self.name, native_type, logical) }
     }
 }

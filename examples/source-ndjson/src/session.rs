@@ -110,6 +110,6 @@ impl Bytes {
             .map_err(|e| PluginError::new(ErrorKind::Internal, "ndjson.split", "failed to write a split").cause(e))?;
         let label = format!("bytes {}..{}", self.start, self.end);
         // Lines are appended and not moved: the bounds mean the same in a later session.
-        Ok(Split { spec, label, estimated_rows: None, stable: true })
+        Ok(Split::new(spec, label))
     }
 }

@@ -5,8 +5,6 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rivet_plugin_api::wire::Trust;
-
 use super::trust::{self, Untrusted};
 
 /// A folder that may hold plugins.
@@ -16,16 +14,12 @@ pub struct Place {
     pub dir: PathBuf,
     /// Somebody named it: then it must exist.
     pub named: bool,
-    /// How far what its plugins send is checked.
-    pub trust: Trust,
 }
 
 /// A library file.
 pub struct Library {
     /// The file, absolute.
     pub path: PathBuf,
-    /// As its folder.
-    pub trust: Trust,
 }
 
 /// A folder that cannot be used.
@@ -60,14 +54,14 @@ impl DiscoverError {
 pub fn places(flags: &[PathBuf], path_variable: Option<&str>, config_dirs: &[PathBuf]) -> Vec<Place> {
     let from_path = path_variable.unwrap_or_default().split(':').filter(|p| !p.is_empty()).map(PathBuf::from);
     let named = flags.iter().cloned().chain(from_path).chain(config_dirs.iter().cloned());
-    let mut places: Vec<Place> = named.map(|dir| Place { dir, named: true, trust: Trust::Full }).collect();
+    let mut places: Vec<Place> = named.map(|dir| Place { dir, named: true }).collect();
     if let Some(beside) = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.parent()?.to_owned())) {
-        places.push(Place { dir: beside.join("lib/rivet/plugins"), named: false, trust: Trust::Shape });
+        places.push(Place { dir: beside.join("lib/rivet/plugins"), named: false });
     }
     let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
     let data = data.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")));
     if let Some(data) = data.filter(|d| d.is_absolute()) {
-        places.push(Place { dir: data.join("rivet/plugins"), named: false, trust: Trust::Full });
+        places.push(Place { dir: data.join("rivet/plugins"), named: false });
     }
     places
 }
@@ -91,7 +85,7 @@ pub fn libraries(places: &[Place]) -> Result<(Vec<Library>, Vec<DiscoverError>),
             }
         };
         let fresh = files.into_iter().filter(|path| seen.insert(path.clone()));
-        found.extend(fresh.map(|path| Library { path, trust: place.trust }));
+        found.extend(fresh.map(|path| Library { path }));
     }
     Ok((found, passed_over))
 }
@@ -134,7 +128,7 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("rivet-unnamed-{}", std::process::id()));
         std::fs::create_dir_all(&dir).expect("a folder for temporary files");
         std::fs::set_permissions(&dir, PermissionsExt::from_mode(0o777)).expect("it is ours");
-        let place = |named, dir: &Path| Place { dir: dir.to_owned(), named, trust: Trust::Full };
+        let place = |named, dir: &Path| Place { dir: dir.to_owned(), named };
         let of_named = libraries(&[place(true, &dir)]);
         let of_others = libraries(&[place(false, &dir), place(false, &dir.join("none"))]);
         std::fs::remove_dir(&dir).expect("it is empty");

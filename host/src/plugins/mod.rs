@@ -149,7 +149,7 @@ fn opened(candidate: &Candidate) -> Result<Vec<Connector>, Refused> {
         &what,
         Some("this is a defect of the plugin: report it to its author, or remove the file"),
     );
-    let open = || load::open(&candidate.real, candidate.library.trust);
+    let open = || load::open(&candidate.real);
     Ok(load::with_last_words(words.as_str(), i32::from(Exit::Plugin.code()), open)?.connectors)
 }
 

@@ -61,6 +61,8 @@ pub struct CxVtable {
     /// Removes a callback; when this returns it is not running and will not run again.
     #[sabi(last_prefix_field)]
     pub unsubscribe: unsafe extern "C" fn(*const c_void, u64),
+    /// Tells the host something on the way: a `Notice`.
+    pub notice: unsafe extern "C" fn(*const c_void, RStr<'_>),
 }
 
 /// Context of one call: cancellation. Owned by the host, borrowed for the call.
@@ -113,6 +115,8 @@ pub struct ReadAtVtable {
     /// Fills the slice from the offset on; returns the bytes read, fewer only at the end.
     #[sabi(last_prefix_field)]
     pub read_at: unsafe extern "C" fn(*const c_void, offset: u64, RSliceMut<'_, u8>) -> AbiResult<u64>,
+    /// The same for a call that can be cancelled.
+    pub read_at_cx: unsafe extern "C" fn(*const c_void, &AbiCx, offset: u64, RSliceMut<'_, u8>) -> AbiResult<u64>,
 }
 
 /// An object that can be read at any offset, from any thread.

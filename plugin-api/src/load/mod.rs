@@ -21,7 +21,7 @@ pub use error::LoadError;
 pub use last_words::with_last_words;
 
 use crate::PluginError;
-use crate::wire::{Connector, Origin, Trust};
+use crate::wire::{Connector, Origin};
 
 /// `RTLD_NODELETE`: the library stays mapped whatever happens, since its code may be on some stack.
 const RTLD_NODELETE: i32 = 0x1000;
@@ -57,7 +57,7 @@ pub fn examine(path: &Path) -> Result<String, LoadError> {
 ///
 /// # Errors
 /// [`LoadError`], naming the file, both versions where they matter, and what to do.
-pub fn open(path: &Path, trust: Trust) -> Result<LoadedLibrary, LoadError> {
+pub fn open(path: &Path) -> Result<LoadedLibrary, LoadError> {
     let symbol = elf::plugin_symbol(path)?;
     // SAFETY: opening runs the library's initialisers: that is what trusting a plugin directory means.
     let library = unsafe { Library::open(Some(path), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) }
@@ -72,6 +72,6 @@ pub fn open(path: &Path, trust: Trust) -> Result<LoadedLibrary, LoadError> {
     root.init()(host_log::HOST, RStr::from_str("{}")).into_result().map_err(|e| failed(PluginError::from_abi(e)))?;
     let connectors = root.connectors()();
     let origin = || Origin::Library(path.to_owned());
-    let connectors: Result<Vec<_>, _> = connectors.iter().map(|raw| Connector::new(*raw, origin(), trust)).collect();
+    let connectors: Result<Vec<_>, _> = connectors.iter().map(|raw| Connector::new(*raw, origin())).collect();
     Ok(LoadedLibrary { connectors: connectors.map_err(failed)?, root })
 }

@@ -10,7 +10,7 @@ use arrow_data::ArrayData;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use rivet_plugin_abi::{ArrowArray, ArrowSchema};
 
-use super::Trust;
+use super::promise::{DEFECT, has_no_nulls};
 use crate::{ErrorKind, PluginError, Result};
 
 const _: () = assert!(size_of::<ArrowArray>() == size_of::<FFI_ArrowArray>());
@@ -42,18 +42,33 @@ pub fn export_batch(batch: RecordBatch, out: &mut ArrowArray) {
     unsafe { std::ptr::write(std::ptr::from_mut(out).cast::<FFI_ArrowArray>(), FFI_ArrowArray::new(&data)) };
 }
 
+/// How far imported data is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// Lengths, buffers and children: for what the host has checked already.
+    Shape,
+    /// Also every offset, every key of a dictionary and all text.
+    Full,
+}
+
 /// Reads batches of one schema; the struct type is built once.
 pub struct Importer {
     schema: SchemaRef,
     struct_field: Field,
-    trust: Trust,
+    check: Check,
+    max_batch_bytes: Option<u64>,
 }
 
 impl Importer {
-    /// For batches of `schema` from a plugin that is trusted so far.
-    pub fn new(schema: SchemaRef, trust: Trust) -> Self {
+    /// For batches of `schema`.
+    pub fn new(schema: SchemaRef, check: Check) -> Self {
         let struct_field = Field::new("batch", DataType::Struct(schema.fields().clone()), false);
-        Self { schema, struct_field, trust }
+        Self { schema, struct_field, check, max_batch_bytes: None }
+    }
+
+    /// Refuses larger batches.
+    pub fn at_most(self, max_batch_bytes: Option<u64>) -> Self {
+        Self { max_batch_bytes, ..self }
     }
 
     /// The schema.
@@ -64,7 +79,8 @@ impl Importer {
     /// Takes the batch out of `raw`, checks it, and leaves `raw` empty.
     ///
     /// # Errors
-    /// `Internal` when lengths, buffers or children contradict the schema or each other.
+    /// `Internal` when lengths, buffers, children or values contradict the schema or each other, or the batch is larger
+    /// than allowed.
     pub fn batch(&self, raw: &mut ArrowArray) -> Result<RecordBatch> {
         if raw.release.is_none() {
             return Err(malformed("the batch is released already"));
@@ -77,29 +93,44 @@ impl Importer {
             .unwrap_or_else(|_| Err(malformed("the batch cannot be read")))
     }
 
+    /// Before anything is read: where there is too much, it is not copied either.
+    fn is_small_enough(&self, data: &ArrayData) -> Result<()> {
+        let Some(most) = self.max_batch_bytes else { return Ok(()) };
+        let bytes = data.get_slice_memory_size().map_err(|e| malformed(&e.to_string()))? as u64;
+        if bytes <= most {
+            return Ok(());
+        }
+        let what = format!("a batch has {bytes} bytes, where at most {most} are allowed by what was asked for");
+        let hint = format!("{DEFECT}; a larger `tuning: {{max_value_mb: …}}` allows more");
+        Err(PluginError::new(ErrorKind::Internal, "wire.batch_too_large", what)
+            .detail("batch_bytes", bytes)
+            .detail("allowed_bytes", most)
+            .hint(hint))
+    }
+
     fn assemble(&self, ffi: FFI_ArrowArray, rows: usize) -> Result<RecordBatch> {
         // SAFETY: shape checked above; that the buffers are as long as stated is the producer's word (the C Data
         // Interface carries no buffer lengths).
         let data: ArrayData = unsafe { from_ffi_and_data_type(ffi, self.struct_field.data_type().clone()) }
             .map_err(|e| malformed(&e.to_string()))?;
-        let checked = match self.trust {
-            Trust::Shape => data.validate(),
-            Trust::Full => data.validate_full(),
+        self.is_small_enough(&data)?;
+        let checked = match self.check {
+            Check::Shape => data.validate(),
+            Check::Full => data.validate_full(),
         };
         checked.map_err(|e| malformed(&e.to_string()))?;
         let (_, columns, nulls) = StructArray::from(data).into_parts();
         if nulls.is_some() {
             return Err(malformed("the batch itself has nulls"));
         }
+        has_no_nulls(&self.schema, &columns)?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.schema.clone(), columns, &options).map_err(|e| malformed(&e.to_string()))
     }
 }
 
 fn malformed(what: &str) -> PluginError {
-    PluginError::new(ErrorKind::Internal, "wire.malformed_data", "the plugin sent malformed Arrow data")
-        .cause(what)
-        .hint("this is a defect of the plugin: report it to its author")
+    PluginError::new(ErrorKind::Internal, "wire.malformed_data", "malformed Arrow data").cause(what).hint(DEFECT)
 }
 
 /// Types nested deeper are refused, and so are schemas of more fields.
@@ -134,7 +165,9 @@ fn check_schema(raw: &ArrowSchema, depth: usize) -> Result<()> {
 /// Checks everything the specification lets a reader check before it follows a pointer.
 fn check_shape(raw: &ArrowArray, field: &Field, depth: usize) -> Result<()> {
     let lie = |what: &str| Err(malformed(&format!("{what} in column '{}'", field.name())));
-    let (n_buffers, children) = expected(field.data_type());
+    let Some((n_buffers, children)) = expected(field.data_type()) else {
+        return lie("a type that does not cross the boundary");
+    };
     if raw.length < 0 || raw.offset < 0 || raw.null_count < -1 || raw.null_count > raw.length || depth > MAX_DEPTH {
         return lie("impossible length, offset or null count");
     }
@@ -146,15 +179,22 @@ fn check_shape(raw: &ArrowArray, field: &Field, depth: usize) -> Result<()> {
     if end.and_then(|end| end.checked_mul(value_bytes)).is_none_or(|bytes| bytes > i64::MAX / 8) {
         return lie("length out of range");
     }
-    if n_buffers.is_some_and(|n| n != raw.n_buffers) || (raw.n_buffers > 0 && raw.buffers.is_null()) {
+    if n_buffers != raw.n_buffers || (raw.n_buffers > 0 && raw.buffers.is_null()) {
         return lie("wrong number of buffers");
     }
     if let Some(what) = offsets_lie(raw, field.data_type()) {
         return lie(what);
     }
-    let Some(children) = children else { return Ok(()) };
     if raw.n_children != children.len() as i64 || (!children.is_empty() && raw.children.is_null()) {
         return lie("wrong number of children");
+    }
+    if let DataType::Dictionary(_, words) = field.data_type() {
+        // SAFETY: null, or a valid struct by the specification.
+        let Some(raw) = (unsafe { raw.dictionary.cast::<ArrowArray>().as_ref() }).filter(|raw| raw.release.is_some())
+        else {
+            return lie("no dictionary");
+        };
+        check_shape(raw, &Field::new(field.name(), (**words).clone(), true), depth + 1)?;
     }
     let is_struct = matches!(field.data_type(), DataType::Struct(_));
     for (i, child_field) in children.into_iter().enumerate() {
@@ -179,7 +219,7 @@ fn check_shape(raw: &ArrowArray, field: &Field, depth: usize) -> Result<()> {
 /// What is wrong with the first and last offset; arrow takes the lengths of buffers from them before it checks any.
 fn offsets_lie(raw: &ArrowArray, data_type: &DataType) -> Option<&'static str> {
     let wide = match data_type {
-        DataType::Utf8 | DataType::Binary | DataType::List(_) => false,
+        DataType::Utf8 | DataType::Binary | DataType::List(_) | DataType::Map(..) => false,
         DataType::LargeUtf8 | DataType::LargeBinary | DataType::LargeList(_) => true,
         _ => return None,
     };
@@ -200,15 +240,17 @@ fn offsets_lie(raw: &ArrowArray, data_type: &DataType) -> Option<&'static str> {
     (first < 0 || last < first || last > i64::MAX / 64).then_some("impossible offsets")
 }
 
-/// Buffers and children that a type must have; `None` where the host leaves the check to arrow.
-fn expected(data_type: &DataType) -> (Option<i64>, Option<Vec<&Field>>) {
+/// Buffers and children that a type must have; `None` for types that nothing here has.
+fn expected(data_type: &DataType) -> Option<(i64, Vec<&Field>)> {
     match data_type {
-        DataType::Struct(fields) => (Some(1), Some(fields.iter().map(AsRef::as_ref).collect())),
-        DataType::Utf8 | DataType::Binary | DataType::LargeUtf8 | DataType::LargeBinary => (Some(3), Some(vec![])),
-        DataType::List(child) | DataType::LargeList(child) => (Some(2), Some(vec![child])),
-        DataType::Boolean | DataType::FixedSizeBinary(_) => (Some(2), Some(vec![])),
-        other if other.is_primitive() => (Some(2), Some(vec![])),
-        _ => (None, None),
+        DataType::Null => Some((0, vec![])),
+        DataType::Struct(fields) => Some((1, fields.iter().map(AsRef::as_ref).collect())),
+        DataType::FixedSizeList(child, _) => Some((1, vec![child])),
+        DataType::Utf8 | DataType::Binary | DataType::LargeUtf8 | DataType::LargeBinary => Some((3, vec![])),
+        DataType::List(child) | DataType::LargeList(child) | DataType::Map(child, _) => Some((2, vec![child])),
+        DataType::Boolean | DataType::FixedSizeBinary(_) | DataType::Dictionary(..) => Some((2, vec![])),
+        other if other.is_primitive() => Some((2, vec![])),
+        _ => None,
     }
 }
 

@@ -2,24 +2,16 @@
 //! It must not know discovery rules or files; an origin is only carried for messages.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use rivet_plugin_abi::ConnectorRef;
 use rivet_plugin_abi::abi_stable::std_types::RStr;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{foreign_source, foreign_store, from_json, lift};
-use crate::{ConnectorInfo, ConnectorKind, Cx, ErrorKind, PluginError, Result, SessionGroup, Store};
+use super::{foreign_source, foreign_store, from_json, from_value, lift};
+use crate::{ConnectorInfo, ConnectorKind, Cx, ErrorKind, HostInfo, PluginError, Result, SessionGroup, Store};
 
 pub use super::foreign_format::FormatHandle;
-
-/// How far imported data is checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Trust {
-    /// Lengths, buffers and children.
-    Shape,
-    /// Also every offset and all text.
-    Full,
-}
 
 /// Where a connector comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +36,9 @@ impl std::fmt::Display for Origin {
 pub struct Connector {
     raw: ConnectorRef,
     info: ConnectorInfo,
+    /// Its name, for messages about its batches.
+    plugin: Arc<str>,
     origin: Origin,
-    trust: Trust,
 }
 
 impl Connector {
@@ -53,9 +46,11 @@ impl Connector {
     ///
     /// # Errors
     /// `Internal` when it cannot be read, `Panicked`.
-    pub fn new(raw: ConnectorRef, origin: Origin, trust: Trust) -> Result<Self> {
-        let info = from_json(lift(raw.info()())?.as_str())?;
-        Ok(Self { raw, info, origin, trust })
+    pub fn new(raw: ConnectorRef, origin: Origin) -> Result<Self> {
+        let mut info: Value = from_json(lift(raw.info()())?.as_str())?;
+        separate_filters(&mut info);
+        let info: ConnectorInfo = from_value(info)?;
+        Ok(Self { raw, plugin: info.name.as_str().into(), info, origin })
     }
 
     /// What it says about itself.
@@ -73,8 +68,13 @@ impl Connector {
     /// As [`Source::open_group`](crate::Source::open_group).
     pub fn open_group(&self, request: &Value, cx: &Cx) -> Result<SessionGroup> {
         self.must_be("source")?;
+        let mut request = request.clone();
+        if let Value::Object(keys) = &mut request {
+            keys.insert("host".to_owned(), json!(HostInfo::current()));
+        }
         let raw = lift(self.raw.open_group()(&cx.0, RStr::from_str(&request.to_string())))?;
-        foreign_source::import_group(raw, self.trust)
+        let max_value_bytes = request.pointer("/limits/max_value_bytes").and_then(Value::as_u64).unwrap_or(0);
+        foreign_source::import_group(raw, &self.plugin, max_value_bytes)
     }
 
     /// Opens a format with its options.
@@ -88,7 +88,7 @@ impl Connector {
             ConnectorKind::Format(capabilities) => capabilities.extension.clone(),
             _ => String::new(),
         };
-        Ok(FormatHandle { raw, trust: self.trust, usual_extension })
+        Ok(FormatHandle { raw, plugin: self.plugin.clone(), usual_extension })
     }
 
     /// Opens a destination with its options.
@@ -111,5 +111,32 @@ impl Connector {
             "connector.kind",
             format!("'{}' is a {}, not a {wanted}", self.info.name, kind.name()),
         ))
+    }
+}
+
+/// A plugin from before the ways to choose rows had a flag each: it could all or nothing, and took queries unasked.
+fn separate_filters(info: &mut Value) {
+    let Some(can) = info.get_mut("capabilities").and_then(Value::as_object_mut) else { return };
+    let Some(filter) = can.remove("filter") else { return };
+    for (flag, then) in [("range", &filter), ("condition", &filter), ("limit", &filter), ("query", &json!(true))] {
+        can.entry(flag).or_insert_with(|| then.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_one_flag_of_an_older_plugin_stands_for_several() {
+        let can = |capabilities: Value| {
+            let mut info = json!({ "capabilities": capabilities });
+            separate_filters(&mut info);
+            let can: crate::SourceCapabilities = from_value(info["capabilities"].take()).expect("capabilities");
+            [can.range, can.condition, can.limit, can.query]
+        };
+        assert_eq!(can(json!({ "filter": true, "fetch": true })), [true; 4]);
+        assert_eq!(can(json!({ "filter": false })), [false, false, false, true]);
+        assert_eq!(can(json!({ "condition": true })), [false, true, false, false]);
     }
 }

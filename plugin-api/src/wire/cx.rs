@@ -7,9 +7,12 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rivet_plugin_abi::abi_stable::std_types::RStr;
 use rivet_plugin_abi::abi_stable::{prefix_type::WithMetadata, sabi_types::StaticRef};
 use rivet_plugin_abi::{AbiCx, CxVtable, CxVtableRef, Wake};
 
+use super::notice::{Notice, Notices};
+use super::to_json;
 use crate::{PluginError, Result};
 
 /// Context of one call, lent by the host. Ask it between pieces of work, and register what wakes a blocked wait.
@@ -31,6 +34,23 @@ impl Cx {
     /// `Cancelled` once the host has cancelled.
     pub fn check(&self) -> Result<()> {
         if self.is_cancelled() { Err(PluginError::cancelled()) } else { Ok(()) }
+    }
+
+    /// Tells the user what has to be known and is no failure, in one sentence. Once is enough for a call.
+    pub fn warn(&self, text: impl std::fmt::Display) {
+        self.tell(&Notice::Warning(text.to_string()));
+    }
+
+    /// Tells how far the call is, in units of the plugin's own; quick enough for each page, too slow for each row.
+    pub fn progress(&self, done: u64, of: Option<u64>) {
+        self.tell(&Notice::Progress { done, of });
+    }
+
+    fn tell(&self, notice: &Notice) {
+        // A host that is older than notices hears none.
+        let (Some(tell), Ok(json)) = (self.0.vtable.notice(), to_json(notice)) else { return };
+        // SAFETY: as in `is_cancelled`.
+        unsafe { tell(self.0.this, RStr::from_str(&json)) }
     }
 
     /// Runs `work`; when the host cancels meanwhile, or has before, `wake` is called from some thread. `wake` must
@@ -79,6 +99,7 @@ impl Deref for HostCx {
 struct TokenState {
     cancelled: AtomicBool,
     subscribers: Mutex<Subscribers>,
+    notices: Notices,
 }
 
 #[derive(Default)]
@@ -112,6 +133,16 @@ impl CancelToken {
     /// Whether it was cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// From now on what calls tell is kept for [`take_notices`](Self::take_notices). Without it warnings go to the log.
+    pub fn keep_notices(&self) {
+        self.0.notices.keep();
+    }
+
+    /// What calls have told since the last time.
+    pub fn take_notices(&self) -> Vec<Notice> {
+        self.0.notices.take()
     }
 
     /// A context for calls.
@@ -153,8 +184,16 @@ unsafe extern "C" fn unsubscribe(this: *const c_void, id: u64) {
     state.lock().by_id.remove(&id);
 }
 
+unsafe extern "C" fn notice(this: *const c_void, json: RStr<'_>) {
+    // SAFETY: as above.
+    let state = unsafe { &*this.cast::<TokenState>() };
+    // A panic may not cross the boundary; what was told is lost then.
+    let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| state.notices.add(json.as_str())));
+}
+
 const CX: CxVtableRef = CxVtableRef({
-    static VTABLE: WithMetadata<CxVtable> = WithMetadata::new(CxVtable { is_cancelled, subscribe, unsubscribe });
+    static VTABLE: WithMetadata<CxVtable> =
+        WithMetadata::new(CxVtable { is_cancelled, subscribe, unsubscribe, notice });
     StaticRef::new(&VTABLE).as_prefix()
 });
 
@@ -186,6 +225,16 @@ mod tests {
             assert!(started.elapsed() < Duration::from_secs(10));
         });
         assert!(cx.check().is_err());
+    }
+
+    #[test]
+    fn what_a_call_tells_is_kept_for_who_wants_it() {
+        let token = CancelToken::new();
+        token.keep_notices();
+        token.cx().warn("half a table");
+        token.cx().progress(1, Some(2));
+        let told = [Notice::Warning("half a table".to_owned()), Notice::Progress { done: 1, of: Some(2) }];
+        assert_eq!(token.take_notices(), told);
     }
 
     #[test]

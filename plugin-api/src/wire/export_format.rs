@@ -10,11 +10,11 @@ use rivet_plugin_abi::{
     FormatVtableRef, WriterVtable, WriterVtableRef,
 };
 
-use super::arrow_ffi::{self, Importer};
+use super::arrow_ffi::{self, Check, Importer};
 use super::export_source::{bad_options, export_stream};
 use super::guard::{Slot, guard};
 use super::io::{ForeignReadAt, ForeignSink};
-use super::{Trust, from_json, to_json};
+use super::{from_request, to_json};
 use crate::{BatchStream, BatchWriter, ByteSink, Cx, FieldMapping, Format, ReadAt, Result, SchemaRef, WriterSettings};
 
 /// `Format` without its associated items, so that one function table serves all.
@@ -84,9 +84,9 @@ unsafe extern "C" fn format_writer(
     unsafe {
         FormatSlot::shared(this, |format| {
             let schema = arrow_ffi::import_schema(schema)?;
-            let settings = from_json(settings.as_str())?;
+            let settings = from_request(settings.as_str())?;
             let inner = format.writer(schema.clone(), settings, Box::new(ForeignSink(sink)))?;
-            let writer = Writer { inner, importer: Importer::new(schema, Trust::Shape) };
+            let writer = Writer { inner, importer: Importer::new(schema, Check::Shape) };
             Ok(AbiWriter { vtable: WRITER, this: WriterSlot::into_raw(Box::new(writer)) })
         })
     }

@@ -11,11 +11,18 @@ use rivet_plugin_abi::{
 };
 
 use super::guard::{Slot, guard};
-use super::{arrow_ffi, from_json, to_json};
+use super::promise::Promise;
+use super::{arrow_ffi, from_request, to_json};
 use crate::{BatchStream, Cx, ErrorKind, PluginError, Result, Session, Source};
 
 type SessionSlot = Slot<dyn Session>;
-type StreamSlot = Slot<dyn BatchStream>;
+type StreamSlot = Slot<Stream>;
+
+/// A stream with what it promised of its batches.
+struct Stream {
+    inner: Box<dyn BatchStream>,
+    promise: Promise,
+}
 
 pub fn open_group<S: Source>(cx: &AbiCx, request: RStr<'_>) -> AbiResult<AbiSessionGroup> {
     guard(|| {
@@ -42,8 +49,9 @@ pub fn bad_options(plugin: &str, e: &serde_json::Error) -> PluginError {
     error.hint(format!("`rivet plugin info {plugin}` lists the options and their types"))
 }
 
-pub fn export_stream(stream: Box<dyn BatchStream>) -> AbiStream {
-    AbiStream { vtable: STREAM, this: StreamSlot::into_raw(stream) }
+pub fn export_stream(inner: Box<dyn BatchStream>) -> AbiStream {
+    let promise = Promise::new(inner.schema());
+    AbiStream { vtable: STREAM, this: StreamSlot::into_raw(Box::new(Stream { inner, promise })) }
 }
 
 unsafe extern "C" fn session_drop(this: *mut c_void) {
@@ -64,7 +72,7 @@ where
     // SAFETY: `this` was made by `open_group`; one call at a time by contract.
     unsafe {
         SessionSlot::exclusive(this, |session| {
-            let argument: A = from_json(argument.as_str())?;
+            let argument: A = from_request(argument.as_str())?;
             Ok(to_json(&f(session, &argument, &Cx::lent(cx))?)?.into())
         })
     }
@@ -82,7 +90,7 @@ unsafe extern "C" fn session_scan(this: *mut c_void, cx: &AbiCx, scan: RStr<'_>)
     // SAFETY: as in `json_call`.
     unsafe {
         SessionSlot::exclusive(this, |session| {
-            let stream = session.scan(&from_json(scan.as_str())?, &Cx::lent(cx))?;
+            let stream = session.scan(&from_request(scan.as_str())?, &Cx::lent(cx))?;
             // SAFETY: the host keeps the session untouched while the stream lives: `Session::scan` borrows it.
             let stream = std::mem::transmute::<Box<dyn BatchStream + '_>, Box<dyn BatchStream + 'static>>(stream);
             Ok(export_stream(stream))
@@ -117,13 +125,14 @@ unsafe extern "C" fn stream_drop(this: *mut c_void) {
 }
 unsafe extern "C" fn stream_schema(this: *mut c_void, out: &mut ArrowSchema) -> AbiResult<()> {
     // SAFETY: made by `export_stream`; one call at a time by contract.
-    unsafe { StreamSlot::exclusive(this, |stream| arrow_ffi::export_schema(&stream.schema(), out)) }
+    unsafe { StreamSlot::exclusive(this, |stream| arrow_ffi::export_schema(stream.promise.schema(), out)) }
 }
 unsafe extern "C" fn stream_next(this: *mut c_void, cx: &AbiCx, out: &mut ArrowArray) -> AbiResult<u8> {
     // SAFETY: as above.
     unsafe {
         StreamSlot::exclusive(this, |stream| {
-            let Some(batch) = stream.next(&Cx::lent(cx))? else { return Ok(0) };
+            let Some(batch) = stream.inner.next(&Cx::lent(cx))? else { return Ok(0) };
+            stream.promise.is_kept(&batch)?;
             arrow_ffi::export_batch(batch, out);
             Ok(1)
         })
@@ -131,7 +140,7 @@ unsafe extern "C" fn stream_next(this: *mut c_void, cx: &AbiCx, out: &mut ArrowA
 }
 unsafe extern "C" fn stream_facts(this: *mut c_void) -> AbiResult<RString> {
     // SAFETY: as above.
-    unsafe { StreamSlot::exclusive(this, |stream| Ok(to_json(&stream.facts())?.into())) }
+    unsafe { StreamSlot::exclusive(this, |stream| Ok(to_json(&stream.inner.facts())?.into())) }
 }
 
 const SESSION: SessionVtableRef = SessionVtableRef({

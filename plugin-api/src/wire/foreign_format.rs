@@ -1,12 +1,15 @@
 //! A format of the other side, as a safe handle.
 //! It must not know whether the plugin was loaded or linked; `export_format.rs` is the mirror.
 
+use std::sync::Arc;
+
 use rivet_plugin_abi::abi_stable::std_types::RStr;
 use rivet_plugin_abi::{AbiFormat, AbiWriter, ArrowArray, ArrowSchema};
 
 use super::arrow_ffi::{export_batch, export_schema};
 use super::foreign_source::ForeignStream;
-use super::{Trust, from_json, io, lift, to_json};
+use super::promise::Promise;
+use super::{from_json, io, lift, to_json};
 use crate::{
     BatchStream, BatchWriter, ByteSink, Cx, ErrorKind, FieldMapping, PartFacts, PluginError, ReadAt, RecordBatch,
     Result, SchemaRef, WriterSettings,
@@ -15,7 +18,8 @@ use crate::{
 /// An open format: what [`Format`](crate::Format) offers, through the boundary.
 pub struct FormatHandle {
     pub(super) raw: AbiFormat,
-    pub(super) trust: Trust,
+    /// Its name, for messages.
+    pub(super) plugin: Arc<str>,
     /// What the capabilities say: the answer of a plugin that is older than the question.
     pub(super) usual_extension: String,
 }
@@ -64,7 +68,7 @@ impl FormatHandle {
         // SAFETY: as in `map`; the sink moves over and is dropped there.
         let writer =
             lift(unsafe { self.raw.vtable.writer()(self.raw.this, &mut raw, RStr::from_str(&settings), sink) })?;
-        Ok(Box::new(ForeignWriter(writer)))
+        Ok(Box::new(ForeignWriter { raw: writer, promise: Promise::new(schema.clone()) }))
     }
 
     /// Reads a part back.
@@ -74,7 +78,7 @@ impl FormatHandle {
     pub fn reader(&self, part: Box<dyn ReadAt>) -> Result<Box<dyn BatchStream>> {
         // SAFETY: as in `map`; the reader moves over and is dropped there.
         let raw = lift(unsafe { self.raw.vtable.open()(self.raw.this, io::export_read_at(part)) })?;
-        Ok(Box::new(ForeignStream::open(raw, self.trust)?))
+        Ok(Box::new(ForeignStream::open(raw, self.plugin.clone(), None)?))
     }
 }
 
@@ -84,26 +88,31 @@ fn is_extension(text: &str) -> bool {
     text.split('.').all(|word| !word.is_empty() && word.bytes().all(plain))
 }
 
-struct ForeignWriter(AbiWriter);
+struct ForeignWriter {
+    raw: AbiWriter,
+    /// What the writer was told that its batches will be.
+    promise: Promise,
+}
 
 impl BatchWriter for ForeignWriter {
     fn write(&mut self, batch: &RecordBatch, cx: &Cx) -> Result<()> {
+        self.promise.is_kept(batch)?;
         let mut raw = ArrowArray::empty();
         export_batch(batch.clone(), &mut raw);
         // SAFETY: the object lives as long as `self`; `&mut` makes it one call at a time.
-        lift(unsafe { self.0.vtable.write()(self.0.this, &cx.0, &mut raw) })
+        lift(unsafe { self.raw.vtable.write()(self.raw.this, &cx.0, &mut raw) })
     }
     fn bytes_buffered(&self) -> u64 {
         // SAFETY: as above.
-        unsafe { self.0.vtable.bytes_buffered()(self.0.this) }
+        unsafe { self.raw.vtable.bytes_buffered()(self.raw.this) }
     }
     fn bytes_written(&self) -> u64 {
         // SAFETY: as above.
-        unsafe { self.0.vtable.bytes_written()(self.0.this) }
+        unsafe { self.raw.vtable.bytes_written()(self.raw.this) }
     }
     fn finish(&mut self, cx: &Cx) -> Result<PartFacts> {
         // SAFETY: as above.
-        from_json(lift(unsafe { self.0.vtable.finish()(self.0.this, &cx.0) })?.as_str())
+        from_json(lift(unsafe { self.raw.vtable.finish()(self.raw.this, &cx.0) })?.as_str())
     }
 }
 

@@ -2,22 +2,24 @@
 //! It must not know whether the plugin was loaded or linked; `export_source.rs` is the mirror.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use rivet_plugin_abi::abi_stable::std_types::{RStr, RString};
 use rivet_plugin_abi::{AbiCx, AbiResult, AbiSession, AbiSessionGroup, AbiStream, ArrowArray, ArrowSchema};
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::arrow_ffi::{Importer, import_schema};
-use super::{Trust, from_json, lift, to_json};
+use super::arrow_ffi::{Check, Importer, import_schema};
+use super::{from_json, lift, to_json};
 use crate::{
     Aggregate, BatchStream, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, ListedTable, PluginError,
     RecordBatch, Relation, Result, Scan, SchemaRef, Session, SessionGroup, Split, SplitRequest, StreamFacts,
     TableSchema,
 };
 
-pub fn import_group(raw: AbiSessionGroup, trust: Trust) -> Result<SessionGroup> {
+/// `max_value_bytes` 0 = no limit.
+pub fn import_group(raw: AbiSessionGroup, plugin: &Arc<str>, max_value_bytes: u64) -> Result<SessionGroup> {
     let snapshot = from_json(raw.snapshot_json.as_str())?;
-    let wrap = |raw| Box::new(ForeignSession { raw, trust }) as Box<dyn Session>;
+    let wrap = |raw| Box::new(ForeignSession { raw, plugin: plugin.clone(), max_value_bytes }) as Box<dyn Session>;
     let sessions: Vec<_> = raw.sessions.into_iter().map(wrap).collect();
     if sessions.is_empty() {
         return Err(PluginError::new(ErrorKind::Internal, "wire.no_session", "the plugin opened no session"));
@@ -27,7 +29,43 @@ pub fn import_group(raw: AbiSessionGroup, trust: Trust) -> Result<SessionGroup> 
 
 struct ForeignSession {
     raw: AbiSession,
-    trust: Trust,
+    /// The plugin's name, for messages.
+    plugin: Arc<str>,
+    max_value_bytes: u64,
+}
+
+/// What was asked of the batches of a scan.
+pub struct Asked {
+    max_batch_rows: usize,
+    limit: Option<u64>,
+    /// What a batch may take that was to be cut after some bytes and holds one value more: forms of values differ, and so
+    /// do ways of counting. None = no limit.
+    most_bytes: Option<u64>,
+}
+
+impl Asked {
+    /// `max_value_bytes` 0 = no limit.
+    fn of(scan: &Scan, max_value_bytes: u64) -> Self {
+        let most_bytes =
+            (scan.max_batch_bytes as u64).saturating_mul(4).saturating_add(max_value_bytes.saturating_mul(2));
+        Self {
+            max_batch_rows: scan.max_batch_rows,
+            limit: scan.limit,
+            most_bytes: (max_value_bytes > 0).then_some(most_bytes.saturating_add(1 << 20)),
+        }
+    }
+
+    /// What is no harm, but not as it was asked for.
+    fn doubts(&self, batch: &RecordBatch, delivered: u64) -> Option<String> {
+        let over = |asked: u64, of: &str| format!("delivers more than the {asked} rows {of} that it was asked for");
+        if batch.num_rows() == 0 {
+            return Some("delivers batches without rows".to_owned());
+        }
+        if batch.num_rows() > self.max_batch_rows {
+            return Some(over(self.max_batch_rows as u64, "in a batch"));
+        }
+        self.limit.filter(|limit| delivered > *limit).map(|limit| over(limit, "in all"))
+    }
 }
 
 type JsonCall = unsafe extern "C" fn(*mut std::ffi::c_void, &AbiCx, RStr<'_>) -> AbiResult<RString>;
@@ -36,8 +74,8 @@ impl ForeignSession {
     fn json_call<A: Serialize, R: DeserializeOwned>(&mut self, call: JsonCall, argument: &A, cx: &Cx) -> Result<R> {
         let argument = to_json(argument)?;
         // SAFETY: the object lives as long as `self`; `&mut` makes it one call at a time.
-        let answer = lift(unsafe { call(self.raw.this, &cx.0, RStr::from_str(&argument)) })?;
-        from_json(answer.as_str())
+        let answer = lift(unsafe { call(self.raw.this, &cx.0, RStr::from_str(&argument)) });
+        answer.and_then(|json| from_json(json.as_str())).map_err(|e| e.of_plugin(&self.plugin))
     }
 }
 
@@ -52,10 +90,12 @@ impl Session for ForeignSession {
         self.json_call(self.raw.vtable.split(), request, cx)
     }
     fn scan<'s>(&'s mut self, scan: &Scan, cx: &Cx) -> Result<Box<dyn BatchStream + 's>> {
+        let asked = Asked::of(scan, self.max_value_bytes);
         let scan = to_json(scan)?;
         // SAFETY: as in `json_call`; the stream borrows the session until it is dropped.
-        let raw = lift(unsafe { self.raw.vtable.scan()(self.raw.this, &cx.0, RStr::from_str(&scan)) })?;
-        Ok(Box::new(ForeignStream::open(raw, self.trust)?))
+        let raw = lift(unsafe { self.raw.vtable.scan()(self.raw.this, &cx.0, RStr::from_str(&scan)) });
+        let raw = raw.map_err(|e| e.of_plugin(&self.plugin))?;
+        Ok(Box::new(ForeignStream::open(raw, self.plugin.clone(), Some(asked))?))
     }
     fn health(&mut self, cx: &Cx) -> Result<Health> {
         let Some(health) = self.raw.vtable.health() else { return Ok(Health::default()) };
@@ -95,16 +135,35 @@ impl Session for ForeignSession {
 pub struct ForeignStream<'s> {
     raw: AbiStream,
     importer: Importer,
+    plugin: Arc<str>,
+    /// None for what a file holds.
+    asked: Option<Asked>,
+    delivered: u64,
     _session: PhantomData<&'s mut ()>,
 }
 
 impl ForeignStream<'_> {
-    pub fn open(raw: AbiStream, trust: Trust) -> Result<Self> {
+    pub fn open(raw: AbiStream, plugin: Arc<str>, asked: Option<Asked>) -> Result<Self> {
         let mut schema = ArrowSchema::empty();
         // SAFETY: the object lives as long as `raw`; no other call is running.
         lift(unsafe { raw.vtable.schema()(raw.this, &mut schema) })?;
-        let importer = Importer::new(import_schema(&mut schema)?, trust);
-        Ok(Self { raw, importer, _session: PhantomData })
+        let schema = import_schema(&mut schema).map_err(|e| e.of_plugin(&plugin))?;
+        let importer = Importer::new(schema, Check::Full).at_most(asked.as_ref().and_then(|asked| asked.most_bytes));
+        Ok(Self { raw, importer, plugin, asked, delivered: 0, _session: PhantomData })
+    }
+
+    fn next_batch(&mut self, cx: &Cx) -> Result<Option<RecordBatch>> {
+        let mut array = ArrowArray::empty();
+        // SAFETY: the object lives as long as `self`; `&mut` makes it one call at a time.
+        if lift(unsafe { self.raw.vtable.next()(self.raw.this, &cx.0, &mut array) })? == 0 {
+            return Ok(None);
+        }
+        let batch = self.importer.batch(&mut array)?;
+        self.delivered += batch.num_rows() as u64;
+        if let Some(doubt) = self.asked.as_ref().and_then(|asked| asked.doubts(&batch, self.delivered)) {
+            cx.warn(format!("plugin '{}' {doubt}", self.plugin));
+        }
+        Ok(Some(batch))
     }
 }
 
@@ -113,12 +172,7 @@ impl BatchStream for ForeignStream<'_> {
         self.importer.schema().clone()
     }
     fn next(&mut self, cx: &Cx) -> Result<Option<RecordBatch>> {
-        let mut array = ArrowArray::empty();
-        // SAFETY: the object lives as long as `self`; `&mut` makes it one call at a time.
-        if lift(unsafe { self.raw.vtable.next()(self.raw.this, &cx.0, &mut array) })? == 0 {
-            return Ok(None);
-        }
-        self.importer.batch(&mut array).map(Some)
+        self.next_batch(cx).map_err(|e| e.of_plugin(&self.plugin))
     }
     fn facts(&self) -> StreamFacts {
         // SAFETY: as above; `facts` is called by the owner only, so no other call is running.

@@ -5,11 +5,13 @@ use std::ffi::c_void;
 
 use rivet_plugin_abi::abi_stable::std_types::{RSlice, RSliceMut};
 use rivet_plugin_abi::abi_stable::{prefix_type::WithMetadata, sabi_types::StaticRef};
-use rivet_plugin_abi::{AbiReadAt, AbiResult, AbiSink, ReadAtVtable, ReadAtVtableRef, SinkVtable, SinkVtableRef};
+use rivet_plugin_abi::{
+    AbiCx, AbiReadAt, AbiResult, AbiSink, ReadAtVtable, ReadAtVtableRef, SinkVtable, SinkVtableRef,
+};
 
 use super::guard::Slot;
 use super::lift;
-use crate::{ByteSink, ErrorKind, PluginError, ReadAt, Result};
+use crate::{ByteSink, Cx, ErrorKind, PluginError, ReadAt, Result};
 
 type SinkSlot = Slot<dyn ByteSink>;
 type ReadAtSlot = Slot<dyn ReadAt>;
@@ -44,6 +46,15 @@ unsafe extern "C" fn read_at_read(this: *const c_void, offset: u64, mut buffer: 
     // SAFETY: made by `export_read_at`.
     unsafe { ReadAtSlot::shared(this, |r| Ok(r.read_at(offset, buffer.as_mut_slice())? as u64)) }
 }
+unsafe extern "C" fn read_at_cx(
+    this: *const c_void,
+    cx: &AbiCx,
+    offset: u64,
+    mut buffer: RSliceMut<'_, u8>,
+) -> AbiResult<u64> {
+    // SAFETY: made by `export_read_at`.
+    unsafe { ReadAtSlot::shared(this, |r| Ok(r.read_at_cx(offset, buffer.as_mut_slice(), &Cx::lent(cx))? as u64)) }
+}
 
 const SINK: SinkVtableRef = SinkVtableRef({
     static VTABLE: WithMetadata<SinkVtable> = WithMetadata::new(SinkVtable { drop: sink_drop, write: sink_write });
@@ -51,7 +62,7 @@ const SINK: SinkVtableRef = SinkVtableRef({
 });
 const READ_AT: ReadAtVtableRef = ReadAtVtableRef({
     static VTABLE: WithMetadata<ReadAtVtable> =
-        WithMetadata::new(ReadAtVtable { drop: read_at_drop, len: read_at_len, read_at: read_at_read });
+        WithMetadata::new(ReadAtVtable { drop: read_at_drop, len: read_at_len, read_at: read_at_read, read_at_cx });
     StaticRef::new(&VTABLE).as_prefix()
 });
 
@@ -77,9 +88,21 @@ impl ReadAt for ForeignReadAt {
         let room = buffer.len();
         // SAFETY: the object lives as long as `self` and is thread-safe by contract.
         let n = lift(unsafe { self.0.vtable.read_at()(self.0.this, offset, RSliceMut::from_mut_slice(buffer)) })?;
-        usize::try_from(n)
-            .ok()
-            .filter(|n| *n <= room)
-            .ok_or_else(|| PluginError::new(ErrorKind::Internal, "wire.read_at", "more bytes returned than asked for"))
+        at_most(room, n)
     }
+    fn read_at_cx(&self, offset: u64, buffer: &mut [u8], cx: &Cx) -> Result<usize> {
+        let Some(read_at_cx) = self.0.vtable.read_at_cx() else {
+            cx.check()?;
+            return self.read_at(offset, buffer);
+        };
+        let room = buffer.len();
+        // SAFETY: as in `read_at`.
+        let n = lift(unsafe { read_at_cx(self.0.this, &cx.0, offset, RSliceMut::from_mut_slice(buffer)) })?;
+        at_most(room, n)
+    }
+}
+
+fn at_most(room: usize, n: u64) -> Result<usize> {
+    let n = usize::try_from(n).ok().filter(|n| *n <= room);
+    n.ok_or_else(|| PluginError::new(ErrorKind::Internal, "wire.read_at", "more bytes returned than asked for"))
 }

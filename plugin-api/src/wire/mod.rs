@@ -15,10 +15,12 @@ mod foreign_store;
 mod guard;
 pub mod heap;
 mod io;
+pub mod notice;
+mod promise;
 pub mod register;
 pub mod telemetry;
 
-pub use connector::{Connector, FormatHandle, Origin, Trust};
+pub use connector::{Connector, FormatHandle, Origin};
 
 use crate::{ErrorKind, PluginError, Result};
 
@@ -32,6 +34,23 @@ fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
 
 fn from_json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|e| PluginError::new(ErrorKind::Internal, "wire.json", e))
+}
+
+fn from_value<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> Result<T> {
+    serde_json::from_value(value).map_err(|e| PluginError::new(ErrorKind::Internal, "wire.json", e))
+}
+
+/// What the host asks of a plugin. A word that the plugin does not know means something: it is refused, not passed over.
+fn from_request<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|e| {
+        let text = e.to_string();
+        let Some(word) = text.strip_prefix("unknown variant ").and_then(|rest| rest.split(',').next()) else {
+            return PluginError::new(ErrorKind::Internal, "wire.json", text);
+        };
+        let what = format!("it is older than what it is asked for: it does not know {word}");
+        PluginError::new(ErrorKind::Unsupported, "wire.unknown_word", what)
+            .hint("install a newer version of the plugin")
+    })
 }
 
 fn lift<T>(result: rivet_plugin_abi::AbiResult<T>) -> Result<T> {

@@ -8,7 +8,7 @@ use rivet_plugin_abi::{
     PluginLibraryRef,
 };
 
-use super::connector::{Connector as HostConnector, Origin, Trust};
+use super::connector::{Connector as HostConnector, Origin};
 use super::export_source::not_this_kind;
 use super::guard::guard;
 use super::{export_format, export_source, export_store, telemetry, to_json};
@@ -33,7 +33,7 @@ pub trait Packaged {
 /// When one of them cannot describe itself.
 pub fn linked() -> Result<Vec<HostConnector>> {
     let all = inventory::iter::<Registration>.into_iter();
-    all.map(|r| HostConnector::new(r.connector, Origin::Linked, Trust::Shape)).collect()
+    all.map(|r| HostConnector::new(r.connector, Origin::Linked)).collect()
 }
 
 fn info<T: Packaged, O: schemars::JsonSchema>(name: &str, kind: impl FnOnce() -> ConnectorKind) -> AbiResult<RString> {

@@ -1,6 +1,7 @@
 //! The options of the `local` destination.
 //! It must not know the file system.
 
+use rivet_plugin_api::FilePath;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -10,5 +11,5 @@ use serde::Deserialize;
 pub struct LocalOptions {
     /// Folder that everything is written below; relative to the config. `{export}`, `{table}`, `{date}` and `{run_id}`
     /// are filled in.
-    pub path: String,
+    pub path: FilePath,
 }

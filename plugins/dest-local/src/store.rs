@@ -46,10 +46,10 @@ impl LocalStore {
     /// # Errors
     /// `Config` when the path is empty or no folder, `Auth`, `Capacity`, `Io`.
     pub fn open(options: &LocalOptions) -> Result<Self> {
-        if options.path.is_empty() {
+        if options.path.as_os_str().is_empty() {
             return Err(PluginError::new(ErrorKind::Config, "local.path", "`path` is empty").hint("name a folder"));
         }
-        let path = Path::new(&options.path);
+        let path: &Path = &options.path;
         let made = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists());
         let made = made.map(Path::to_owned).collect();
         let root = Folder::root(path)?;

@@ -101,6 +101,7 @@ fn one(
                 _ => Ok(found),
             }
         }
+        other => Err(PluginError::new(ErrorKind::Unsupported, "postgres.measure", format!("no answer to {other:?}"))),
     }
 }
 

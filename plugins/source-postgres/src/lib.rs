@@ -51,7 +51,10 @@ impl Source for Postgres {
             shared_snapshot: true,
             fetch: true,
             statement_timeout: true,
-            filter: true,
+            range: true,
+            condition: true,
+            limit: true,
+            query: true,
             overrides: true,
             policies: POLICIES.map(str::to_owned).to_vec(),
         }

@@ -3,7 +3,9 @@
 
 use std::time::Instant;
 
-use rivet_plugin_api::{BatchStream, Cx, ReadMode, RecordBatch, Result, Scan, SchemaRef, StreamFacts, TableSchema};
+use rivet_plugin_api::{
+    BatchStream, Cx, ErrorKind, PluginError, ReadMode, RecordBatch, Result, Scan, SchemaRef, StreamFacts, TableSchema,
+};
 use rivet_shared_sql::as_planned;
 
 use crate::decode::BatchDecoder;
@@ -51,6 +53,9 @@ pub fn start<'s>(session: &'s mut PgSession, scan: &Scan, cx: &Cx) -> Result<Box
             let locks = &mut session.locks;
             Ok(Box::new(FetchStream { reader, frames, locks, asked_rows, rows_before, next_rows, max_rows, max_bytes }))
         }
+        other => {
+            Err(PluginError::new(ErrorKind::Unsupported, "postgres.read_mode", format!("cannot read by {other:?}")))
+        }
     }
 }
 
@@ -95,7 +100,11 @@ impl Reader {
     }
 
     fn facts(&self) -> StreamFacts {
-        StreamFacts { longest_statement_ms: self.timing.longest_ms(), policy_hits: self.decoder.policy_hits() }
+        StreamFacts {
+            longest_statement_ms: self.timing.longest_ms(),
+            policy_hits: self.decoder.policy_hits(),
+            ..Default::default()
+        }
     }
 }
 

@@ -140,7 +140,7 @@ impl Session for PgSession {
         let table_oid = described.table_oid.filter(|_| described.has_own_rows);
         let identity = Some(identity::of(&mut self.client, table_oid, cx)?);
         let columns = described.columns.into_iter().map(|c| c.column).collect();
-        Ok(TableSchema { columns, identity, warnings: described.warnings })
+        Ok(TableSchema { identity, warnings: described.warnings, ..TableSchema::of(columns) })
     }
     fn estimate(&mut self, relation: &Relation, cx: &Cx) -> Result<Estimate> {
         split::estimate(self, relation, cx)

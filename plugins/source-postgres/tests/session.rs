@@ -5,23 +5,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use rivet_plugin_api::{
-    CancelToken, Choices, Connection, Cx, ErrorKind, OpenGroup, ReadMode, Relation, Retry, Scan, Secret, Session,
-    SessionGroup, SessionLimits, Snapshot, Source, SplitRequest, TypesMode,
+    CancelToken, Connection, Cx, ErrorKind, OpenGroup, ReadMode, Relation, Retry, Scan, Secret, Session, SessionGroup,
+    SessionLimits, Snapshot, Source, SplitRequest, TypesMode,
 };
 use rivet_source_postgres::{Postgres, PostgresOptions};
 use rivet_test_servers::postgres::{self, Postgres as Server};
 
 fn request(url: &str, n_sessions: usize, snapshot: Snapshot, limits: SessionLimits) -> OpenGroup<PostgresOptions> {
     let connection = Connection { url: Some(Secret::new(url)), ..Default::default() };
-    OpenGroup {
-        connection,
-        options: PostgresOptions::default(),
-        n_sessions,
-        snapshot,
-        relation: None,
-        limits,
-        choices: Choices::default(),
-    }
+    OpenGroup { connection, n_sessions, snapshot, limits, ..OpenGroup::new(PostgresOptions::default()) }
 }
 
 fn open(url: &str, n: usize, cx: &Cx) -> Result<SessionGroup> {

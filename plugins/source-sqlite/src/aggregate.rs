@@ -1,7 +1,7 @@
 //! Questions about rows, answered without delivering them.
 //! It must not know how a filter becomes SQL, nor how keys compare.
 
-use rivet_plugin_api::{Aggregate, Explain, Explained, Filter, KeyValue, Measure, Result};
+use rivet_plugin_api::{Aggregate, ErrorKind, Explain, Explained, Filter, KeyValue, Measure, PluginError, Result};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row};
 
@@ -37,6 +37,7 @@ pub fn aggregate(db: &Connection, described: &Described, aggregate: &Aggregate) 
         }
         Measure::Min { key } => outermost(db, described, &aggregate.filter, key, End::First),
         Measure::Max { key } => outermost(db, described, &aggregate.filter, key, End::Last),
+        other => Err(PluginError::new(ErrorKind::Unsupported, "sqlite.measure", format!("no answer to {other:?}"))),
     };
     aggregate.measures.iter().map(answer).collect()
 }

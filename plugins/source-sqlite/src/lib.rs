@@ -37,7 +37,14 @@ impl Source for Sqlite {
     type Options = SqliteOptions;
 
     fn capabilities() -> SourceCapabilities {
-        SourceCapabilities { filter: true, overrides: true, ..Default::default() }
+        SourceCapabilities {
+            range: true,
+            condition: true,
+            limit: true,
+            query: true,
+            overrides: true,
+            ..Default::default()
+        }
     }
 
     fn open_group(request: OpenGroup<SqliteOptions>, cx: &Cx) -> Result<SessionGroup> {

@@ -100,8 +100,8 @@ fn named(options: &SqliteOptions, keys: &Keys) -> Result<(PathBuf, Option<String
         ));
     }
     match (&options.path, &keys.url) {
-        (Some(path), None) if path.is_empty() => Err(wrong("`path` is empty", "name the database file")),
-        (Some(path), None) => Ok((PathBuf::from(path), None)),
+        (Some(path), None) if path.as_os_str().is_empty() => Err(wrong("`path` is empty", "name the database file")),
+        (Some(path), None) => Ok((path.to_path_buf(), None)),
         (None, Some(url)) => from_url(url.expose()),
         (None, None) => Err(wrong("the source names no file", "name the database file with `path`")),
         (Some(_), Some(_)) => Err(wrong("the source has both `path` and a url", "keep one of the two")),

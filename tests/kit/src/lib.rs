@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 use rivet_plugin_api::load;
-use rivet_plugin_api::wire::{Connector, Trust, register};
+use rivet_plugin_api::wire::{Connector, register};
 
 /// The folder that cargo puts plugin libraries into: beside the folder of the running test.
 ///
@@ -41,7 +41,7 @@ pub fn linked(name: &str) -> Result<Connector> {
 /// When the library was not built, cannot be loaded or has no such connector.
 pub fn loaded(package: &str, name: &str) -> Result<Connector> {
     let path = library(package)?;
-    let library = load::open(&path, Trust::Full).map_err(|e| anyhow::anyhow!("{e}; hint: {}", e.hint()))?;
+    let library = load::open(&path).map_err(|e| anyhow::anyhow!("{e}; hint: {}", e.hint()))?;
     let found = library.connectors.into_iter().find(|c| c.info().name == name);
     found.with_context(|| format!("{} has no '{name}'", path.display()))
 }

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use rivet_plugin_api::load::{self, LoadError};
-use rivet_plugin_api::wire::Trust;
 use rivet_test_hostile as _;
 use rivet_test_kit::fixture::{cargo, fixture_dir, repository};
 use rivet_test_kit::library_dir;
@@ -24,7 +23,7 @@ fn plugin() -> Result<Vec<u8>> {
 }
 
 fn refusal(path: &Path) -> Result<LoadError> {
-    let error = load::open(path, Trust::Full).err().with_context(|| format!("{} is refused", path.display()))?;
+    let error = load::open(path).err().with_context(|| format!("{} is refused", path.display()))?;
     ensure!(error.to_string().contains(&path.display().to_string()), "the file is not named: {error}");
     ensure!(!error.hint().is_empty(), "no hint: {error}");
     ensure!(error.to_string().len() < 400 && !error.to_string().contains('\n'), "no single sentence: {error}");

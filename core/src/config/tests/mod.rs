@@ -8,6 +8,7 @@ mod merge;
 mod messages;
 mod options;
 mod secrets;
+mod tagged;
 mod values;
 
 use std::path::Path;

@@ -9,9 +9,8 @@ use arrow_array::{BooleanArray, Int64Array, ListArray, RecordBatch, StringArray,
 use arrow_schema::{DataType, Field, Schema};
 use rivet_plugin_abi::{ArrowArray, ArrowSchema};
 
-use super::{Importer, export_batch, export_schema, import_schema};
+use super::{Check, Importer, export_batch, export_schema, import_schema};
 use crate::ErrorKind;
-use crate::wire::Trust;
 
 const N: usize = 0;
 const T: usize = 1;
@@ -63,17 +62,17 @@ fn set_offsets(raw: &mut ArrowArray, offsets: [i32; 4]) {
     set_buffers(raw, buffers);
 }
 
-fn import(trust: Trust, lie: impl FnOnce(&mut ArrowArray)) -> crate::Result<RecordBatch> {
+fn import(check: Check, lie: impl FnOnce(&mut ArrowArray)) -> crate::Result<RecordBatch> {
     let honest = batch();
-    let importer = Importer::new(honest.schema(), trust);
+    let importer = Importer::new(honest.schema(), check);
     let mut raw = ArrowArray::empty();
     export_batch(honest, &mut raw);
     lie(&mut raw);
     importer.batch(&mut raw)
 }
 
-fn refused(what: &str, trust: Trust, lie: impl FnOnce(&mut ArrowArray)) {
-    let error = import(trust, lie).expect_err(what);
+fn refused(what: &str, check: Check, lie: impl FnOnce(&mut ArrowArray)) {
+    let error = import(check, lie).expect_err(what);
     assert_eq!((error.kind(), error.code()), (ErrorKind::Internal, "wire.malformed_data"), "{what}: {error:?}");
 }
 
@@ -81,13 +80,13 @@ type Lie<T = ArrowArray> = (&'static str, fn(&mut T));
 
 #[test]
 fn honest_arrays_arrive() {
-    for trust in [Trust::Shape, Trust::Full] {
-        assert_eq!(import(trust, |_| ()).expect("honest"), batch());
+    for check in [Check::Shape, Check::Full] {
+        assert_eq!(import(check, |_| ()).expect("honest"), batch());
     }
 }
 
 #[test]
-fn shapes_that_lie_are_refused_at_any_trust() {
+fn shapes_that_lie_are_refused_at_any_check() {
     let lies: &[Lie] = &[
         ("negative length", |a| a.length = -1),
         ("least length", |a| a.length = i64::MIN),
@@ -145,13 +144,13 @@ fn shapes_that_lie_are_refused_at_any_trust() {
         ("a list beyond its values", |a| set_offsets(child(a, L), [0, 2, 2, 3])),
     ];
     for (what, lie) in lies {
-        refused(what, Trust::Shape, lie);
-        refused(what, Trust::Full, lie);
+        refused(what, Check::Shape, lie);
+        refused(what, Check::Full, lie);
     }
 }
 
 #[test]
-fn contents_that_lie_are_refused_from_a_plugin_that_is_not_trusted() {
+fn contents_that_lie_are_refused_wherever_they_come_from() {
     let lies: &[Lie] = &[
         ("offsets that go back", |a| set_offsets(child(a, T), [0, 4, 2, 4])),
         ("an offset beyond the text", |a| set_offsets(child(a, T), [0, 100, 2, 4])),
@@ -164,13 +163,13 @@ fn contents_that_lie_are_refused_from_a_plugin_that_is_not_trusted() {
         }),
     ];
     for (what, lie) in lies {
-        refused(what, Trust::Full, lie);
+        refused(what, Check::Full, lie);
     }
 }
 
 #[test]
 fn what_was_released_is_refused() {
-    let importer = Importer::new(batch().schema(), Trust::Shape);
+    let importer = Importer::new(batch().schema(), Check::Shape);
     let error = importer.batch(&mut ArrowArray::empty()).expect_err("an empty struct");
     assert_eq!(error.kind(), ErrorKind::Internal);
 
@@ -180,7 +179,7 @@ fn what_was_released_is_refused() {
     assert_eq!(importer.batch(&mut raw).expect_err("the second time").kind(), ErrorKind::Internal);
 
     // A child that was taken out is marked by its release callback alone; whoever took it frees it.
-    refused("a released child", Trust::Shape, |a| child(a, T).release = None);
+    refused("a released child", Check::Shape, |a| child(a, T).release = None);
 }
 
 unsafe extern "C" fn leak(schema: *mut c_void) {

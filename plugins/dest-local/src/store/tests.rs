@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use rivet_plugin_api::{CancelToken, Destination, ErrorKind, PutMode, Retry, Store};
+use rivet_plugin_api::{CancelToken, Destination, ErrorKind, FilePath, PutMode, Retry, Store};
 
 use crate::{Local, LocalOptions};
 
@@ -23,8 +23,7 @@ pub fn fixture() -> Result<Fixture> {
 }
 
 fn open(path: PathBuf, token: &CancelToken) -> Result<Box<dyn Store>> {
-    let path = path.to_str().context("text")?.to_owned();
-    Ok(Local::open(LocalOptions { path }, &token.cx())?)
+    Ok(Local::open(LocalOptions { path: FilePath::new(path) }, &token.cx())?)
 }
 
 impl Fixture {
@@ -341,7 +340,7 @@ fn paths_that_are_no_folder_are_named() -> Result<()> {
         assert_eq!((error.kind(), error.code()), (ErrorKind::Config, code), "{error}");
         assert!(error.message().contains(path.trim_end_matches("/below")) && error.hint_text().is_some());
     }
-    let empty = Local::open(LocalOptions { path: String::new() }, &CancelToken::new().cx());
+    let empty = Local::open(LocalOptions { path: FilePath::default() }, &CancelToken::new().cx());
     assert_eq!(empty.err().context("refused")?.kind(), ErrorKind::Config);
     Ok(())
 }

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use anyhow::{Context, Result, ensure};
 use arrow_array::RecordBatch;
 use rivet_plugin_api::{
-    CancelToken, Choices, Column, Connection, OpenGroup, ReadMode, Relation, Scan, Secret, SessionLimits, Snapshot,
-    Source, StreamFacts, TypesMode,
+    CancelToken, Choices, Column, Connection, OpenGroup, ReadMode, Relation, Scan, Secret, Source, StreamFacts,
+    TypesMode,
 };
 use rivet_source_postgres::{Postgres as Plugin, PostgresOptions as PluginOptions};
 use rivet_test_servers::postgres::{Postgres, PostgresOptions, shared};
@@ -91,12 +91,8 @@ impl Database {
         let cx = token.cx();
         let request = OpenGroup {
             connection: Connection { url: Some(Secret::new(&url)), ..Default::default() },
-            options: PluginOptions::default(),
-            n_sessions: 1,
-            snapshot: Snapshot::New,
-            relation: None,
-            limits: SessionLimits::default(),
             choices,
+            ..OpenGroup::new(PluginOptions::default())
         };
         let mut group = Plugin::open_group(request, &cx)?;
         let session = group.sessions.first_mut().context("a session")?;

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use rivet_plugin_api::{ErrorKind, Retry, Secret, Snapshot};
+use rivet_plugin_api::{ErrorKind, FilePath, Retry, Secret, Snapshot};
 use rivet_source_sqlite::SqliteOptions;
 
 use crate::fixture::{Db, read, scan_of, table};
@@ -23,7 +23,7 @@ fn a_missing_file_is_named_and_not_made() -> Result<()> {
         std::fs::write(db.dir.path().join("text"), "this is no database, however long it may be".repeat(100))?;
         let mut request = db.request();
         let path = db.dir.path().join(name).to_string_lossy().into_owned();
-        request.options.path = Some(path.clone());
+        request.options.path = Some(FilePath::new(&path));
         let error = db.open(request).err().context(name)?;
         assert_eq!(error.kind(), kind, "{name}: {error}");
         assert!(error.to_string().contains(&path) && error.hint_text().is_some(), "{name}: {error}");
@@ -140,7 +140,7 @@ fn a_writer_that_died_leaves_a_journal_that_is_named() -> Result<()> {
     std::fs::copy(db.path(), &crashed)?;
     std::fs::copy(db.dir.path().join("t.db-journal"), db.dir.path().join("crashed.db-journal"))?;
     let mut request = db.request();
-    request.options.path = Some(crashed.to_string_lossy().into_owned());
+    request.options.path = Some(FilePath::new(&crashed));
     let error = db.open(request).err().context("needs a writer")?;
     assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, "sqlite.needs_recovery"), "{error}");
     assert!(error.hint_text().is_some());
@@ -203,7 +203,7 @@ fn the_hint_for_a_folder_that_cannot_be_written_loses_no_rows() -> Result<()> {
     std::fs::copy(db.dir.path().join("t.db-wal"), dir.join("copy.db-wal"))?;
     std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o555))?;
     let mut request = db.request();
-    request.options.path = Some(copy.to_string_lossy().into_owned());
+    request.options.path = Some(FilePath::new(&copy));
     let cx = db.token.cx();
     let opened = db.open(request).and_then(|mut group| {
         let scan = scan_of(&mut *group.sessions[0], &table("t"), &cx)?;

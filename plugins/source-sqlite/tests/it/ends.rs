@@ -5,7 +5,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use rivet_plugin_api::{ErrorKind, OpenGroup, Session, Snapshot};
+use rivet_plugin_api::{ErrorKind, FilePath, OpenGroup, Session, Snapshot};
 use rivet_source_sqlite::SqliteOptions;
 
 use crate::fixture::{Db, read, scan, scan_of, table, texts};
@@ -24,7 +24,7 @@ fn all_or_error(db: &Db, bytes: &[u8], what: &str) -> Result<bool> {
     let path = db.dir.path().join("damaged.db");
     fs::write(&path, bytes)?;
     let mut request: OpenGroup<SqliteOptions> = db.request();
-    request.options.path = Some(path.to_string_lossy().into_owned());
+    request.options.path = Some(FilePath::new(&path));
     let rows = || {
         let cx = db.token.cx();
         let mut session = db.open(request)?.sessions.remove(0);

@@ -12,8 +12,8 @@ use rivet_plugin_api::arrow_array::types::{
 use rivet_plugin_api::arrow_array::{Array, ArrayRef};
 use rivet_plugin_api::arrow_schema::{DataType, TimeUnit};
 use rivet_plugin_api::{
-    CancelToken, Choices, Column, Connection as Keys, Cx, OpenGroup, PluginError, RecordBatch, Relation, Scan, Session,
-    SessionGroup, SessionLimits, Snapshot, Source, Split,
+    CancelToken, Column, Cx, FilePath, OpenGroup, PluginError, RecordBatch, Relation, Scan, Session, SessionGroup,
+    SessionLimits, Source, Split,
 };
 use rivet_source_sqlite::{Sqlite, SqliteOptions};
 
@@ -41,13 +41,9 @@ impl Db {
 
     pub fn request(&self) -> OpenGroup<SqliteOptions> {
         OpenGroup {
-            connection: Keys::default(),
-            options: SqliteOptions { path: Some(self.path().to_string_lossy().into_owned()) },
             n_sessions: 4,
-            snapshot: Snapshot::New,
-            relation: None,
             limits: SessionLimits { lock_timeout_ms: 5_000, ..Default::default() },
-            choices: Choices::default(),
+            ..OpenGroup::new(SqliteOptions { path: Some(FilePath::new(self.path())) })
         }
     }
 

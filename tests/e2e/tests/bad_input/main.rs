@@ -9,6 +9,7 @@ mod memory;
 mod misspelled;
 mod monsters;
 mod plugins;
+mod promises;
 mod server;
 mod streams;
 mod trust;

@@ -5,11 +5,13 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use arrow_array::{Int64Array, StringArray};
+use arrow_array::{ArrayRef, Int64Array, StringArray, new_null_array};
+use arrow_schema::Schema;
 use rivet_plugin_api::{
-    BatchStream, Column, Cx, ErrorKind, Estimate, Fidelity, LogicalType, OpenGroup, PluginError, RecordBatch, Relation,
-    Result, Retry, Scan, SchemaRef, Session, SessionGroup, SnapshotInfo, Source, SourceCapabilities, Split,
-    SplitRequest, TableSchema, TypesMode,
+    BatchStream, BatchWriter, ByteSink, Column, Cx, ErrorKind, Estimate, FieldMapping, Format, FormatCapabilities,
+    LogicalType, OpenGroup, PluginError, ReadAt, RecordBatch, Relation, Result, Retry, Scan, SchemaRef, Session,
+    SessionGroup, SnapshotInfo, Source, SourceCapabilities, Split, SplitRequest, TableSchema, TypesMode,
+    WriterSettings,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -28,6 +30,57 @@ pub struct HostileOptions {
     pub batch_rows: usize,
     /// Describe a column twice.
     pub twins: bool,
+    /// Bytes of each text; short ones of several lengths where it is 0.
+    pub text_bytes: usize,
+    /// Promise other columns than are delivered.
+    pub lie: Option<Lie>,
+    /// Describe a column of a type that nobody knows.
+    pub unknown_type: bool,
+    /// Cut every relation into so many splits that are all the same.
+    pub twin_splits: usize,
+    /// Rows that the statistics speak of.
+    pub estimated_rows: Option<u64>,
+}
+
+/// A column `x` that is promised as one type and delivered as another.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Lie {
+    /// Its type in the schema.
+    pub promised: LogicalType,
+    /// Its type in the batches.
+    pub delivered: LogicalType,
+    /// Promise that it has no NULL. There is nothing else in it.
+    #[serde(default)]
+    pub required: bool,
+    /// Its name in the batches.
+    #[serde(default = "x")]
+    pub name: String,
+    /// How often it is in a batch.
+    #[serde(default = "once")]
+    pub times: usize,
+}
+
+fn x() -> String {
+    "x".to_owned()
+}
+
+fn once() -> usize {
+    1
+}
+
+impl Lie {
+    fn promised(&self) -> TableSchema {
+        let column = Column::new("x", "made up", self.promised.clone());
+        TableSchema::of(vec![Column { nullable: !self.required, ..column }])
+    }
+
+    fn batch(&self, n_rows: usize) -> Result<RecordBatch> {
+        let column = Column::new(&self.name, "made up", self.delivered.clone());
+        let field = column.arrow_field(TypesMode::Native);
+        let arrays: Vec<ArrayRef> = vec![new_null_array(field.data_type(), n_rows); self.times];
+        Ok(RecordBatch::try_new(Schema::new(vec![field; self.times]).into(), arrays)?)
+    }
 }
 
 /// Where to misbehave.
@@ -87,30 +140,32 @@ struct HostileSession {
 
 /// The columns every relation has.
 pub fn columns() -> Vec<Column> {
-    let column = |name: &str, logical, nullable| Column {
-        name: name.to_owned(),
-        native_type: "made up".to_owned(),
-        logical,
-        nullable,
-        fidelity: Fidelity::Exact,
-    };
-    vec![column("n", LogicalType::Int { bits: 64, signed: true }, false), column("t", LogicalType::Text, true)]
+    let number = Column::new("n", "made up", LogicalType::Int { bits: 64, signed: true }).required();
+    vec![number, Column::new("t", "made up", LogicalType::Text)]
 }
 
 impl Session for HostileSession {
     fn describe(&mut self, _: &Relation, cx: &Cx) -> Result<TableSchema> {
         misbehave(&self.options, Place::Describe, cx)?;
+        if let Some(lie) = &self.options.lie {
+            return Ok(lie.promised());
+        }
         let mut columns = columns();
         if self.options.twins {
             columns.push(columns[0].clone());
         }
+        if self.options.unknown_type {
+            let word = serde_json::json!({ "geometry": { "srid": 4326 } });
+            columns.push(Column::new("place", "geometry", LogicalType::Unknown(word)));
+        }
         Ok(TableSchema::of(columns))
     }
     fn estimate(&mut self, _: &Relation, _: &Cx) -> Result<Estimate> {
-        Ok(Estimate::default())
+        let splittable = self.options.twin_splits > 0;
+        Ok(Estimate { rows: self.options.estimated_rows, splittable, ..Default::default() })
     }
     fn split(&mut self, _: &SplitRequest, _: &Cx) -> Result<Vec<Split>> {
-        Ok(Vec::new())
+        Ok(vec![Split::new(serde_json::json!(null), "all"); self.options.twin_splits])
     }
     fn scan<'s>(&'s mut self, _: &Scan, _: &Cx) -> Result<Box<dyn BatchStream + 's>> {
         Ok(Box::new(HostileStream { options: self.options.clone(), delivered: 0 }))
@@ -124,7 +179,10 @@ struct HostileStream {
 
 impl BatchStream for HostileStream {
     fn schema(&self) -> SchemaRef {
-        TableSchema::of(columns()).arrow_schema(TypesMode::Portable)
+        match &self.options.lie {
+            Some(lie) => lie.promised().arrow_schema(TypesMode::Native),
+            None => TableSchema::of(columns()).arrow_schema(TypesMode::Portable),
+        }
     }
 
     fn next(&mut self, cx: &Cx) -> Result<Option<RecordBatch>> {
@@ -135,10 +193,16 @@ impl BatchStream for HostileStream {
             return Ok(None);
         }
         let first = (self.delivered * self.options.batch_rows) as i64;
-        let numbers = Int64Array::from_iter_values(first..first + self.options.batch_rows as i64);
-        let text = |n: i64| (n % 3 != 0).then(|| format!("№ {n}"));
-        let texts: StringArray = numbers.values().iter().map(|n| text(*n)).collect();
         self.delivered += 1;
+        if let Some(lie) = &self.options.lie {
+            return lie.batch(self.options.batch_rows).map(Some);
+        }
+        let numbers = Int64Array::from_iter_values(first..first + self.options.batch_rows as i64);
+        let text = |n: i64| match self.options.text_bytes {
+            0 => (n % 3 != 0).then(|| format!("№ {n}")),
+            bytes => Some("x".repeat(bytes)),
+        };
+        let texts: StringArray = numbers.values().iter().map(|n| text(*n)).collect();
         Ok(Some(RecordBatch::try_new(self.schema(), vec![Arc::new(numbers), Arc::new(texts)])?))
     }
 }
@@ -146,6 +210,30 @@ impl BatchStream for HostileStream {
 impl Drop for HostileStream {
     fn drop(&mut self) {
         assert!(self.options.at != Place::Drop, "asked to panic in drop");
+    }
+}
+
+/// The `hostile-format` format: it writes nothing, and reads back what its options say.
+pub struct HostileFormat(HostileOptions);
+
+impl Format for HostileFormat {
+    const NAME: &'static str = "hostile-format";
+    type Options = HostileOptions;
+
+    fn capabilities() -> FormatCapabilities {
+        FormatCapabilities { extension: "hostile".to_owned(), readable: true, ..Default::default() }
+    }
+    fn open(options: HostileOptions) -> Result<Self> {
+        Ok(Self(options))
+    }
+    fn map(&self, schema: &SchemaRef) -> Result<Vec<FieldMapping>> {
+        Ok(vec![FieldMapping::Keep("nothing".to_owned()); schema.fields().len()])
+    }
+    fn writer(&self, _: SchemaRef, _: WriterSettings, _: Box<dyn ByteSink>) -> Result<Box<dyn BatchWriter>> {
+        Err(PluginError::new(ErrorKind::Unsupported, "hostile.writer", "nothing is written"))
+    }
+    fn reader(&self, _: Box<dyn ReadAt>) -> Result<Box<dyn BatchStream>> {
+        Ok(Box::new(HostileStream { options: self.0.clone(), delivered: 0 }))
     }
 }
 
@@ -186,4 +274,4 @@ fn block(cx: &Cx) -> Result<()> {
     cx.check()
 }
 
-rivet_plugin_api::plugin!(source: Hostile);
+rivet_plugin_api::plugin!(source: Hostile, format: HostileFormat);

@@ -27,7 +27,7 @@ impl Destination for Skeleton {
     // Check options and credentials here, and connect.
     fn open(options: SkeletonOptions, cx: &Cx) -> Result<Box<dyn Store>> {
         cx.check()?;
-        Ok(Box::new(SkeletonStore::open(options.path)?))
+        Ok(Box::new(SkeletonStore::open(options.path.into_path_buf())?))
     }
 }
 

@@ -1,8 +1,7 @@
 //! The destination's own options; doc comments are what `rivet plugin info skeleton` prints.
 //! It must not know names or bytes.
 
-use std::path::PathBuf;
-
+use rivet_plugin_api::FilePath;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -12,5 +11,5 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub struct SkeletonOptions {
     /// Folder to write to; a relative one is relative to the config.
-    pub path: PathBuf,
+    pub path: FilePath,
 }

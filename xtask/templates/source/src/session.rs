@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use rivet_plugin_api::{
-    BatchStream, Column, Cx, ErrorKind, Estimate, Fidelity, LogicalType, PluginError, Relation, Result, Scan, Session,
-    Split, SplitRequest, TableSchema,
+    BatchStream, Column, Cx, ErrorKind, Estimate, LogicalType, PluginError, Relation, Result, Scan, Session, Split,
+    SplitRequest, TableSchema,
 };
 
 use crate::scan::SkeletonStream;
@@ -30,16 +30,14 @@ fn must_exist(relation: &Relation) -> Result<()> {
     }
 }
 
-fn column(name: &str, native_type: &str, logical: LogicalType, nullable: bool) -> Column {
-    Column { name: name.to_owned(), native_type: native_type.to_owned(), logical, nullable, fidelity: Fidelity::Exact }
-}
-
 impl Session for SkeletonSession {
     // From the catalogue, never from the data.
     fn describe(&mut self, relation: &Relation, _cx: &Cx) -> Result<TableSchema> {
         must_exist(relation)?;
-        let number = column("n", "integer", LogicalType::Int { bits: 64, signed: true }, false);
-        Ok(TableSchema::of(vec![number, column("name", "text", LogicalType::Text, true)]))
+        let number = Column::new("n", "integer", LogicalType::Int { bits: 64, signed: true }).required();
+        let mut table = TableSchema::of(vec![number, Column::new("name", "text", LogicalType::Text)]);
+        table.keys = vec![vec!["n".to_owned()]];
+        Ok(table)
     }
 
     // From statistics, never by counting.
@@ -57,13 +55,14 @@ impl Session for SkeletonSession {
         };
         let n_splits = i64::try_from(request.n_splits).unwrap_or(i64::MAX);
         let step = ((all.end - all.start) / n_splits + 1).max(1);
-        let cut = |i: i64| {
-            let start = (all.start + i * step).min(all.end);
+        let cut = |start: i64| {
             let end = (start + step).min(all.end);
-            let label = format!("rows {start}..{end}");
-            Split { spec: [start, end].into(), label, estimated_rows: u64::try_from(end - start).ok(), stable: true }
+            let split = Split::new([start, end].into(), format!("rows {start}..{end}"));
+            Split { estimated_rows: u64::try_from(end - start).ok(), ..split }
         };
-        Ok((0..n_splits).map(cut).collect())
+        // An empty table is one split without a row.
+        let starts = (all.start..all.end.max(all.start + 1)).step_by(usize::try_from(step).unwrap_or(usize::MAX));
+        Ok(starts.map(cut).collect())
     }
 
     fn scan<'s>(&'s mut self, scan: &Scan, cx: &Cx) -> Result<Box<dyn BatchStream + 's>> {

@@ -1,16 +1,7 @@
-//! Plugins of other ABI revisions and another Arrow major in this host, in every order of loading.
-//! It must not know how a plugin is built.
+//! Other revisions of the SDK, as edits of this one.
+//! It must not know how a revision is built or loaded.
 
-use std::path::{Path, PathBuf};
-
-use anyhow::{Context, Result};
-use rivet_plugin_api::load::{self, LoadError};
-use rivet_plugin_api::wire::{Connector, Trust};
-use rivet_plugin_api::{CancelToken, Health, RecordBatch, Relation, Scan, StreamFacts};
-use rivet_test_hostile as _;
-use rivet_test_kit::fixture::{Edit, build_fixture, build_revision};
-use rivet_test_kit::library_dir;
-use serde_json::json;
+use rivet_test_kit::fixture::Edit;
 
 const OBJECT: &str = "plugin-api/abi/src/object.rs";
 const PLUGIN: &str = "plugin-api/abi/src/plugin.rs";
@@ -21,13 +12,45 @@ const FOREIGN_STORE: &str = "plugin-api/src/wire/foreign_store.rs";
 const FOREIGN_FORMAT: &str = "plugin-api/src/wire/foreign_format.rs";
 const STORE: &str = "plugin-api/src/wire/export_store.rs";
 const REGISTER: &str = "plugin-api/src/wire/register.rs";
+const HOST: &str = "plugin-api/abi/src/host.rs";
+const CX: &str = "plugin-api/src/wire/cx.rs";
+const IO: &str = "plugin-api/src/wire/io.rs";
+const LOGICAL: &str = "plugin-api/src/logical.rs";
+const MAPPING: &str = "plugin-api/src/format.rs";
+const SCAN: &str = "plugin-api/src/source.rs";
+const READ_AT_CX: &str =
+    "pub read_at_cx: unsafe extern \"C\" fn(*const c_void, &AbiCx, offset: u64, RSliceMut<'_, u8>) -> AbiResult<u64>,";
+
+/// What an older SDK says less of; each as it stands in the current one.
+const FLAGS: &str = r#"    /// Rows can be chosen by a range of a key ([`Filter::range`]), and asked about ([`Session::aggregate`]): with `limit`
+    /// what incremental exports need.
+    pub range: bool,
+    /// Rows can be chosen by a condition in the source's own language ([`Filter::condition`]).
+    pub condition: bool,
+    /// Reading can end after a number of rows ([`Scan::limit`]).
+    pub limit: bool,
+    /// The result of a query can be read ([`Relation::Query`]).
+    pub query: bool,
+"#;
+const RESUME_TOKEN: &str = r#"    /// Where the next run goes on, once the stream has ended: the plugin's own word, for sources whose changes have no
+    /// column to go by. A host that knows `resume_token` keeps it with the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resume_token: Option<String>,
+"#;
+const KEYS: &str = r#"    /// Columns that together find one row, never NULL, one list a key; the primary key first. What is not known is not said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<Vec<String>>,
+    /// Columns that the source can order and compare as a cursor does. None where the source does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursors: Option<Vec<String>>,
+"#;
 
 const fn edit(file: &'static str, from: &'static str, to: &'static str) -> Edit {
     Edit { file, from, to }
 }
 
 /// An SDK from before the optional functions were appended.
-const OLDER: &[Edit] = &[
+pub const OLDER: &[Edit] = &[
     edit(OBJECT, "pub health: unsafe extern \"C\" fn(*mut c_void, &AbiCx) -> AbiResult<RString>,", ""),
     edit(OBJECT, "/// -> `Health`.", ""),
     edit(OBJECT, "/// Ends the transaction and the connection politely.", ""),
@@ -74,6 +97,27 @@ const OLDER: &[Edit] = &[
         "self.raw.vtable.extension()",
         "None::<unsafe extern \"C\" fn(*mut std::ffi::c_void) -> rivet_plugin_abi::AbiResult<rivet_plugin_abi::abi_stable::std_types::RString>>",
     ),
+    edit(HOST, "/// Tells the host something on the way: a `Notice`.", ""),
+    edit(HOST, "pub notice: unsafe extern \"C\" fn(*const c_void, RStr<'_>),", ""),
+    edit(CX, "self.0.vtable.notice()", "None::<unsafe extern \"C\" fn(*const c_void, RStr<'_>)>"),
+    edit(CX, ", unsubscribe, notice }", ", unsubscribe }"),
+    edit(HOST, "/// The same for a call that can be cancelled.", ""),
+    edit(HOST, READ_AT_CX, ""),
+    edit(IO, ", read_at: read_at_read, read_at_cx }", ", read_at: read_at_read }"),
+    edit(
+        IO,
+        "self.0.vtable.read_at_cx()",
+        "None::<unsafe extern \"C\" fn(*const c_void, &AbiCx, u64, RSliceMut<'_, u8>) -> AbiResult<u64>>",
+    ),
+    edit(SCAN, FLAGS, "    /// Rows can be chosen.\n    pub filter: bool,\n"),
+    edit(SCAN, RESUME_TOKEN, ""),
+    edit(SCAN, KEYS, ""),
+    // A word that it does not know.
+    edit(
+        SCAN,
+        "no statement lasts long.\n    Fetch,",
+        "no statement lasts long.\n    #[serde(rename = \"pieces\")]\n    Fetch,",
+    ),
     edit(PLUGIN, "/// Called after the host changed its log level.", ""),
     edit(PLUGIN, "pub log_level_changed: extern \"C\" fn(),", ""),
     edit(REGISTER, ", log_level_changed: telemetry::level_changed", ""),
@@ -98,7 +142,46 @@ const OLDER: &[Edit] = &[
 ];
 
 /// An SDK that has grown functions this host has never heard of.
-const NEWER: &[Edit] = &[
+pub const NEWER: &[Edit] = &[
+    edit(
+        HOST,
+        "pub notice: unsafe extern \"C\" fn(*const c_void, RStr<'_>),",
+        "pub notice: unsafe extern \"C\" fn(*const c_void, RStr<'_>),
+    /// Of a later day.
+    pub deadline: unsafe extern \"C\" fn(*const c_void) -> u64,",
+    ),
+    edit(
+        CX,
+        ", unsubscribe, notice }",
+        ", unsubscribe, notice, deadline: { unsafe extern \"C\" fn f(_: *const c_void) -> u64 { 1 } f } }",
+    ),
+    edit(
+        CX,
+        "let (Some(tell), Ok(json))",
+        "assert!(self.0.vtable.deadline().is_none(), \"the host has no deadlines\");
+        let (Some(tell), Ok(json))",
+    ),
+    edit(
+        IO,
+        ", read_at: read_at_read, read_at_cx }",
+        ", read_at: read_at_read, read_at_cx,
+            prefetch: { unsafe extern \"C\" fn f(_: *const c_void, _: u64) -> u64 { 0 } f } }",
+    ),
+    edit(
+        HOST,
+        READ_AT_CX,
+        "pub read_at_cx: unsafe extern \"C\" fn(*const c_void, &AbiCx, offset: u64, RSliceMut<'_, u8>) -> AbiResult<u64>,
+    /// Of a later day.
+    pub prefetch: unsafe extern \"C\" fn(*const c_void, u64) -> u64,",
+    ),
+    // Words and facts that this host has never heard of.
+    edit(LOGICAL, "/// Same values, same meaning.\n    Exact,", "/// Rounded.\n    #[serde(rename(serialize = \"rounded\"))]\n    Exact,"),
+    edit(
+        MAPPING,
+        "the physical type for the report.\n    Keep(String),",
+        "the physical type for the report.\n    #[serde(rename(serialize = \"cast\"))]\n    Keep(String),",
+    ),
+    edit(SCAN, "pub longest_statement_ms: u64,", "pub longest_statement_ms: u64,\n    /// Of a later day.\n    pub n_statements: u64,"),
     edit(
         OBJECT,
         "pub facts: unsafe extern \"C\" fn(*mut c_void) -> AbiResult<RString>,",
@@ -168,126 +251,8 @@ const NEWER: &[Edit] = &[
 ];
 
 /// An SDK with one function of another signature.
-const BREAKING: &[Edit] = &[
+pub const BREAKING: &[Edit] = &[
     edit(OBJECT, "RSlice<'_, u8>, u8) -> AbiResult<u8>,", "RSlice<'_, u8>, u32) -> AbiResult<u8>,"),
     edit(STORE, "replace: u8,", "replace: u32,"),
     edit(FOREIGN_STORE, "u8::from(mode == PutMode::Replace)", "u32::from(mode == PutMode::Replace)"),
 ];
-
-struct Read {
-    batches: Vec<RecordBatch>,
-    health: Health,
-    facts: StreamFacts,
-}
-
-fn read(connector: &Connector) -> Result<Read> {
-    let token = CancelToken::new();
-    let cx = token.cx();
-    let request = json!({ "options": { "n_batches": 3, "batch_rows": 100 }, "n_sessions": 1 });
-    let mut group = connector.open_group(&request, &cx)?;
-    let session = group.sessions.first_mut().context("one session")?;
-    let health = session.health(&cx)?;
-    let relation = Relation::Table { schema: None, name: "any".to_owned() };
-    let columns = session.describe(&relation, &cx)?.columns;
-    let scan = Scan { max_batch_rows: 100, ..Scan::new(relation, columns) };
-    let mut stream = session.scan(&scan, &cx)?;
-    let mut batches = Vec::new();
-    while let Some(batch) = stream.next(&cx)? {
-        batches.push(batch);
-    }
-    let facts = stream.facts();
-    drop(stream);
-    session.end(&cx)?;
-    Ok(Read { batches, health, facts })
-}
-
-fn open(path: &Path, kind: &str) -> Result<Connector> {
-    let library = load::open(path, Trust::Full).map_err(|e| anyhow::anyhow!("{e}; hint: {}", e.hint()))?;
-    library.log_level_changed();
-    library.connectors.into_iter().find(|c| c.info().kind.name() == kind).context("one of this kind")
-}
-
-fn refusal(path: &Path) -> Result<LoadError> {
-    load::open(path, Trust::Full).err().context("it is refused")
-}
-
-/// Every order of `items`.
-fn orders<T: Clone>(items: &[T]) -> Vec<Vec<T>> {
-    if items.is_empty() {
-        return vec![Vec::new()];
-    }
-    let mut all = Vec::new();
-    for (i, first) in items.iter().enumerate() {
-        let rest: Vec<T> = items.iter().enumerate().filter(|(j, _)| *j != i).map(|(_, item)| item.clone()).collect();
-        all.extend(orders(&rest).into_iter().map(|order| [vec![first.clone()], order].concat()));
-    }
-    all
-}
-
-/// Each order loads fresh copies: a copy is another library to the system, with statics of its own.
-#[test]
-fn older_newer_and_current_plugins_deliver_the_same_in_every_order() -> Result<()> {
-    let plugins: [(&str, PathBuf); 4] = [
-        ("older", build_revision("older", "0.1.0", OLDER)?),
-        ("newer", build_revision("newer", "0.1.9", NEWER)?),
-        ("arrow", build_fixture("arrow-other-major")?),
-        ("current", library_dir()?.join("librivet_test_hostile.so")),
-    ];
-    let expected = read(&open(&plugins[3].1, "source")?)?.batches;
-    assert_eq!(expected.iter().map(RecordBatch::num_rows).collect::<Vec<_>>(), [100, 100, 100]);
-    for (n, order) in orders(&plugins).into_iter().enumerate() {
-        let dir = tempfile::tempdir()?;
-        let opened: Vec<(&str, Connector)> = order
-            .iter()
-            .map(|(name, library)| {
-                let copy = dir.path().join(format!("{name}-{n}.so"));
-                std::fs::copy(library, &copy)?;
-                Ok((*name, open(&copy, "source").with_context(|| (*name).to_owned())?))
-            })
-            .collect::<Result<_>>()?;
-        for (name, connector) in opened {
-            let read = read(&connector).with_context(|| name.to_owned())?;
-            assert_eq!(read.batches, expected, "{name}");
-            let (health, statement_ms) = match name {
-                // What an older plugin has no function for reads as nothing known.
-                "older" | "current" => ("", 0),
-                _ => ("growth 7", 7),
-            };
-            assert_eq!((read.health.server_version.as_str(), read.facts.longest_statement_ms), (health, statement_ms));
-        }
-    }
-    Ok(())
-}
-
-#[test]
-fn a_format_from_before_it_could_say_its_extension_has_that_of_its_capabilities() -> Result<()> {
-    for (name, version, edits, extension) in
-        [("older", "0.1.0", OLDER, "usual"), ("newer", "0.1.9", NEWER, "by.options")]
-    {
-        let format = open(&build_revision(name, version, edits)?, "format")?.open_format(&json!({}))?;
-        assert_eq!(format.extension()?, extension, "{name}");
-    }
-    Ok(())
-}
-
-#[test]
-fn another_major_version_is_refused_with_both_versions_and_a_way_out() -> Result<()> {
-    let path = build_revision("breaking", "0.2.0", BREAKING)?;
-    let error = refusal(&path)?;
-    let LoadError::Version { plugin, host, .. } = &error else { anyhow::bail!("{error:?}") };
-    assert_eq!((plugin.as_str(), host.as_str()), ("0.2.0", rivet_plugin_api::abi::ABI_VERSION));
-    assert!(error.to_string().contains(&path.display().to_string()), "{error}");
-    assert!(error.hint().contains("rebuild the plugin"), "{}", error.hint());
-    Ok(())
-}
-
-#[test]
-fn a_signature_changed_behind_the_versions_back_is_refused_by_name() -> Result<()> {
-    let path = build_revision("sly", "0.1.0", BREAKING)?;
-    let error = refusal(&path)?;
-    let LoadError::Layout { difference, .. } = &error else { anyhow::bail!("{error:?}") };
-    assert_eq!(difference, "connectors.open_store.put.param_4: mismatched type");
-    assert!(error.to_string().contains(&path.display().to_string()) && error.to_string().len() < 500, "{error}");
-    assert!(error.hint().contains("rebuild the plugin"), "{}", error.hint());
-    Ok(())
-}

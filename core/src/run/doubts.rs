@@ -1,0 +1,44 @@
+//! What looks wrong and may be right: told, and the run goes on.
+//! It must not know who is told.
+
+use std::collections::HashSet;
+
+use rivet_plugin_api::{Estimate, Split};
+
+use crate::config::Mode;
+use crate::resolve::ExportSpec;
+
+/// From so many rows on statistics are not so old that the table can be empty meanwhile.
+const MANY_ROWS: u64 = 1000;
+
+/// Splits that are the same hold the same rows, which are written twice then.
+pub fn of_splits(splits: &[Split]) -> Option<String> {
+    let mut labels = HashSet::new();
+    let twin = splits.iter().find(|split| !labels.insert(&split.label));
+    let mut specs = HashSet::new();
+    let twin = twin.or_else(|| splits.iter().find(|split| !specs.insert(split.spec.to_string())))?;
+    Some(format!("the source gives the split '{}' twice: its rows may be in the files twice", twin.label))
+}
+
+/// Nothing came of a whole table that has rows by its statistics.
+pub fn of_rows(spec: &ExportSpec, estimate: &Estimate, rows: u64) -> Option<String> {
+    let whole = spec.mode == Mode::Full && spec.condition.is_none();
+    let expected = estimate.rows.filter(|expected| whole && rows == 0 && *expected >= MANY_ROWS)?;
+    let relation = spec.relation.label();
+    Some(format!("{relation} has about {expected} rows by its statistics, and none came"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn splits_that_share_a_label_or_a_description_are_told() {
+        let split = |spec, label| Split::new(json!(spec), label);
+        assert_eq!(of_splits(&[split(1, "a"), split(2, "b")]), None);
+        assert!(of_splits(&[split(1, "a"), split(2, "a")]).is_some_and(|told| told.contains("'a'")));
+        assert!(of_splits(&[split(1, "a"), split(1, "b")]).is_some_and(|told| told.contains("'b'")));
+    }
+}
