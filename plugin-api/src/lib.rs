@@ -48,6 +48,7 @@ pub use source::{
     SessionLimits, Snapshot, SnapshotInfo, Source, SourceCapabilities, Split, SplitRequest, StreamFacts, TableSchema,
 };
 pub use wire::cx::{CancelToken, Cx, HostCx};
+pub use wire::output::data_output;
 
 #[doc(hidden)]
 pub use inventory;
