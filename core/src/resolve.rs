@@ -23,6 +23,7 @@ use crate::secrets;
 use crate::tables::path_part;
 
 /// One export, ready to run. It holds secrets (in the connection) and has no `Debug` for that reason.
+#[derive(Clone)]
 pub struct ExportSpec {
     /// Name in the config.
     pub name: String,
@@ -365,7 +366,8 @@ fn identity(destination: &Connector, options: &Map<String, Value>) -> String {
     let text: Vec<String> = open
         .map(|(key, value)| format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
         .collect();
-    format!("{}({})", destination.info().name, text.join(","))
+    let identity = format!("{}({})", destination.info().name, text.join(","));
+    secrets::hidden(&identity, &secrets::of_plugin(destination, options)).into_owned()
 }
 
 /// Asks the format, which refuses here what its schema could not say about its options.

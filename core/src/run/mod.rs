@@ -86,7 +86,7 @@ fn measure(summary: &mut Summary, started: &Started, env: &Env<'_>) {
 fn failure(error: &RunError, spec: &ExportSpec) -> Failure {
     let text = |text: &str| hidden(text, &spec.secrets).into_owned();
     Failure {
-        code: error.code(),
+        code: text(&error.code()),
         message: text(&error.to_string()),
         hint: error.hint().map(|hint| text(&hint)),
         class: error.class(),
@@ -203,7 +203,8 @@ fn judge(
     let parts: Vec<Part> = recorded.iter().map(ledger::manifest_part).collect();
     let consistency = consistency(&parts, &extracted.snapshots);
     let mut manifest = Manifest::new(plan, parts, consistency, extracted.snapshots);
-    manifest.policy_hits = summed(extracted.tally.policy_hits);
+    let open = |(column, policy, n): (String, String, u64)| (column, hidden(&policy, &spec.secrets).into_owned(), n);
+    manifest.policy_hits = summed(extracted.tally.policy_hits.into_iter().map(open).collect());
     summary.restarts = u32::try_from(extracted.restarts.len()).unwrap_or(u32::MAX);
     extracted.restarts.iter().for_each(|told| keep_warning(told, spec, summary));
     manifest.warnings.clone_from(&summary.warnings);
@@ -269,7 +270,7 @@ fn finish(
     summary.bytes = manifest.bytes;
     summary.files = published.len();
     summary.consistency = word(&manifest.consistency);
-    summary.locations = published.into_iter().map(|facts| facts.location).collect();
+    summary.locations = published.iter().map(|facts| hidden(&facts.location, &spec.secrets).into_owned()).collect();
     let schema = serde_json::to_value(&plan.schema).map_err(|e| RunError::Internal(e.to_string()))?;
     summary.status = status;
     measure(summary, started, env);
