@@ -7,6 +7,7 @@ use rivet_plugin_abi::ConnectorRef;
 use rivet_plugin_abi::abi_stable::std_types::RStr;
 use serde_json::Value;
 
+use super::calls::{Owned, enter};
 use super::{foreign_source, foreign_store, from_json, lift};
 use crate::{ConnectorInfo, ConnectorKind, Cx, ErrorKind, PluginError, Result, SessionGroup, Store};
 
@@ -39,6 +40,9 @@ impl std::fmt::Display for Origin {
     }
 }
 
+/// What is shown of a name.
+const MAX_NAME_CHARS: usize = 100;
+
 /// A source, format or destination that can be opened.
 #[derive(Clone)]
 pub struct Connector {
@@ -46,6 +50,8 @@ pub struct Connector {
     info: ConnectorInfo,
     origin: Origin,
     trust: Trust,
+    /// Kind and name, for messages. It lives as long as the code that it is about, which is never unloaded.
+    plugin: &'static str,
 }
 
 impl Connector {
@@ -54,8 +60,10 @@ impl Connector {
     /// # Errors
     /// `Internal` when it cannot be read, `Panicked`.
     pub fn new(raw: ConnectorRef, origin: Origin, trust: Trust) -> Result<Self> {
-        let info = from_json(lift(raw.info()())?.as_str())?;
-        Ok(Self { raw, info, origin, trust })
+        let info: ConnectorInfo = from_json(lift(raw.info()())?.as_str())?;
+        let name: String = info.name.escape_debug().take(MAX_NAME_CHARS).collect();
+        let plugin = format!("{} '{name}'", info.kind.name());
+        Ok(Self { raw, info, origin, trust, plugin: plugin.leak() })
     }
 
     /// What it says about itself.
@@ -67,14 +75,21 @@ impl Connector {
         &self.origin
     }
 
+    /// The same with what it delivers checked as far as this.
+    #[must_use]
+    pub fn checked_to(self, trust: Trust) -> Self {
+        Self { trust, ..self }
+    }
+
     /// Opens sessions of a source. The request is an `OpenGroup` as JSON; it may hold secrets and is never logged.
     ///
     /// # Errors
     /// As [`Source::open_group`](crate::Source::open_group).
     pub fn open_group(&self, request: &Value, cx: &Cx) -> Result<SessionGroup> {
         self.must_be("source")?;
+        let _in = enter(Some(self.plugin));
         let raw = lift(self.raw.open_group()(&cx.0, RStr::from_str(&request.to_string())))?;
-        foreign_source::import_group(raw, self.trust)
+        foreign_source::import_group(raw, self.trust, self.plugin)
     }
 
     /// Opens a format with its options.
@@ -83,12 +98,13 @@ impl Connector {
     /// `Config`.
     pub fn open_format(&self, options: &Value) -> Result<FormatHandle> {
         self.must_be("format")?;
+        let _in = enter(Some(self.plugin));
         let raw = lift(self.raw.open_format()(RStr::from_str(&options.to_string())))?;
         let usual_extension = match &self.info.kind {
             ConnectorKind::Format(capabilities) => capabilities.extension.clone(),
             _ => String::new(),
         };
-        Ok(FormatHandle { raw, trust: self.trust, usual_extension })
+        Ok(FormatHandle { raw: Owned::new(raw, self.plugin), trust: self.trust, usual_extension })
     }
 
     /// Opens a destination with its options.
@@ -97,8 +113,9 @@ impl Connector {
     /// As [`Destination::open`](crate::Destination::open).
     pub fn open_store(&self, options: &Value, cx: &Cx) -> Result<Box<dyn Store>> {
         self.must_be("destination")?;
+        let _in = enter(Some(self.plugin));
         let raw = lift(self.raw.open_store()(&cx.0, RStr::from_str(&options.to_string())))?;
-        Ok(Box::new(foreign_store::ForeignStore(raw)))
+        Ok(Box::new(foreign_store::ForeignStore(Owned::new(raw, self.plugin))))
     }
 
     fn must_be(&self, wanted: &str) -> Result<()> {

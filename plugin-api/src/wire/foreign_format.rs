@@ -5,6 +5,7 @@ use rivet_plugin_abi::abi_stable::std_types::RStr;
 use rivet_plugin_abi::{AbiFormat, AbiWriter, ArrowArray, ArrowSchema};
 
 use super::arrow_ffi::{export_batch, export_schema};
+use super::calls::Owned;
 use super::foreign_source::ForeignStream;
 use super::{Trust, from_json, io, lift, to_json};
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 
 /// An open format: what [`Format`](crate::Format) offers, through the boundary.
 pub struct FormatHandle {
-    pub(super) raw: AbiFormat,
+    pub(super) raw: Owned<AbiFormat>,
     pub(super) trust: Trust,
     /// What the capabilities say: the answer of a plugin that is older than the question.
     pub(super) usual_extension: String,
@@ -28,6 +29,7 @@ impl FormatHandle {
     pub fn map(&self, schema: &SchemaRef) -> Result<Vec<FieldMapping>> {
         let mut raw = ArrowSchema::empty();
         export_schema(schema, &mut raw)?;
+        let _in = self.raw.enter();
         // SAFETY: the object lives as long as `self` and is thread-safe by contract.
         from_json(lift(unsafe { self.raw.vtable.map()(self.raw.this, &mut raw) })?.as_str())
     }
@@ -38,6 +40,7 @@ impl FormatHandle {
     /// `Internal` when it is no extension, `Panicked`.
     pub fn extension(&self) -> Result<String> {
         let Some(extension) = self.raw.vtable.extension() else { return Ok(self.usual_extension.clone()) };
+        let _in = self.raw.enter();
         // SAFETY: as in `map`.
         let extension = lift(unsafe { extension(self.raw.this) })?.into_string();
         if is_extension(&extension) {
@@ -61,10 +64,11 @@ impl FormatHandle {
         export_schema(schema, &mut raw)?;
         let settings = to_json(settings)?;
         let sink = io::export_sink(sink);
+        let _in = self.raw.enter();
         // SAFETY: as in `map`; the sink moves over and is dropped there.
         let writer =
             lift(unsafe { self.raw.vtable.writer()(self.raw.this, &mut raw, RStr::from_str(&settings), sink) })?;
-        Ok(Box::new(ForeignWriter(writer)))
+        Ok(Box::new(ForeignWriter(Owned::new(writer, self.raw.plugin()))))
     }
 
     /// Reads a part back.
@@ -72,9 +76,10 @@ impl FormatHandle {
     /// # Errors
     /// `Data` when it is not a whole part of this format, `Unsupported` when the format cannot be read back.
     pub fn reader(&self, part: Box<dyn ReadAt>) -> Result<Box<dyn BatchStream>> {
+        let _in = self.raw.enter();
         // SAFETY: as in `map`; the reader moves over and is dropped there.
         let raw = lift(unsafe { self.raw.vtable.open()(self.raw.this, io::export_read_at(part)) })?;
-        Ok(Box::new(ForeignStream::open(raw, self.trust)?))
+        Ok(Box::new(ForeignStream::open(Owned::new(raw, self.raw.plugin()), self.trust)?))
     }
 }
 
@@ -84,12 +89,13 @@ fn is_extension(text: &str) -> bool {
     text.split('.').all(|word| !word.is_empty() && word.bytes().all(plain))
 }
 
-struct ForeignWriter(AbiWriter);
+struct ForeignWriter(Owned<AbiWriter>);
 
 impl BatchWriter for ForeignWriter {
     fn write(&mut self, batch: &RecordBatch, cx: &Cx) -> Result<()> {
         let mut raw = ArrowArray::empty();
         export_batch(batch.clone(), &mut raw);
+        let _in = self.0.enter();
         // SAFETY: the object lives as long as `self`; `&mut` makes it one call at a time.
         lift(unsafe { self.0.vtable.write()(self.0.this, &cx.0, &mut raw) })
     }
@@ -102,6 +108,7 @@ impl BatchWriter for ForeignWriter {
         unsafe { self.0.vtable.bytes_written()(self.0.this) }
     }
     fn finish(&mut self, cx: &Cx) -> Result<PartFacts> {
+        let _in = self.0.enter();
         // SAFETY: as above.
         from_json(lift(unsafe { self.0.vtable.finish()(self.0.this, &cx.0) })?.as_str())
     }

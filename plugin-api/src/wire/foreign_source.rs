@@ -8,6 +8,7 @@ use rivet_plugin_abi::{AbiCx, AbiResult, AbiSession, AbiSessionGroup, AbiStream,
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::arrow_ffi::{Importer, import_schema};
+use super::calls::Owned;
 use super::{Trust, from_json, lift, to_json};
 use crate::{
     Aggregate, BatchStream, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, ListedTable, PluginError,
@@ -15,9 +16,9 @@ use crate::{
     TableSchema,
 };
 
-pub fn import_group(raw: AbiSessionGroup, trust: Trust) -> Result<SessionGroup> {
+pub fn import_group(raw: AbiSessionGroup, trust: Trust, plugin: &'static str) -> Result<SessionGroup> {
     let snapshot = from_json(raw.snapshot_json.as_str())?;
-    let wrap = |raw| Box::new(ForeignSession { raw, trust }) as Box<dyn Session>;
+    let wrap = |raw| Box::new(ForeignSession { raw: Owned::new(raw, plugin), trust }) as Box<dyn Session>;
     let sessions: Vec<_> = raw.sessions.into_iter().map(wrap).collect();
     if sessions.is_empty() {
         return Err(PluginError::new(ErrorKind::Internal, "wire.no_session", "the plugin opened no session"));
@@ -26,7 +27,7 @@ pub fn import_group(raw: AbiSessionGroup, trust: Trust) -> Result<SessionGroup> 
 }
 
 struct ForeignSession {
-    raw: AbiSession,
+    raw: Owned<AbiSession>,
     trust: Trust,
 }
 
@@ -35,6 +36,7 @@ type JsonCall = unsafe extern "C" fn(*mut std::ffi::c_void, &AbiCx, RStr<'_>) ->
 impl ForeignSession {
     fn json_call<A: Serialize, R: DeserializeOwned>(&mut self, call: JsonCall, argument: &A, cx: &Cx) -> Result<R> {
         let argument = to_json(argument)?;
+        let _in = self.raw.enter();
         // SAFETY: the object lives as long as `self`; `&mut` makes it one call at a time.
         let answer = lift(unsafe { call(self.raw.this, &cx.0, RStr::from_str(&argument)) })?;
         from_json(answer.as_str())
@@ -53,12 +55,14 @@ impl Session for ForeignSession {
     }
     fn scan<'s>(&'s mut self, scan: &Scan, cx: &Cx) -> Result<Box<dyn BatchStream + 's>> {
         let scan = to_json(scan)?;
+        let _in = self.raw.enter();
         // SAFETY: as in `json_call`; the stream borrows the session until it is dropped.
         let raw = lift(unsafe { self.raw.vtable.scan()(self.raw.this, &cx.0, RStr::from_str(&scan)) })?;
-        Ok(Box::new(ForeignStream::open(raw, self.trust)?))
+        Ok(Box::new(ForeignStream::open(Owned::new(raw, self.raw.plugin()), self.trust)?))
     }
     fn health(&mut self, cx: &Cx) -> Result<Health> {
         let Some(health) = self.raw.vtable.health() else { return Ok(Health::default()) };
+        let _in = self.raw.enter();
         // SAFETY: as in `json_call`.
         from_json(lift(unsafe { health(self.raw.this, &cx.0) })?.as_str())
     }
@@ -81,11 +85,13 @@ impl Session for ForeignSession {
             let text = "the plugin is older than lists of tables";
             return Err(PluginError::new(ErrorKind::Unsupported, "wire.tables", text));
         };
+        let _in = self.raw.enter();
         // SAFETY: as in `json_call`.
         from_json(lift(unsafe { tables(self.raw.this, &cx.0) })?.as_str())
     }
     fn end(&mut self, cx: &Cx) -> Result<()> {
         let Some(end) = self.raw.vtable.end() else { return Ok(()) };
+        let _in = self.raw.enter();
         // SAFETY: as in `json_call`.
         lift(unsafe { end(self.raw.this, &cx.0) })
     }
@@ -93,14 +99,15 @@ impl Session for ForeignSession {
 
 /// A stream of the other side; `'s` is the session's borrow.
 pub struct ForeignStream<'s> {
-    raw: AbiStream,
+    raw: Owned<AbiStream>,
     importer: Importer,
     _session: PhantomData<&'s mut ()>,
 }
 
 impl ForeignStream<'_> {
-    pub fn open(raw: AbiStream, trust: Trust) -> Result<Self> {
+    pub fn open(raw: Owned<AbiStream>, trust: Trust) -> Result<Self> {
         let mut schema = ArrowSchema::empty();
+        let _in = raw.enter();
         // SAFETY: the object lives as long as `raw`; no other call is running.
         lift(unsafe { raw.vtable.schema()(raw.this, &mut schema) })?;
         let importer = Importer::new(import_schema(&mut schema)?, trust);
@@ -114,6 +121,7 @@ impl BatchStream for ForeignStream<'_> {
     }
     fn next(&mut self, cx: &Cx) -> Result<Option<RecordBatch>> {
         let mut array = ArrowArray::empty();
+        let _in = self.raw.enter();
         // SAFETY: the object lives as long as `self`; `&mut` makes it one call at a time.
         if lift(unsafe { self.raw.vtable.next()(self.raw.this, &cx.0, &mut array) })? == 0 {
             return Ok(None);
@@ -121,6 +129,7 @@ impl BatchStream for ForeignStream<'_> {
         self.importer.batch(&mut array).map(Some)
     }
     fn facts(&self) -> StreamFacts {
+        let _in = self.raw.enter();
         // SAFETY: as above; `facts` is called by the owner only, so no other call is running.
         let answer = self.raw.vtable.facts().map(|facts| lift(unsafe { facts(self.raw.this) }));
         answer.and_then(|json| from_json(json.ok()?.as_str()).ok()).unwrap_or_default()
