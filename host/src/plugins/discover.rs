@@ -26,6 +26,8 @@ pub struct Library {
     pub path: PathBuf,
     /// As its folder.
     pub trust: Trust,
+    /// Whether somebody named its folder.
+    pub named: bool,
 }
 
 /// A folder that cannot be used.
@@ -91,7 +93,7 @@ pub fn libraries(places: &[Place]) -> Result<(Vec<Library>, Vec<DiscoverError>),
             }
         };
         let fresh = files.into_iter().filter(|path| seen.insert(path.clone()));
-        found.extend(fresh.map(|path| Library { path, trust: place.trust }));
+        found.extend(fresh.map(|path| Library { path, trust: place.trust, named: place.named }));
     }
     Ok((found, passed_over))
 }
