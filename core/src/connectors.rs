@@ -5,7 +5,7 @@ use rivet_plugin_api::wire::Connector;
 
 use crate::error::RunError;
 
-/// All connectors the host found. No two share kind and name: the host refuses that.
+/// All connectors the host found. No two share kind and name: of several the host takes the first.
 #[derive(Clone, Default)]
 pub struct Connectors(Vec<Connector>);
 

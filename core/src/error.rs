@@ -4,6 +4,7 @@
 use rivet_plugin_api::{ErrorKind, PluginError, Retry, SNAPSHOT_LOST};
 
 use crate::config::{ConfigErrors, did_you_mean};
+use crate::retry::asks_for_too_much;
 use crate::state::{StateError, is_damage};
 
 /// The classes of failure that a caller can tell apart.
@@ -185,7 +186,11 @@ impl RunError {
             Self::Impossible { hint, .. } | Self::Integrity { hint, .. } | Self::Behind { hint, .. } => {
                 Some(hint.clone())
             }
-            Self::Plugin { source, .. } => source.hint_text().map(str::to_owned),
+            Self::Plugin { source, .. } => {
+                let own = source.hint_text().map(str::to_owned);
+                let all: Vec<String> = own.into_iter().chain(asks_for_too_much(source)).collect();
+                (!all.is_empty()).then(|| all.join("; "))
+            }
             Self::State(e) => e.hint(),
             Self::Drift { during_run: true, .. } => Some("run the export again when the change is complete".to_owned()),
             Self::Drift { .. } => Some("if the change is meant, run once with `on_schema_drift: continue`".to_owned()),

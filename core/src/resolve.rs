@@ -360,7 +360,8 @@ fn identity(destination: &Connector, options: &Map<String, Value>) -> String {
     let text: Vec<String> = open
         .map(|(key, value)| format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
         .collect();
-    format!("{}({})", destination.info().name, text.join(","))
+    let identity = format!("{}({})", destination.info().name, text.join(","));
+    secrets::hidden(&identity, &secrets::of_plugin(destination, options)).into_owned()
 }
 
 /// Asks the format, which refuses here what its schema could not say about its options.

@@ -7,6 +7,21 @@ use serde::{Deserialize, Serialize};
 /// Longest pause between two attempts, ms.
 const MAX_BACKOFF_MS: u64 = 60_000;
 
+/// Longest pause that an error may ask for, ms: meanwhile the export is locked, and its snapshot held where there is one.
+const MAX_ASKED_MS: u64 = 600_000;
+
+/// What is said where a source asks for a longer pause than it gets.
+pub fn asks_for_too_much(error: &PluginError) -> Option<String> {
+    let minutes = |ms: u64| ms.div_ceil(60_000);
+    (error.retry_class() != Retry::Never && error.after_ms() > MAX_ASKED_MS).then(|| {
+        format!(
+            "the plugin asks for a pause of {} min, and rivet waits for {} min at most: run it again then",
+            minutes(error.after_ms()),
+            minutes(MAX_ASKED_MS)
+        )
+    })
+}
+
 /// The retry budget of one split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetryPolicy {
@@ -33,7 +48,8 @@ pub enum Decision {
 /// Decides after attempt number `attempt` (1-based) failed. `random` is uniform over all values.
 pub fn decide(error: &PluginError, attempt: u32, policy: RetryPolicy, random: u64) -> Decision {
     let retry = error.retry_class();
-    if retry == Retry::Never || error.kind() == ErrorKind::Cancelled || attempt > policy.max_retries {
+    let is_final = retry == Retry::Never || error.kind() == ErrorKind::Cancelled || asks_for_too_much(error).is_some();
+    if is_final || attempt > policy.max_retries {
         return Decision::GiveUp;
     }
     let doubled = policy.backoff_ms.saturating_mul(1 << (attempt - 1).min(20)).min(MAX_BACKOFF_MS);
@@ -75,6 +91,11 @@ mod tests {
     fn the_error_may_ask_for_more_time() {
         let slow = error(Retry::NewSession).retry_after_ms(15_000);
         assert_eq!(decide(&slow, 1, POLICY, 0), Decision::Again { after_ms: 15_000, smaller: false });
+        assert_eq!(asks_for_too_much(&slow), None);
+        let hour = slow.retry_after_ms(3_600_000);
+        assert_eq!(decide(&hour, 1, POLICY, 0), Decision::GiveUp);
+        assert!(asks_for_too_much(&hour).is_some_and(|text| text.contains("60 min") && text.contains("10 min")));
+        assert_eq!(asks_for_too_much(&error(Retry::Never).retry_after_ms(3_600_000)), None);
     }
 
     #[test]

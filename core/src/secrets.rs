@@ -7,13 +7,19 @@ use rivet_plugin_api::Relation;
 use rivet_plugin_api::wire::Connector;
 use serde_json::{Map, Value};
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Options};
+use crate::connectors::Connectors;
 use crate::resolve::ExportSpec;
 
 /// A shorter one would be found in words that have nothing to do with it.
 pub const MIN_BYTES: usize = 8;
 /// What stands in the place of a secret.
 const STARS: &str = "***";
+
+/// Where a text was cut that is longer than what is shown.
+const CUT: &str = "… (";
+/// Fewer bytes of a secret that was cut give nothing away.
+const MIN_CUT_BYTES: usize = 4;
 
 /// The text without these; the longest come first, so that what is left of a URL does not give its password away.
 pub fn hidden<'t>(text: &'t str, secrets: &[String]) -> Cow<'t, str> {
@@ -23,7 +29,38 @@ pub fn hidden<'t>(text: &'t str, secrets: &[String]) -> Cow<'t, str> {
             hidden = Cow::Owned(hidden.replace(secret, STARS));
         }
     }
-    hidden
+    if hidden.contains(CUT) { Cow::Owned(without_beginnings(&hidden, secrets)) } else { hidden }
+}
+
+/// The text without what is left of a secret where the text was cut.
+fn without_beginnings(text: &str, secrets: &[String]) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut parts = text.split(CUT).peekable();
+    while let Some(part) = parts.next() {
+        let is_cut = parts.peek().is_some();
+        let begun = secrets.iter().filter(|_| is_cut).filter_map(|secret| begun(part, secret)).max();
+        kept += &part[..part.len() - begun.unwrap_or(0)];
+        kept += if begun.is_some() { STARS } else { "" };
+        kept += if is_cut { CUT } else { "" };
+    }
+    kept
+}
+
+/// How many bytes of the secret's beginning the text ends with.
+fn begun(text: &str, secret: &str) -> Option<usize> {
+    let beginnings = (MIN_CUT_BYTES..secret.len()).rev();
+    beginnings.filter(|n| secret.is_char_boundary(*n)).find(|n| text.ends_with(&secret[..*n]))
+}
+
+/// The secret as it can be written: itself, as a part of a URL, and as text between quotes.
+pub fn forms(secret: &str) -> Vec<String> {
+    let mut all = vec![secret.to_owned()];
+    for form in [encoded(secret, b"-._~"), encoded(secret, b""), secret.escape_debug().to_string()] {
+        if !all.contains(&form) {
+            all.push(form);
+        }
+    }
+    all
 }
 
 /// Words that are in what we say ourselves beside the keys of a config: as a secret they protect nothing, and without
@@ -38,8 +75,23 @@ fn is_ordinary(secret: &str) -> bool {
 pub fn of_export(connection: &[String], spec: &ExportSpec) -> Vec<String> {
     let mut all = [connection, &of_options(spec)].concat();
     all.retain(|secret| !is_ordinary(secret));
+    let mut all: Vec<String> = all.iter().flat_map(|secret| forms(secret)).collect();
     all.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     all
+}
+
+/// The secrets among the options of a config's plugins, as far as the plugins are there. A plugin may repeat them as soon as it
+/// is asked whether they are right.
+pub fn of_plugins(config: &Config, connectors: &Connectors) -> Vec<String> {
+    let mut all = vec![("source", &config.source.plugin, &config.source.options)];
+    for export in &config.exports {
+        all.push(("format", &export.format.plugin, &export.format.options));
+        all.push(("destination", &export.destination.plugin, &export.destination.options));
+    }
+    let of_one = |(kind, name, options): (&'static str, &String, &Options)| {
+        connectors.find(kind, name).map(|connector| of_plugin(connector, options.as_map())).unwrap_or_default()
+    };
+    all.into_iter().flat_map(of_one).filter(|secret| !is_ordinary(secret)).collect()
 }
 
 /// The secrets of the source's connection. One that is also a name or a key in the config, or an ordinary word, is none: it
@@ -78,14 +130,47 @@ fn of_options(spec: &ExportSpec) -> Vec<String> {
         (&spec.format, format),
         (&spec.destination, Some(&spec.destination_options)),
     ];
-    all.into_iter().filter_map(|(connector, options)| Some(secret_options(connector, options?))).flatten().collect()
+    all.into_iter().filter_map(|(connector, options)| Some(of_plugin(connector, options?))).flatten().collect()
 }
 
-fn secret_options(connector: &Connector, options: &Map<String, Value>) -> Vec<String> {
-    let properties = &connector.info().options_schema["properties"];
-    let secret = options.iter().filter(|(key, _)| properties[key.as_str()]["format"] == "secret");
-    secret.filter_map(|(_, value)| value.as_str().map(str::to_owned)).collect()
+/// Those of one plugin's options that its schema calls secret, at any depth, and the passwords of URLs among the others.
+pub fn of_plugin(connector: &Connector, options: &Map<String, Value>) -> Vec<String> {
+    let root = &connector.info().options_schema;
+    let mut found = Vec::new();
+    for (key, value) in options {
+        found.extend(of_value(root, &root["properties"][key.as_str()], value, MAX_DEPTH));
+    }
+    found
 }
+
+/// Schemas may be recursive, values are not this deep.
+const MAX_DEPTH: usize = 32;
+
+fn of_value(root: &Value, schema: &Value, value: &Value, depth: usize) -> Vec<String> {
+    if depth == 0 {
+        return Vec::new();
+    }
+    let inner = |schema: &Value, value: &Value| of_value(root, schema, value, depth - 1);
+    let mut found = match value {
+        Value::String(text) if schema["format"] == "secret" => vec![text.clone()],
+        Value::Number(number) if schema["format"] == "secret" => vec![number.to_string()],
+        Value::String(text) if text.contains("://") => passwords(text),
+        Value::Array(items) => items.iter().flat_map(|item| inner(&schema["items"], item)).collect(),
+        Value::Object(entries) => {
+            let of_key = |key: &str| schema["properties"].get(key).unwrap_or(&schema["additionalProperties"]);
+            entries.iter().flat_map(|(key, value)| inner(of_key(key), value)).collect()
+        }
+        _ => Vec::new(),
+    };
+    // What a schema is composed of says more about the same value.
+    let target = schema["$ref"].as_str().and_then(|at| root.pointer(at.trim_start_matches('#')));
+    let composed = ["allOf", "anyOf", "oneOf"].iter().filter_map(|word| schema[word].as_array()).flatten();
+    target.into_iter().chain(composed).for_each(|schema| found.extend(inner(schema, value)));
+    found
+}
+
+/// What parameters of URLs that are secret have in their names.
+const SECRET_WORDS: [&str; 5] = ["password", "passwd", "secret", "token", "api_key"];
 
 /// The passwords in a URL: in its user information, and in parameters that are called so; as written and as meant.
 fn passwords(url: &str) -> Vec<String> {
@@ -93,11 +178,18 @@ fn passwords(url: &str) -> Vec<String> {
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let user = place.rsplit_once('@').and_then(|(user, _)| user.split_once(':')).map(|(_, password)| password);
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let named = pairs.filter(|(key, _)| key.to_ascii_lowercase().contains("password")).map(|(_, value)| value);
+    let is_secret = |key: &str| SECRET_WORDS.iter().any(|word| key.to_ascii_lowercase().contains(word));
+    let named = pairs.filter(|(key, _)| is_secret(key)).map(|(_, value)| value);
     let written = user.into_iter().chain(named).filter(|text| !text.is_empty());
     let mut found: Vec<String> = written.flat_map(|text| [text.to_owned(), decoded(text)]).collect();
     found.dedup();
     found
+}
+
+/// `@` as `%40`: all but letters, digits and what is plain. RFC 3986, 2.3, has `-._~`, and not everybody keeps to it.
+fn encoded(text: &str, plain: &[u8]) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || plain.contains(byte);
+    text.bytes().map(|b| if is_plain(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 /// `%40` as `@` (RFC 3986, 2.1).
@@ -129,6 +221,49 @@ mod tests {
     fn what_a_server_repeats_is_hidden() {
         let secrets = ["x://me:hunter2-hunter2@h".to_owned(), "hunter2-hunter2".to_owned(), "short".to_owned()];
         assert_eq!(hidden("no x://me:hunter2-hunter2@h, hunter2-hunter2 short", &secrets), "no ***, *** short");
+    }
+
+    #[test]
+    fn of_a_secret_that_was_cut_nothing_stays() {
+        let secrets = ["hunter2-hunter2".to_owned(), "größer-als-groß".to_owned()];
+        for (text, expected) in [
+            ("x hunter2-hu… (9 bytes more): y", "x ***… (9 bytes more): y"),
+            ("hunter2-hunter2… (9 bytes more)", "***… (9 bytes more)"),
+            ("größ… (9 bytes more), hunt… (1 byte more)", "***… (9 bytes more), ***… (1 byte more)"),
+            ("hun… (9 bytes more) hunter2", "hun… (9 bytes more) hunter2"),
+        ] {
+            assert_eq!(hidden(text, &secrets), expected);
+        }
+    }
+
+    #[test]
+    fn a_secret_has_forms() {
+        assert_eq!(forms("p@ss \"ü"), ["p@ss \"ü", "p%40ss%20%22%C3%BC", "p@ss \\\"ü"]);
+        assert_eq!(forms("plain"), ["plain"]);
+        assert_eq!(forms("a-b"), ["a-b", "a%2Db"]);
+    }
+
+    #[test]
+    fn secrets_are_found_at_any_depth_of_a_schema() {
+        let schema = serde_json::json!({
+            "$defs": {"login": {"oneOf": [
+                {"properties": {"by": {"const": "key"}, "key": {"type": "string", "format": "secret"}}},
+                {"properties": {"by": {"const": "more"}, "more": {"type": "array", "items": {"$ref": "#/$defs/login"}}}},
+            ]}},
+            "properties": {
+                "login": {"allOf": [{"$ref": "#/$defs/login"}]},
+                "headers": {"type": "object", "additionalProperties": {"type": ["string", "null"], "format": "secret"}},
+            },
+        });
+        let value = serde_json::json!({
+            "login": {"by": "more", "more": [{"by": "key", "key": "first"}, {"by": "key", "key": "second"}]},
+            "headers": {"a": "third", "b": null},
+            "url": "s3://me:fourth@h",
+            "name": "open",
+        });
+        let mut found = of_value(&schema, &schema, &value, MAX_DEPTH);
+        found.sort();
+        assert_eq!(found, ["first", "fourth", "second", "third"]);
     }
 
     #[test]

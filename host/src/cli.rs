@@ -51,6 +51,9 @@ pub struct Global {
     /// Where texts go.
     #[arg(skip)]
     pub streams: Streams,
+    /// Connectors that are linked in beside those of this package's features.
+    #[arg(skip)]
+    pub n_linked: usize,
 }
 
 /// What is printed to stdout.
@@ -194,12 +197,19 @@ fn param(text: &str) -> Result<(String, String), String> {
 /// Commands of `plugin`.
 #[derive(Debug, Subcommand)]
 pub enum PluginCommand {
-    /// List all plugins with version and origin.
-    List,
-    /// Show one plugin: its capabilities and options.
+    /// List all plugins with version and origin, also those that are not used because another of their name comes first.
+    List {
+        /// A configuration whose plugin folders are looked into, too.
+        #[arg(long, short, value_name = "FILE")]
+        config: Option<PathBuf>,
+    },
+    /// Show one plugin: its capabilities, and its options with their types, words and defaults.
     Info {
         /// Name of the plugin.
         name: String,
+        /// A configuration whose plugin folders are looked into, too.
+        #[arg(long, short, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
 }
 

@@ -32,7 +32,7 @@ pub fn plugins_failure(global: &Global, error: &PluginsError) -> Exit {
     problem(global, "plugins", &error.to_string(), Some(&error.hint()));
     match error {
         PluginsError::Discover(_) => Exit::Config,
-        PluginsError::Twice { .. } | PluginsError::Linked(_) => Exit::Plugin,
+        PluginsError::Linked(_) => Exit::Plugin,
     }
 }
 

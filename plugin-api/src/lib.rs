@@ -54,6 +54,7 @@ pub use source::{
 };
 pub use wire::cx::{CancelToken, Cx, HostCx};
 pub use wire::notice::Notice;
+pub use wire::output::data_output;
 
 #[doc(hidden)]
 pub use inventory;

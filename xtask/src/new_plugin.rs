@@ -1,6 +1,7 @@
 //! A new plugin: a crate that compiles, loads and passes the conformance suite, made from a template of its kind.
 //! It must not know what a plugin does: the templates are crates of their own in `xtask/templates`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
@@ -9,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::args::Args;
 use crate::run::root;
 use crate::suggest::did_you_mean;
+use crate::workspace::Workspace;
 
 /// How the chore is called.
 pub const USAGE: &str = "new-plugin KIND NAME [--out DIR]";
@@ -79,7 +81,11 @@ pub fn new_plugin(words: &[String]) -> Result<()> {
         );
     };
     check_name(name)?;
-    let dir = args.value("--out").map_or_else(|| PathBuf::from(package(template, name)), PathBuf::from);
+    check_free(template, name, &Workspace::read()?)?;
+    let dir = match args.value("--out") {
+        Some(dir) => PathBuf::from(dir),
+        None => default_dir(&package(template, name), &std::env::current_dir()?)?,
+    };
     ensure!(!dir.exists(), "{} is there already", dir.display());
     fs::create_dir_all(&dir).with_context(|| format!("failed to create {}", dir.display()))?;
     let up = way(&dir.canonicalize()?, &root().canonicalize()?);
@@ -90,6 +96,36 @@ pub fn new_plugin(words: &[String]) -> Result<()> {
         fs::write(&path, text).with_context(|| format!("failed to write {}", path.display()))?;
     }
     println!("{}\ntry it with: cargo test --manifest-path {}", dir.display(), dir.join("Cargo.toml").display());
+    Ok(())
+}
+
+/// Below the working directory, unless that is in the checkout, where a plugin of somebody else has no place.
+fn default_dir(package: &str, working_dir: &Path) -> Result<PathBuf> {
+    let in_checkout = working_dir.canonicalize()?.starts_with(root().canonicalize()?);
+    ensure!(!in_checkout, "{package} would lie in the checkout of rivet: name its folder, as in --out ../{package}");
+    Ok(PathBuf::from(package))
+}
+
+/// Words that are no names in Rust, today or some day (The Rust Reference, "Keywords").
+const KEYWORDS: &str = "abstract as async await become box break const continue crate do dyn else enum extern false final fn for gen \
+    if impl in let loop macro match mod move mut override priv pub ref return self static struct super trait true try type typeof \
+    union unsafe unsized use virtual where while yield";
+
+/// A name that is nobody else's: neither a plugin's nor that of something in the crate that is made.
+fn check_free(template: &Template, name: &str, workspace: &Workspace) -> Result<()> {
+    ensure!(!KEYWORDS.split_whitespace().any(|word| word == name), "'{name}' is a keyword of Rust: take another name");
+    let same = |text: &str| text.replace('_', "-");
+    let new = package(template, name);
+    if let Some(old) = workspace.packages.iter().find(|p| same(&p.name) == same(&new)) {
+        bail!("there is a {} '{name}' already: {}", template.kind, old.dir.display());
+    }
+    for (file, text) in template.files {
+        let words: BTreeSet<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+        let new = |word: &&str| word.contains(&capital(WORD)).then(|| word.replace(&capital(WORD), &camel(name)));
+        if let Some(word) = words.iter().filter_map(new).find(|word| words.contains(word.as_str())) {
+            bail!("with the name '{name}' there would be two things called `{word}` in {file}: take another name");
+        }
+    }
     Ok(())
 }
 
@@ -190,6 +226,14 @@ mod tests {
             ("source ../x", "no name of a plugin"),
             ("source x --dir y", "'--dir' is not known here"),
             ("format x --out .", ". is there already"),
+            (
+                "source x",
+                "rivet-source-x would lie in the checkout of rivet: name its folder, as in --out ../rivet-source-x",
+            ),
+            ("source sqlite --out ../x", "there is a source 'sqlite' already: plugins/source-sqlite"),
+            ("destination stdout --out ../x", "there is a destination 'stdout' already: plugins/dest-stdout"),
+            ("source self --out ../x", "'self' is a keyword"),
+            ("source batch --out ../x", "two things called `BatchStream` in src/session.rs"),
         ] {
             let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
             let error = new_plugin(&words).expect_err(line).to_string();

@@ -1,6 +1,8 @@
 //! One release binary with chosen plugins linked in.
 //! It must not know any plugin's name: the host's features say which can be linked.
 
+mod beside;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -13,29 +15,34 @@ use crate::suggest::did_you_mean;
 use crate::workspace::{Package, Workspace};
 
 /// How the chore is called.
-pub const USAGE: &str = "slim --with A,B,… [--out FILE]";
+pub const USAGE: &str = "slim --with A,B,… [--with-crate FOLDER,URL#REV,…] [--out FILE]";
 
 /// `slim`.
 ///
 /// # Errors
 /// When a name is not known or the build fails.
 pub fn slim(words: &[String]) -> Result<()> {
-    let args = Args::parse(words, &[], &["--with", "--out"])?;
+    let args = Args::parse(words, &[], &["--with", "--with-crate", "--out"])?;
     let workspace = Workspace::read()?;
     let with = args.list("--with").context("name the plugins to link: --with postgres,parquet,local")?;
-    print_size(&build(&workspace, &with, args.value("--out").map(Path::new))?)
+    let crates = args.list("--with-crate").unwrap_or_default();
+    print_size(&build(&workspace, &with, &crates, args.value("--out").map(Path::new))?)
 }
 
-/// Builds the binary; returns where it is.
+/// Builds the binary, with crates of other authors if there are any; returns where it is.
 ///
 /// # Errors
 /// As [`slim`].
-pub fn build(workspace: &Workspace, with: &[&str], out: Option<&Path>) -> Result<PathBuf> {
+pub fn build(workspace: &Workspace, with: &[&str], crates: &[&str], out: Option<&Path>) -> Result<PathBuf> {
     check_names(workspace.package("rivet")?, with)?;
     let dir = workspace.target.join("slim");
-    let mut build = cargo(["build", "--release", "--locked", "--package", "rivet", "--no-default-features"]);
-    run(build.arg("--features").arg(with.join(",")).arg("--target-dir").arg(&dir))?;
-    let built = dir.join("release/rivet");
+    let built = if crates.is_empty() {
+        let mut build = cargo(["build", "--release", "--locked", "--package", "rivet", "--no-default-features"]);
+        run(build.arg("--features").arg(with.join(",")).arg("--target-dir").arg(&dir))?;
+        dir.join("release/rivet")
+    } else {
+        beside::build(workspace, with, crates, &dir)?
+    };
     let Some(out) = out else { return Ok(built) };
     let out = if out.is_dir() { out.join("rivet") } else { out.to_owned() };
     place(&built, &out)?;

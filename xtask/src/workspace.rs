@@ -83,6 +83,16 @@ impl Workspace {
         Self::from_metadata(&value, &root())
     }
 
+    /// Asks cargo about the package or workspace in another folder, to which the paths are relative.
+    ///
+    /// # Errors
+    /// When there is none, or a manifest is wrong.
+    pub fn at(dir: &Path) -> Result<Self> {
+        let mut metadata = cargo(["metadata", "--format-version", "1", "--no-deps", "--manifest-path"]);
+        let value: Value = serde_json::from_str(&output(metadata.arg(dir.join("Cargo.toml")))?)?;
+        Self::from_metadata(&value, dir)
+    }
+
     fn from_metadata(value: &Value, root: &Path) -> Result<Self> {
         let packages = list(&value["packages"]).iter().map(|p| package(p, root)).collect::<Result<_>>()?;
         Ok(Self { target: PathBuf::from(text(&value["target_directory"])?), packages })

@@ -77,7 +77,7 @@ impl Progress for Journal<'_> {
 
     fn retrying(&self, export: &str, split: &str, cause: &str, after_ms: u64) {
         self.n_retries.fetch_add(1, Ordering::Relaxed);
-        let cause = &*hidden(cause, self.secrets);
+        let (split, cause) = (&*hidden(split, self.secrets), &*hidden(cause, self.secrets));
         self.write("retrying", &json!({ "split": split, "cause": cause, "after_ms": after_ms }));
         self.env.progress.retrying(export, split, cause, after_ms);
     }

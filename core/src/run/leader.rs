@@ -17,6 +17,7 @@ use crate::plan::{self, Increment, Plan};
 use crate::project;
 use crate::resolve::ExportSpec;
 use crate::retry::{Decision, RetryPolicy, decide};
+use crate::secrets::hidden;
 
 /// The first session, and the state of the database it reads.
 pub struct Leader {
@@ -63,7 +64,11 @@ impl Leader {
         let group = spec.open_sessions(1, &Snapshot::New, Some(&spec.relation), &env.cancel.cx())?;
         let session = group.sessions.into_iter().next();
         let session = session.ok_or_else(|| RunError::Internal("the source opened no session".to_owned()))?;
-        Ok(Self { session, snapshot: group.snapshot })
+        // Both are kept.
+        let mut snapshot = group.snapshot;
+        snapshot.server = hidden(&snapshot.server, &spec.secrets).into_owned();
+        snapshot.identity = snapshot.identity.map(|text| hidden(&text, &spec.secrets).into_owned());
+        Ok(Self { session, snapshot })
     }
 
     fn describe(&mut self, spec: &ExportSpec, env: &Env<'_>) -> Result<Description, RunError> {
@@ -80,7 +85,9 @@ impl Leader {
         let n_splits = plan::wanted(spec, &estimate);
         let splits = if n_splits > 1 {
             let request = SplitRequest { relation: relation.clone(), within: None, n_splits };
-            self.session.split(&request, &cx).map_err(RunError::plugin("split", relation.label()))?
+            let mut splits = self.session.split(&request, &cx).map_err(RunError::plugin("split", relation.label()))?;
+            splits.iter_mut().for_each(|split| split.label = hidden(&split.label, &spec.secrets).into_owned());
+            splits
         } else {
             Vec::new()
         };

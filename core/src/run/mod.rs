@@ -88,7 +88,7 @@ fn measure(summary: &mut Summary, started: &Started, env: &Env<'_>) {
 fn failure(error: &RunError, spec: &ExportSpec) -> Failure {
     let text = |text: &str| hidden(text, &spec.secrets).into_owned();
     Failure {
-        code: error.code(),
+        code: text(&error.code()),
         message: text(&error.to_string()),
         hint: error.hint().map(|hint| text(&hint)),
         class: error.class(),
@@ -223,7 +223,7 @@ fn finish(
     summary.bytes = manifest.bytes;
     summary.files = published.len();
     summary.consistency = word(&manifest.consistency);
-    summary.locations = published.into_iter().map(|facts| facts.location).collect();
+    summary.locations = published.iter().map(|facts| hidden(&facts.location, &spec.secrets).into_owned()).collect();
     let schema = serde_json::to_value(&plan.schema).map_err(|e| RunError::Internal(e.to_string()))?;
     summary.status = status;
     measure(summary, started, env);

@@ -10,6 +10,7 @@ use crate::error::RunError;
 use crate::manifest::{Consistency, Manifest, Part};
 use crate::plan::Plan;
 use crate::resolve::ExportSpec;
+use crate::secrets::hidden;
 use crate::summary::Summary;
 
 /// The verdict: from here on the run will be published, if need be by another process.
@@ -24,7 +25,8 @@ pub fn judge(
     let parts: Vec<Part> = recorded.iter().map(ledger::manifest_part).collect();
     let consistency = consistency(&parts, &extracted.snapshots);
     let mut manifest = Manifest::new(plan, parts, consistency, extracted.snapshots);
-    manifest.policy_hits = summed(extracted.tally.policy_hits);
+    let open = |(column, policy, n): (String, String, u64)| (column, hidden(&policy, &spec.secrets).into_owned(), n);
+    manifest.policy_hits = summed(extracted.tally.policy_hits.into_iter().map(open).collect());
     summary.restarts = u32::try_from(extracted.restarts.len()).unwrap_or(u32::MAX);
     extracted.restarts.iter().for_each(|told| keep_warning(told, spec, summary));
     let nothing = doubts::of_rows(spec, estimate, extracted.tally.rows + extracted.tally.rows_known);

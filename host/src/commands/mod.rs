@@ -10,6 +10,7 @@ mod dry_run;
 mod history;
 pub mod journal;
 pub mod metrics;
+mod options;
 mod parallel;
 mod piped;
 pub mod plugin;

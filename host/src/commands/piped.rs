@@ -1,13 +1,11 @@
 //! Whether stdout can take what an export would write to it.
 //! It must not know formats by name.
 
-use std::io::IsTerminal;
-
 use rivet_core::error::RunError;
 use rivet_core::resolve::ExportSpec;
 use rivet_plugin_api::ConnectorKind;
 
-use crate::out::streams::stdout_is_closed;
+use crate::out::streams::{stdout_is_closed, stdout_is_terminal};
 
 /// Refuses an export to a stdout that is closed, and one of bytes that are no text to a terminal unless it is forced.
 ///
@@ -24,7 +22,7 @@ pub fn check(spec: &ExportSpec, force: bool) -> Result<(), RunError> {
     if stdout_is_closed() {
         return refused("which is closed", "redirect it to a file or a pipe");
     }
-    if std::io::stdout().is_terminal() && !force && !is_text(spec) {
+    if stdout_is_terminal() && !force && !is_text(spec) {
         let what = format!("a terminal, and {} is not text", spec.extension());
         return refused(&what, "redirect it to a file or a pipe, choose `format: csv`, or use --force");
     }

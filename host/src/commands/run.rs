@@ -14,12 +14,13 @@ use rivet_core::secrets;
 use rivet_core::state::State;
 use rivet_core::tables::expand;
 use rivet_plugin_api::CancelToken;
+use rivet_plugin_api::wire::Origin;
 
 use super::{direct, dry_run, parallel, piped, select};
 use crate::cli::{Global, RunArgs};
 use crate::exit::Exit;
-use crate::plugins::{self, Need, Plugins};
-use crate::{progress, render};
+use crate::plugins::{self, Need, Plugins, Shadowed};
+use crate::{interrupt, progress, render};
 
 /// Runs the command.
 pub fn run(args: &RunArgs, global: &Global) -> Exit {
@@ -87,11 +88,12 @@ struct Ready {
 /// heard.
 fn resolved(args: &RunArgs, global: &Global) -> Result<Ready, Exit> {
     let cancel = CancelToken::new();
-    interrupt(&cancel);
+    interrupt::cancels(&cancel, global);
     let report = |error: &RunError| render::failure(global, error);
     let (config, base) = configured(args, global)?;
     global.streams.secrets.add(secrets::of_config(&config));
     let found = load_plugins(global, &config.plugins.dirs, &Need::of(&config))?;
+    global.streams.secrets.add(secrets::of_plugins(&config, &found.connectors));
     let today = format_rfc3339(SystemClock::default().now_unix_ms());
     let today = today.get(..10).unwrap_or_default().to_owned();
     let config = select::before_expansion(config, &args.export).map_err(|e| report(&e))?;
@@ -219,15 +221,31 @@ fn once(args: &RunArgs, specs: &mut [ExportSpec]) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Loads the plugins that are needed by the discovery rules; refused libraries are warned about.
+/// Loads the plugins that are needed by the discovery rules; what is refused or not used is warned about.
 pub fn load_plugins(global: &Global, config_dirs: &[PathBuf], need: &Need) -> Result<Plugins, Exit> {
     let variable = std::env::var("RIVET_PLUGIN_PATH").ok();
     let places = plugins::places(&global.plugin_dir, variable.as_deref(), config_dirs);
-    let found = plugins::load(&places, need).map_err(|e| render::plugins_failure(global, &e))?;
+    let found = plugins::load(&places, need, global.n_linked).map_err(|e| render::plugins_failure(global, &e))?;
     for refused in &found.refused {
         render::warning(global, &format!("{refused}; hint: {}", refused.hint()));
     }
+    for Shadowed { connector, by } in &found.shadowed {
+        let (kind, name) = (connector.info().kind.name(), &connector.info().name);
+        let (its, first) = (place(connector.origin()), place(by));
+        render::warning(global, &format!("the {kind} '{name}' {its} is not used: the one {first} comes first"));
+    }
+    for (library, first) in &found.passed_over {
+        let text = format!("the plugin '{}' is not used: '{}' comes first", library.display(), first.display());
+        render::warning(global, &text);
+    }
     Ok(found)
+}
+
+fn place(origin: &Origin) -> String {
+    match origin {
+        Origin::Linked => "linked into this binary".to_owned(),
+        Origin::Library(path) => format!("of '{}'", path.display()),
+    }
 }
 
 /// A plugin that is missing because its library was refused is the plugin's fault.
@@ -240,18 +258,4 @@ fn unresolved(global: &Global, error: &RunError, found: &Plugins) -> Exit {
 fn base_dir(config: &Path) -> PathBuf {
     let dir = config.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())
-}
-
-/// The first interrupt cancels and waits for a clean end, the second ends at once.
-fn interrupt(cancel: &CancelToken) {
-    let cancel = cancel.clone();
-    let installed = ctrlc::set_handler(move || {
-        if cancel.is_cancelled() {
-            std::process::exit(i32::from(Exit::Interrupted.code()));
-        }
-        cancel.cancel();
-    });
-    if let Err(e) = installed {
-        tracing::warn!("interrupts end the process at once: {e}");
-    }
 }

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use rivet_core::secrets::{MIN_BYTES, hidden};
+use rivet_core::secrets::{MIN_BYTES, forms, hidden};
 
 use super::Text;
 use super::outside::{json, shown};
@@ -17,7 +17,7 @@ impl Secrets {
     /// Hides these from now on, each in all the forms it can be written in.
     pub fn add(&self, secrets: impl IntoIterator<Item = String>) {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        for secret in secrets.into_iter().filter(|s| s.len() >= MIN_BYTES) {
+        for secret in secrets.into_iter().flat_map(|secret| forms(&secret)).filter(|s| s.len() >= MIN_BYTES) {
             let quoted = json(&serde_json::Value::from(secret.as_str()).to_string());
             let in_json = quoted.trim_start_matches('"').strip_suffix('"').unwrap_or_default().to_owned();
             for form in [shown(&secret), in_json, secret] {

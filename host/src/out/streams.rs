@@ -1,8 +1,10 @@
 //! Stdout and stderr of this process, and whether what was written to stdout got there.
 //! It must not know what is written.
 
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use rivet_plugin_api::data_output;
 
 use super::Text;
 use super::secrets::Secrets;
@@ -47,8 +49,7 @@ impl Streams {
             *lost = Some(Lost::Closed);
             return;
         }
-        let mut out = std::io::stdout().lock();
-        let written = out.write_all(self.secrets.without(text).as_bytes()).and_then(|()| out.flush());
+        let written = data_output().and_then(|mut out| out.write_all(self.secrets.without(text).as_bytes()));
         *lost = written.err().map(|e| match e.kind() {
             ErrorKind::BrokenPipe => Lost::Gone,
             kind => Lost::Failed(kind),
@@ -64,6 +65,11 @@ impl Streams {
     pub fn lost(&self) -> Option<Lost> {
         *self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether data goes to a terminal.
+pub fn stdout_is_terminal() -> bool {
+    data_output().is_ok_and(|out| out.is_terminal())
 }
 
 /// Whether this process was started without a stdout. By now something else is open in its place.

@@ -7,6 +7,7 @@ use std::io::IsTerminal;
 use serde::Serialize;
 
 use super::outside::{json, shown};
+use super::streams::stdout_is_terminal;
 
 /// A colour of text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +34,7 @@ pub struct Text {
 impl Text {
     /// Nothing yet, for stdout.
     pub fn for_stdout() -> Self {
-        Self { coloured: colours(std::io::stdout().is_terminal()), ..Self::default() }
+        Self { coloured: colours(stdout_is_terminal()), ..Self::default() }
     }
 
     /// Nothing yet, for stderr.

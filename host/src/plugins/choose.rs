@@ -39,20 +39,28 @@ impl Need {
         Self::These(these)
     }
 
-    /// Takes the libraries that, by the name of their crate, have something that is needed: all of them, so that two of one
-    /// name are noticed, even where one of them is linked in.
+    /// Takes the libraries that, by the name of their crate, have something that is needed; of those of one crate the first.
     pub fn take_likely(&self, candidates: &mut Vec<Candidate>) -> Vec<Candidate> {
-        let likely = |candidate: &Candidate| match self {
-            Self::All => true,
-            Self::These(these) => these.iter().any(|(kind, name)| is_of(&candidate.crate_name, kind, name)),
-        };
-        let (taken, left) = std::mem::take(candidates).into_iter().partition(likely);
+        let mut taken: Vec<Candidate> = Vec::new();
+        let mut left = Vec::new();
+        for candidate in std::mem::take(candidates) {
+            let same = |taken: &Candidate| taken.crate_name == candidate.crate_name;
+            let is_taken = match self {
+                Self::All => true,
+                Self::These(these) => {
+                    let is_likely = these.iter().any(|(kind, name)| is_of(&candidate.crate_name, kind, name));
+                    is_likely && !taken.iter().any(same)
+                }
+            };
+            if is_taken { taken.push(candidate) } else { left.push(candidate) }
+        }
         *candidates = left;
         taken
     }
 
     /// Whether something is still missing.
-    pub fn is_open(&self, found: &[Connector]) -> bool {
+    pub fn is_open<'c>(&self, found: impl Iterator<Item = &'c Connector>) -> bool {
+        let found: Vec<&Connector> = found.collect();
         let has = |(kind, name): &(&str, String)| {
             found.iter().any(|c| c.info().kind.name() == *kind && c.info().name == *name)
         };

@@ -20,6 +20,8 @@ pub struct Place {
 pub struct Library {
     /// The file, absolute.
     pub path: PathBuf,
+    /// Whether somebody named its folder.
+    pub named: bool,
 }
 
 /// A folder that cannot be used.
@@ -85,7 +87,7 @@ pub fn libraries(places: &[Place]) -> Result<(Vec<Library>, Vec<DiscoverError>),
             }
         };
         let fresh = files.into_iter().filter(|path| seen.insert(path.clone()));
-        found.extend(fresh.map(|path| Library { path }));
+        found.extend(fresh.map(|path| Library { path, named: place.named }));
     }
     Ok((found, passed_over))
 }

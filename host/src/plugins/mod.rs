@@ -5,9 +5,11 @@ mod choose;
 mod discover;
 mod trust;
 
+use std::path::PathBuf;
+
 use rivet_core::connectors::Connectors;
 use rivet_plugin_api::load::{self, LoadError};
-use rivet_plugin_api::wire::{Connector, register};
+use rivet_plugin_api::wire::{Connector, Origin, register};
 
 use self::choose::Candidate;
 use self::trust::Untrusted;
@@ -23,18 +25,6 @@ pub enum PluginsError {
     /// A folder breaks a rule.
     #[error(transparent)]
     Discover(#[from] DiscoverError),
-    /// Two plugins of one kind and name.
-    #[error("two {kind} plugins are called '{name}': {first} and {second}")]
-    Twice {
-        /// Kind.
-        kind: &'static str,
-        /// Name.
-        name: String,
-        /// Origin and version of the first.
-        first: String,
-        /// Origin and version of the second.
-        second: String,
-    },
     /// A linked plugin is not there or cannot describe itself.
     #[error("failed to read the linked plugins: {0}")]
     Linked(String),
@@ -45,7 +35,6 @@ impl PluginsError {
     pub fn hint(&self) -> String {
         match self {
             Self::Discover(e) => e.hint(),
-            Self::Twice { .. } => "remove one of the two, or name one plugin folder with --plugin-dir".to_owned(),
             Self::Linked(_) => "this binary is damaged or built wrongly: build it again".to_owned(),
         }
     }
@@ -76,63 +65,124 @@ impl Refused {
     }
 }
 
+/// A plugin that is not used, because another of its kind and name comes first.
+pub struct Shadowed {
+    /// It.
+    pub connector: Connector,
+    /// Where the other one is from.
+    pub by: Origin,
+}
+
 /// What was found.
 pub struct Plugins {
     /// What can be used.
     pub connectors: Connectors,
+    /// What could be, if there were not another one.
+    pub shadowed: Vec<Shadowed>,
+    /// Libraries that were not even opened, and those of the same crate that come first.
+    pub passed_over: Vec<(PathBuf, PathBuf)>,
     /// Libraries that were refused, each naming its file.
     pub refused: Vec<Refused>,
 }
 
-/// Finds all libraries, and opens those that are needed. A refused library is no failure until something needs it; of
-/// a folder that nobody named it is not even said before.
+/// Finds all libraries, and opens those that are needed. Of several plugins of one kind and name the first is used: those of
+/// folders that somebody named, then linked ones, then installed ones. A refused library is no failure until something needs
+/// it; of a folder that nobody named it is not even said before. At least `n_linked` are linked in beside those of this
+/// package's features.
 ///
 /// # Errors
-/// When a folder that somebody named breaks a rule, or a name is taken twice.
-pub fn load(places: &[Place], need: &Need) -> Result<Plugins, PluginsError> {
-    let mut found = register::linked().map_err(|e| PluginsError::Linked(e.to_string()))?;
-    if found.len() != crate::builtin::expected() {
-        let (found, expected) = (found.len(), crate::builtin::expected());
-        return Err(PluginsError::Linked(format!("{found} of {expected} announced themselves")));
-    }
-    let (libraries, passed_over) = discover::libraries(places)?;
-    let (mut candidates, mut refused) = candidates(libraries);
-    let mut open = |candidates: Vec<Candidate>, found: &mut Vec<Connector>| {
-        for candidate in candidates {
-            match opened(&candidate) {
-                Ok(connectors) => found.extend(connectors),
-                Err(e) => refused.push(e),
-            }
-        }
-    };
+/// When a folder that somebody named breaks a rule, or a linked plugin is not there.
+pub fn load(places: &[Place], need: &Need, n_linked: usize) -> Result<Plugins, PluginsError> {
+    let mut found =
+        Found { all: linked(n_linked)?.into_iter().map(|c| (Order::Linked, c)).collect(), refused: Vec::new() };
+    let (libraries, refused_folders) = discover::libraries(places)?;
+    let mut candidates = found.candidates(libraries);
     let likely = need.take_likely(&mut candidates);
-    open(likely, &mut found);
+    likely.iter().for_each(|candidate| found.open(candidate));
     // Its crate need not be called as the plugin is: what is missing may be in any.
     let mut others = candidates.into_iter();
-    while need.is_open(&found)
+    while need.is_open(found.connectors())
         && let Some(next) = others.next()
     {
-        open(vec![next], &mut found);
+        found.open(&next);
     }
-    one_of_each(&found)?;
-    if matches!(need, Need::All) || need.is_open(&found) {
-        refused.extend(passed_over.into_iter().map(Refused::Folder));
+    let mut refused = std::mem::take(&mut found.refused);
+    if matches!(need, Need::All) || need.is_open(found.connectors()) {
+        refused.extend(refused_folders.into_iter().map(Refused::Folder));
     }
-    Ok(Plugins { connectors: Connectors::new(found), refused })
+    let first_of = |c: Candidate| {
+        let first = likely.iter().find(|l| l.crate_name == c.crate_name)?;
+        Some((c.library.path, first.library.path.clone()))
+    };
+    let passed_over = others.filter_map(first_of).collect();
+    let (first, shadowed) = found.one_of_each();
+    Ok(Plugins { connectors: Connectors::new(first), shadowed, passed_over, refused })
 }
 
-/// The libraries that may be opened, by what their files say.
-fn candidates(libraries: Vec<discover::Library>) -> (Vec<Candidate>, Vec<Refused>) {
-    let (mut candidates, mut refused) = (Vec::new(), Vec::new());
-    for library in libraries {
-        match examined(library) {
-            // A file that two names lead to is one plugin.
-            Ok(candidate) if candidates.iter().any(|c: &Candidate| c.real == candidate.real) => {}
-            Ok(candidate) => candidates.push(candidate),
-            Err(e) => refused.push(e),
+fn linked(n_beside: usize) -> Result<Vec<Connector>, PluginsError> {
+    let all = register::linked().map_err(|e| PluginsError::Linked(e.to_string()))?;
+    let expected = crate::builtin::expected() + n_beside;
+    if all.len() < expected {
+        return Err(PluginsError::Linked(format!("{} of {expected} announced themselves", all.len())));
+    }
+    Ok(all)
+}
+
+/// Who comes first, where two have one name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Order {
+    Named,
+    Linked,
+    Installed,
+}
+
+/// What was opened so far, and what was refused.
+struct Found {
+    all: Vec<(Order, Connector)>,
+    refused: Vec<Refused>,
+}
+
+impl Found {
+    fn connectors(&self) -> impl Iterator<Item = &Connector> {
+        self.all.iter().map(|(_, connector)| connector)
+    }
+
+    /// The libraries that may be opened, by what their files say.
+    fn candidates(&mut self, libraries: Vec<discover::Library>) -> Vec<Candidate> {
+        let mut candidates: Vec<Candidate> = Vec::new();
+        for library in libraries {
+            match examined(library) {
+                // A file that two names lead to is one plugin.
+                Ok(candidate) if candidates.iter().any(|c| c.real == candidate.real) => {}
+                Ok(candidate) => candidates.push(candidate),
+                Err(e) => self.refused.push(e),
+            }
+        }
+        candidates
+    }
+
+    fn open(&mut self, candidate: &Candidate) {
+        let order = if candidate.library.named { Order::Named } else { Order::Installed };
+        match opened(candidate) {
+            Ok(connectors) => self.all.extend(connectors.into_iter().map(|c| (order, c))),
+            Err(e) => self.refused.push(e),
         }
     }
-    (candidates, refused)
+
+    /// The first of each kind and name, and the others.
+    fn one_of_each(mut self) -> (Vec<Connector>, Vec<Shadowed>) {
+        self.all.sort_by_key(|(order, _)| *order);
+        let (mut first, mut shadowed) = (Vec::<Connector>::new(), Vec::new());
+        for (_, connector) in self.all {
+            let info = connector.info();
+            let same = |c: &&Connector| c.info().name == info.name && c.info().kind.name() == info.kind.name();
+            match first.iter().find(same).map(|c| c.origin().clone()) {
+                Some(by) => shadowed.push(Shadowed { connector, by }),
+                None => first.push(connector),
+            }
+        }
+        (first, shadowed)
+    }
 }
 
 fn examined(library: discover::Library) -> Result<Candidate, Refused> {
@@ -151,21 +201,4 @@ fn opened(candidate: &Candidate) -> Result<Vec<Connector>, Refused> {
     );
     let open = || load::open(&candidate.real);
     Ok(load::with_last_words(words.as_str(), i32::from(Exit::Plugin.code()), open)?.connectors)
-}
-
-fn one_of_each(all: &[Connector]) -> Result<(), PluginsError> {
-    for (i, second) in all.iter().enumerate() {
-        let same =
-            |c: &&Connector| c.info().name == second.info().name && c.info().kind.name() == second.info().kind.name();
-        if let Some(first) = all[..i].iter().find(same) {
-            let place = |c: &Connector| format!("{} (version {})", c.origin(), c.info().version);
-            return Err(PluginsError::Twice {
-                kind: second.info().kind.name(),
-                name: second.info().name.clone(),
-                first: place(first),
-                second: place(second),
-            });
-        }
-    }
-    Ok(())
 }

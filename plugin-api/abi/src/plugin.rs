@@ -44,7 +44,7 @@ pub struct Connector {
 #[sabi(kind(Prefix(prefix_ref = PluginLibraryRef, prefix_fields = PluginLibraryPrefix)))]
 #[sabi(missing_field(option))]
 pub struct PluginLibrary {
-    /// Called once, first. The second argument is a JSON object of settings, `{}` today.
+    /// Called once, first. The second argument is a JSON object of settings.
     pub init: extern "C" fn(HostApiRef, RStr<'_>) -> AbiResult<()>,
     /// All connectors of this library.
     #[sabi(last_prefix_field)]

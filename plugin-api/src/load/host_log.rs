@@ -7,6 +7,9 @@ use tracing::level_filters::LevelFilter;
 
 use crate::wire::bounded::bounded;
 
+/// The target of all events that come from a library.
+pub const FORWARDED: &str = "plugin";
+
 extern "C" fn max_level() -> u32 {
     LevelFilter::current().into_level().map_or(0, |level| crate::wire::telemetry::level_number(&level))
 }
@@ -16,7 +19,7 @@ extern "C" fn log<'a>(record: &LogRecord<'a>) {
     macro_rules! forward {
         ($level:ident) => {
             tracing::event!(
-                target: "plugin",
+                target: FORWARDED,
                 tracing::Level::$level,
                 origin = record.target.as_str(),
                 span = record.span.as_str(),

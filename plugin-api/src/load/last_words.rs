@@ -1,10 +1,13 @@
-//! What is said when code that is loaded ends the process: a crash or an exit in a library's constructor would name nothing.
-//! It must not know what is loaded.
+//! What is said when code of a plugin ends the process: a crash or an exit in a library's constructor, or an exit later on,
+//! would name nothing, and could pass for success. It must not know what is loaded.
 
 use std::ffi::c_int;
+use std::io::Write;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, Once, PoisonError};
+
+use crate::wire::calls;
 
 /// What ends a process by itself.
 const SIGNALS: [c_int; 7] =
@@ -25,6 +28,42 @@ pub fn with_last_words<T>(words: &str, exit_code: i32, f: impl FnOnce() -> T) ->
     f()
 }
 
+/// Which process is guarded: one that a plugin forks may exit.
+static GUARDED: AtomicU32 = AtomicU32::new(0);
+static GUARD_CODE: AtomicI32 = AtomicI32::new(0);
+static IS_OURS: AtomicBool = AtomicBool::new(false);
+
+/// From now on until what is returned is dropped, whoever calls `exit` is a plugin: that is said, and the process ends with
+/// `exit_code`. What calls `_exit` itself is not noticed.
+pub fn guard_exit(exit_code: i32) -> impl Drop {
+    listen_to_exit();
+    GUARD_CODE.store(exit_code, Ordering::SeqCst);
+    GUARDED.store(std::process::id(), Ordering::SeqCst);
+    Guarded
+}
+
+struct Guarded;
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        IS_OURS.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Ends the process at once, whatever a plugin would do on the way.
+pub fn end_now(exit_code: i32) -> ! {
+    // SAFETY: the call does not return.
+    unsafe { libc::_exit(exit_code) }
+}
+
+fn listen_to_exit() {
+    static AT_EXIT: Once = Once::new();
+    // SAFETY: the function has the type that is asked for, and does nothing while there is nothing to say.
+    AT_EXIT.call_once(|| {
+        unsafe { libc::atexit(on_exit) };
+    });
+}
+
 /// Handlers that are in place until this is dropped. The words live longer: see `with_last_words`.
 struct Armed {
     before: [Option<libc::sigaction>; SIGNALS.len()],
@@ -32,11 +71,7 @@ struct Armed {
 
 impl Armed {
     fn new(words: &str, exit_code: i32) -> Self {
-        static AT_EXIT: Once = Once::new();
-        // SAFETY: the function has the type that is asked for, and does nothing while there are no words.
-        AT_EXIT.call_once(|| {
-            unsafe { libc::atexit(on_exit) };
-        });
+        listen_to_exit();
         EXIT_CODE.store(exit_code, Ordering::SeqCst);
         WORDS_BYTES.store(words.len(), Ordering::SeqCst);
         WORDS.store(words.as_ptr().cast_mut(), Ordering::SeqCst);
@@ -76,6 +111,13 @@ extern "C" fn on_signal(_: c_int) {
 
 extern "C" fn on_exit() {
     speak();
+    if GUARDED.load(Ordering::SeqCst) == std::process::id() && !IS_OURS.load(Ordering::SeqCst) {
+        let plugin =
+            calls::current().map_or_else(|| "a thread of a plugin".to_owned(), |plugin| format!("the {plugin}"));
+        let hint = "this is a defect of the plugin: report it to its author";
+        let _ = writeln!(std::io::stderr(), "error: {plugin} ended the process\n  hint: {hint}");
+        end_now(GUARD_CODE.load(Ordering::SeqCst));
+    }
 }
 
 fn speak() {

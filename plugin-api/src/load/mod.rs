@@ -18,10 +18,12 @@ use rivet_plugin_abi::abi_stable::std_types::RStr;
 
 pub use at_start::stdout_was_closed;
 pub use error::LoadError;
-pub use last_words::with_last_words;
+pub use host_log::FORWARDED;
+pub use last_words::{end_now, guard_exit, with_last_words};
 
 use crate::PluginError;
-use crate::wire::{Connector, Origin};
+use crate::wire::output::Settings;
+use crate::wire::{Connector, Origin, to_json};
 
 /// `RTLD_NODELETE`: the library stays mapped whatever happens, since its code may be on some stack.
 const RTLD_NODELETE: i32 = 0x1000;
@@ -69,7 +71,9 @@ pub fn open(path: &Path) -> Result<LoadedLibrary, LoadError> {
     std::mem::forget(library);
     let root = layout::checked_root(path, header)?;
     let failed = |source: PluginError| LoadError::Start { path: path.to_owned(), source: Box::new(source) };
-    root.init()(host_log::HOST, RStr::from_str("{}")).into_result().map_err(|e| failed(PluginError::from_abi(e)))?;
+    let settings = to_json(&Settings::ours()).map_err(failed)?;
+    let started = root.init()(host_log::HOST, RStr::from_str(&settings)).into_result();
+    started.map_err(|e| failed(PluginError::from_abi(e)))?;
     let connectors = root.connectors()();
     let origin = || Origin::Library(path.to_owned());
     let connectors: Result<Vec<_>, _> = connectors.iter().map(|raw| Connector::new(*raw, origin())).collect();

@@ -8,6 +8,7 @@ use rivet_plugin_abi::ConnectorRef;
 use rivet_plugin_abi::abi_stable::std_types::RStr;
 use serde_json::{Value, json};
 
+use super::calls::{Owned, enter};
 use super::{foreign_source, foreign_store, from_json, from_value, lift};
 use crate::{ConnectorInfo, ConnectorKind, Cx, ErrorKind, HostInfo, PluginError, Result, SessionGroup, Store};
 
@@ -31,6 +32,9 @@ impl std::fmt::Display for Origin {
     }
 }
 
+/// What is shown of a name.
+const MAX_NAME_CHARS: usize = 100;
+
 /// A source, format or destination that can be opened.
 #[derive(Clone)]
 pub struct Connector {
@@ -39,6 +43,8 @@ pub struct Connector {
     /// Its name, for messages about its batches.
     plugin: Arc<str>,
     origin: Origin,
+    /// Kind and name, for messages. It lives as long as the code that it is about, which is never unloaded.
+    label: &'static str,
 }
 
 impl Connector {
@@ -50,7 +56,9 @@ impl Connector {
         let mut info: Value = from_json(lift(raw.info()())?.as_str())?;
         separate_filters(&mut info);
         let info: ConnectorInfo = from_value(info)?;
-        Ok(Self { raw, plugin: info.name.as_str().into(), info, origin })
+        let name: String = info.name.escape_debug().take(MAX_NAME_CHARS).collect();
+        let label = format!("{} '{name}'", info.kind.name());
+        Ok(Self { raw, plugin: info.name.as_str().into(), info, origin, label: label.leak() })
     }
 
     /// What it says about itself.
@@ -72,9 +80,10 @@ impl Connector {
         if let Value::Object(keys) = &mut request {
             keys.insert("host".to_owned(), json!(HostInfo::current()));
         }
+        let _in = enter(Some(self.label));
         let raw = lift(self.raw.open_group()(&cx.0, RStr::from_str(&request.to_string())))?;
         let max_value_bytes = request.pointer("/limits/max_value_bytes").and_then(Value::as_u64).unwrap_or(0);
-        foreign_source::import_group(raw, &self.plugin, max_value_bytes)
+        foreign_source::import_group(raw, (self.label, &self.plugin), max_value_bytes)
     }
 
     /// Opens a format with its options.
@@ -83,12 +92,13 @@ impl Connector {
     /// `Config`.
     pub fn open_format(&self, options: &Value) -> Result<FormatHandle> {
         self.must_be("format")?;
+        let _in = enter(Some(self.label));
         let raw = lift(self.raw.open_format()(RStr::from_str(&options.to_string())))?;
         let usual_extension = match &self.info.kind {
             ConnectorKind::Format(capabilities) => capabilities.extension.clone(),
             _ => String::new(),
         };
-        Ok(FormatHandle { raw, plugin: self.plugin.clone(), usual_extension })
+        Ok(FormatHandle { raw: Owned::new(raw, self.label), plugin: self.plugin.clone(), usual_extension })
     }
 
     /// Opens a destination with its options.
@@ -97,8 +107,9 @@ impl Connector {
     /// As [`Destination::open`](crate::Destination::open).
     pub fn open_store(&self, options: &Value, cx: &Cx) -> Result<Box<dyn Store>> {
         self.must_be("destination")?;
+        let _in = enter(Some(self.label));
         let raw = lift(self.raw.open_store()(&cx.0, RStr::from_str(&options.to_string())))?;
-        Ok(Box::new(foreign_store::ForeignStore(raw)))
+        Ok(Box::new(foreign_store::ForeignStore(Owned::new(raw, self.label))))
     }
 
     fn must_be(&self, wanted: &str) -> Result<()> {

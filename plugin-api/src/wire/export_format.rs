@@ -93,7 +93,11 @@ unsafe extern "C" fn format_writer(
 }
 unsafe extern "C" fn format_open(this: *mut c_void, part: AbiReadAt) -> AbiResult<AbiStream> {
     // SAFETY: made by `open_format`.
-    unsafe { FormatSlot::shared(this, |format| Ok(export_stream(format.reader(Box::new(ForeignReadAt(part)))?))) }
+    unsafe {
+        FormatSlot::shared(this, |format| {
+            Ok(export_stream(format.reader(Box::new(ForeignReadAt { raw: part, plugin: None }))?))
+        })
+    }
 }
 unsafe extern "C" fn format_extension(this: *mut c_void) -> AbiResult<RString> {
     // SAFETY: made by `open_format`.

@@ -7,6 +7,7 @@ use rivet_plugin_abi::abi_stable::std_types::RStr;
 use rivet_plugin_abi::{AbiFormat, AbiWriter, ArrowArray, ArrowSchema};
 
 use super::arrow_ffi::{export_batch, export_schema};
+use super::calls::Owned;
 use super::foreign_source::ForeignStream;
 use super::promise::Promise;
 use super::{from_json, io, lift, to_json};
@@ -17,7 +18,7 @@ use crate::{
 
 /// An open format: what [`Format`](crate::Format) offers, through the boundary.
 pub struct FormatHandle {
-    pub(super) raw: AbiFormat,
+    pub(super) raw: Owned<AbiFormat>,
     /// Its name, for messages.
     pub(super) plugin: Arc<str>,
     /// What the capabilities say: the answer of a plugin that is older than the question.
@@ -32,6 +33,7 @@ impl FormatHandle {
     pub fn map(&self, schema: &SchemaRef) -> Result<Vec<FieldMapping>> {
         let mut raw = ArrowSchema::empty();
         export_schema(schema, &mut raw)?;
+        let _in = self.raw.enter();
         // SAFETY: the object lives as long as `self` and is thread-safe by contract.
         from_json(lift(unsafe { self.raw.vtable.map()(self.raw.this, &mut raw) })?.as_str())
     }
@@ -42,6 +44,7 @@ impl FormatHandle {
     /// `Internal` when it is no extension, `Panicked`.
     pub fn extension(&self) -> Result<String> {
         let Some(extension) = self.raw.vtable.extension() else { return Ok(self.usual_extension.clone()) };
+        let _in = self.raw.enter();
         // SAFETY: as in `map`.
         let extension = lift(unsafe { extension(self.raw.this) })?.into_string();
         if is_extension(&extension) {
@@ -65,10 +68,12 @@ impl FormatHandle {
         export_schema(schema, &mut raw)?;
         let settings = to_json(settings)?;
         let sink = io::export_sink(sink);
+        let _in = self.raw.enter();
         // SAFETY: as in `map`; the sink moves over and is dropped there.
         let writer =
             lift(unsafe { self.raw.vtable.writer()(self.raw.this, &mut raw, RStr::from_str(&settings), sink) })?;
-        Ok(Box::new(ForeignWriter { raw: writer, promise: Promise::new(schema.clone()) }))
+        let raw = Owned::new(writer, self.raw.plugin());
+        Ok(Box::new(ForeignWriter { raw, promise: Promise::new(schema.clone()) }))
     }
 
     /// Reads a part back.
@@ -76,9 +81,10 @@ impl FormatHandle {
     /// # Errors
     /// `Data` when it is not a whole part of this format, `Unsupported` when the format cannot be read back.
     pub fn reader(&self, part: Box<dyn ReadAt>) -> Result<Box<dyn BatchStream>> {
+        let _in = self.raw.enter();
         // SAFETY: as in `map`; the reader moves over and is dropped there.
         let raw = lift(unsafe { self.raw.vtable.open()(self.raw.this, io::export_read_at(part)) })?;
-        Ok(Box::new(ForeignStream::open(raw, self.plugin.clone(), None)?))
+        Ok(Box::new(ForeignStream::open(Owned::new(raw, self.raw.plugin()), self.plugin.clone(), None)?))
     }
 }
 
@@ -89,7 +95,7 @@ fn is_extension(text: &str) -> bool {
 }
 
 struct ForeignWriter {
-    raw: AbiWriter,
+    raw: Owned<AbiWriter>,
     /// What the writer was told that its batches will be.
     promise: Promise,
 }
@@ -99,6 +105,7 @@ impl BatchWriter for ForeignWriter {
         self.promise.is_kept(batch)?;
         let mut raw = ArrowArray::empty();
         export_batch(batch.clone(), &mut raw);
+        let _in = self.raw.enter();
         // SAFETY: the object lives as long as `self`; `&mut` makes it one call at a time.
         lift(unsafe { self.raw.vtable.write()(self.raw.this, &cx.0, &mut raw) })
     }
@@ -111,6 +118,7 @@ impl BatchWriter for ForeignWriter {
         unsafe { self.raw.vtable.bytes_written()(self.raw.this) }
     }
     fn finish(&mut self, cx: &Cx) -> Result<PartFacts> {
+        let _in = self.raw.enter();
         // SAFETY: as above.
         from_json(lift(unsafe { self.raw.vtable.finish()(self.raw.this, &cx.0) })?.as_str())
     }

@@ -9,6 +9,7 @@ use rivet_plugin_abi::{AbiCx, AbiResult, AbiSession, AbiSessionGroup, AbiStream,
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::arrow_ffi::{Check, Importer, import_schema};
+use super::calls::Owned;
 use super::{from_json, lift, to_json};
 use crate::{
     Aggregate, BatchStream, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, ListedTable, PluginError,
@@ -16,10 +17,17 @@ use crate::{
     TableSchema,
 };
 
-/// `max_value_bytes` 0 = no limit.
-pub fn import_group(raw: AbiSessionGroup, plugin: &Arc<str>, max_value_bytes: u64) -> Result<SessionGroup> {
+/// Of the plugin with this label and this name; `max_value_bytes` 0 = no limit.
+pub fn import_group(
+    raw: AbiSessionGroup,
+    (label, plugin): (&'static str, &Arc<str>),
+    max_value_bytes: u64,
+) -> Result<SessionGroup> {
     let snapshot = from_json(raw.snapshot_json.as_str())?;
-    let wrap = |raw| Box::new(ForeignSession { raw, plugin: plugin.clone(), max_value_bytes }) as Box<dyn Session>;
+    let wrap = |raw| {
+        Box::new(ForeignSession { raw: Owned::new(raw, label), plugin: plugin.clone(), max_value_bytes })
+            as Box<dyn Session>
+    };
     let sessions: Vec<_> = raw.sessions.into_iter().map(wrap).collect();
     if sessions.is_empty() {
         return Err(PluginError::new(ErrorKind::Internal, "wire.no_session", "the plugin opened no session"));
@@ -28,7 +36,7 @@ pub fn import_group(raw: AbiSessionGroup, plugin: &Arc<str>, max_value_bytes: u6
 }
 
 struct ForeignSession {
-    raw: AbiSession,
+    raw: Owned<AbiSession>,
     /// The plugin's name, for messages.
     plugin: Arc<str>,
     max_value_bytes: u64,
@@ -73,6 +81,7 @@ type JsonCall = unsafe extern "C" fn(*mut std::ffi::c_void, &AbiCx, RStr<'_>) ->
 impl ForeignSession {
     fn json_call<A: Serialize, R: DeserializeOwned>(&mut self, call: JsonCall, argument: &A, cx: &Cx) -> Result<R> {
         let argument = to_json(argument)?;
+        let _in = self.raw.enter();
         // SAFETY: the object lives as long as `self`; `&mut` makes it one call at a time.
         let answer = lift(unsafe { call(self.raw.this, &cx.0, RStr::from_str(&argument)) });
         answer.and_then(|json| from_json(json.as_str())).map_err(|e| e.of_plugin(&self.plugin))
@@ -92,13 +101,16 @@ impl Session for ForeignSession {
     fn scan<'s>(&'s mut self, scan: &Scan, cx: &Cx) -> Result<Box<dyn BatchStream + 's>> {
         let asked = Asked::of(scan, self.max_value_bytes);
         let scan = to_json(scan)?;
+        let _in = self.raw.enter();
         // SAFETY: as in `json_call`; the stream borrows the session until it is dropped.
         let raw = lift(unsafe { self.raw.vtable.scan()(self.raw.this, &cx.0, RStr::from_str(&scan)) });
         let raw = raw.map_err(|e| e.of_plugin(&self.plugin))?;
+        let raw = Owned::new(raw, self.raw.plugin());
         Ok(Box::new(ForeignStream::open(raw, self.plugin.clone(), Some(asked))?))
     }
     fn health(&mut self, cx: &Cx) -> Result<Health> {
         let Some(health) = self.raw.vtable.health() else { return Ok(Health::default()) };
+        let _in = self.raw.enter();
         // SAFETY: as in `json_call`.
         from_json(lift(unsafe { health(self.raw.this, &cx.0) })?.as_str())
     }
@@ -121,11 +133,13 @@ impl Session for ForeignSession {
             let text = "the plugin is older than lists of tables";
             return Err(PluginError::new(ErrorKind::Unsupported, "wire.tables", text));
         };
+        let _in = self.raw.enter();
         // SAFETY: as in `json_call`.
         from_json(lift(unsafe { tables(self.raw.this, &cx.0) })?.as_str())
     }
     fn end(&mut self, cx: &Cx) -> Result<()> {
         let Some(end) = self.raw.vtable.end() else { return Ok(()) };
+        let _in = self.raw.enter();
         // SAFETY: as in `json_call`.
         lift(unsafe { end(self.raw.this, &cx.0) })
     }
@@ -133,7 +147,7 @@ impl Session for ForeignSession {
 
 /// A stream of the other side; `'s` is the session's borrow.
 pub struct ForeignStream<'s> {
-    raw: AbiStream,
+    raw: Owned<AbiStream>,
     importer: Importer,
     plugin: Arc<str>,
     /// None for what a file holds.
@@ -143,10 +157,12 @@ pub struct ForeignStream<'s> {
 }
 
 impl ForeignStream<'_> {
-    pub fn open(raw: AbiStream, plugin: Arc<str>, asked: Option<Asked>) -> Result<Self> {
+    pub fn open(raw: Owned<AbiStream>, plugin: Arc<str>, asked: Option<Asked>) -> Result<Self> {
         let mut schema = ArrowSchema::empty();
+        let _in = raw.enter();
         // SAFETY: the object lives as long as `raw`; no other call is running.
         lift(unsafe { raw.vtable.schema()(raw.this, &mut schema) })?;
+        drop(_in);
         let schema = import_schema(&mut schema).map_err(|e| e.of_plugin(&plugin))?;
         let importer = Importer::new(schema, Check::Full).at_most(asked.as_ref().and_then(|asked| asked.most_bytes));
         Ok(Self { raw, importer, plugin, asked, delivered: 0, _session: PhantomData })
@@ -154,6 +170,7 @@ impl ForeignStream<'_> {
 
     fn next_batch(&mut self, cx: &Cx) -> Result<Option<RecordBatch>> {
         let mut array = ArrowArray::empty();
+        let _in = self.raw.enter();
         // SAFETY: the object lives as long as `self`; `&mut` makes it one call at a time.
         if lift(unsafe { self.raw.vtable.next()(self.raw.this, &cx.0, &mut array) })? == 0 {
             return Ok(None);
@@ -175,6 +192,7 @@ impl BatchStream for ForeignStream<'_> {
         self.next_batch(cx).map_err(|e| e.of_plugin(&self.plugin))
     }
     fn facts(&self) -> StreamFacts {
+        let _in = self.raw.enter();
         // SAFETY: as above; `facts` is called by the owner only, so no other call is running.
         let answer = self.raw.vtable.facts().map(|facts| lift(unsafe { facts(self.raw.this) }));
         answer.and_then(|json| from_json(json.ok()?.as_str()).ok()).unwrap_or_default()

@@ -4,21 +4,24 @@
 use rivet_plugin_abi::abi_stable::std_types::{RSlice, RStr};
 use rivet_plugin_abi::{AbiStore, AbiUpload};
 
+use super::calls::Owned;
 use super::{PREPARED, from_json, io, lift};
 use crate::{Cx, ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Result, Store, Upload};
 
-pub struct ForeignStore(pub AbiStore);
+pub struct ForeignStore(pub Owned<AbiStore>);
 
 macro_rules! call {
-    ($self:ident . $function:ident ( $($argument:expr),* )) => {
+    ($self:ident . $function:ident ( $($argument:expr),* )) => {{
+        let _in = $self.0.enter();
         // SAFETY: the object lives as long as `self` and is thread-safe by contract.
         lift(unsafe { $self.0.vtable.$function()($self.0.this, $($argument),*) })
-    };
+    }};
 }
 
 impl Store for ForeignStore {
     fn begin(&self, name: &str, cx: &Cx) -> Result<Box<dyn Upload>> {
-        Ok(Box::new(ForeignUpload(call!(self.begin(&cx.0, RStr::from_str(name)))?)))
+        let upload = call!(self.begin(&cx.0, RStr::from_str(name)))?;
+        Ok(Box::new(ForeignUpload(Owned::new(upload, self.0.plugin()))))
     }
     fn publish(&self, token: &str, cx: &Cx) -> Result<ObjectFacts> {
         from_json(call!(self.publish(&cx.0, RStr::from_str(token)))?.as_str())
@@ -38,7 +41,8 @@ impl Store for ForeignStore {
         from_json(call!(self.list(&cx.0, RStr::from_str(prefix)))?.as_str())
     }
     fn open(&self, name: &str, cx: &Cx) -> Result<Box<dyn ReadAt>> {
-        Ok(Box::new(io::ForeignReadAt(call!(self.open(&cx.0, RStr::from_str(name)))?)))
+        let raw = call!(self.open(&cx.0, RStr::from_str(name)))?;
+        Ok(Box::new(io::ForeignReadAt { raw, plugin: Some(self.0.plugin()) }))
     }
     fn open_prepared(&self, token: &str, cx: &Cx) -> Result<Box<dyn ReadAt>> {
         let opened = self.open(&format!("{PREPARED}{token}"), cx);
@@ -56,12 +60,13 @@ impl Store for ForeignStore {
     }
     fn sweep(&self, prefix: &str, cx: &Cx) -> Result<u64> {
         let Some(sweep) = self.0.vtable.sweep() else { return Ok(0) };
+        let _in = self.0.enter();
         // SAFETY: the object lives as long as `self` and is thread-safe by contract.
         lift(unsafe { sweep(self.0.this, &cx.0, RStr::from_str(prefix)) })
     }
 }
 
-struct ForeignUpload(AbiUpload);
+struct ForeignUpload(Owned<AbiUpload>);
 
 impl Upload for ForeignUpload {
     fn write(&mut self, bytes: &[u8], cx: &Cx) -> Result<()> {

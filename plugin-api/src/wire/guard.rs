@@ -56,10 +56,15 @@ impl<T: ?Sized> Slot<T> {
     pub unsafe fn free(this: *mut c_void) {
         // SAFETY: by the caller.
         let slot = unsafe { Box::from_raw(this.cast::<Self>()) };
-        let _ = guard(|| {
+        let dropped = guard(|| {
             drop(slot);
             Ok(())
         });
+        // Nobody waits for an answer: whoever reads the log is told.
+        if let RErr(error) = dropped {
+            let error = PluginError::from_abi(error);
+            tracing::warn!(location = error.get("location"), "while an object was dropped, {}", error.message());
+        }
     }
 
     /// # Safety

@@ -10,7 +10,7 @@ use rivet_plugin_abi::{
 };
 
 use super::guard::Slot;
-use super::lift;
+use super::{calls, lift};
 use crate::{ByteSink, Cx, ErrorKind, PluginError, ReadAt, Result};
 
 type SinkSlot = Slot<dyn ByteSink>;
@@ -31,6 +31,7 @@ unsafe extern "C" fn sink_drop(this: *mut c_void) {
     unsafe { SinkSlot::free(this) }
 }
 unsafe extern "C" fn sink_write(this: *mut c_void, bytes: RSlice<'_, u8>) -> AbiResult<()> {
+    let _host = calls::enter(None);
     // SAFETY: made by `export_sink`; one call at a time by contract.
     unsafe { SinkSlot::exclusive(this, |sink| sink.write(bytes.as_slice())) }
 }
@@ -76,28 +77,33 @@ impl ByteSink for ForeignSink {
     }
 }
 
-/// A reader of the other side.
-pub struct ForeignReadAt(pub AbiReadAt);
+/// A reader of the other side, and the plugin that it is of, if it is one's.
+pub struct ForeignReadAt {
+    pub raw: AbiReadAt,
+    pub plugin: Option<&'static str>,
+}
 
 impl ReadAt for ForeignReadAt {
     fn len(&self) -> u64 {
         // SAFETY: the object lives as long as `self`.
-        unsafe { self.0.vtable.len()(self.0.this) }
+        unsafe { self.raw.vtable.len()(self.raw.this) }
     }
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
         let room = buffer.len();
+        let _in = self.plugin.map(|plugin| calls::enter(Some(plugin)));
         // SAFETY: the object lives as long as `self` and is thread-safe by contract.
-        let n = lift(unsafe { self.0.vtable.read_at()(self.0.this, offset, RSliceMut::from_mut_slice(buffer)) })?;
+        let n = lift(unsafe { self.raw.vtable.read_at()(self.raw.this, offset, RSliceMut::from_mut_slice(buffer)) })?;
         at_most(room, n)
     }
     fn read_at_cx(&self, offset: u64, buffer: &mut [u8], cx: &Cx) -> Result<usize> {
-        let Some(read_at_cx) = self.0.vtable.read_at_cx() else {
+        let Some(read_at_cx) = self.raw.vtable.read_at_cx() else {
             cx.check()?;
             return self.read_at(offset, buffer);
         };
         let room = buffer.len();
+        let _in = self.plugin.map(|plugin| calls::enter(Some(plugin)));
         // SAFETY: as in `read_at`.
-        let n = lift(unsafe { read_at_cx(self.0.this, &cx.0, offset, RSliceMut::from_mut_slice(buffer)) })?;
+        let n = lift(unsafe { read_at_cx(self.raw.this, &cx.0, offset, RSliceMut::from_mut_slice(buffer)) })?;
         at_most(room, n)
     }
 }

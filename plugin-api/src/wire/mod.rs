@@ -3,7 +3,8 @@
 #![allow(unsafe_code, reason = "the ABI folder: raw pointers become safe types here")]
 
 mod arrow_ffi;
-pub(crate) mod bounded;
+pub mod bounded;
+pub mod calls;
 pub mod connector;
 pub mod cx;
 mod export_format;
@@ -16,6 +17,7 @@ mod guard;
 pub mod heap;
 mod io;
 pub mod notice;
+pub mod output;
 mod promise;
 pub mod register;
 pub mod telemetry;
@@ -28,7 +30,7 @@ use crate::{ErrorKind, PluginError, Result};
 /// no object's name starts with `/`.
 const PREPARED: &str = "/prepared:";
 
-fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
+pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|e| PluginError::new(ErrorKind::Internal, "wire.json", e))
 }
 

@@ -11,7 +11,7 @@ use rivet_plugin_abi::{
 use super::connector::{Connector as HostConnector, Origin};
 use super::export_source::not_this_kind;
 use super::guard::guard;
-use super::{export_format, export_source, export_store, telemetry, to_json};
+use super::{export_format, export_source, export_store, from_json, output, telemetry, to_json};
 use crate::{ConnectorInfo, ConnectorKind, Destination, Format, Result, Source};
 
 /// One connector linked into this image, executable or library.
@@ -92,9 +92,10 @@ pub const fn destination<D: Destination + Packaged>() -> Connector {
     Connector { info: describe::<D>, open_group: no_group, open_format: no_format, open_store: open::<D> }
 }
 
-extern "C" fn init(host: HostApiRef, _settings: RStr<'_>) -> AbiResult<()> {
+extern "C" fn init(host: HostApiRef, settings: RStr<'_>) -> AbiResult<()> {
     guard(|| {
         telemetry::forward_to(host);
+        from_json::<output::Settings>(settings.as_str())?.settle();
         Ok(())
     })
 }

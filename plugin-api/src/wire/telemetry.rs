@@ -167,10 +167,13 @@ impl Subscriber for Forward {
     }
 }
 
+/// What an event says.
 #[derive(Default)]
-struct Fields {
-    message: String,
-    others: Map<String, Value>,
+pub struct Fields {
+    /// Its message.
+    pub message: String,
+    /// All else.
+    pub others: Map<String, Value>,
 }
 
 impl Fields {

@@ -3,11 +3,10 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rivet_plugin_api::{Cx, ErrorKind, PluginError, Result, Upload};
+use rivet_plugin_api::{Cx, ErrorKind, PluginError, Result, Upload, data_output};
 use serde::{Deserialize, Serialize};
 
 use crate::error;
@@ -36,7 +35,6 @@ impl Token {
 /// A part on its way.
 pub struct StdoutUpload {
     token: Token,
-    /// A second descriptor of the same pipe: `Stdout` would gather the end of what it is given.
     out: File,
     taken: Arc<AtomicBool>,
     complete: bool,
@@ -45,10 +43,7 @@ pub struct StdoutUpload {
 impl StdoutUpload {
     /// Starts a part; `taken` is cleared when the next one may follow.
     pub fn start(name: &str, taken: Arc<AtomicBool>) -> Result<Self> {
-        let mut standard = std::io::stdout().lock();
-        // What this process has printed before comes before.
-        let out = standard.flush().and_then(|()| standard.as_fd().try_clone_to_owned());
-        let out = out.map_err(|e| error::write(&e))?.into();
+        let out = data_output().map_err(|e| error::write(&e))?;
         Ok(Self { token: Token { name: name.to_owned(), bytes: 0 }, out, taken, complete: false })
     }
 }

@@ -4,9 +4,10 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use rivet_test_e2e::{Exported, PLUGINS, Workspace, files_below, plugin_dir};
+use rivet_test_e2e::{Exported, PLUGINS, Workspace, copy_plugins, files_below, plugin_dir};
 use rivet_test_servers::oracle;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// Exports of the table `t`, each in its own folder; a line is a name and what it has beside.
 fn config(exports: &[(&str, &str)]) -> String {
@@ -269,7 +270,12 @@ fn the_binary_with_linked_plugins_has_those_that_the_other_loads() -> Result<()>
         let words = |line: &str| line.split_whitespace().take(4).collect::<Vec<_>>().join(" ");
         Ok(ran.text()?.lines().map(words).collect())
     };
-    let (loaded, linked) = (list(Workspace::new("")?)?, list(Workspace::new("")?.with_linked_plugins())?);
-    assert_eq!((loaded.len(), &linked), (1 + PLUGINS.len(), &loaded));
+    let dir = TempDir::with_prefix("rivet-plugins-")?;
+    copy_plugins(&PLUGINS, dir.path())?;
+    // It has one of each kind.
+    copy_plugins(&["test_rude"], dir.path())?;
+    let loaded = list(Workspace::new("")?.with_plugins(dir.path()))?;
+    let linked = list(Workspace::new("")?.with_linked_plugins())?;
+    assert_eq!((loaded.len(), &linked), (1 + PLUGINS.len() + 3, &loaded));
     Ok(())
 }

@@ -113,7 +113,7 @@ impl Tools {
     /// When something cannot be built or installed.
     pub fn get(workspace: &Workspace, psql: PathBuf, with_rivet_cli: bool) -> Result<Self> {
         dist::dist(&[])?;
-        let rivet_slim = slim::build(workspace, &["postgres", "parquet", "csv", "local"], None)?;
+        let rivet_slim = slim::build(workspace, &["postgres", "parquet", "csv", "local"], &[], None)?;
         let dir = workspace.target.join("bench");
         let environment = dir.join(format!("python-{}", PACKAGES.join("-").replace("==", "-").replace("[binary]", "")));
         if !environment.exists() {

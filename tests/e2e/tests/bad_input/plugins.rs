@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use rivet_test_e2e::{PLUGINS, Workspace, copy_plugins, library};
@@ -83,20 +83,67 @@ fn a_needed_plugin_that_is_broken_is_exit_7() -> Result<()> {
     Ok(())
 }
 
+/// A copy of the library of SQLite, under this name.
+fn copy(dir: &Path, name: &str) -> Result<String> {
+    let file = dir.join(name);
+    fs::copy(library("source_sqlite")?, &file)?;
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755))?;
+    Ok(file.display().to_string())
+}
+
 #[test]
-fn two_plugins_of_one_name_are_both_named() -> Result<()> {
-    let dir = folder("")?;
-    let second = TempDir::with_prefix("rivet-plugins-")?;
-    fs::copy(library("source_sqlite")?, dir.path().join("libanother.so"))?;
-    copy_plugins(&["source_sqlite"], second.path())?;
+fn of_two_plugins_of_one_name_the_first_is_used_and_the_other_shown() -> Result<()> {
+    let dir = folder("source_sqlite")?;
+    let first_dir = TempDir::with_prefix("rivet-plugins-")?;
+    let second = copy(dir.path(), "librivet_source_sqlite.so")?;
+    let first = copy(first_dir.path(), "libmine.so")?;
     let place = workspace(dir.path())?;
-    crate::refused(&place, 7, &["sqlite", "libanother.so", "librivet_source_sqlite.so"])?;
-    // In two folders it is the same.
-    fs::remove_file(dir.path().join("libanother.so"))?;
-    let other: PathBuf = second.path().to_owned();
-    let ran = place.rivet(&["run", "--plugin-dir", &other.display().to_string()])?.expect(7)?;
-    ensure!(ran.stderr.contains(&*other.to_string_lossy()), "{}", ran.stderr);
-    ensure!(ran.stderr.contains(&*dir.path().to_string_lossy()), "{}", ran.stderr);
+    let first_dir = first_dir.path().display().to_string();
+    let before = ["run", "--plugin-dir", &first_dir];
+    let ran = place.rivet(&before)?.expect(0)?;
+    let says = format!("warning: the plugin '{second}' is not used: '{first}' comes first");
+    ensure!(ran.stderr.contains(&says), "{says} in {}", ran.stderr);
+    let list = ["plugin", "list", "--plugin-dir", &first_dir];
+    let listed = place.rivet(&list)?.expect(0)?;
+    let row = |origin: &str| listed.text().map(|t| t.lines().find(|l| l.contains(origin)).map(str::to_owned));
+    ensure!(row(&second)?.is_some_and(|l| l.contains(&format!("(not used: {first} comes first)"))), "{listed:?}");
+    let document = place.rivet(&[&list[..], &["--output", "json"]].concat())?.expect(0)?.json()?;
+    let sqlite = |key: &str| document[key].as_array().into_iter().flatten().filter(|p| p["name"] == "sqlite").count();
+    assert_eq!((sqlite("plugins"), sqlite("shadowed")), (1, 1));
+    assert_eq!(document["shadowed"][0]["shadowed_by"], *first);
+    // In one folder it is the same, by name.
+    copy(dir.path(), "libanother.so")?;
+    let listed = place.rivet(&["plugin", "list"])?.expect(0)?;
+    ensure!(listed.stderr.contains("librivet_source_sqlite.so' is not used: the one of "), "{}", listed.stderr);
+    Ok(())
+}
+
+#[test]
+fn a_plugin_that_comes_later_stops_nobody() -> Result<()> {
+    let dir = folder("source_sqlite")?;
+    let mine = TempDir::with_prefix("rivet-plugins-")?;
+    copy(mine.path(), "libmine.so")?;
+    crate::trust::deadly(dir.path(), "rivet_source_sqlite", "abort()")?;
+    let place = workspace(dir.path())?;
+    let ran = place.rivet(&["run", "--plugin-dir", &mine.path().display().to_string()])?.expect(0)?;
+    ensure!(ran.stderr.contains("libdeadly.so' is not used"), "{}", ran.stderr);
+    Ok(())
+}
+
+#[test]
+fn a_folder_that_is_named_comes_before_what_is_linked_in_and_that_before_what_is_installed() -> Result<()> {
+    let dir = TempDir::with_prefix("rivet-plugins-")?;
+    let mine = copy(dir.path(), "libmine.so")?;
+    let place = workspace(dir.path())?.with_linked_plugins();
+    let installed = place.path().join(".local/share/rivet/plugins");
+    fs::create_dir_all(&installed)?;
+    let installed = copy(&installed, "libinstalled.so")?;
+    let linked = place.rivet(&["run"])?.expect(0)?;
+    let says = format!("the source 'sqlite' of '{installed}' is not used: the one linked into this binary comes first");
+    ensure!(linked.stderr.contains(&says), "{says} in {}", linked.stderr);
+    let named = place.rivet(&["run", "--plugin-dir", &dir.path().display().to_string()])?.expect(0)?;
+    let says = format!("the source 'sqlite' linked into this binary is not used: the one of '{mine}' comes first");
+    ensure!(named.stderr.contains(&says), "{says} in {}", named.stderr);
     Ok(())
 }
 

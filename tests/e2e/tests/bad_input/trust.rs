@@ -115,7 +115,7 @@ fn a_link_leads_to_a_library_only_where_nobody_else_can_change_it() -> Result<()
 }
 
 /// Builds a library that ends the process in its constructor, as the plugin of a crate with this name.
-fn deadly(dir: &Path, crate_name: &str, how: &str) -> Result<()> {
+pub fn deadly(dir: &Path, crate_name: &str, how: &str) -> Result<()> {
     let source = format!(
         "#include <signal.h>\n#include <stdlib.h>\n\
          __attribute__((constructor)) static void now(void) {{ {how}; }}\n\
