@@ -13,6 +13,7 @@ const LOWEST: [(&str, &[&str]); 2] = [
         "rivet-plugin-api",
         &[
             "arrow-array",
+            "arrow-buffer",
             "arrow-data",
             "arrow-schema",
             "inventory",
