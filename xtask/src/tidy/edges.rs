@@ -9,7 +9,7 @@ use crate::workspace::{Dependency, Package, Workspace};
 /// What the boundary may depend on.
 const API: [&str; 8] =
     ["rivet-plugin-abi", "inventory", "libc", "schemars", "serde", "serde_json", "thiserror", "tracing"];
-const API_ARROW: [&str; 3] = ["arrow-array", "arrow-data", "arrow-schema"];
+const API_ARROW: [&str; 4] = ["arrow-array", "arrow-buffer", "arrow-data", "arrow-schema"];
 /// What the boundary may have behind a feature only.
 const API_OPTIONAL: [&str; 3] = ["libloading", "object", "tokio"];
 /// What core may never see.
