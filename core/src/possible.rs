@@ -37,16 +37,17 @@ fn supported(spec: &ExportSpec) -> Result<(), RunError> {
     let can = spec.source_capabilities();
     let placeholder = matches!(&spec.relation, Relation::Query { sql } if sql.contains(FILTER_PLACEHOLDER));
     let filtered = [
-        ("mode 'incremental'", spec.mode != Mode::Full),
+        ("mode 'incremental'", spec.mode() != Mode::Full),
         ("`where`", spec.condition.is_some()),
         (FILTER_PLACEHOLDER, placeholder),
     ];
-    let overridden = spec.choices.columns.values().any(|c| c.logical.is_some());
+    let choices = spec.choices();
+    let overridden = choices.columns.values().any(|c| c.logical.is_some());
     let mut missing: Vec<String> =
         filtered.iter().filter(|(_, used)| *used && !can.filter).map(|(what, _)| (*what).to_owned()).collect();
     missing.extend((overridden && !can.overrides).then(|| "types in `columns`".to_owned()));
-    let mut policies = spec.choices.policies.names();
-    policies.extend(spec.choices.columns.values().flat_map(|c| c.policies.names()));
+    let mut policies = choices.policies.names();
+    policies.extend(choices.columns.values().flat_map(|c| c.policies.names()));
     let unknown = policies.into_iter().filter(|name| !can.policies.iter().any(|known| known == name));
     missing.extend(unknown.map(|name| format!("the policy `{name}`")));
     match missing.first() {
