@@ -29,6 +29,12 @@ pub fn check(spec: &ExportSpec) -> Result<(), RunError> {
             hint: "remove `max_file_size`, or write to a store".to_owned(),
         });
     }
+    if spec.keep_runs.is_some() {
+        return Err(RunError::Impossible {
+            what: format!("export '{}' has keep_runs, but {name} keeps nothing", spec.name),
+            hint: "remove `keep_runs`, or write to a store".to_owned(),
+        });
+    }
     Ok(())
 }
 

@@ -115,6 +115,10 @@ pub struct ExportConfig {
     /// Write no part when there are no rows.
     #[serde(default)]
     pub skip_empty: bool,
+    /// Mode full: after a good run, complete runs of this export in its destination are removed, but for so many of the newest.
+    /// Where `path` has `{run_id}` each run has a folder of its own, and finds no other.
+    #[schemars(range(min = 1, max = 1_000_000), extend("only_in" = "full"))]
+    pub keep_runs: Option<usize>,
     /// Which Arrow forms are written.
     #[serde(default)]
     pub types: TypesMode,

@@ -162,6 +162,7 @@ fn a_table_of_a_config_with_every_block() {
         compression_level: Some(7)
         max_file_bytes: Some(256000000)
         skip_empty: true
+        keep_runs: None
         types: Native
         meta_columns: MetaColumns { exported_at: false
         row_hash: false }
@@ -225,6 +226,7 @@ fn a_query_of_a_config_with_every_block() {
         compression_level: None
         max_file_bytes: None
         skip_empty: false
+        keep_runs: None
         types: Portable
         meta_columns: MetaColumns { exported_at: false
         row_hash: false }
