@@ -201,7 +201,7 @@ fn readable(spec: &ExportSpec, reusable: &mut Reusable, env: &Env<'_>) -> Result
     let label = spec.relation.label();
     let schema = session.describe(&spec.relation, &cx).map_err(RunError::plugin("describe", label))?;
     *reusable = Some((session, choices));
-    let columns = project::columns(schema, &spec.select, &spec.choices, spec.meta_columns, &spec.relation)?;
+    let columns = project::columns(schema, &spec.select(), &spec.choices(), spec.meta_columns, &spec.relation)?;
     let n_columns = columns.columns.len();
     let warnings: String = columns.warnings.iter().map(|warning| format!("; {warning}")).collect();
     Ok(Some(format!("{n_columns} column{}{warnings}", if n_columns == 1 { "" } else { "s" })))

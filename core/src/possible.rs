@@ -29,6 +29,12 @@ pub fn check(spec: &ExportSpec) -> Result<(), RunError> {
             hint: "remove `max_file_size`, or write to a store".to_owned(),
         });
     }
+    if spec.keep_runs.is_some() {
+        return Err(RunError::Impossible {
+            what: format!("export '{}' has keep_runs, but {name} keeps nothing", spec.name),
+            hint: "remove `keep_runs`, or write to a store".to_owned(),
+        });
+    }
     Ok(())
 }
 
@@ -38,17 +44,18 @@ fn supported(spec: &ExportSpec) -> Result<(), RunError> {
     let placeholder = matches!(&spec.relation, Relation::Query { sql } if sql.contains(FILTER_PLACEHOLDER));
     let query = matches!(spec.relation, Relation::Query { .. });
     let asked = [
-        ("mode 'incremental'", spec.mode != Mode::Full, can.range && can.limit),
+        ("mode 'incremental'", spec.mode() != Mode::Full, can.range && can.limit),
         ("`where`", spec.condition.is_some(), can.condition),
         ("`query`", query, can.query),
         (FILTER_PLACEHOLDER, placeholder, can.range || can.condition),
     ];
-    let overridden = spec.choices.columns.values().any(|c| c.logical.is_some());
+    let choices = spec.choices();
+    let overridden = choices.columns.values().any(|c| c.logical.is_some());
     let mut missing: Vec<String> =
         asked.iter().filter(|(_, used, can)| *used && !can).map(|(what, _, _)| (*what).to_owned()).collect();
     missing.extend((overridden && !can.overrides).then(|| "types in `columns`".to_owned()));
-    let mut policies = spec.choices.policies.names();
-    policies.extend(spec.choices.columns.values().flat_map(|c| c.policies.names()));
+    let mut policies = choices.policies.names();
+    policies.extend(choices.columns.values().flat_map(|c| c.policies.names()));
     let unknown = policies.into_iter().filter(|name| !can.policies.iter().any(|known| known == name));
     missing.extend(unknown.map(|name| format!("the policy `{name}`")));
     match missing.first() {

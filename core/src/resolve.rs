@@ -1,19 +1,16 @@
 //! From config to something that can run: plugins found, options validated, sizes and workers fixed.
 //! It must not talk to a server or a store.
 
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use rivet_plugin_api::wire::Connector;
 use rivet_plugin_api::{
-    Choices, ConnectorKind, Cx, Relation, SessionGroup, Snapshot, SourceCapabilities, Store, StoreCapabilities,
-    TypesMode, Wanted,
+    Choices, ConnectorKind, Cx, Relation, SessionGroup, Snapshot, SourceCapabilities, Store, StoreCapabilities, Wanted,
 };
 use serde_json::{Map, Value, json};
 
-use crate::config::{
-    Config, ConfigError, ConfigErrors, DriftPolicy, ExportConfig, MetaColumns, Mode, Options, PluginConfig, Select,
-    Tuning, Written, check_reserved,
-};
+use crate::config::{Config, ConfigError, ConfigErrors, ExportConfig, Options, PluginConfig, Select, check_reserved};
 use crate::connectors::Connectors;
 use crate::error::RunError;
 use crate::memory;
@@ -23,13 +20,12 @@ use crate::possible;
 use crate::secrets;
 use crate::tables::path_part;
 
-/// One export, ready to run. It holds secrets (in the connection) and has no `Debug` for that reason.
+/// One export, ready to run: what its keys say, and what was made of them. It holds secrets (in the connection) and has no
+/// `Debug` for that reason.
 #[derive(Clone)]
 pub struct ExportSpec {
-    /// Name in the config.
-    pub name: String,
-    /// What is read.
-    pub relation: Relation,
+    /// What the config says of it; the spec lends its fields as its own.
+    export: ExportConfig,
     /// Source plugin.
     pub source: Connector,
     /// Format plugin.
@@ -50,38 +46,16 @@ pub struct ExportSpec {
     base: PathBuf,
     /// Plugin and options of the destination in one line, without credentials.
     pub destination_identity: String,
-    /// All tuning keys, resolved.
-    pub tuning: Tuning,
+    /// As `destination_identity`, before placeholders are filled in: the same for all runs.
+    pub destination_template: String,
     /// The largest value is as small as it is because of the memory.
     pub is_value_limited_by_memory: bool,
     /// Exports that share the memory of the process, with this one.
     pub n_at_once: usize,
-    /// Workers wanted.
+    /// Workers wanted, of which each has a connection.
     pub n_workers: usize,
-    /// Most rows in a batch.
-    pub max_batch_rows: usize,
     /// A part is ended after about so many bytes.
     pub max_part_bytes: Option<u64>,
-    /// Write nothing when there are no rows.
-    pub skip_empty: bool,
-    /// Which Arrow forms are written.
-    pub types: TypesMode,
-    /// What to do when the schema changed since the last good run.
-    pub on_schema_drift: DriftPolicy,
-    /// What is read of the relation in each run.
-    pub mode: Mode,
-    /// Which columns.
-    pub select: Select,
-    /// Which rows of a table, in the source's own language.
-    pub condition: Option<String>,
-    /// What of relation and condition may be kept.
-    pub written: Written,
-    /// Types and value policies.
-    pub choices: Choices,
-    /// Columns that are added.
-    pub meta_columns: MetaColumns,
-    /// As `destination_identity`, before placeholders are filled in: the same for all runs.
-    pub destination_template: String,
     /// Once, the stored cursor is not looked at.
     pub full_refresh: bool,
     /// Once, what the destination says of runs that the state does not know is no reason to stop.
@@ -94,6 +68,14 @@ pub struct ExportSpec {
     pub secrets: Vec<String>,
     connection: Value,
     pub(crate) source_options: Map<String, Value>,
+}
+
+impl Deref for ExportSpec {
+    type Target = ExportConfig;
+
+    fn deref(&self) -> &ExportConfig {
+        &self.export
+    }
 }
 
 impl ExportSpec {
@@ -115,6 +97,11 @@ impl ExportSpec {
         self.extension.clone()
     }
 
+    /// Most rows in a batch.
+    pub fn max_batch_rows(&self) -> usize {
+        self.tuning.batch_rows.unwrap_or(MAX_BATCH_ROWS)
+    }
+
     /// Attempts after the first. What a pipe has passed on cannot be taken back, so there are none.
     pub fn max_retries(&self) -> u32 {
         if self.store_capabilities().retractable { self.tuning.max_retries } else { 0 }
@@ -122,12 +109,12 @@ impl ExportSpec {
 
     /// The choices that sessions are opened with: types, policies, and the columns that are wanted.
     pub fn session_choices(&self) -> Choices {
-        let wanted = match &self.select {
+        let wanted = match self.select() {
             Select::All => Wanted::All,
-            Select::Only(names) => Wanted::Only(names.clone()),
-            Select::Except(names) => Wanted::Except(names.clone()),
+            Select::Only(names) => Wanted::Only(names),
+            Select::Except(names) => Wanted::Except(names),
         };
-        Choices { wanted, ..self.choices.clone() }
+        Choices { wanted, ..self.choices() }
     }
 
     /// Whether the memory suffices for `n_at_once` exports as this one is with `n_workers` workers.
@@ -138,7 +125,7 @@ impl ExportSpec {
     /// Leaves the memory to `n_at_once` exports, of which this is one, and accepts smaller values where it has to.
     pub fn share_memory(&mut self, n_at_once: usize) {
         self.n_at_once = n_at_once;
-        let tuning = &mut self.tuning;
+        let tuning = &mut self.export.tuning;
         tuning.memory_bytes = memory::share(tuning.memory_bytes, n_at_once);
         let largest = memory::largest_value_bytes(tuning.memory_bytes, self.n_workers);
         if tuning.max_value_bytes > largest {
@@ -249,7 +236,7 @@ pub fn resolve(
         spec.secrets = secrets::of_export(&of_connection, spec);
         spec.extension = extension(spec)?;
         possible::check(spec)?;
-        spec.is_value_limited_by_memory = memory::fit(&spec.name, &mut spec.tuning, spec.n_workers)?;
+        spec.is_value_limited_by_memory = memory::fit(&spec.export.name, &mut spec.export.tuning, spec.n_workers)?;
     }
     apart(&specs)?;
     Ok(specs)
@@ -300,13 +287,13 @@ fn spec(
     let placeholders = Placeholders::default().with("{export}", &export.name).with("{table}", &table);
     let destination_template =
         identity(&destination.connector, &absolute(destination.options.clone(), &destination.connector, base));
-    let tuning = export.tuning.clone();
     let default_part_bytes = capabilities_of(&destination.connector).objects.then_some(DEFAULT_PART_BYTES);
     // One connection more than workers holds the snapshot that they share.
-    let most_workers = tuning.max_connections.map_or(usize::MAX, |n| n.saturating_sub(1).max(1));
+    let most_workers = export.tuning.max_connections.map_or(usize::MAX, |n| n.saturating_sub(1).max(1));
     ExportSpec {
-        name: export.name.clone(),
-        relation: export.relation.clone(),
+        n_workers: export.parallel.min(most_workers),
+        max_part_bytes: export.max_file_bytes.or(default_part_bytes),
+        export: export.clone(),
         destination_identity: String::new(),
         source_options: absolute(source.options, &source.connector, base),
         source: source.connector,
@@ -318,22 +305,9 @@ fn spec(
         placeholders,
         date: String::new(),
         base: base.to_owned(),
-        n_workers: export.parallel.min(most_workers),
-        max_batch_rows: tuning.batch_rows.unwrap_or(MAX_BATCH_ROWS),
-        tuning,
+        destination_template,
         is_value_limited_by_memory: false,
         n_at_once: 1,
-        max_part_bytes: export.max_file_bytes.or(default_part_bytes),
-        skip_empty: export.skip_empty,
-        types: export.types,
-        on_schema_drift: export.on_schema_drift,
-        mode: export.mode.clone(),
-        select: export.select.clone(),
-        condition: export.condition.clone(),
-        written: export.written.clone(),
-        choices: export.choices.clone(),
-        meta_columns: export.meta_columns,
-        destination_template,
         full_refresh: false,
         force: false,
         backfill: None,

@@ -89,7 +89,7 @@ pub fn of_plugins(config: &Config, connectors: &Connectors) -> Vec<String> {
         all.push(("destination", &export.destination.plugin, &export.destination.options));
     }
     let of_one = |(kind, name, options): (&'static str, &String, &Options)| {
-        connectors.find(kind, name).map(|connector| of_plugin(connector, options.as_map())).unwrap_or_default()
+        connectors.find(kind, name).map(|connector| of_plugin(connector, &options.to_map())).unwrap_or_default()
     };
     all.into_iter().flat_map(of_one).filter(|secret| !is_ordinary(secret)).collect()
 }

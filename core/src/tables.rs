@@ -4,7 +4,7 @@
 use rivet_plugin_api::ListedTable;
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::config::{Config, ExportConfig, Tables, Written};
+use crate::config::{Config, ExportConfig, Tables};
 use crate::error::RunError;
 
 /// Longest name of a group's export, bytes: it becomes part of file names.
@@ -27,7 +27,7 @@ pub fn expand(config: &Config, listed: &[ListedTable]) -> Result<Expanded, RunEr
     let mut exports: Vec<ExportConfig> = Vec::new();
     let mut warnings = Vec::new();
     for export in &config.exports {
-        let Some(tables) = &export.tables else {
+        let Some(tables) = &export.group() else {
             exports.push(export.clone());
             continue;
         };
@@ -57,13 +57,8 @@ pub fn expand(config: &Config, listed: &[ListedTable]) -> Result<Expanded, RunEr
                 export.name
             ));
         }
-        exports.extend(readable.into_iter().map(|table| ExportConfig {
-            name: name(&export.name, table),
-            relation: table.relation(),
-            tables: None,
-            written: Written { relation: table.relation(), ..export.written.clone() },
-            ..export.clone()
-        }));
+        let of = |table: &ListedTable| export.of_table(name(&export.name, table), table.relation());
+        exports.extend(readable.into_iter().map(of));
     }
     for (i, one) in exports.iter().enumerate() {
         if exports[..i].iter().any(|before| before.name == one.name) {

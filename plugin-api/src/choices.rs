@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::LogicalType;
@@ -64,32 +65,45 @@ pub struct ColumnChoice {
 }
 
 /// What happens to a value that has no exact place. Absent = the default, which is an error (or exact text) for all.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
+#[schemars(rename = "policies")]
 pub struct Policies {
-    /// A `numeric` that does not say how many digits it has.
+    /// A number that does not say how many digits it has: its digits as `text`, a `decimal(p,s)` in which each value
+    /// has to fit, or `error` to refuse the column.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        with = "Option<String>",
+        extend("reads" = "numeric-unbounded", "pattern" = "^(text|error|decimal\\(.*\\))$", "default" = "text")
+    )]
     pub numeric_unbounded: Option<NumericUnbounded>,
     /// Fractions of a second beyond µs.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "error"))]
     pub sub_microsecond: Option<SubMicrosecond>,
     /// Text that is no UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "error"))]
     pub invalid_text: Option<InvalidText>,
     /// A number, date or time beyond what the column holds.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "error"))]
     pub out_of_range: Option<OutOfRange>,
     /// NaN in a decimal column.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "error"))]
     pub nan: Option<Nan>,
     /// `infinity` and `-infinity` in a date or timestamp column.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "error"))]
     pub infinity_timestamp: Option<OutOfRange>,
     /// Dates such as 0000-00-00.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "error"))]
     pub zero_date: Option<ZeroDate>,
     /// `tinyint(1)`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "int"))]
     pub tinyint1: Option<TinyInt1>,
 }
 
@@ -144,16 +158,11 @@ pub enum NumericUnbounded {
 }
 
 macro_rules! policy {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident),+ $(,)? }) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         #[serde(rename_all = "snake_case")]
         pub enum $name { $($(#[$variant_doc])* $variant),+ }
-
-        impl $name {
-            /// Each word of the configuration with what it means; the default first.
-            pub const WORDS: &'static [(&'static str, Self)] = &[$(($word, Self::$variant)),+];
-        }
     };
 }
 
@@ -161,63 +170,63 @@ policy!(
     /// What happens to nanoseconds.
     SubMicrosecond {
         /// The run stops.
-        Error = "error",
+        Error,
         /// They are cut off.
-        Truncate = "truncate",
+        Truncate,
         /// The column holds nanoseconds.
-        Ns = "ns",
+        Ns,
         /// The column holds text.
-        Text = "text",
+        Text,
     }
 );
 policy!(
     /// What happens to text that is no UTF-8.
     InvalidText {
         /// The run stops.
-        Error = "error",
+        Error,
         /// U+FFFD stands for what cannot be read.
-        Replace = "replace",
+        Replace,
         /// The column holds the bytes.
-        Binary = "binary",
+        Binary,
     }
 );
 policy!(
     /// What happens to a value beyond the column's range.
     OutOfRange {
         /// The run stops.
-        Error = "error",
+        Error,
         /// NULL stands for it.
-        Null = "null",
+        Null,
         /// The nearest value stands for it.
-        Clamp = "clamp",
+        Clamp,
     }
 );
 policy!(
     /// What happens to NaN where the column has none.
     Nan {
         /// The run stops.
-        Error = "error",
+        Error,
         /// NULL stands for it.
-        Null = "null",
+        Null,
     }
 );
 policy!(
     /// What happens to a date that is none.
     ZeroDate {
         /// The run stops.
-        Error = "error",
+        Error,
         /// NULL stands for it.
-        Null = "null",
+        Null,
         /// The column holds text.
-        Text = "text",
+        Text,
     }
 );
 policy!(
     /// What `tinyint(1)` holds.
     TinyInt1 {
         /// A number.
-        Int = "int",
+        Int,
         /// True or false; another value is an error.
-        Bool = "bool",
+        Bool,
     }
 );

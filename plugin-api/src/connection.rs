@@ -1,33 +1,40 @@
 //! Where a server is and how to reach it: the connection keys that core reads for every source.
 //! It must not know any engine's URL grammar or default port.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::{ErrorKind, PluginError, Result, Secret};
 
 /// The connection keys of a `source`, resolved: `url_env`, `url_file` and `password_env` are read already.
 /// Either `url` is set or the structured fields are, never both.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Connection {
-    /// Connection URL in the engine's own grammar.
+    /// Connection URL in the engine's own grammar. Prefer `url_env`: a config is no place for secrets.
+    #[schemars(length(min = 1))]
     pub url: Option<Secret>,
-    /// Host name, address, or directory of a socket.
+    /// Host name, address, or folder of a socket.
+    #[schemars(length(min = 1))]
     pub host: Option<String>,
     /// TCP port; the engine's default when absent.
+    #[schemars(range(min = 1, max = 65_535))]
     pub port: Option<u16>,
     /// Login name.
+    #[schemars(length(min = 1))]
     pub user: Option<String>,
-    /// Password.
+    /// Password. Prefer `password_env`.
+    #[schemars(length(min = 1))]
     pub password: Option<Secret>,
     /// Database name.
+    #[schemars(length(min = 1))]
     pub database: Option<String>,
-    /// The `tls` block, when the config has one.
+    /// How the connection is protected; needed for servers on other machines.
     pub tls: Option<Tls>,
 }
 
 /// How far a connection is protected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TlsMode {
     /// Plain text.
@@ -41,17 +48,20 @@ pub enum TlsMode {
 }
 
 /// The `tls` block of a source.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
-    /// How far the connection is protected; `verify-full` when the block names none.
+    /// How far the connection is protected.
     #[serde(default = "verify_full")]
     pub mode: TlsMode,
-    /// PEM file of trusted authorities; the system's store when absent.
+    /// PEM file of trusted authorities; the system's by default.
+    #[schemars(length(min = 1))]
     pub ca_file: Option<String>,
     /// PEM file of the client's certificate chain.
+    #[schemars(length(min = 1))]
     pub cert_file: Option<String>,
     /// PEM file of the client's private key.
+    #[schemars(length(min = 1))]
     pub key_file: Option<String>,
     /// Skip the check of the chain.
     #[serde(default)]

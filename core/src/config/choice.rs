@@ -1,7 +1,9 @@
 //! Which of several schemas a block of options is meant for, where it says so itself.
 //! It must not know what is wrong with the block.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
+
+use super::node::Node;
 
 /// Alternatives that a value chooses among by a word: the value of one key (serde's `tag`), or the name of the only key.
 pub(super) struct Choice<'s> {
@@ -30,11 +32,11 @@ impl<'s> Choice<'s> {
         first.keys().find_map(tagged).or_else(by_name)
     }
 
-    /// What the word in the options stands for.
-    pub(super) fn branch(&self, options: &Map<String, Value>) -> Option<&'s Value> {
+    /// What the word in a block stands for.
+    pub(super) fn branch(&self, block: &Node) -> Option<&'s Value> {
         let is_chosen = |word: &str| match self.tag {
-            Some(tag) => options.get(tag).and_then(Value::as_str) == Some(word),
-            None => options.contains_key(word),
+            Some(tag) => block.text(tag) == Some(word),
+            None => block.get(word).is_some(),
         };
         self.branches.iter().find(|(word, _)| is_chosen(word)).map(|(_, schema)| *schema)
     }

@@ -31,169 +31,75 @@ impl fmt::Display for At {
     }
 }
 
-/// One thing that is wrong. `Display` is one sentence without the hint.
+/// One thing that is wrong. `Display` is one sentence without the hint. No field has a value of the config, nor a piece of its
+/// text, but for paths and names of files: others could be a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the sentences say what the fields are")]
 pub enum ConfigError {
     /// The file could not be read.
     #[error("failed to read the config {file}: {cause}")]
-    File {
-        /// Its path.
-        file: String,
-        /// The system's reason.
-        cause: String,
-    },
+    File { file: String, cause: String },
     /// The text is larger than any config should be.
     #[error("the config is larger than {limit_bytes} bytes")]
-    TooLarge {
-        /// What is allowed, bytes.
-        limit_bytes: usize,
-    },
+    TooLarge { limit_bytes: usize },
     /// The text is not UTF-8.
     #[error("{at} is not UTF-8")]
-    NotUtf8 {
-        /// Where.
-        at: At,
-    },
+    NotUtf8 { at: At },
     /// There is nothing in it.
     #[error("the config is empty")]
     Empty,
     /// It is no YAML.
     #[error("{at} is no valid YAML: {problem}")]
-    Syntax {
-        /// Where.
-        at: At,
-        /// The parser's reason; never a piece of the text.
-        problem: String,
-        /// What to do.
-        hint: Option<String>,
-    },
+    Syntax { at: At, problem: String, hint: Option<String> },
     /// There is more than one YAML document.
     #[error("the config has more than one YAML document")]
     ManyDocuments,
     /// It goes beyond a limit that protects from files made to do harm.
     #[error("{at} {what}")]
-    Limit {
-        /// Where.
-        at: At,
-        /// Which limit, completing "the config".
-        what: String,
-    },
+    Limit { at: At, what: String },
     /// A key stands twice in one block.
     #[error("{at} is set twice")]
-    DuplicateKey {
-        /// The second one.
-        at: At,
-        /// Line of the first.
-        first_line: Option<u32>,
-    },
+    DuplicateKey { at: At, first_line: Option<u32> },
     /// There is no such key.
     #[error("unknown key {at}")]
-    UnknownKey {
-        /// Where; the path ends in the key.
-        at: At,
-        /// What to do instead, if anything comes to mind.
-        hint: Option<String>,
-    },
+    UnknownKey { at: At, hint: Option<String> },
     /// A key is needed.
     #[error("{at} is missing")]
-    MissingKey {
-        /// Path of the key, line of the block that lacks it.
-        at: At,
-        /// What to do.
-        hint: Option<String>,
-    },
+    MissingKey { at: At, hint: Option<String> },
     /// The value is of the wrong type.
     #[error("{at} must be {expected}, not {found}")]
-    WrongType {
-        /// Where.
-        at: At,
-        /// What belongs there.
-        expected: String,
-        /// What type of value is there.
-        found: &'static str,
-    },
+    WrongType { at: At, expected: String, found: &'static str },
     /// The value is of the right type, but not one that can be.
     #[error("{at} {problem}")]
-    BadValue {
-        /// Where.
-        at: At,
-        /// The rest of the sentence; never the value.
-        problem: String,
-        /// What to do.
-        hint: Option<String>,
-    },
+    BadValue { at: At, problem: String, hint: Option<String> },
     /// A variable has no value.
     #[error("{at} needs the variable {variable}, which is not set{}", colon(message))]
-    UnsetVariable {
-        /// Where it is used.
-        at: At,
-        /// Its name.
-        variable: String,
-        /// The author's own message (`${VAR:?message}`).
-        message: Option<String>,
-    },
+    UnsetVariable { at: At, variable: String, message: Option<String> },
     /// A parameter of the command line that no query asks for.
     #[error("the parameter '{key}' fills nothing: no query has ${{{key}}}")]
-    UnusedParam {
-        /// Its key.
-        key: String,
-        /// What was meant, if anything comes to mind.
-        hint: Option<String>,
-    },
+    UnusedParam { key: String, hint: Option<String> },
     /// A `${…}` cannot be read.
     #[error("{at} {problem}")]
-    BadExpansion {
-        /// Where.
-        at: At,
-        /// The rest of the sentence; never the text.
-        problem: &'static str,
-    },
+    BadExpansion { at: At, problem: &'static str },
     /// Keys that exclude each other.
     #[error("{at} has both {} and {}", .keys.0, .keys.1)]
-    Conflict {
-        /// The block.
-        at: At,
-        /// The keys.
-        keys: (String, String),
-    },
+    Conflict { at: At, keys: (String, String) },
     /// Something this version cannot do yet.
     #[error("{at}: {what} is not built yet")]
-    NotBuilt {
-        /// Where.
-        at: At,
-        /// What, such as `mode 'incremental'`.
-        what: String,
-    },
+    NotBuilt { at: At, what: String },
     /// Two exports have the same name.
     #[error("the name of {at} is taken by another export")]
-    DuplicateName {
-        /// The second one.
-        at: At,
-        /// Line of the first.
-        first_line: Option<u32>,
-    },
+    DuplicateName { at: At, first_line: Option<u32> },
     /// There is nothing to do.
     #[error("the config has no exports")]
     NoExports,
     /// A file that holds a secret cannot be used.
     #[error("{at} names {}, which {problem}", file_name(file))]
-    SecretFile {
-        /// The key.
-        at: At,
-        /// The file as the config names it; absent when a variable did.
-        file: Option<String>,
-        /// The rest of the sentence.
-        problem: String,
-    },
+    SecretFile { at: At, file: Option<String>, problem: String },
     /// The schema of a source plugin claims a key of core.
     #[error("the source plugin '{plugin}' has an option '{key}', a name that belongs to rivet")]
-    ReservedKey {
-        /// The plugin.
-        plugin: String,
-        /// The option.
-        key: String,
-    },
+    ReservedKey { plugin: String, key: String },
 }
 
 /// What messages call a text that is a number.
@@ -298,13 +204,7 @@ impl ConfigError {
             | Self::NotBuilt { at, .. }
             | Self::DuplicateName { at, .. }
             | Self::SecretFile { at, .. } => Some(at),
-            Self::File { .. }
-            | Self::TooLarge { .. }
-            | Self::Empty
-            | Self::ManyDocuments
-            | Self::NoExports
-            | Self::UnusedParam { .. }
-            | Self::ReservedKey { .. } => None,
+            _ => None,
         }
     }
 }

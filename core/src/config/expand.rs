@@ -1,10 +1,24 @@
 //! Variables in strings: `${VAR}`, `${VAR:-default}`, `${VAR:?message}`, and `$$` for a dollar.
 //! It must not know keys, nor parse what a variable held: the result is text and stays text.
 
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+
 use rivet_plugin_api::FILTER_PLACEHOLDER;
 
-use super::load::Variables;
-use super::{At, ConfigError};
+use super::error::{At, ConfigError};
+
+/// Values for `${key}` in queries, by key; they beat the environment.
+pub type Params = BTreeMap<String, String>;
+
+/// Where the values of variables come from.
+#[derive(Clone, Copy)]
+pub(super) struct Variables<'a> {
+    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
+    pub(super) params: &'a Params,
+    /// Names that queries have asked for so far.
+    pub(super) asked: &'a RefCell<BTreeSet<String>>,
+}
 
 /// What stands between the braces of [`FILTER_PLACEHOLDER`].
 const FILTER_NAME: &str = "rivet.filter";

@@ -1,241 +1,347 @@
-//! One export: its own keys over those of `defaults`.
-//! It must not know which formats, destinations or engines there are.
+//! The keys of an export: each is a field, and its comment is what users read of it. What its schema says of values, the checker
+//! proves before an export is made of them. It must not know which formats, destinations or engines there are.
 
-use rivet_plugin_api::{Relation, TypesMode};
+use std::collections::BTreeMap;
 
-use super::node::{Entry, Value};
-use super::section::{Cx, Section, Text};
-use super::source::{self, check_plugin_name, plugin_name};
-use super::tuning::to_usize;
-use super::units::Unit;
-use super::{
-    ConfigError, DriftPolicy, ExportConfig, Options, PluginConfig, Tables, Written, columns, relation, rows, tuning,
-};
+use rivet_plugin_api::{Choices, ColumnChoice, Distance, LogicalType, Policies, Relation, TypesMode};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
 
-/// Keys that `defaults` may hold; an export has its `name` too.
-pub(super) const SHARED_KEYS: &[&str] = &[
-    "table",
-    "tables",
-    "exclude_tables",
-    "query",
-    "query_file",
-    "parallel",
-    "format",
-    "compression",
-    "compression_level",
-    "max_file_size",
-    "skip_empty",
-    "types",
-    "on_schema_drift",
-    "tuning",
-    "destination",
-    "policies",
-    "columns",
-    "meta_columns",
-    // The keys of `rows`.
-    "mode",
-    "select",
-    "exclude",
-    "where",
-    "cursor_column",
-    "cursor_fallback_column",
-    "lookback",
-    "null_cursor",
-];
+use super::options::PluginConfig;
+use super::patterns::{TablePattern, Tables};
+use super::tuning::Tuning;
+use super::types;
 
-/// Keys that say what is read.
-const WHAT: [&str; 4] = ["table", "tables", "query", "query_file"];
+/// One export: what is read, how it is encoded, where it goes.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(
+    extend(
+        "required" = ["name", "destination"],
+        "exclusive" = [
+            [["table"], ["tables"], ["query"], ["query_file"]],
+            [["select"], ["exclude"]],
+            [["compression"], ["format.compression"]],
+            [["compression_level"], ["format.compression_level"]],
+        ],
+        "dependentRequired" = { "exclude_tables": ["tables"] }
+    )
+)]
+pub struct ExportConfig {
+    /// Name of the export; it becomes part of file names.
+    #[serde(default)]
+    #[schemars(extend(
+        "reads" = "export-name",
+        "pattern" = "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}$",
+        "missing" = "each export has a name of its own"
+    ))]
+    pub name: String,
+    /// `name` or `schema.name`; a part with dots stands in double quotes.
+    #[schemars(with = "Option<String>", extend("reads" = "table"))]
+    pub(super) table: Option<Relation>,
+    /// Read every table that one of these patterns matches, each as an export of its own.
+    #[schemars(length(min = 1))]
+    pub tables: Option<Vec<TablePattern>>,
+    /// With `tables`: but none that one of these matches.
+    #[schemars(length(min = 1))]
+    pub(super) exclude_tables: Option<Vec<TablePattern>>,
+    /// A SELECT statement; `${rivet.filter}` marks where a condition goes.
+    #[schemars(with = "Option<String>", extend("reads" = "query"))]
+    pub(super) query: Option<Relation>,
+    /// File that holds the query, in the config's folder or below.
+    #[schemars(length(min = 1))]
+    pub(super) query_file: Option<String>,
+    /// What is read; where `tables` says it, how messages call it.
+    #[serde(skip, default = "nothing")]
+    pub relation: Relation,
+    /// What of relation and condition may be kept.
+    #[serde(skip)]
+    pub written: Written,
+    /// Read these columns, in this order.
+    #[schemars(length(min = 1), inner(length(min = 1)), extend("uniqueItems" = true))]
+    select: Option<Vec<String>>,
+    /// Read all columns but these.
+    #[schemars(length(min = 1), inner(length(min = 1)), extend("uniqueItems" = true))]
+    exclude: Option<Vec<String>>,
+    /// A condition on the rows of a table, in the source's own language.
+    #[serde(rename = "where")]
+    #[schemars(length(min = 1), extend("reads" = "condition"))]
+    pub condition: Option<String>,
+    /// Which rows are read.
+    #[serde(default, rename = "mode")]
+    pub(super) mode_word: ModeWord,
+    /// Mode incremental, which needs it: the column that grows.
+    #[schemars(length(min = 1), extend("only_in" = "incremental"))]
+    pub(super) cursor_column: Option<String>,
+    /// Mode incremental: stands in for the cursor column where that is NULL.
+    #[schemars(length(min = 1), extend("only_in" = "incremental"))]
+    cursor_fallback_column: Option<String>,
+    /// Mode incremental: how far below the stored cursor each run looks for rows that were committed late: a time such as 15m, or a whole
+    /// number for a cursor of numbers.
+    #[schemars(with = "Option<u64>", extend("reads" = "distance", "only_in" = "incremental"))]
+    lookback: Option<Distance>,
+    /// Mode incremental: what happens to rows without a cursor.
+    #[serde(default)]
+    #[schemars(extend("only_in" = "incremental"))]
+    null_cursor: NullCursor,
+    /// Workers that read at once. `tuning.max_connections` may allow fewer.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub parallel: usize,
+    /// Pace and limits, in `source`, `defaults` and each export, key by key: the export's counts most.
+    pub tuning: Tuning,
+    /// Types and policies by column.
+    #[serde(default)]
+    columns: BTreeMap<String, ColumnConfig>,
+    /// What happens to values that have no exact place.
+    #[serde(default)]
+    policies: Policies,
+    /// How parts are encoded: a name, or a block with `type` and options.
+    #[schemars(extend(
+        "shorthand" = "type",
+        "expected" = "the name of a format, or a block with `type`",
+        "default" = DEFAULT_FORMAT
+    ))]
+    pub format: PluginConfig,
+    /// Compression of the format; the same as its own option.
+    pub compression: Option<String>,
+    /// Level of that compression.
+    pub compression_level: Option<i64>,
+    /// Size of a file as it is stored, compressed if it is, in bytes or with a unit: parts end at about 94 % of it, and
+    /// beyond it only for a single long row; 256 MiB where the destination holds objects, and no limit where it holds a
+    /// stream.
+    #[serde(rename = "max_file_size")]
+    #[schemars(range(min = 1, max = 1_125_899_906_842_624_u64), extend("reads" = "bytes"))]
+    pub max_file_bytes: Option<u64>,
+    /// Write no part when there are no rows.
+    #[serde(default)]
+    pub skip_empty: bool,
+    /// Mode full: after a good run, complete runs of this export in its destination are removed, but for so many of the newest.
+    /// Where `path` has `{run_id}` each run has a folder of its own, and finds no other.
+    #[schemars(range(min = 1, max = 1_000_000), extend("only_in" = "full"))]
+    pub keep_runs: Option<usize>,
+    /// Which Arrow forms are written.
+    #[serde(default)]
+    pub types: TypesMode,
+    /// Columns that Rivet adds: all, none, or these. `_rivet_exported_at` is when the run started, `_rivet_row_hash` a hash
+    /// of all values of the row.
+    #[serde(default, deserialize_with = "meta_columns")]
+    #[schemars(
+        with = "MetaChoice",
+        extend("expected" = "true, false or a list of columns", "default" = false)
+    )]
+    pub meta_columns: MetaColumns,
+    /// What happens when the schema is not that of the last good run.
+    #[serde(default)]
+    pub on_schema_drift: DriftPolicy,
+    /// Where parts go.
+    #[serde(default)]
+    #[schemars(extend("missing" = "say where parts go: `destination: {type: local, path: out}`"))]
+    pub destination: PluginConfig,
+}
+
 /// Format of exports that name none.
-const DEFAULT_FORMAT: &str = "parquet";
+pub(super) const DEFAULT_FORMAT: &str = "parquet";
 
-/// Longest name of an export that stands for several, bytes: the names of theirs start with it.
-const MAX_GROUP_NAME_BYTES: usize = 50;
-
-/// The keys that one level sets.
-#[derive(Default)]
-pub(super) struct Patch {
-    relation: Option<relation::Found>,
-    tables: Option<Tables>,
-    /// Whether one of [`WHAT`] is there at all, right or wrong.
-    has_relation: bool,
-    rows: rows::Patch,
-    columns: columns::Patch,
-    parallel: Option<usize>,
-    format: Option<Block>,
-    compression: Option<(Entry, String)>,
-    compression_level: Option<(Entry, String)>,
-    max_file_bytes: Option<u64>,
-    skip_empty: Option<bool>,
-    types: Option<TypesMode>,
-    on_schema_drift: Option<DriftPolicy>,
-    tuning: tuning::Patch,
-    destination: Option<Block>,
+fn nothing() -> Relation {
+    Relation::Query { sql: String::new() }
 }
 
-/// A plugin's block. Without `type` it is laid over the block of `defaults`; with `type` it replaces that.
-#[derive(Clone, Default)]
-struct Block {
-    plugin: Option<String>,
-    /// Whether `type` is there at all, right or wrong.
-    has_type: bool,
-    options: Options,
+fn one() -> usize {
+    1
 }
 
-impl Patch {
-    pub(super) fn read(block: &Section, cx: &mut Cx) -> Self {
-        for (i, one) in WHAT.iter().enumerate() {
-            for other in &WHAT[i + 1..] {
-                block.exclusive(one, other, cx);
-            }
-        }
-        let types = [("portable", TypesMode::Portable), ("native", TypesMode::Native)];
-        let drift = [("warn", DriftPolicy::Warn), ("continue", DriftPolicy::Continue), ("fail", DriftPolicy::Fail)];
-        let extra = |key: &str| block.get(key).map(|e| (e.clone(), block.path.clone()));
-        let patch = Self {
-            relation: relation::read(block, cx),
-            tables: relation::tables(block, cx),
-            has_relation: WHAT.iter().any(|key| block.get(key).is_some()),
-            rows: rows::Patch::read(block, cx),
-            columns: columns::Patch::read(block, cx),
-            parallel: block.whole("parallel", 1..=1024, cx).map(to_usize),
-            format: read_format(block, cx),
-            compression: extra("compression"),
-            compression_level: extra("compression_level"),
-            max_file_bytes: block.measure("max_file_size", Unit::Bytes(1), 1..=1 << 50, cx),
-            skip_empty: block.flag("skip_empty", cx),
-            types: block.choice("types", &types, cx),
-            on_schema_drift: block.choice("on_schema_drift", &drift, cx),
-            tuning: block.section("tuning", cx).map(|t| tuning::Patch::read(&t, cx)).unwrap_or_default(),
-            destination: block.section("destination", cx).map(|d| Block::read(&d, cx)),
-        };
-        for key in ["compression", "compression_level"] {
-            if patch.format.as_ref().is_some_and(|f| f.options.as_map().contains_key(key))
-                && let Some(entry) = block.get(key)
-            {
-                let at = cx.at(block.path.clone(), entry.id);
-                cx.push(ConfigError::Conflict { at, keys: (key.to_owned(), format!("format.{key}")) });
-            }
-        }
-        patch
-    }
+/// What an export reads, as it stands in the file: values of variables, which may be secrets, are not in there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The relation.
+    pub relation: Relation,
+    /// The condition on its rows.
+    pub condition: Option<String>,
+}
 
-    /// The export of this name, with `defaults` where it is silent and `source` tuning below both.
-    pub(super) fn settle(
-        self,
-        name: String,
-        block: &Section,
-        defaults: &Self,
-        source: &source::Inherited,
-        cx: &mut Cx,
-    ) -> ExportConfig {
-        if !self.has_relation && !defaults.has_relation {
-            block.missing("table", "an export reads a `table`, several `tables`, or a `query`", cx);
-        }
-        let what = if self.has_relation { &self } else { defaults };
-        let (own, tables) = (what.relation.clone(), what.tables.clone());
-        if tables.is_some() && name.len() > MAX_GROUP_NAME_BYTES {
-            let problem =
-                format!("is longer than {MAX_GROUP_NAME_BYTES} bytes, and `tables` adds the name of each table");
-            cx.bad(&block.path_of("name"), block.id, problem, None);
-        }
-        let format = self.settle_format(defaults, cx);
-        let destination = settle_destination(self.destination, defaults, block, cx);
-        let patterns = tables.as_ref().map(|t| Relation::Table { schema: None, name: t.label() });
-        let (relation, written) = own.map_or((None, None), |read| (Some(read.relation), Some(read.written)));
-        let relation = relation.or(patterns).unwrap_or(Relation::Query { sql: String::new() });
-        let rows = self.rows.settle(&defaults.rows, &relation, block, cx);
-        let (choices, meta_columns) = self.columns.settle(&defaults.columns, source.policies);
-        ExportConfig {
-            name,
-            written: Written {
-                relation: written.unwrap_or_else(|| relation.clone()),
-                condition: rows.condition_written,
-            },
-            relation,
-            tables,
-            mode: rows.mode,
-            select: rows.select,
-            condition: rows.condition,
-            choices,
-            meta_columns,
-            parallel: self.parallel.or(defaults.parallel).unwrap_or(1),
-            format,
-            destination,
-            max_file_bytes: self.max_file_bytes.or(defaults.max_file_bytes),
-            skip_empty: self.skip_empty.or(defaults.skip_empty).unwrap_or(false),
-            types: self.types.or(defaults.types).unwrap_or_default(),
-            on_schema_drift: self.on_schema_drift.or(defaults.on_schema_drift).unwrap_or_default(),
-            tuning: self.tuning.over(&defaults.tuning.clone().over(&source.tuning)).settle(),
-        }
+impl Default for Written {
+    fn default() -> Self {
+        Self { relation: nothing(), condition: None }
     }
+}
 
-    /// Order of precedence, weakest first: block of `defaults` (unless replaced), `compression` keys of `defaults`,
-    /// block of the export, `compression` keys of the export. A level belongs to its codec and falls with it.
-    fn settle_format(&self, defaults: &Self, cx: &mut Cx) -> PluginConfig {
-        let own = self.format.clone().unwrap_or_default();
-        let mut base = if own.has_type { Block::default() } else { defaults.format.clone().unwrap_or_default() };
-        defaults.lay_compression(&mut base.options, cx);
-        if self.compression.is_some() || own.options.as_map().contains_key("compression") {
-            base.options.forget("compression");
-            base.options.forget("compression_level");
-        }
-        base.options.lay(own.options);
-        self.lay_compression(&mut base.options, cx);
-        let plugin = own.plugin.or(base.plugin).unwrap_or_else(|| DEFAULT_FORMAT.to_owned());
-        PluginConfig { plugin, options: base.options }
-    }
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(extend("later" = { "chunked": "mode 'chunked'", "time_window": "mode 'time_window'" }))]
+pub(super) enum ModeWord {
+    /// All of them, in every run.
+    #[default]
+    Full,
+    /// What came since the last good run.
+    Incremental,
+}
 
-    fn lay_compression(&self, options: &mut Options, cx: &mut Cx) {
-        if let Some((entry, path)) = &self.compression {
-            options.set("compression", entry, path, cx);
-        }
-        if let Some((entry, path)) = &self.compression_level {
-            options.set("compression_level", entry, path, cx);
+impl ModeWord {
+    /// As the config has it.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Incremental => "incremental",
         }
     }
 }
 
-fn settle_destination(own: Option<Block>, defaults: &Patch, block: &Section, cx: &mut Cx) -> PluginConfig {
-    let merged = match (own, defaults.destination.clone()) {
-        (None, None) => {
-            block.missing("destination", "say where parts go: `destination: {type: local, path: out}`", cx);
-            return PluginConfig { plugin: String::new(), options: Options::default() };
-        }
-        (Some(own), Some(mut base)) if !own.has_type => {
-            base.options.lay(own.options);
-            base
-        }
-        (Some(own), _) => own,
-        (None, Some(base)) => base,
+/// What happens to rows whose cursor is NULL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NullCursor {
+    /// The run stops.
+    #[default]
+    Error,
+    /// Every run exports them all.
+    Include,
+}
+
+/// What happens when the schema is not that of the last good run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DriftPolicy {
+    /// Say so and go on.
+    #[default]
+    Warn,
+    /// Go on.
+    Continue,
+    /// Stop before a byte is written.
+    Fail,
+}
+
+/// Columns that Rivet adds after those of the relation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub struct MetaColumns {
+    /// `_rivet_exported_at`: when the run started, one value for all rows.
+    pub exported_at: bool,
+    /// `_rivet_row_hash`: a hash of all values of the row.
+    pub row_hash: bool,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum MetaChoice {
+    All(bool),
+    These(Vec<MetaColumn>),
+}
+
+#[derive(PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum MetaColumn {
+    ExportedAt,
+    RowHash,
+}
+
+fn meta_columns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MetaColumns, D::Error> {
+    let chosen = MetaChoice::deserialize(deserializer)?;
+    let has = |column| match &chosen {
+        MetaChoice::All(all) => *all,
+        MetaChoice::These(these) => these.contains(&column),
     };
-    if !merged.has_type {
-        block.missing("destination.type", "name the destination plugin, such as `type: local`", cx);
-    }
-    PluginConfig { plugin: merged.plugin.unwrap_or_default(), options: merged.options }
+    Ok(MetaColumns { exported_at: has(MetaColumn::ExportedAt), row_hash: has(MetaColumn::RowHash) })
 }
 
-impl Block {
-    fn read(block: &Section, cx: &mut Cx) -> Self {
-        Self {
-            plugin: plugin_name(block, cx),
-            has_type: block.get("type").is_some(),
-            options: Options::of(block, &["type"], cx),
-        }
-    }
+/// Type and policies of the column.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(extend("shorthand" = "type", "expected" = "a type such as `text` or `decimal(18,2)`, or a block of keys"))]
+struct ColumnConfig {
+    /// A type such as `text` or `decimal(18,2)`.
+    #[serde(rename = "type")]
+    #[schemars(
+        with = "Option<String>",
+        extend(
+            "reads" = "column-type",
+            "expected" = "a type such as `text` or `decimal(18,2)`",
+            "pattern" = types::pattern()
+        )
+    )]
+    logical: Option<LogicalType>,
+    /// The type may change values.
+    #[serde(default)]
+    lossy: bool,
+    #[serde(flatten)]
+    policies: Policies,
 }
 
-fn read_format(block: &Section, cx: &mut Cx) -> Option<Block> {
-    let entry = block.get("format")?;
-    let path = block.path_of("format");
-    match &entry.node.value {
-        Value::Text(value) => {
-            let text = Text { value, from_env: entry.node.from_env, written: None, path, id: entry.id };
-            Some(Block { plugin: check_plugin_name(&text, cx), has_type: true, options: Options::default() })
+/// Which rows an export reads.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// The whole relation, every run.
+    #[default]
+    Full,
+    /// What came since the last good run.
+    Incremental(Incremental),
+}
+
+/// How an incremental export finds what is new.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incremental {
+    /// The cursor: the first of these columns that is not NULL. One or two.
+    pub key: Vec<String>,
+    /// Mode incremental: how far below the stored cursor each run looks for rows that were committed late.
+    pub lookback: Option<Distance>,
+    /// What happens to rows without a cursor.
+    pub nulls: NullCursor,
+}
+
+/// Which columns an export reads.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Select {
+    /// All, in the relation's order.
+    #[default]
+    All,
+    /// These, in this order.
+    Only(Vec<String>),
+    /// All but these.
+    Except(Vec<String>),
+}
+
+impl ExportConfig {
+    /// The export stands for one export of each table that these mean.
+    pub fn group(&self) -> Option<Tables> {
+        let except = self.exclude_tables.clone().unwrap_or_default();
+        self.tables.clone().map(|patterns| Tables { patterns, except })
+    }
+
+    /// The export of one table of the group.
+    #[must_use]
+    pub fn of_table(&self, name: String, relation: Relation) -> Self {
+        let written = Written { relation: relation.clone(), ..self.written.clone() };
+        Self { name, relation, written, tables: None, exclude_tables: None, ..self.clone() }
+    }
+
+    /// Which rows are read.
+    pub fn mode(&self) -> Mode {
+        match self.mode_word {
+            ModeWord::Full => Mode::Full,
+            ModeWord::Incremental => Mode::Incremental(Incremental {
+                key: [&self.cursor_column, &self.cursor_fallback_column].into_iter().flatten().cloned().collect(),
+                lookback: self.lookback,
+                nulls: self.null_cursor,
+            }),
         }
-        Value::Map(entries) => Some(Block::read(&Section { path, id: entry.id, entries }, cx)),
-        _ => {
-            cx.wrong_type(&path, entry.id, &entry.node, "the name of a format, or a block with `type`");
-            None
+    }
+
+    /// Which columns are read.
+    pub fn select(&self) -> Select {
+        match (&self.select, &self.exclude) {
+            (Some(names), _) => Select::Only(names.clone()),
+            (None, Some(names)) => Select::Except(names.clone()),
+            (None, None) => Select::All,
         }
+    }
+
+    /// Types and value policies.
+    pub fn choices(&self) -> Choices {
+        let choice = |column: &ColumnConfig| ColumnChoice {
+            logical: column.logical.clone(),
+            lossy: column.lossy,
+            policies: column.policies,
+        };
+        let columns = self.columns.iter().map(|(name, column)| (name.clone(), choice(column))).collect();
+        Choices { policies: self.policies, columns, ..Choices::default() }
     }
 }

@@ -1,55 +1,28 @@
-//! Reading the file, and turning YAML into a tree: the only place that knows the YAML parser.
-//! It must not know which keys there are.
+//! Reading a config: its text, the variables in it, and the blocks that come of it.
+//! It must not know which keys there are, but for `query`, where a dollar is SQL's own.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 
-use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-
-use super::node::{Entry, Node, Value};
-use super::{At, Config, ConfigError, ConfigErrors, did_you_mean, read};
-use crate::file_kind;
-
-/// Largest config, bytes.
-const MAX_BYTES: usize = 1 << 20;
-/// Deepest nesting of blocks and lists.
-const MAX_DEPTH: u32 = 32;
-/// Most keys and values, each alias counted as what it stands for.
-const MAX_NODES: u32 = 200_000;
-/// Most bytes of text in all values, likewise.
-const MAX_TEXT_BYTES: usize = 8 * MAX_BYTES;
-/// Most `[` and `{`: the parser's time grows with the square of their nesting, and it parses all before it counts.
-const MAX_BRACKETS: usize = 20_000;
-
-/// Values for `${key}` in queries, by key; they beat the environment.
-pub type Params = BTreeMap<String, String>;
-
-/// Where the values of variables come from.
-#[derive(Clone, Copy)]
-pub(super) struct Variables<'a> {
-    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
-    pub(super) params: &'a Params,
-    /// Names that queries have asked for so far.
-    pub(super) asked: &'a RefCell<BTreeSet<String>>,
-}
+use super::error::{At, ConfigError, ConfigErrors};
+use super::expand::{Params, Variables, expand, expand_query};
+use super::file::Config;
+use super::files::{self, Unread};
+use super::node::{Node, Value, item, join};
+use super::read::Reader;
+use super::report::Report;
+use super::suggest::did_you_mean;
+use super::yaml::{self, Locator};
 
 /// Reads a config file; variables come from `params` (in queries) and from the environment of the process.
 ///
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load(path: &Path, params: &Params) -> Result<Config, ConfigErrors> {
-    let failed = |e: std::io::Error| ConfigError::File { file: path.display().to_string(), cause: cause(&e) };
-    let mut bytes = Vec::new();
-    let file = file_kind::open(path).map_err(failed)?;
-    file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() > MAX_BYTES {
-        return Err(ConfigError::TooLarge { limit_bytes: MAX_BYTES }.into());
-    }
+    let bytes = files::read(path, yaml::MAX_BYTES).map_err(|e| match e {
+        Unread::TooLarge => ConfigError::TooLarge { limit_bytes: yaml::MAX_BYTES },
+        Unread::Failed(cause) => ConfigError::File { file: path.display().to_string(), cause },
+    })?;
     let text = std::str::from_utf8(&bytes).map_err(|e| {
         let line = 1 + bytes[..e.valid_up_to()].iter().filter(|b| **b == b'\n').count();
         ConfigError::NotUtf8 { at: At::line(u32::try_from(line).ok()) }
@@ -57,19 +30,8 @@ pub fn load(path: &Path, params: &Params) -> Result<Config, ConfigErrors> {
     parse(text, path.parent().unwrap_or(Path::new("")), &|name| std::env::var(name).ok(), params)
 }
 
-/// The system's reason, without its number.
-pub(super) fn cause(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        std::io::ErrorKind::IsADirectory => "it is a folder".to_owned(),
-        // Ours, in words.
-        _ if error.get_ref().is_some() => error.to_string(),
-        kind => kind.to_string(),
-    }
-}
-
 /// Reads a config from text. `base_dir` is the folder that relative paths start from; `env` answers for variables.
-/// Touches nothing else but the file that `url_file` names.
+/// Touches nothing else but the files that `url_file` and `query_file` name.
 ///
 /// # Errors
 /// Everything that is wrong with it.
@@ -80,10 +42,14 @@ pub fn parse(
     params: &Params,
 ) -> Result<Config, ConfigErrors> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let root = tree(text)?;
+    let mut root = yaml::tree(text)?;
     let asked = RefCell::default();
-    let config = read::config(root, Locator(text.into()), base_dir, Variables { env, params, asked: &asked })?;
-    let asked = asked.into_inner();
+    let variables = Variables { env, params, asked: &asked };
+    let mut report = Report::new(Locator::new(text));
+    prepare(&mut root, "", false, variables, &mut report);
+    let config = Reader { report: &mut report, base_dir, variables }.config(&root);
+    let config = config.filter(|_| report.errors.is_empty()).ok_or_else(|| report.finish())?;
+    let asked = asked.borrow();
     let unused = params.keys().filter(|key| !asked.contains(*key));
     let unused: Vec<ConfigError> = unused
         .map(|key| {
@@ -94,234 +60,53 @@ pub fn parse(
     if unused.is_empty() { Ok(config) } else { Err(ConfigErrors(unused)) }
 }
 
-fn tree(text: &str) -> Result<Node, ConfigError> {
-    if text.len() > MAX_BYTES {
-        return Err(ConfigError::TooLarge { limit_bytes: MAX_BYTES });
-    }
-    if text.bytes().filter(|b| matches!(b, b'[' | b'{')).count() > MAX_BRACKETS {
-        let what = format!("has more than {MAX_BRACKETS} opening brackets");
-        return Err(ConfigError::Limit { at: At::default(), what });
-    }
-    printable(text)?;
-    syntax(text)?;
-    let mut builder = Builder::default();
-    let seed = Any { builder: &mut builder, depth: 0 };
-    match seed.deserialize(serde_yaml::Deserializer::from_str(text)) {
-        Ok(Node { value: Value::Null, .. }) => Err(ConfigError::Empty),
-        Ok(root) => Ok(root),
-        Err(e) => {
-            // The parser's own text may quote a value here, so it is not used. Two things are left that it can find:
-            // aliases that grow, which it places nowhere, and a value that does not fit its tag.
-            let own = if e.location().is_none() { Problem::Aliases } else { Problem::Tag };
-            Err(builder.problem.unwrap_or(own).at(At::line(line_of(&e))))
-        }
-    }
-}
-
-/// YAML takes no control characters but those that end lines and set columns apart. The parser would say so of no line.
-fn printable(text: &str) -> Result<(), ConfigError> {
-    let odd = |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r' | '\u{85}');
-    let Some(at) = text.find(odd) else { return Ok(()) };
-    let line = 1 + text[..at].bytes().filter(|b| *b == b'\n').count();
-    let problem = "it holds a control character".to_owned();
-    let hint = Some("remove it, or write it as an escape in double quotes, such as \"\\t\"".to_owned());
-    Err(ConfigError::Syntax { at: At::line(u32::try_from(line).ok()), problem, hint })
-}
-
-/// A pass that looks at no value, so that no message of the parser can hold one.
-fn syntax(text: &str) -> Result<(), ConfigError> {
-    let mut documents = serde_yaml::Deserializer::from_str(text);
-    match documents.next().map(IgnoredAny::deserialize) {
-        Some(Err(e)) => {
-            let said = e.to_string();
-            let problem = said.split(" at line ").next().unwrap_or_default().to_owned();
-            let line = line_of(&e);
-            let near = line.and_then(|l| text.lines().nth(l.saturating_sub(1) as usize)).unwrap_or_default();
-            let variable = near.contains("${").then_some("inside { } and [ ] a variable needs quotes: '${VAR}'");
-            let star = ["[*", " *"].iter().any(|start| near.contains(start));
-            let star = star.then_some("a pattern that starts with * is an alias to YAML: put it in quotes");
-            let tab = near.trim_start_matches(' ').starts_with('\t');
-            let tab = tab.then_some("indent with spaces: YAML takes no tabs there");
-            let hint = variable.or(tab).or(star).map(str::to_owned);
-            Err(ConfigError::Syntax { at: At::line(line), problem, hint })
-        }
-        Some(Ok(_)) if documents.next().is_some() => Err(ConfigError::ManyDocuments),
-        Some(Ok(_)) => Ok(()),
-        None => Err(ConfigError::Empty),
-    }
-}
-
-fn line_of(error: &serde_yaml::Error) -> Option<u32> {
-    error.location().and_then(|l| u32::try_from(l.line()).ok())
-}
-
-/// Finds lines. The parser tells a position only with an error, so the text is parsed again up to the node, which
-/// then fails: no cost for a config without errors.
-#[derive(Clone)]
-pub(super) struct Locator(Arc<str>);
-
-impl Default for Locator {
-    fn default() -> Self {
-        Self("".into())
-    }
-}
-
-impl Locator {
-    /// 1-based line of a key or value.
-    pub(super) fn line(&self, id: u32) -> Option<u32> {
-        let mut builder = Builder { fail_at: Some(id), ..Builder::default() };
-        let seed = Any { builder: &mut builder, depth: 0 };
-        seed.deserialize(serde_yaml::Deserializer::from_str(&self.0)).err().as_ref().and_then(line_of)
-    }
-}
-
-enum Problem {
-    Here,
-    Tag,
-    Deep,
-    Many,
-    Aliases,
-    Key,
-}
-
-impl Problem {
-    fn at(self, at: At) -> ConfigError {
-        let what = match self {
-            Self::Deep => format!("nests deeper than {MAX_DEPTH} levels"),
-            Self::Many => format!("holds more than {MAX_NODES} values or {MAX_TEXT_BYTES} bytes of text"),
-            Self::Aliases => "repeats aliases without end".to_owned(),
-            Self::Key => return ConfigError::Syntax { at, problem: "a key must be text".to_owned(), hint: None },
-            Self::Tag | Self::Here => {
-                let problem = "tags that start with '!' have no meaning here".to_owned();
-                return ConfigError::Syntax {
-                    at,
-                    problem,
-                    hint: Some("put text that starts with '!' in quotes".to_owned()),
-                };
+/// Expands variables and drops keys that stand twice, both with their errors. `is_export` says whether a `query` here is that of
+/// an export, not an option of some plugin.
+fn prepare(node: &mut Node, path: &str, is_export: bool, variables: Variables<'_>, report: &mut Report) {
+    match &mut node.value {
+        Value::Map(entries) => {
+            for entry in entries.iter_mut() {
+                let inner = join(path, &entry.key);
+                if let Some(first) = entry.first {
+                    let (at, first_line) = (report.at(inner.clone(), entry.id), report.locator.line(first));
+                    report.push(ConfigError::DuplicateKey { at, first_line });
+                }
+                if let Value::Text(_) = entry.node.value {
+                    let is_query = is_export && entry.key == "query";
+                    expand_text(&mut entry.node, entry.id, &inner, is_query, variables, report);
+                } else {
+                    prepare(&mut entry.node, &inner, inner == "defaults", variables, report);
+                }
             }
-        };
-        ConfigError::Limit { at, what }
-    }
-}
-
-#[derive(Default)]
-struct Builder {
-    next_id: u32,
-    text_bytes: usize,
-    fail_at: Option<u32>,
-    problem: Option<Problem>,
-}
-
-impl Builder {
-    fn fail<E: Error>(&mut self, problem: Problem) -> E {
-        self.problem = Some(problem);
-        E::custom("refused")
-    }
-
-    fn enter<E: Error>(&mut self, text_bytes: usize) -> Result<u32, E> {
-        let id = self.next_id;
-        self.next_id += 1;
-        self.text_bytes += text_bytes;
-        if self.fail_at == Some(id) {
-            return Err(self.fail(Problem::Here));
+            entries.retain(|e| e.first.is_none());
         }
-        if self.next_id > MAX_NODES || self.text_bytes > MAX_TEXT_BYTES {
-            return Err(self.fail(Problem::Many));
+        Value::List(items) => {
+            for (i, node) in items.iter_mut().enumerate() {
+                let inner = item(path, i, node);
+                prepare(node, &inner, path == "exports", variables, report);
+            }
         }
-        Ok(id)
+        Value::Text(_) => expand_text(node, node.id, path, false, variables, report),
+        _ => {}
     }
 }
 
-/// Takes any value; `depth` is the number of blocks and lists around it.
-struct Any<'b> {
-    builder: &'b mut Builder,
-    depth: u32,
-}
-
-impl Any<'_> {
-    fn leaf<E: Error>(self, text_bytes: usize, value: Value) -> Result<Node, E> {
-        Ok(Node { id: self.builder.enter(text_bytes)?, value, from_env: false, written: None })
-    }
-
-    fn branch<E: Error>(&mut self) -> Result<u32, E> {
-        if self.depth >= MAX_DEPTH {
-            return Err(self.builder.fail(Problem::Deep));
+fn expand_text(node: &mut Node, id: u32, path: &str, is_query: bool, variables: Variables<'_>, report: &mut Report) {
+    let Value::Text(text) = &node.value else { return };
+    let expanded = if is_query { expand_query(text, variables) } else { expand(text, false, variables.env) };
+    match expanded {
+        Ok(None) => {}
+        Ok(Some(expanded)) => {
+            let written = std::mem::replace(&mut node.value, Value::Text(expanded.text));
+            if let (true, Value::Text(written)) = (expanded.from_env, written) {
+                node.from_env = true;
+                node.written = Some(written);
+            }
         }
-        self.builder.enter(0)
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Any<'_> {
-    type Value = Node;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Any<'_> {
-    type Value = Node;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a value")
-    }
-    fn visit_unit<E: Error>(self) -> Result<Node, E> {
-        self.leaf(0, Value::Null)
-    }
-    fn visit_none<E: Error>(self) -> Result<Node, E> {
-        self.leaf(0, Value::Null)
-    }
-    fn visit_bool<E: Error>(self, v: bool) -> Result<Node, E> {
-        self.leaf(0, Value::Bool(v))
-    }
-    fn visit_i64<E: Error>(self, v: i64) -> Result<Node, E> {
-        self.leaf(0, Value::Whole(v.into()))
-    }
-    fn visit_u64<E: Error>(self, v: u64) -> Result<Node, E> {
-        self.leaf(0, Value::Whole(v.into()))
-    }
-    fn visit_i128<E: Error>(self, v: i128) -> Result<Node, E> {
-        self.leaf(0, Value::Whole(v))
-    }
-    fn visit_u128<E: Error>(self, v: u128) -> Result<Node, E> {
-        self.leaf(0, i128::try_from(v).map_or(Value::Float(f64::INFINITY), Value::Whole))
-    }
-    fn visit_f64<E: Error>(self, v: f64) -> Result<Node, E> {
-        self.leaf(0, Value::Float(v))
-    }
-    fn visit_str<E: Error>(self, v: &str) -> Result<Node, E> {
-        self.leaf(v.len(), Value::Text(v.to_owned()))
-    }
-    fn visit_enum<A: EnumAccess<'de>>(self, _: A) -> Result<Node, A::Error> {
-        Err(self.builder.fail(Problem::Tag))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut items: A) -> Result<Node, A::Error> {
-        let id = self.branch()?;
-        let mut list = Vec::new();
-        while let Some(node) = items.next_element_seed(Any { builder: &mut *self.builder, depth: self.depth + 1 })? {
-            list.push(node);
+        Err(problem) => {
+            let at = report.at(path, id);
+            report.push(problem.into_error(at));
+            node.value = Value::Failed;
         }
-        Ok(Node { id, value: Value::List(list), from_env: false, written: None })
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut pairs: A) -> Result<Node, A::Error> {
-        let id = self.branch()?;
-        let mut entries: Vec<Entry> = Vec::new();
-        let mut seen = std::collections::HashMap::new();
-        while let Some(key) = pairs.next_key_seed(Any { builder: &mut *self.builder, depth: self.depth + 1 })? {
-            let node = pairs.next_value_seed(Any { builder: &mut *self.builder, depth: self.depth + 1 })?;
-            let text = match key.value {
-                Value::Text(text) => text,
-                Value::Whole(n) => n.to_string(),
-                Value::Bool(b) => b.to_string(),
-                // A format has an option of that name, which nobody would think to put in quotes.
-                Value::Null => "null".to_owned(),
-                _ => return Err(self.builder.fail(Problem::Key)),
-            };
-            let first = seen.get(&text).copied();
-            seen.entry(text.clone()).or_insert(key.id);
-            entries.push(Entry { key: text, id: key.id, node, first });
-        }
-        Ok(Node { id, value: Value::Map(entries), from_env: false, written: None })
     }
 }

@@ -1,7 +1,7 @@
 //! A parsed value with its place in the text.
 //! It must not know which keys there are, nor YAML.
 
-use serde_json::Number;
+use serde_json::{Number, Value as Json};
 
 use super::error::QUOTED_NUMBER;
 
@@ -26,6 +26,8 @@ pub(super) enum Value {
     Text(String),
     List(Vec<Node>),
     Map(Vec<Entry>),
+    /// Read: as the type of its key deserialises it.
+    Ready(Json),
     /// An error was reported already.
     Failed,
 }
@@ -40,44 +42,106 @@ pub(super) struct Entry {
     pub(super) first: Option<u32>,
 }
 
+/// Id of what stands nowhere in the text.
+pub(super) const NOWHERE: u32 = u32::MAX;
+
+impl From<Value> for Node {
+    fn from(value: Value) -> Self {
+        Self { id: NOWHERE, value, from_env: false, written: None }
+    }
+}
+
+impl Entry {
+    /// A key that stands nowhere in the text.
+    pub(super) fn made(key: &str, node: Node) -> Self {
+        Self { key: key.to_owned(), id: NOWHERE, node, first: None }
+    }
+}
+
 impl Node {
+    /// A value that stands nowhere in the text.
+    pub(super) fn from_json(json: &Json) -> Self {
+        let entry = |(key, value): (&String, &Json)| Entry::made(key, Self::from_json(value));
+        let whole = |n: &Number| n.as_i64().map(i128::from).or_else(|| n.as_u64().map(i128::from));
+        Self::from(match json {
+            Json::Null => Value::Null,
+            Json::Bool(b) => Value::Bool(*b),
+            Json::Number(n) => whole(n).map_or_else(|| Value::Float(n.as_f64().unwrap_or(f64::NAN)), Value::Whole),
+            Json::String(text) => Value::Text(text.clone()),
+            Json::Array(items) => Value::List(items.iter().map(Self::from_json).collect()),
+            Json::Object(map) => Value::Map(map.iter().map(entry).collect()),
+        })
+    }
+
+    /// The value as JSON, without what has failed and without numbers that JSON does not have.
+    pub(super) fn to_json(&self) -> Option<Json> {
+        Some(match &self.value {
+            Value::Failed => return None,
+            Value::Null => Json::Null,
+            Value::Bool(b) => Json::Bool(*b),
+            Value::Whole(n) => i64::try_from(*n).map(Json::from).or_else(|_| u64::try_from(*n).map(Json::from)).ok()?,
+            Value::Float(n) => Json::Number(Number::from_f64(*n)?),
+            Value::Text(text) => Json::String(text.clone()),
+            Value::List(items) => items.iter().filter_map(Self::to_json).collect(),
+            Value::Map(entries) => {
+                Json::Object(entries.iter().filter_map(|e| Some((e.key.clone(), e.node.to_json()?))).collect())
+            }
+            Value::Ready(json) => json.clone(),
+        })
+    }
+
     /// What messages call the type of the value.
     pub(super) fn kind(&self) -> &'static str {
         match &self.value {
-            Value::Null | Value::Failed => "nothing",
+            Value::Null | Value::Ready(_) | Value::Failed => "nothing",
             Value::Bool(_) => "true or false",
             Value::Whole(_) => "a number",
             Value::Float(_) => "a fraction",
             Value::Text(_) if self.from_env => "the text of a variable",
-            Value::Text(text) => kind_of_text(text),
+            Value::Text(text) if text.trim().parse::<f64>().is_ok() => QUOTED_NUMBER,
+            Value::Text(_) => "text",
             Value::List(_) => "a list",
             Value::Map(_) => "a block of keys",
         }
     }
 
-    /// The value as JSON; `None` for numbers that JSON does not have. Failed values are null: the config is refused
-    /// anyway.
-    pub(super) fn to_json(&self) -> Option<serde_json::Value> {
-        use serde_json::Value as Json;
-        Some(match &self.value {
-            Value::Null | Value::Failed => Json::Null,
-            Value::Bool(b) => Json::Bool(*b),
-            Value::Whole(n) => {
-                Json::Number(i64::try_from(*n).map(Number::from).or_else(|_| u64::try_from(*n).map(Number::from)).ok()?)
-            }
-            Value::Float(n) => Json::Number(Number::from_f64(*n)?),
-            Value::Text(text) => Json::String(text.clone()),
-            Value::List(items) => Json::Array(items.iter().map(Self::to_json).collect::<Option<_>>()?),
-            Value::Map(entries) => {
-                Json::Object(entries.iter().map(|e| Some((e.key.clone(), e.node.to_json()?))).collect::<Option<_>>()?)
-            }
-        })
+    /// The keys of a block; none of anything else.
+    pub(super) fn entries(&self) -> &[Entry] {
+        if let Value::Map(entries) = &self.value { entries } else { &[] }
     }
-}
 
-/// What messages call a text that stands where something else is expected.
-pub(super) fn kind_of_text(text: &str) -> &'static str {
-    if text.trim().parse::<f64>().is_ok() { QUOTED_NUMBER } else { "text" }
+    /// A key of this block, or `block.key` of one below.
+    pub(super) fn get(&self, key: &str) -> Option<&Entry> {
+        let (first, rest) = key.split_once('.').map_or((key, None), |(first, rest)| (first, Some(rest)));
+        let entry = self.entries().iter().find(|e| e.key == first)?;
+        rest.map_or(Some(entry), |rest| entry.node.get(rest))
+    }
+
+    /// The text of a key, unless it is none.
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
+        match &self.get(key)?.node.value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Takes a key out of this block, or `block.key` out of one below.
+    pub(super) fn remove(&mut self, key: &str) {
+        let Value::Map(entries) = &mut self.value else { return };
+        match key.split_once('.') {
+            None => entries.retain(|e| e.key != key),
+            Some((first, rest)) => entries.iter_mut().filter(|e| e.key == first).for_each(|e| e.node.remove(rest)),
+        }
+    }
+
+    /// Puts a key into this block, in the place of one that is called so.
+    pub(super) fn put(&mut self, entry: Entry) {
+        let Value::Map(entries) = &mut self.value else { return };
+        match entries.iter_mut().find(|e| e.key == entry.key) {
+            Some(there) => *there = entry,
+            None => entries.push(entry),
+        }
+    }
 }
 
 /// `parent.key`. A key that is no plain word is not shown: it may be a value that stands in the wrong place.
@@ -91,12 +155,11 @@ pub(super) fn join(parent: &str, key: &str) -> String {
 
 /// Path of an item of a list: exports are called by their names where these can be shown.
 pub(super) fn item(parent: &str, index: usize, node: &Node) -> String {
-    if let (true, Value::Map(entries)) = (parent == "exports", &node.value)
-        && let Some(name) = entries.iter().find(|e| e.key == "name")
-        && let (Value::Text(text), false) = (&name.node.value, name.node.from_env)
-        && name_problem(text).is_none()
+    if let (true, Some(entry)) = (parent == "exports", node.get("name"))
+        && let (Value::Text(name), false) = (&entry.node.value, entry.node.from_env)
+        && name_problem(name).is_none()
     {
-        return format!("{parent}.{text}");
+        return format!("{parent}.{name}");
     }
     format!("{parent}[{index}]")
 }

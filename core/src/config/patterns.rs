@@ -1,7 +1,11 @@
 //! Patterns of table names: `schema.*`, `order_?`. Whether one matches, and what is nearest where none does.
 //! It must not know which tables there are, nor SQL.
 
+use std::borrow::Cow;
+
 use rivet_plugin_api::{ListedTable, TableKind};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
 
 use super::relation;
 use super::suggest::did_you_mean;
@@ -16,7 +20,8 @@ pub struct Tables {
 }
 
 /// `name` or `schema.name`, where `*` stands for any characters and `?` for one. A part in double quotes means itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct TablePattern {
     text: String,
     schema: Option<Glob>,
@@ -49,6 +54,27 @@ impl Tables {
     /// The patterns as they were written.
     pub fn label(&self) -> String {
         self.patterns.iter().map(TablePattern::text).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl TryFrom<String> for TablePattern {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text)
+    }
+}
+
+impl JsonSchema for TablePattern {
+    fn schema_name() -> Cow<'static, str> {
+        "TablePattern".into()
+    }
+    fn inline_schema() -> bool {
+        true
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let description = "`schema.name` or `name`; `*` stands for any characters, `?` for one.";
+        json_schema!({ "type": "string", "minLength": 1, "reads": "table-pattern", "description": description })
     }
 }
 

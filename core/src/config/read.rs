@@ -1,235 +1,321 @@
-//! From the tree to the config: variables first, then block by block, collecting all errors.
-//! It must not know YAML, nor what the keys inside a block mean.
+//! From the tree to the config: blocks are checked, laid over each other, given their types, and completed by what the types
+//! cannot say alone. It must not know YAML, nor what a key is for.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path};
 
-use super::error::forget_misspelled;
-use super::expand::{expand, expand_query};
-use super::load::{Locator, Variables};
-use super::node::{Node, Value, item, join, name_problem};
-use super::options::RESERVED_SOURCE_KEYS;
-use super::section::{Cx, Section};
-use super::{
-    Config, ConfigError, ConfigErrors, ExportConfig, PluginsConfig, StateConfig, columns, export, source, tuning,
-};
+use rivet_plugin_api::Relation;
+use serde::de::DeserializeOwned;
+use serde_json::{Value as Json, json};
 
-/// Keys of the file.
-pub(super) const ROOT_KEYS: &[&str] = &["source", "defaults", "exports", "plugins", "state"];
-pub(super) const PLUGINS_KEYS: &[&str] = &["dirs"];
-pub(super) const STATE_KEYS: &[&str] = &["url"];
+use super::check::{Checker, Place};
+use super::error::ConfigError;
+use super::expand::{Variables, expand_query};
+use super::export::{DEFAULT_FORMAT, ExportConfig, ModeWord, Written};
+use super::file::{Config, PluginsConfig, StateConfig, schema, source_keys};
+use super::files::{self, Unread};
+use super::merge::merge;
+use super::node::{Entry, NOWHERE, Node, Value, item, join};
+use super::options::Options;
+use super::relation;
+use super::report::Report;
+use super::schema::{ONLY_IN, properties, said, texts};
+use super::source::SourceConfig;
+use super::tuning::{Named, Profile};
 
-/// Whether a word is a key of the config, in any of its blocks; options of plugins are not among them.
-pub fn is_key(word: &str) -> bool {
-    let blocks = [
-        ROOT_KEYS,
-        PLUGINS_KEYS,
-        STATE_KEYS,
-        RESERVED_SOURCE_KEYS,
-        source::TLS_KEYS,
-        export::SHARED_KEYS,
-        tuning::KEYS,
-        columns::POLICY_KEYS,
-    ];
-    blocks.iter().any(|keys| keys.contains(&word))
+/// Largest file that holds a query, bytes.
+const MAX_QUERY_BYTES: usize = 1 << 20;
+/// Longest name of an export that stands for several, bytes: the names of theirs start with it.
+const MAX_GROUP_NAME_BYTES: usize = 50;
+
+/// Keys that say what is read.
+const WHAT: [&str; 4] = ["table", "tables", "query", "query_file"];
+/// Keys of an export that are options of its format.
+const SHORTCUTS: [&str; 2] = ["compression", "compression_level"];
+
+/// Makes a config of a tree whose variables are expanded.
+pub(super) struct Reader<'a> {
+    pub(super) report: &'a mut Report,
+    pub(super) base_dir: &'a Path,
+    pub(super) variables: Variables<'a>,
 }
-/// State file of configs that name none.
-const DEFAULT_STATE: &str = ".rivet_state.db";
 
-/// Reads the whole config.
-///
-/// # Errors
-/// Everything that is wrong with it, in the order of the text.
-pub(super) fn config(
-    mut root: Node,
-    locator: Locator,
-    base_dir: &Path,
-    variables: Variables<'_>,
-) -> Result<Config, ConfigErrors> {
-    let mut cx = Cx { locator, base_dir, variables, errors: Vec::new() };
-    prepare(&mut root, "", Place { depth: 0, top: Top::Other }, &mut cx);
-    let config = Section::of(String::new(), root.id, &root, &mut cx).and_then(|root| blocks(&root, &mut cx));
-    let mut errors = cx.errors;
-    match config {
-        Some(config) if errors.is_empty() => Ok(config),
-        _ => {
-            forget_misspelled(&mut errors);
-            errors.sort_by_key(ConfigError::line);
-            Err(ConfigErrors(errors))
+/// An export's block.
+struct Block<'n> {
+    path: &'n str,
+    /// What stands in it.
+    own: &'n Node,
+    /// With the levels below it.
+    merged: &'n Node,
+}
+
+impl Reader<'_> {
+    /// The config, unless it has no source; what is wrong is in the report.
+    pub(super) fn config(&mut self, root: &Node) -> Option<Config> {
+        if !matches!(root.value, Value::Map(_)) {
+            self.report.wrong_type("", root.id, root, "a block of keys");
+            return None;
         }
+        self.unknown(root);
+        let nothing = || Node::from(Value::Map(Vec::new()));
+        let defaults = self.block(root, "defaults").unwrap_or_else(nothing);
+        let (source, inherited) = self.source(root).unzip();
+        let lowest = Node::from_json(&json!({ "format": { "type": DEFAULT_FORMAT } }));
+        let inherited = merge(schema(), export_schema(), &lowest, &inherited.unwrap_or_else(nothing));
+        let exports = self.exports(root, &merge(schema(), export_schema(), &inherited, &defaults));
+        let plugins = self.block(root, "plugins").and_then(|block| self.typed::<PluginsConfig>(&block, "plugins"));
+        let state = self.block(root, "state").and_then(|block| self.typed::<StateConfig>(&block, "state"));
+        let (mut plugins, mut state) = (plugins.unwrap_or_default(), state.unwrap_or_default());
+        plugins.dirs.iter_mut().for_each(|dir| *dir = self.base_dir.join(&*dir));
+        state.path = self.base_dir.join(state.path);
+        Some(Config { source: source?, exports, plugins, state })
     }
-}
 
-fn blocks(root: &Section, cx: &mut Cx) -> Option<Config> {
-    root.refuse_unknown(ROOT_KEYS, cx);
-    let defaults = root.section("defaults", cx).map(|block| {
-        block.refuse_unknown(export::SHARED_KEYS, cx);
-        export::Patch::read(&block, cx)
-    });
-    if root.get("source").is_none() {
-        root.missing("source", "say where to read from: `source: {type: PLUGIN, url_env: DATABASE_URL}`", cx);
+    fn checker(&mut self) -> Checker<'static, '_> {
+        Checker { root: schema(), report: &mut *self.report, partial: true, beside: &[] }
     }
-    let source = root.section("source", cx).map(|block| source::read(&block, cx));
-    let (source, inherited) = source.unzip();
-    let exports = exports(root, &defaults.unwrap_or_default(), &inherited.unwrap_or_default(), cx);
-    let plugins = root.section("plugins", cx).map(|block| plugins(&block, cx)).unwrap_or_default();
-    let state = root.section("state", cx).and_then(|block| state(&block, cx));
-    let state = state.unwrap_or_else(|| StateConfig { path: cx.base_dir.join(DEFAULT_STATE) });
-    Some(Config { source: source?, exports, plugins, state })
-}
 
-fn exports(root: &Section, defaults: &export::Patch, source: &source::Inherited, cx: &mut Cx) -> Vec<ExportConfig> {
-    let items = match root.get("exports") {
-        None => &[],
-        Some(_) => match root.list("exports", cx) {
-            Some(items) => items,
-            None => return Vec::new(),
-        },
-    };
-    if items.is_empty() {
-        cx.push(ConfigError::NoExports);
+    /// Reports keys of the file that are none.
+    fn unknown(&mut self, root: &Node) {
+        let strange = root.entries().iter().filter(|entry| !properties(schema()).contains_key(&entry.key));
+        let mut strange = Node { value: Value::Map(strange.cloned().collect()), ..root.clone() };
+        self.checker().block(schema(), &mut strange, &Place::new("", root.id));
     }
-    let mut names: HashMap<String, u32> = HashMap::new();
-    let mut all = Vec::with_capacity(items.len());
-    for (i, node) in items.iter().enumerate() {
-        let Some(block) = Section::of(item("exports", i, node), node.id, node, cx) else { continue };
-        let known: Vec<&str> = [&["name"], export::SHARED_KEYS].concat();
-        block.refuse_unknown(&known, cx);
-        let name = name(&block, &mut names, cx);
-        let export = export::Patch::read(&block, cx).settle(name, &block, defaults, source, cx);
-        all.push(export);
-    }
-    all
-}
 
-/// The name of an export; empty when there is no usable one.
-fn name(block: &Section, names: &mut HashMap<String, u32>, cx: &mut Cx) -> String {
-    if block.get("name").is_none() {
-        block.missing("name", "each export has a name of its own", cx);
+    /// A block of the file, checked.
+    fn block(&mut self, root: &Node, key: &str) -> Option<Node> {
+        let entry = root.get(key)?;
+        self.checked(&properties(schema())[key], &entry.node, key, entry.id)
     }
-    let Some(text) = block.text("name", cx) else { return String::new() };
-    if let Some(problem) = name_problem(text.value) {
-        cx.bad(&text.path, text.id, problem, Some("the name becomes part of file names"));
-    } else if let Some(first) = names.get(text.value) {
-        let first_line = cx.locator.line(*first);
-        let at = cx.at(block.path.clone(), text.id);
-        cx.push(ConfigError::DuplicateName { at, first_line });
-    } else {
-        names.insert(text.value.to_owned(), text.id);
-    }
-    text.value.to_owned()
-}
 
-fn plugins(block: &Section, cx: &mut Cx) -> PluginsConfig {
-    // Who pins plugins must not believe that they are pinned.
-    let pinned = block.get("lockfile");
-    if let Some(entry) = pinned {
-        let at = cx.at(block.path_of("lockfile"), entry.id);
-        cx.push(ConfigError::NotBuilt { at, what: "a lock file of plugins".to_owned() });
+    fn checked(&mut self, of: &'static Json, node: &Node, path: &str, id: u32) -> Option<Node> {
+        let mut node = Node { id, ..node.clone() };
+        self.checker().value(of, &mut node, &Place::new(path, id));
+        matches!(node.value, Value::Map(_)).then_some(node)
     }
-    let not_built: &[&str] = if pinned.is_some() { &["lockfile"] } else { &[] };
-    block.refuse_unknown(&[PLUGINS_KEYS, not_built].concat(), cx);
-    let mut dirs = Vec::new();
-    for (i, node) in block.list("dirs", cx).unwrap_or_default().iter().enumerate() {
-        match &node.value {
-            Value::Text(text) if !text.is_empty() => dirs.push(cx.base_dir.join(text)),
-            _ => cx.wrong_type(&format!("{}[{i}]", block.path_of("dirs")), node.id, node, "the path of a folder"),
+
+    /// What a block is as its type.
+    fn typed<T: DeserializeOwned>(&mut self, block: &Node, path: &str) -> Option<T> {
+        let typed = serde_json::from_value(block.to_json()?);
+        if typed.is_err() && self.report.errors.is_empty() {
+            let hint = Some("this is a defect of rivet: its schema takes what it cannot read");
+            self.report.bad(path, block.id, "cannot be read", hint);
         }
+        typed.ok()
     }
-    PluginsConfig { dirs }
-}
 
-fn state(block: &Section, cx: &mut Cx) -> Option<StateConfig> {
-    block.refuse_unknown(STATE_KEYS, cx);
-    let url = block.word("url", cx)?;
-    let file = ["sqlite://", "sqlite:"].iter().find_map(|scheme| url.value.strip_prefix(scheme)).unwrap_or(url.value);
-    if file.is_empty() || file.contains("://") {
-        cx.bad(&url.path, url.id, "must be the path of a SQLite file", Some("write a path, or sqlite:PATH"));
-        return None;
-    }
-    Some(StateConfig { path: cx.base_dir.join(PathBuf::from(file)) })
-}
-
-/// Where in the file a value is, as far as it matters for `$$`.
-#[derive(Clone, Copy)]
-struct Place {
-    depth: u32,
-    top: Top,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Top {
-    Exports,
-    Defaults,
-    Other,
-}
-
-impl Place {
-    fn key(self, key: &str) -> Self {
-        let top = match (self.depth, key) {
-            (0, "exports") => Top::Exports,
-            (0, "defaults") => Top::Defaults,
-            (0, _) => Top::Other,
-            _ => self.top,
+    /// The source, and what exports inherit from it.
+    fn source(&mut self, root: &Node) -> Option<(SourceConfig, Node)> {
+        let of = &properties(schema())["source"];
+        let Some(entry) = root.get("source") else {
+            self.checker().missing(schema(), "source", &Place::new("", root.id));
+            return None;
         };
-        Self { depth: self.depth + 1, top }
+        if let Value::Map(_) = entry.node.value {
+            self.required(of, &entry.node, &Place::new("source", entry.id));
+        }
+        let block = self.block(root, "source")?;
+        let settled = self.with_profile(&block);
+        let mut source: SourceConfig = self.typed(&settled, "source")?;
+        source.options = Options::of(&block, &source_keys(), &self.report.locator);
+        source.fetch(&block, self.base_dir, self.variables, self.report);
+        let inherited = ["tuning", "policies"].into_iter().filter_map(|key| block.get(key).cloned()).collect();
+        Some((source, Value::Map(inherited).into()))
     }
 
-    /// Whether a `query` key here is that of an export, not an option of some plugin.
-    fn is_export(self) -> bool {
-        matches!((self.top, self.depth), (Top::Exports, 3) | (Top::Defaults, 2))
+    /// The block with its tuning over what its profile sets.
+    fn with_profile(&mut self, block: &Node) -> Node {
+        let of = &schema()["$defs"]["tuning"];
+        let own = block.get("tuning").map(|entry| &entry.node).filter(|node| matches!(node.value, Value::Map(_)));
+        let nothing = Value::Map(Vec::new()).into();
+        let own = own.unwrap_or(&nothing);
+        let profile = own.text("profile").and_then(|word| serde_json::from_value::<Profile>(word.into()).ok());
+        let mut lowest = Node::from_json(&profile.unwrap_or_default().keys());
+        self.checker().value(of, &mut lowest, &Place::new("tuning", NOWHERE));
+        let mut tuning = merge(schema(), of, &lowest, own);
+        let named = Named { max_value: own.get("max_value_mb").is_some(), memory: own.get("memory_mb").is_some() };
+        tuning.put(Entry::made("named", Value::Ready(json!(named)).into()));
+        let mut block = block.clone();
+        block.put(Entry::made("tuning", tuning));
+        block
     }
-}
 
-/// Expands variables and drops keys that stand twice, both with their errors.
-fn prepare(node: &mut Node, path: &str, place: Place, cx: &mut Cx) {
-    match &mut node.value {
-        Value::Map(entries) => {
-            for entry in entries.iter_mut() {
-                let inner = join(path, &entry.key);
-                if let Some(first) = entry.first {
-                    let first_line = cx.locator.line(first);
-                    let at = cx.at(inner.clone(), entry.id);
-                    cx.push(ConfigError::DuplicateKey { at, first_line });
-                }
-                let place = place.key(&entry.key);
-                if let Value::Text(_) = entry.node.value {
-                    let is_query = entry.key == "query" && place.is_export();
-                    expand_text(&mut entry.node, entry.id, &inner, is_query, cx);
+    /// Reports keys that are missing, in this block and in those of it that are there.
+    fn required(&mut self, of: &Json, node: &Node, place: &Place) {
+        for key in texts(of, "required").filter(|key| node.get(key).is_none()) {
+            self.checker().missing(of, key, place);
+        }
+        for (key, of) in properties(of) {
+            if let Some(entry) = node.get(key).filter(|entry| matches!(entry.node.value, Value::Map(_))) {
+                self.required(of, &entry.node, &place.key(key, entry.id));
+            }
+        }
+    }
+
+    fn exports(&mut self, root: &Node, base: &Node) -> Vec<ExportConfig> {
+        let entry = root.get("exports");
+        let items: &[Node] = match entry.map(|entry| &entry.node.value) {
+            Some(Value::List(items)) => items,
+            _ => &[],
+        };
+        match entry {
+            Some(entry) if !matches!(entry.node.value, Value::List(_)) => {
+                self.report.wrong_type("exports", entry.id, &entry.node, "a list");
+            }
+            _ if items.is_empty() => self.report.push(ConfigError::NoExports),
+            _ => {}
+        }
+        let mut names: HashMap<String, u32> = HashMap::new();
+        let mut all = Vec::with_capacity(items.len());
+        for (i, node) in items.iter().enumerate() {
+            let path = item("exports", i, node);
+            let Some(export) = self.export(node, base, &path) else { continue };
+            if let Some(entry) = node.get("name").filter(|_| !export.name.is_empty()) {
+                if let Some(first) = names.get(&export.name) {
+                    let first_line = self.report.locator.line(*first);
+                    let at = self.report.at(path, entry.id);
+                    self.report.push(ConfigError::DuplicateName { at, first_line });
                 } else {
-                    prepare(&mut entry.node, &inner, place, cx);
+                    names.insert(export.name.clone(), entry.id);
                 }
             }
-            entries.retain(|e| e.first.is_none());
+            all.push(export);
         }
-        Value::List(items) => {
-            for (i, node) in items.iter_mut().enumerate() {
-                let inner = item(path, i, node);
-                let place = Place { depth: place.depth + 1, ..place };
-                prepare(node, &inner, place, cx);
+        all
+    }
+
+    fn export(&mut self, node: &Node, base: &Node, path: &str) -> Option<ExportConfig> {
+        let own = self.checked(export_schema(), node, path, node.id)?;
+        let merged = with_shortcuts(&over(base, &own));
+        self.required(export_schema(), &merged, &Place::new(path, node.id));
+        let settled = self.with_profile(&merged);
+        let mut export: ExportConfig = self.typed(&settled, path)?;
+        let block = Block { path, own: &own, merged: &merged };
+        for (key, plugin) in [("format", &mut export.format), ("destination", &mut export.destination)] {
+            if let Some(Entry { id, node, .. }) = merged.get(key) {
+                let node = Node { id: *id, ..node.clone() };
+                plugin.options = Options::of(&node, &["type"], &self.report.locator);
             }
         }
-        Value::Text(_) => expand_text(node, node.id, path, false, cx),
-        _ => {}
+        self.relation(&mut export, &block);
+        self.rules(&export, &block);
+        Some(export)
+    }
+
+    /// What is read, and what of it may be kept.
+    fn relation(&mut self, export: &mut ExportConfig, block: &Block<'_>) {
+        let written = |key: &str| block.merged.get(key).and_then(|entry| entry.node.written.clone());
+        let mut as_written = written("query").and_then(|sql| relation::query(&sql).ok());
+        let found = match (&export.table, &export.query, &export.query_file, export.group()) {
+            (Some(relation), ..) | (None, Some(relation), ..) => Some(relation.clone()),
+            (None, None, Some(file), _) => {
+                let read = self.query_file(file, block);
+                as_written = read.as_ref().and_then(|(_, written)| written.clone());
+                read.map(|(relation, _)| relation)
+            }
+            (None, None, None, Some(tables)) => Some(Relation::Table { schema: None, name: tables.label() }),
+            (None, None, None, None) => None,
+        };
+        let Some(found) = found else { return };
+        let condition = export.condition.clone().map(|condition| written("where").unwrap_or(condition));
+        export.written = Written { relation: as_written.unwrap_or_else(|| found.clone()), condition };
+        export.relation = found;
+    }
+
+    /// The query that a file holds, variables filled in, and as it stands there if that differs. The file lies in the config's
+    /// folder or below.
+    fn query_file(&mut self, file: &str, block: &Block<'_>) -> Option<(Relation, Option<Relation>)> {
+        let id = block.merged.get("query_file").map_or(NOWHERE, |entry| entry.id);
+        let level = if block.own.get("query_file").is_some() { block.path } else { "defaults" };
+        let key = join(level, "query_file");
+        let path = Path::new(file);
+        if !path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+            let hint = "write a path that starts from the config's folder, without '..'";
+            self.report.bad(&key, id, "leaves the config's folder", Some(hint));
+            return None;
+        }
+        let read = files::read(&self.base_dir.join(path), MAX_QUERY_BYTES).map_err(|e| match e {
+            Unread::TooLarge => "names a file of more than 1 MiB".to_owned(),
+            Unread::Failed(cause) => format!("names a file that cannot be read: {cause}"),
+        });
+        let read = read.and_then(|b| String::from_utf8(b).map_err(|_| "names a file that is not UTF-8".to_owned()));
+        let sql = read.map_err(|problem| self.report.bad(&key, id, problem, None)).ok()?;
+        let expanded = expand_query(&sql, self.variables).map_err(|problem| {
+            let at = self.report.at(key.clone(), id);
+            self.report.push(problem.into_error(at));
+        });
+        let (text, written) = match expanded.ok()? {
+            Some(expanded) if expanded.from_env => (expanded.text, relation::query(&sql).ok()),
+            _ => (sql, None),
+        };
+        let hint = Some("the file must hold a SELECT statement");
+        let query = relation::query(&text).map_err(|problem| self.report.bad(&key, id, problem, hint)).ok()?;
+        Some((query, written))
+    }
+
+    /// Which keys belong together. A key of `defaults` that does nothing may be meant for other exports.
+    fn rules(&mut self, export: &ExportConfig, block: &Block<'_>) {
+        let Block { path, own, merged } = block;
+        if !WHAT.iter().any(|key| merged.get(key).is_some()) {
+            self.missing("table", "an export reads a `table`, several `tables`, or a `query`", block);
+        }
+        if let (true, true, Some(entry)) =
+            (export.tables.is_some(), export.name.len() > MAX_GROUP_NAME_BYTES, own.get("name"))
+        {
+            let problem =
+                format!("is longer than {MAX_GROUP_NAME_BYTES} bytes, and `tables` adds the name of each table");
+            self.report.bad(&join(path, "name"), entry.id, problem, None);
+        }
+        if let (Relation::Query { .. }, true, Some(entry)) =
+            (&export.relation, export.condition.is_some(), own.get("where"))
+        {
+            let at = self.report.at(path.to_owned(), entry.id);
+            self.report.push(ConfigError::Conflict { at, keys: ("query".to_owned(), "where".to_owned()) });
+        }
+        if export.mode_word == ModeWord::Incremental && merged.get("cursor_column").is_none() {
+            let hint = "name the column that grows, such as `cursor_column: updated_at`";
+            self.missing("cursor_column", hint, block);
+        }
+        if !merged.get("mode").is_some_and(|entry| matches!(entry.node.value, Value::Failed)) {
+            self.modes(export.mode_word.as_str(), block);
+        }
+    }
+
+    /// A key of another mode does nothing, which is a mistake.
+    fn modes(&mut self, mode: &str, block: &Block<'_>) {
+        for (key, of) in properties(export_schema()) {
+            if let (Some(only), Some(entry)) = (said(of, ONLY_IN).filter(|only| *only != mode), block.own.get(key)) {
+                let problem = format!("means nothing in mode '{mode}'");
+                let hint = format!("add `mode: {only}`, or remove the key");
+                self.report.bad(&join(block.path, key), entry.id, problem, Some(&hint));
+            }
+        }
+    }
+
+    fn missing(&mut self, key: &str, hint: &str, block: &Block<'_>) {
+        let at = self.report.at(join(block.path, key), block.own.id);
+        self.report.push(ConfigError::MissingKey { at, hint: Some(hint.to_owned()) });
     }
 }
 
-fn expand_text(node: &mut Node, id: u32, path: &str, is_query: bool, cx: &mut Cx) {
-    let Value::Text(text) = &node.value else { return };
-    let expanded = if is_query { expand_query(text, cx.variables) } else { expand(text, false, cx.variables.env) };
-    match expanded {
-        Ok(None) => {}
-        Ok(Some(expanded)) => {
-            let written = std::mem::replace(&mut node.value, Value::Text(expanded.text));
-            if let (true, Value::Text(written)) = (expanded.from_env, written) {
-                node.from_env = true;
-                node.written = Some(written);
-            }
-        }
-        Err(problem) => {
-            let at = cx.at(path, id);
-            cx.push(problem.into_error(at));
-            node.value = Value::Failed;
-        }
+fn export_schema() -> &'static Json {
+    &properties(schema())["exports"]["items"]
+}
+
+/// An export over the levels below it. A level of compression belongs to its codec and falls with it.
+fn over(base: &Node, own: &Node) -> Node {
+    let mut base = base.clone();
+    if ["compression", "format.compression"].iter().any(|key| own.get(key).is_some()) {
+        ["compression_level", "format.compression_level"].iter().for_each(|key| base.remove(key));
     }
+    merge(schema(), export_schema(), &base, own)
+}
+
+/// The block with its format's options in its format.
+fn with_shortcuts(block: &Node) -> Node {
+    let mut block = block.clone();
+    let Some(mut format) = block.get("format").cloned() else { return block };
+    SHORTCUTS.iter().filter_map(|key| block.get(key).cloned()).for_each(|entry| format.node.put(entry));
+    block.put(format);
+    block
 }

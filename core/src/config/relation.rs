@@ -1,90 +1,7 @@
-//! What an export reads: the grammar of `table`, and the tidying of `query`.
+//! The grammar of `table`, and the tidying of `query`.
 //! It must not know SQL, nor how an engine folds or quotes names.
 
-use std::io::Read as _;
-use std::path::{Component, Path};
-
 use rivet_plugin_api::Relation;
-
-use super::expand::expand_query;
-use super::load::cause;
-use super::node::Value;
-use super::patterns::{TablePattern, Tables};
-use super::section::{Cx, Section, Text};
-use crate::file_kind;
-
-/// Largest file that holds a query, bytes.
-const MAX_QUERY_BYTES: u64 = 1 << 20;
-
-/// A relation, and what of it may be kept: values of variables are not in there.
-#[derive(Clone)]
-pub(super) struct Found {
-    pub(super) relation: Relation,
-    pub(super) written: Relation,
-}
-
-/// The relation of an export, from `table`, `query` or `query_file`.
-pub(super) fn read(block: &Section, cx: &mut Cx) -> Option<Found> {
-    let mut written = None;
-    let (text, found, hint) = if let Some(text) = block.text("table", cx) {
-        let found = table(text.value);
-        (text, found, "write `name` or `schema.name`; a part with dots goes in double quotes")
-    } else if let Some(text) = block.text("query", cx) {
-        let found = query(text.value);
-        written = text.written.map(str::to_owned);
-        (text, found, "write a SELECT statement")
-    } else {
-        let text = block.word("query_file", cx)?;
-        let (sql, as_written) = query_file(&text, cx)?;
-        let found = query(&sql);
-        written = as_written;
-        (text, found, "the file must hold a SELECT statement")
-    };
-    match found {
-        Ok(relation) => {
-            let written = written.and_then(|sql| query(&sql).ok()).unwrap_or_else(|| relation.clone());
-            Some(Found { relation, written })
-        }
-        Err(problem) => {
-            cx.bad(&text.path, text.id, problem, Some(hint));
-            None
-        }
-    }
-}
-
-/// The text of a query file, variables filled in, and as it stands there if that differs. The file lies in the config's folder or below.
-fn query_file(text: &Text, cx: &mut Cx) -> Option<(String, Option<String>)> {
-    let path = Path::new(text.value);
-    if !path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
-        let hint = "write a path that starts from the config's folder, without '..'";
-        cx.bad(&text.path, text.id, "leaves the config's folder", Some(hint));
-        return None;
-    }
-    let mut bytes = Vec::new();
-    let file = file_kind::open(&cx.base_dir.join(path));
-    let read = file.and_then(|file| file.take(MAX_QUERY_BYTES + 1).read_to_end(&mut bytes));
-    let problem = match read {
-        Err(e) => Some(format!("names a file that cannot be read: {}", cause(&e))),
-        Ok(_) if bytes.len() as u64 > MAX_QUERY_BYTES => Some("names a file of more than 1 MiB".to_owned()),
-        Ok(_) => None,
-    };
-    let sql = String::from_utf8(bytes);
-    let problem = problem.or_else(|| sql.is_err().then(|| "names a file that is not UTF-8".to_owned()));
-    if let Some(problem) = problem {
-        cx.bad(&text.path, text.id, problem, None);
-        return None;
-    }
-    let sql = sql.ok()?;
-    match expand_query(&sql, cx.variables) {
-        Ok(Some(expanded)) if expanded.from_env => Some((expanded.text, Some(sql))),
-        Ok(_) => Some((sql, None)),
-        Err(problem) => {
-            let at = cx.at(text.path.clone(), text.id);
-            cx.push(problem.into_error(at));
-            None
-        }
-    }
-}
 
 /// Reads `name` or `schema.name`. Parts are taken as they stand: nothing is folded, spaces inside are kept. A part in
 /// double quotes may hold dots, and a doubled quote stands for one: `"we.ird".t` is table `t` of schema `we.ird`.
@@ -132,43 +49,6 @@ pub(super) fn two(parts: Vec<Part>) -> Result<(Option<Part>, Part), &'static str
         (Some(schema), Some(name), None) => Ok((Some(schema), name)),
         _ => Err("has more than two parts"),
     }
-}
-
-/// The patterns of `tables` and `exclude_tables`.
-pub(super) fn tables(block: &Section, cx: &mut Cx) -> Option<Tables> {
-    if let (None, Some(entry)) = (block.get("tables"), block.get("exclude_tables")) {
-        let hint = Some("write `tables` too, such as `tables: [public.*]`, or remove the key");
-        cx.bad(&block.path_of("exclude_tables"), entry.id, "means nothing without `tables`", hint);
-    }
-    block.get("tables")?;
-    let patterns = patterns("tables", block, cx)?;
-    let except = block.get("exclude_tables").and_then(|_| self::patterns("exclude_tables", block, cx));
-    Some(Tables { patterns, except: except.unwrap_or_default() })
-}
-
-fn patterns(key: &str, block: &Section, cx: &mut Cx) -> Option<Vec<TablePattern>> {
-    let entry = block.get(key)?;
-    let nodes = block.list(key, cx)?;
-    if nodes.is_empty() {
-        cx.bad(&block.path_of(key), entry.id, "is empty", Some("write a pattern such as `public.*`"));
-        return None;
-    }
-    let mut all = Vec::with_capacity(nodes.len());
-    for (i, node) in nodes.iter().enumerate() {
-        let path = format!("{}[{i}]", block.path_of(key));
-        match &node.value {
-            Value::Text(text) => match TablePattern::parse(text) {
-                Ok(pattern) => all.push(pattern),
-                Err(problem) => {
-                    let hint =
-                        "write a pattern such as `public.*` or `order_?`; a part with dots goes in double quotes";
-                    cx.bad(&path, node.id, problem, Some(hint));
-                }
-            },
-            _ => cx.wrong_type(&path, node.id, node, "a pattern of table names"),
-        }
-    }
-    Some(all)
 }
 
 /// The first part of a name, and what follows it.

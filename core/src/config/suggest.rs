@@ -1,11 +1,8 @@
 //! "Did you mean": the known word nearest to an unknown one.
 //! It must not know where words come from.
 
-use super::node::join;
-use super::{At, ConfigError};
-
 /// The nearest of `known`, if it is near enough to be what was meant.
-pub(super) fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
+fn nearest<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) -> Option<&'k str> {
     // A transposed pair is one slip of the fingers, so the distance counts it as one.
     let most = (word.chars().count() / 3).clamp(1, 3);
     known
@@ -25,18 +22,13 @@ pub fn did_you_mean<'k>(word: &str, known: impl IntoIterator<Item = &'k str>) ->
     nearest(word, known).map(|k| format!("did you mean '{k}'?"))
 }
 
-/// The error about a key of the block at `parent` that is not known. One that has no value and is like no known key
-/// may be a value that slipped out of its place (`{password: ,secret}`), so it is not shown.
-pub(super) fn unknown<'k>(
-    at: At,
-    key: &str,
-    is_null: bool,
-    parent: &str,
-    known: impl IntoIterator<Item = &'k str>,
-) -> ConfigError {
-    let hint = did_you_mean(key, known);
-    let path = if is_null && hint.is_none() { join(parent, "") } else { at.path };
-    ConfigError::UnknownKey { at: At { path, ..at }, hint }
+/// `'a'`, `'a' or 'b'`, `'a', 'b' or 'c'`.
+pub(super) fn one_of(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("'{word}'")).collect();
+    match quoted.as_slice() {
+        [firsts @ .., last] if !firsts.is_empty() => format!("{} or {last}", firsts.join(", ")),
+        _ => quoted.concat(),
+    }
 }
 
 #[cfg(test)]

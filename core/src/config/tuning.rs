@@ -1,15 +1,14 @@
-//! Pace and limits of reading: profiles, and the keys that override them one by one.
+//! The keys of `tuning`, pace and limits of reading, and what the profiles say of them.
 //! It must not know who obeys them.
 
 use std::fmt;
 
-use serde::Serialize;
-
-use super::section::{Cx, Section};
-use super::units::{MIB, Unit};
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// How hard the source may be worked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Profile {
     /// As fast as it goes: for replicas and idle servers.
@@ -21,38 +20,65 @@ pub enum Profile {
     Safe,
 }
 
-/// Pace and limits, with every default settled.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// How hard the source is worked, and how much memory is used.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(
+    rename = "tuning",
+    transform = by_profile,
+    extend("exclusive" = [[["batch_size"], ["batch_size_memory_mb"]]])
+)]
 pub struct Tuning {
     /// Where the values come from that no key names.
+    #[serde(default)]
     pub profile: Profile,
-    /// Most rows in a batch (`batch_size`); absent when `batch_bytes` is set.
+    /// Most rows in a batch.
+    #[serde(rename = "batch_size")]
+    #[schemars(range(min = 1, max = 100_000_000))]
     pub batch_rows: Option<usize>,
-    /// Arrow bytes in a batch (`batch_size_memory_mb`); absent when `batch_rows` is set.
+    /// Size of a batch, MiB, or with a unit; instead of `batch_size`.
+    #[serde(rename = "batch_size_memory_mb")]
+    #[schemars(range(min = 1, max = MAX_MIB), extend("reads" = "MiB"))]
     pub batch_bytes: Option<u64>,
-    /// Pause per [`throttle_rows`](Self::throttle_rows) rows read, ms; 0 = none.
+    /// Pause per batch of rows, ms, or with a unit; 0 = none.
+    #[schemars(range(min = 0, max = MAX_MS), extend("reads" = "ms"))]
     pub throttle_ms: u64,
-    /// Longest a statement may take, ms; 0 = no limit.
+    /// Longest a statement may take, s, or with a unit; 0 = no limit. Large tables are read in pieces that stay below it.
+    /// A server that is silent for 30 s longer is lost; without a limit, after 10 minutes.
+    #[serde(rename = "statement_timeout_s")]
+    #[schemars(range(min = 0, max = MAX_S), extend("reads" = "s"))]
     pub statement_timeout_ms: u64,
-    /// Longest wait for a lock, ms; 0 = no limit.
+    /// Longest wait for a lock, s, or with a unit; 0 = no limit.
+    #[serde(rename = "lock_timeout_s")]
+    #[schemars(range(min = 0, max = MAX_S), extend("reads" = "s"))]
     pub lock_timeout_ms: u64,
     /// Attempts after the first, per split.
+    #[schemars(range(min = 0, max = 1000))]
     pub max_retries: u32,
-    /// Pause before the first retry, ms; doubled each time.
+    /// Pause before the first retry, ms, or with a unit; doubled each time.
+    #[schemars(range(min = 0, max = MAX_MS), extend("reads" = "ms"))]
     pub retry_backoff_ms: u64,
-    /// Largest value to accept, bytes; 0 = no limit.
+    /// Largest value to accept, MiB, or with a unit; 0 = no limit. Where `memory_mb` holds no value of this size, it is as
+    /// large as it holds; naming both so is an error.
+    #[serde(rename = "max_value_mb", default = "max_value_bytes")]
+    #[schemars(range(min = 0, max = MAX_MIB), extend("reads" = "MiB", "default" = MAX_VALUE_MIB))]
     pub max_value_bytes: u64,
-    /// Byte budget of the whole process while this export runs, over all workers, writers and upload buffers.
+    /// Byte budget of the whole process, over all workers, writers and upload buffers, MiB, or with a unit. A long value
+    /// counts five times in each worker, beside 40 MiB; with `max_value_mb` alone the budget is as large as it needs.
+    #[serde(rename = "memory_mb", default = "memory_bytes")]
+    #[schemars(range(min = MIN_MEMORY_MIB, max = MAX_MIB), extend("reads" = "MiB", "default" = MEMORY_MIB))]
     pub memory_bytes: u64,
-    /// Most server connections at once; no limit of its own when absent.
+    /// Most server connections at once, one of which plans and holds the snapshot; absent, there are as many as
+    /// `parallel` needs.
+    #[schemars(range(min = 1, max = 10_000))]
     pub max_connections: Option<usize>,
-    /// Which of the last sizes the config names: what it does not name follows the other one.
-    #[serde(skip)]
+    /// Which of the sizes the config names: what it does not name follows the other one.
+    #[serde(default)]
+    #[schemars(skip)]
     pub named: Named,
 }
 
 /// Sizes that the config names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Named {
     /// `max_value_mb`
     pub max_value: bool,
@@ -60,25 +86,53 @@ pub struct Named {
     pub memory: bool,
 }
 
-/// What a profile sets.
-struct Row {
-    batch_rows: usize,
-    throttle_ms: u64,
-    statement_timeout_ms: u64,
-    lock_timeout_ms: u64,
-    max_retries: u32,
-    retry_backoff_ms: u64,
+/// Longest duration that every engine takes, ms and s.
+const MAX_MS: u64 = i32::MAX as u64;
+const MAX_S: u64 = MAX_MS / 1000;
+/// Largest size that means anything, MiB.
+const MAX_MIB: u64 = 1 << 30;
+/// Below this a process cannot hold its own code and one batch, MiB.
+const MIN_MEMORY_MIB: u64 = 32;
+const MEMORY_MIB: u64 = 256;
+const MAX_VALUE_MIB: u64 = 64;
+
+fn memory_bytes() -> u64 {
+    MEMORY_MIB << 20
 }
 
+fn max_value_bytes() -> u64 {
+    MAX_VALUE_MIB << 20
+}
+
+/// What a statement's end, and what comes after it, may take on its way here, ms.
+const SILENCE_SLACK_MS: u64 = 30_000;
+/// Longest silence where a statement may take as long as it likes, ms.
+const MAX_SILENCE_MS: u64 = 600_000;
+
 impl Profile {
-    fn row(self) -> Row {
-        let (batch_rows, throttle_ms, statement_timeout_ms, lock_timeout_ms, max_retries, retry_backoff_ms) = match self
-        {
+    /// All, the fastest first.
+    const ALL: [Self; 3] = [Self::Fast, Self::Balanced, Self::Safe];
+
+    /// What it sets, in the units of the keys.
+    fn row(self) -> (usize, u64, u64, u64, u64, u64) {
+        match self {
             Self::Fast => (50_000, 0, 0, 0, 1, 1_000),
-            Self::Balanced => (10_000, 50, 300_000, 30_000, 3, 2_000),
-            Self::Safe => (2_000, 500, 120_000, 10_000, 5, 5_000),
-        };
-        Row { batch_rows, throttle_ms, statement_timeout_ms, lock_timeout_ms, max_retries, retry_backoff_ms }
+            Self::Balanced => (10_000, 50, 300, 30, 3, 2_000),
+            Self::Safe => (2_000, 500, 120, 10, 5, 5_000),
+        }
+    }
+
+    /// The keys that it sets: the lowest layer of all.
+    pub(super) fn keys(self) -> Value {
+        let (rows, throttle_ms, statement_timeout_s, lock_timeout_s, retries, backoff_ms) = self.row();
+        json!({
+            "batch_size": rows,
+            "throttle_ms": throttle_ms,
+            "statement_timeout_s": statement_timeout_s,
+            "lock_timeout_s": lock_timeout_s,
+            "max_retries": retries,
+            "retry_backoff_ms": backoff_ms,
+        })
     }
 
     /// Its word in the config.
@@ -92,7 +146,7 @@ impl Profile {
 
     /// Rows of a batch where no key says otherwise.
     pub fn batch_rows(self) -> usize {
-        self.row().batch_rows
+        self.row().0
     }
 }
 
@@ -102,12 +156,20 @@ impl fmt::Display for Profile {
     }
 }
 
-impl Tuning {
-    /// What holds where no key but the profile is given.
-    pub(super) fn of(profile: Profile) -> Self {
-        Patch { profile: Some(profile), ..Patch::default() }.settle()
+/// Says of each key what the profiles set, so that none of these is needed.
+fn by_profile(schema: &mut Schema) {
+    schema.remove("required");
+    let rows = Profile::ALL.map(|profile| (profile, profile.keys()));
+    let Some(Value::Object(properties)) = schema.get_mut("properties") else { return };
+    for (key, property) in properties {
+        if let (true, Some(about)) = (rows[0].1.get(key).is_some(), property["description"].as_str()) {
+            let each = rows.each_ref().map(|(profile, row)| format!("{profile} {}", row[key]));
+            property["description"] = format!("{about} By profile: {}.", each.join(", ")).into();
+        }
     }
+}
 
+impl Tuning {
     /// A server that sends nothing for so long while it is read is taken for lost, ms: a statement is over by then.
     pub fn no_progress_timeout_ms(&self) -> u64 {
         match self.statement_timeout_ms {
@@ -119,136 +181,5 @@ impl Tuning {
     /// Rows that one pause of `throttle_ms` pays for: the batch size in rows, the profile's when it is set in bytes.
     pub fn throttle_rows(&self) -> usize {
         self.batch_rows.unwrap_or_else(|| self.profile.batch_rows())
-    }
-}
-
-/// The keys of a `tuning` block.
-pub(super) const KEYS: &[&str] = &[
-    "profile",
-    "batch_size",
-    "batch_size_memory_mb",
-    "throttle_ms",
-    "statement_timeout_s",
-    "lock_timeout_s",
-    "max_retries",
-    "retry_backoff_ms",
-    "max_value_mb",
-    "max_connections",
-    "memory_mb",
-];
-
-/// Longest duration that every engine takes, ms.
-const MAX_MS: u64 = i32::MAX as u64;
-/// Largest size that means anything, bytes.
-const MAX_BYTES: u64 = 1 << 50;
-/// Below this a process cannot hold its own code and one batch, bytes.
-const MIN_MEMORY_BYTES: u64 = 32 * MIB;
-
-/// What a statement's end, and what comes after it, may take on its way here, ms.
-const SILENCE_SLACK_MS: u64 = 30_000;
-/// Longest silence where a statement may take as long as it likes, ms.
-const MAX_SILENCE_MS: u64 = 600_000;
-const DEFAULT_MEMORY_BYTES: u64 = 256 * MIB;
-const DEFAULT_MAX_VALUE_BYTES: u64 = 64 * MIB;
-
-/// The size of a batch: rows and bytes are two words for one setting, so a later level's word replaces the other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Batch {
-    Rows(usize),
-    Bytes(u64),
-}
-
-/// The keys that one level sets.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Patch {
-    profile: Option<Profile>,
-    batch: Option<Batch>,
-    throttle_ms: Option<u64>,
-    statement_timeout_ms: Option<u64>,
-    lock_timeout_ms: Option<u64>,
-    max_retries: Option<u32>,
-    retry_backoff_ms: Option<u64>,
-    max_value_bytes: Option<u64>,
-    memory_bytes: Option<u64>,
-    max_connections: Option<usize>,
-}
-
-impl Patch {
-    pub(super) fn read(block: &Section, cx: &mut Cx) -> Self {
-        block.refuse_unknown(KEYS, cx);
-        block.exclusive("batch_size", "batch_size_memory_mb", cx);
-        let rows = block.whole("batch_size", 1..=100_000_000, cx).map(|n| Batch::Rows(to_usize(n)));
-        let bytes = block.measure("batch_size_memory_mb", Unit::Bytes(MIB), MIB..=MAX_BYTES, cx).map(Batch::Bytes);
-        let profiles = [Profile::Fast, Profile::Balanced, Profile::Safe].map(|p| (p.as_str(), p));
-        let retries = block.whole("max_retries", 0..=1000, cx);
-        Self {
-            profile: block.choice("profile", &profiles, cx),
-            batch: rows.or(bytes),
-            throttle_ms: block.measure("throttle_ms", Unit::Ms(1), 0..=MAX_MS, cx),
-            statement_timeout_ms: block.measure("statement_timeout_s", Unit::Ms(1000), 0..=MAX_MS, cx),
-            lock_timeout_ms: block.measure("lock_timeout_s", Unit::Ms(1000), 0..=MAX_MS, cx),
-            max_retries: retries.and_then(|n| u32::try_from(n).ok()),
-            retry_backoff_ms: block.measure("retry_backoff_ms", Unit::Ms(1), 0..=MAX_MS, cx),
-            max_value_bytes: block.measure("max_value_mb", Unit::Bytes(MIB), 0..=MAX_BYTES, cx),
-            memory_bytes: block.measure("memory_mb", Unit::Bytes(MIB), MIN_MEMORY_BYTES..=MAX_BYTES, cx),
-            max_connections: block.whole("max_connections", 1..=10_000, cx).map(to_usize),
-        }
-    }
-
-    /// These keys, and those of `base` where these are silent.
-    pub(super) fn over(self, base: &Self) -> Self {
-        Self {
-            profile: self.profile.or(base.profile),
-            batch: self.batch.or(base.batch),
-            throttle_ms: self.throttle_ms.or(base.throttle_ms),
-            statement_timeout_ms: self.statement_timeout_ms.or(base.statement_timeout_ms),
-            lock_timeout_ms: self.lock_timeout_ms.or(base.lock_timeout_ms),
-            max_retries: self.max_retries.or(base.max_retries),
-            retry_backoff_ms: self.retry_backoff_ms.or(base.retry_backoff_ms),
-            max_value_bytes: self.max_value_bytes.or(base.max_value_bytes),
-            memory_bytes: self.memory_bytes.or(base.memory_bytes),
-            max_connections: self.max_connections.or(base.max_connections),
-        }
-    }
-
-    /// Everything settled.
-    pub(super) fn settle(&self) -> Tuning {
-        let profile = self.profile.unwrap_or_default();
-        let row = profile.row();
-        let (batch_rows, batch_bytes) = match self.batch {
-            Some(Batch::Bytes(bytes)) => (None, Some(bytes)),
-            Some(Batch::Rows(rows)) => (Some(rows), None),
-            None => (Some(profile.batch_rows()), None),
-        };
-        Tuning {
-            profile,
-            batch_rows,
-            batch_bytes,
-            throttle_ms: self.throttle_ms.unwrap_or(row.throttle_ms),
-            statement_timeout_ms: self.statement_timeout_ms.unwrap_or(row.statement_timeout_ms),
-            lock_timeout_ms: self.lock_timeout_ms.unwrap_or(row.lock_timeout_ms),
-            max_retries: self.max_retries.unwrap_or(row.max_retries),
-            retry_backoff_ms: self.retry_backoff_ms.unwrap_or(row.retry_backoff_ms),
-            max_value_bytes: self.max_value_bytes.unwrap_or(DEFAULT_MAX_VALUE_BYTES),
-            memory_bytes: self.memory_bytes.unwrap_or(DEFAULT_MEMORY_BYTES),
-            max_connections: self.max_connections,
-            named: Named { max_value: self.max_value_bytes.is_some(), memory: self.memory_bytes.is_some() },
-        }
-    }
-}
-
-/// Numbers here are bounded far below what any platform's `usize` holds.
-pub(super) fn to_usize(n: u64) -> usize {
-    usize::try_from(n).unwrap_or(usize::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn silence_ends_soon_after_a_statement_must() {
-        let limit = |profile| Tuning::of(profile).no_progress_timeout_ms();
-        assert_eq!([Profile::Fast, Profile::Balanced, Profile::Safe].map(limit), [600_000, 330_000, 150_000]);
     }
 }

@@ -28,6 +28,23 @@ pub(super) enum Unit {
 }
 
 impl Unit {
+    /// What is called so in the schema of a key.
+    pub(super) fn called(name: &str) -> Option<Self> {
+        Some(match name {
+            "bytes" => Self::Bytes(1),
+            "MiB" => Self::Bytes(MIB),
+            "ms" => Self::Ms(1),
+            "s" => Self::Ms(1000),
+            _ => return None,
+        })
+    }
+
+    /// What a plain number counts, in bytes or ms.
+    pub(super) fn each(self) -> u64 {
+        let (Self::Bytes(each) | Self::Ms(each)) = self;
+        each
+    }
+
     /// What belongs there, for messages.
     pub(super) fn expected(self) -> String {
         match self {
@@ -50,8 +67,7 @@ impl Unit {
 
     /// A plain number in bytes or ms; `None` when it is too large for any use.
     pub(super) fn plain(self, n: u64) -> Option<u64> {
-        let (Self::Bytes(each) | Self::Ms(each)) = self;
-        n.checked_mul(each)
+        n.checked_mul(self.each())
     }
 
     /// A number with or without a unit, in bytes or ms.

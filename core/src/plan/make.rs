@@ -91,7 +91,7 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
         read: if fetch { ReadMode::Fetch } else { ReadMode::Stream },
         splits,
         n_workers,
-        max_batch_rows: spec.max_batch_rows,
+        max_batch_rows: spec.max_batch_rows(),
         max_part_bytes: spec.max_part_bytes,
         throttle_ms: spec.tuning.throttle_ms,
         throttle_rows: spec.tuning.throttle_rows(),

@@ -22,7 +22,7 @@ pub fn of_splits(splits: &[Split]) -> Option<String> {
 
 /// Nothing came of a whole table that has rows by its statistics.
 pub fn of_rows(spec: &ExportSpec, estimate: &Estimate, rows: u64) -> Option<String> {
-    let whole = spec.mode == Mode::Full && spec.condition.is_none();
+    let whole = spec.mode() == Mode::Full && spec.condition.is_none();
     let expected = estimate.rows.filter(|expected| whole && rows == 0 && *expected >= MANY_ROWS)?;
     let relation = spec.relation.label();
     Some(format!("{relation} has about {expected} rows by its statistics, and none came"))

@@ -307,7 +307,7 @@ fn must_hold_key(spec: &ExportSpec, mode: &Incremental, schema: &TableSchema) ->
             let hint = hint.unwrap_or_else(|| "check its spelling, and add it to `select` or the query".to_owned());
             return impossible(what, &hint);
         }
-        if spec.choices.columns.get(key).is_some_and(|choice| choice.lossy) {
+        if spec.choices().columns.get(key).is_some_and(|choice| choice.lossy) {
             let what = format!("the cursor column '{key}' is read with `lossy: true`");
             return impossible(what, "a cursor needs all its digits: read it as it is");
         }

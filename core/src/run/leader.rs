@@ -75,7 +75,7 @@ impl Leader {
         let cx = env.cancel.cx();
         let relation = &spec.relation;
         let schema = self.session.describe(relation, &cx).map_err(RunError::plugin("describe", relation.label()))?;
-        let mut schema = project::columns(schema, &spec.select, &spec.choices, spec.meta_columns, relation)?;
+        let mut schema = project::columns(schema, &spec.select(), &spec.choices(), spec.meta_columns, relation)?;
         let mut warnings = std::mem::take(&mut schema.warnings);
         let estimate = self.session.estimate(relation, &cx).map_err(RunError::plugin("estimate", relation.label()))?;
         let found = self.rows(spec, &schema, env)?;
@@ -99,9 +99,9 @@ impl Leader {
 
     /// Which rows of the relation are read.
     fn rows(&mut self, spec: &ExportSpec, schema: &TableSchema, env: &Env<'_>) -> Result<Rows, RunError> {
-        if let Mode::Incremental(mode) = &spec.mode {
+        if let Mode::Incremental(mode) = spec.mode() {
             let session = &mut *self.session;
-            let found = increment::find(spec, mode, schema, &self.snapshot.server, session, env)?;
+            let found = increment::find(spec, &mode, schema, &self.snapshot.server, session, env)?;
             return Ok(Rows {
                 filter: found.filter,
                 increment: Some(found.increment),

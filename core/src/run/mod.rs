@@ -19,6 +19,7 @@ mod owner;
 mod pipeline;
 mod pointer;
 pub mod progress;
+mod prune;
 mod recover;
 pub mod rehearse;
 mod shape;
@@ -228,8 +229,7 @@ fn finish(
     summary.status = status;
     measure(summary, started, env);
     let told = serde_json::to_value(&*summary).map_err(|e| RunError::Internal(e.to_string()))?;
-    let word = if status == Status::Success { "success" } else { "skipped" };
-    env.state.finish_run_with_cursor(&plan.run_id, word, &schema, &told, plan.cursor_update().as_ref())?;
+    env.state.finish_run_with_cursor(&plan.run_id, &word(&status), &schema, &told, plan.cursor_update().as_ref())?;
     env.faults.pass("finished");
     // Of attempts that failed something may be left that could not be removed then.
     if (summary.retries > 0 || summary.restarts > 0)
@@ -237,6 +237,7 @@ fn finish(
     {
         env.progress.warn(&plan.export, &format!("failed to remove what failed attempts left behind: {e}"));
     }
+    prune::prune(spec, store, env);
     Ok(status)
 }
 

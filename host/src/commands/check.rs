@@ -68,7 +68,7 @@ fn row(spec: &ExportSpec, found: Rehearsal, target: Option<TargetName>) -> Resul
         estimate: &estimate,
         explained: &explained,
         health: &health,
-        mode: &spec.mode,
+        mode: &spec.mode(),
         tuning: &spec.tuning,
         n_workers: spec.n_workers,
     });

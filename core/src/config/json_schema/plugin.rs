@@ -4,33 +4,11 @@
 use rivet_plugin_api::ConnectorInfo;
 use serde_json::{Map, Value, json};
 
-use super::pieces::reference;
-use super::source;
-
-/// What the plugin of a block does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Reads.
-    Source,
-    /// Encodes.
-    Format,
-    /// Keeps.
-    Destination,
-}
-
-impl Role {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Source => "source",
-            Self::Format => "format",
-            Self::Destination => "destination",
-        }
-    }
-}
+use super::editor::or_variable;
 
 /// The variants of one block, in the order of their names.
 pub struct Variants {
-    role: Role,
+    kind: &'static str,
     all: Vec<Variant>,
 }
 
@@ -42,12 +20,12 @@ struct Variant {
 }
 
 impl Variants {
-    /// Those of one role. Definitions that a plugin's schema refers to are moved to `definitions`.
-    pub fn of(role: Role, connectors: &[&ConnectorInfo], definitions: &mut Map<String, Value>) -> Self {
-        let of_role = connectors.iter().filter(|c| c.kind.name() == role.word());
-        let mut all: Vec<Variant> = of_role.map(|c| variant(role, c, definitions)).collect();
+    /// Those of one kind. Definitions that a plugin's schema refers to are moved to `definitions`.
+    pub fn of(kind: &'static str, connectors: &[&ConnectorInfo], definitions: &mut Map<String, Value>) -> Self {
+        let of_kind = connectors.iter().filter(|c| c.kind.name() == kind);
+        let mut all: Vec<Variant> = of_kind.map(|c| variant(kind, c, definitions)).collect();
         all.sort_by(|a, b| a.name.cmp(&b.name));
-        Self { role, all }
+        Self { kind, all }
     }
 
     /// Names of the plugins.
@@ -55,11 +33,12 @@ impl Variants {
         self.all.iter().map(|v| v.name.as_str()).collect()
     }
 
-    /// The block: exactly one of the plugins. `complete` blocks have all that their plugin requires; in others, keys
-    /// may come from another level. A block of an export without `type` is laid over that of `defaults`.
-    pub fn schema(&self, complete: bool, description: &str) -> Value {
-        let mut variants: Vec<Value> = self.all.iter().map(|v| self.one(v, complete)).collect();
-        if self.role != Role::Source {
+    /// The block: exactly one of the plugins, with core's own keys in it. `complete` blocks have all that their plugin
+    /// requires; in others, keys may come from another level. A block of an export without `type` is laid over that of
+    /// `defaults`.
+    pub fn schema(&self, core: Option<&Value>, complete: bool, description: &str) -> Value {
+        let mut variants: Vec<Value> = self.all.iter().map(|v| self.one(v, core, complete)).collect();
+        if core.is_none() {
             let known = self.all.iter().flat_map(|v| v.properties.keys());
             let any: Map<String, Value> = known.map(|key| (key.clone(), Value::Bool(true))).collect();
             variants.push(json!({
@@ -72,35 +51,33 @@ impl Variants {
         json!({ "description": description, "oneOf": variants })
     }
 
-    fn one(&self, variant: &Variant, complete: bool) -> Value {
-        let mut properties = Map::from_iter([("type".to_owned(), json!({ "const": variant.name }))]);
+    fn one(&self, variant: &Variant, core: Option<&Value>, complete: bool) -> Value {
+        let core = core.cloned().unwrap_or_else(|| json!({ "properties": {} }));
+        let mut properties = core["properties"].as_object().cloned().unwrap_or_default();
         properties.extend(variant.properties.clone());
+        properties.insert("type".to_owned(), json!({ "const": variant.name }));
         let mut required = vec![Value::from("type")];
-        if self.role == Role::Source {
-            properties.extend(source::properties());
-        }
         if complete {
             required.extend(variant.required.iter().cloned());
         }
         let mut schema = json!({
             "type": "object",
-            "title": format!("{} {}", self.role.word(), variant.name),
+            "title": format!("{} {}", self.kind, variant.name),
             "properties": properties,
             "required": required,
             "additionalProperties": false,
         });
-        if let Some(description) = &variant.description {
-            schema["description"] = description.clone();
-        }
-        if self.role == Role::Source {
-            schema["allOf"] = source::conditions().into();
+        for (key, value) in [("description", variant.description.as_ref()), ("allOf", core.get("allOf"))] {
+            if let Some(value) = value {
+                schema[key] = value.clone();
+            }
         }
         schema
     }
 }
 
-fn variant(role: Role, info: &ConnectorInfo, definitions: &mut Map<String, Value>) -> Variant {
-    let prefix = format!("{}.{}", role.word(), info.name);
+fn variant(kind: &str, info: &ConnectorInfo, definitions: &mut Map<String, Value>) -> Variant {
+    let prefix = format!("{kind}.{}", info.name);
     let mut schema = info.options_schema.clone();
     redirect(&mut schema, &prefix);
     for key in ["$defs", "definitions"] {
@@ -111,28 +88,10 @@ fn variant(role: Role, info: &ConnectorInfo, definitions: &mut Map<String, Value
     let properties = schema["properties"].as_object().cloned().unwrap_or_default();
     Variant {
         name: info.name.clone(),
-        properties: properties.into_iter().map(|(key, schema)| (key, allow_variable(schema))).collect(),
+        properties: properties.into_iter().map(|(key, schema)| (key, or_variable(schema))).collect(),
         required: schema["required"].as_array().cloned().unwrap_or_default(),
         description: schema.get("description").cloned(),
     }
-}
-
-/// Text with a variable becomes what the option asks for.
-fn allow_variable(mut schema: Value) -> Value {
-    let takes_any_text = schema["type"] == "string" && schema.get("enum").is_none() && schema.get("pattern").is_none();
-    if takes_any_text {
-        return schema;
-    }
-    let mut outer = json!({});
-    if let Value::Object(map) = &mut schema {
-        for key in ["description", "default"] {
-            if let Some(value) = map.remove(key) {
-                outer[key] = value;
-            }
-        }
-    }
-    outer["anyOf"] = json!([schema, reference("variable")]);
-    outer
 }
 
 /// Leads references within a plugin's schema to where its definitions are moved.

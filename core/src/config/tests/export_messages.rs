@@ -29,7 +29,8 @@ fn relations() {
             "tables: [a, b..c, 5]"
             config.bad_value: exports.orders.tables[1] (line 2) has an empty part
               hint: write a pattern such as `public.*` or `order_?`; a part with dots goes in double quotes
-            config.wrong_type: exports.orders.tables[2] (line 2) must be a pattern of table names, not a number
+            config.wrong_type: exports.orders.tables[2] (line 2) must be text, not a number
+              hint: put it in quotes
         "#]],
     );
 }

@@ -3,8 +3,8 @@
 
 use serde_json::json;
 
-use super::super::options::RESERVED_SOURCE_KEYS;
-use super::super::{ConfigError, ConfigErrors, export, read, tuning, validate_options};
+use super::super::file::{schema, source_keys};
+use super::super::{ConfigError, ConfigErrors};
 use super::{EXPORTS, SOURCE};
 
 /// One letter too many, one letter missing (of words long enough), one letter wrong, two letters swapped.
@@ -37,17 +37,24 @@ fn every_key_is_suggested() {
     let in_tuning = |slip: &str| format!("source: {{type: s, tuning: {{{slip}: 1}}}}\n{EXPORTS}");
     let in_tls = |slip: &str| format!("source: {{type: s, tls: {{{slip}: 1}}}}\n{EXPORTS}");
     let in_plugins = |slip: &str| format!("{SOURCE}{EXPORTS}plugins: {{{slip}: 1}}");
-    let tls = ["mode", "ca_file", "cert_file", "key_file", "accept_invalid_certs", "accept_invalid_hostnames"];
-    type Blocks<'a> = [(&'a str, &'a [&'a str], &'a dyn Fn(&str) -> String); 7];
-    let blocks: Blocks = [
-        ("", read::ROOT_KEYS, &in_root),
-        ("exports.a.", &["name"], &in_export),
-        ("exports.a.", export::SHARED_KEYS, &in_export),
-        ("defaults.", export::SHARED_KEYS, &in_defaults),
-        ("source.tuning.", tuning::KEYS, &in_tuning),
-        ("source.tls.", &tls, &in_tls),
-        ("plugins.", read::PLUGINS_KEYS, &in_plugins),
+    let keys = |at: &str| -> Vec<&'static str> {
+        let block = schema().pointer(at).and_then(|block| block["properties"].as_object());
+        block.into_iter().flat_map(serde_json::Map::keys).map(String::as_str).collect()
+    };
+    type Block<'a> = (&'a str, &'a str, usize, &'a dyn Fn(&str) -> String);
+    let blocks: [Block; 6] = [
+        ("", "", 5, &in_root),
+        ("exports.a.", "/properties/exports/items", 27, &in_export),
+        ("defaults.", "/properties/defaults", 26, &in_defaults),
+        ("source.tuning.", "/$defs/tuning", 11, &in_tuning),
+        ("source.tls.", "/properties/source/properties/tls", 6, &in_tls),
+        ("plugins.", "/properties/plugins", 1, &in_plugins),
     ];
+    let blocks = blocks.map(|(prefix, at, n_keys, config)| {
+        let keys = keys(at);
+        assert!(keys.len() >= n_keys, "{at} has the keys {keys:?}");
+        (prefix, keys, config)
+    });
     for (prefix, keys, config) in blocks {
         for key in keys {
             for slip in slips(key) {
@@ -56,7 +63,7 @@ fn every_key_is_suggested() {
             }
         }
     }
-    for key in read::STATE_KEYS {
+    for key in keys("/properties/state") {
         let errors = super::read(&format!("{SOURCE}{EXPORTS}state: {{{key}x: 1}}")).expect_err(key);
         assert_suggests(&errors, &format!("state.{key}x"), key);
     }
@@ -66,13 +73,12 @@ fn every_key_is_suggested() {
 #[test]
 fn keys_of_the_source_are_suggested_too() {
     let schema = json!({"type": "object", "properties": {"application_name": {"type": "string"}}});
-    for key in RESERVED_SOURCE_KEYS {
+    assert_eq!(source_keys().len(), 13);
+    for key in source_keys() {
         for slip in slips(key) {
             let config = super::read(&format!("source: {{type: s, {slip}: 1}}\n{EXPORTS}")).expect(&slip);
             let errors = config.source.options.resolve("source", &schema).expect_err(&slip);
             assert_suggests(&errors, &format!("source.{slip}"), key);
-            let raw = ConfigErrors(validate_options("source", &schema, config.source.options.as_map()));
-            assert_suggests(&raw, &format!("source.{slip}"), key);
         }
     }
 }

@@ -87,7 +87,7 @@ fn a_few_aliases_are_fine() {
     let text = "source: {type: s}\nexports:\n- {name: a, table: t, destination: &d {type: d, x: 1}}\n\
                 - {name: b, table: t, destination: *d}\n";
     let config = read(text).expect("aliases are part of YAML");
-    assert_eq!(config.exports[1].destination.options.as_map()["x"], 1);
+    assert_eq!(config.exports[1].destination.options.to_map()["x"], 1);
 }
 
 #[test]

@@ -34,10 +34,7 @@ fn blocks_with_a_type_replace_and_blocks_without_are_laid_over() {
     ];
     for (base, own, (plugin, options)) in cases {
         let e = export(&format!("destination: {base}"), &format!("table: t, destination: {own}"));
-        assert_eq!(
-            (e.destination.plugin.as_str(), Value::Object(e.destination.options.as_map().clone())),
-            (plugin, options)
-        );
+        assert_eq!((e.destination.plugin.as_str(), Value::Object(e.destination.options.to_map())), (plugin, options));
     }
 }
 
@@ -73,7 +70,7 @@ fn compression_goes_into_the_format() {
     for (defaults, keys, (plugin, options)) in cases {
         let comma = if keys.is_empty() { "" } else { ", " };
         let e = export(defaults, &format!("table: t, destination: {{type: d}}{comma}{keys}"));
-        let got = (e.format.plugin.as_str(), Value::Object(e.format.options.as_map().clone()));
+        let got = (e.format.plugin.as_str(), Value::Object(e.format.options.to_map()));
         assert_eq!(got, (plugin, options), "{defaults} | {keys}");
     }
 }

@@ -206,8 +206,8 @@ fn tuning() {
             config.bad_value: source.tuning.max_retries (line 1) must be between 0 and 1000
             config.bad_value: source.tuning.memory_mb (line 1) must be between 32 and 1073741824 MiB
             "tuning: {statement_timeout_s: 5MB, throttle_ms: 1.5}"
-            config.wrong_type: source.tuning.throttle_ms (line 1) must be a whole number of milliseconds, or a time such as 500ms or 5m, not a fraction
             config.wrong_type: source.tuning.statement_timeout_s (line 1) must be a whole number of seconds, or a time such as 30s or 5m, not text
+            config.wrong_type: source.tuning.throttle_ms (line 1) must be a whole number of milliseconds, or a time such as 500ms or 5m, not a fraction
             "tuning: {statement_timeout_s: 99999999999}"
             config.bad_value: source.tuning.statement_timeout_s (line 1) must be between 0 and 2147483 s
             "tuning: {profile: fats}"
@@ -239,8 +239,10 @@ fn other_blocks() {
             config.unknown_key: unknown key plugins.lockfil (line 3)
             config.wrong_type: plugins.dirs (line 3) must be a list, not text
             "plugins: {dirs: [1, '']}"
-            config.wrong_type: plugins.dirs[0] (line 3) must be the path of a folder, not a number
-            config.wrong_type: plugins.dirs[1] (line 3) must be the path of a folder, not text
+            config.wrong_type: plugins.dirs[0] (line 3) must be text, not a number
+              hint: put it in quotes
+            config.bad_value: plugins.dirs[1] (line 3) is empty
+              hint: give it a value, or remove the key
             "plugins: {dirs: [p], lockfile: rivet.lock}"
             config.not_built: plugins.lockfile (line 3): a lock file of plugins is not built yet
               hint: leave the key out

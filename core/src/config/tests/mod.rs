@@ -2,6 +2,7 @@
 //! They must not reach into the readers of single blocks.
 
 mod export_messages;
+mod incremental;
 mod keys;
 mod limits;
 mod merge;

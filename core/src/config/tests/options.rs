@@ -9,9 +9,10 @@ use expect_test::{Expect, expect};
 use rivet_plugin_api::Secret;
 use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::super::{ConfigErrors, RESERVED_SOURCE_KEYS, check_reserved, validate_options};
+use super::super::file::source_keys;
+use super::super::{ConfigError, ConfigErrors, Options, check_reserved};
 use super::{EXPORTS, read, report};
 
 /// One field for each form that derived schemas have.
@@ -72,6 +73,12 @@ struct Nothing {}
 
 fn schema<T: JsonSchema>() -> Value {
     schema_for!(T).to_value()
+}
+
+/// What is wrong with options that stand in no config.
+fn validate_options(owner: &str, schema: &Value, options: &Map<String, Value>) -> Vec<ConfigError> {
+    let options: Options = serde_json::from_value(Value::Object(options.clone())).expect("any block is one of options");
+    options.resolve(owner, schema).map_or_else(|errors| errors.0, |_| Vec::new())
 }
 
 /// What is said about each set of options.
@@ -236,8 +243,8 @@ fn errors_about_options_have_lines() {
 #[test]
 fn a_source_plugin_may_not_take_a_key_of_core() {
     assert_eq!(check_reserved("own", &schema::<Own>()), Ok(()));
-    for key in RESERVED_SOURCE_KEYS {
-        let schema = json!({"type": "object", "properties": {"fine": true, *key: {"type": "string"}}});
+    for key in source_keys() {
+        let schema = json!({"type": "object", "properties": {"fine": true, key: {"type": "string"}}});
         let error = check_reserved("mine", &schema).expect_err(key);
         assert_eq!(
             error.to_string(),

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, schema_for};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::{ConfigErrors, validate_options};
+use super::super::{ConfigErrors, Options};
 use super::{EXPORTS, read, report};
 
 #[derive(JsonSchema, Deserialize)]
@@ -66,7 +66,8 @@ fn what_is_wrong_with_a_block_is_wrong_with_the_one_that_it_says_it_is() {
     }
     let mut said = String::new();
     for options in options {
-        let errors = validate_options("source", &schema(), options.as_object().expect("it is one"));
+        let block: Options = serde_json::from_value(options.clone()).expect("it is a block");
+        let errors = block.resolve("source", &schema()).map_or_else(|e| e.0, |_| Vec::new());
         assert_eq!(serde_json::from_value::<Own>(options.clone()).is_ok(), errors.is_empty(), "{options}");
         said.push_str(&format!("> {options}\n{}", report(&ConfigErrors(errors))));
     }

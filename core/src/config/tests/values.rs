@@ -14,7 +14,7 @@ fn source(keys: &str) -> SourceConfig {
     read(&format!("source: {{type: s, {keys}}}\n{EXPORTS}")).expect(keys).source
 }
 
-fn export(keys: &str) -> ExportConfig {
+pub(super) fn export(keys: &str) -> ExportConfig {
     let text = format!("{SOURCE}exports: [{{name: a, destination: {{type: d}}, {keys}}}]");
     read(&text).expect(keys).exports.remove(0)
 }
@@ -53,7 +53,7 @@ state: {url: "sqlite:state/s.db"}
 "#;
 
 /// The fields of the one-line debug form, a line each.
-fn fields(value: &dyn std::fmt::Debug) -> String {
+pub(super) fn fields(value: &dyn std::fmt::Debug) -> String {
     format!("{value:?}").replace(", ", "\n")
 }
 
@@ -74,7 +74,9 @@ fn the_source_of_a_config_with_every_block() {
         key_file: Some("/etc/key.pem")
         accept_invalid_certs: false
         accept_invalid_hostnames: false }) }
-        options: {"application_name"}
+        url_env: None
+        url_file: None
+        password_env: None
         tuning: Tuning { profile: Safe
         batch_rows: None
         batch_bytes: Some(4194304)
@@ -87,7 +89,16 @@ fn the_source_of_a_config_with_every_block() {
         memory_bytes: 268435456
         max_connections: None
         named: Named { max_value: false
-        memory: false } } }"#]]
+        memory: false } }
+        policies: Policies { numeric_unbounded: None
+        sub_microsecond: None
+        invalid_text: None
+        out_of_range: None
+        nan: None
+        infinity_timestamp: None
+        zero_date: None
+        tinyint1: None }
+        options: {"application_name"} }"#]]
     .assert_eq(&fields(&config.source));
     expect![[r#"
         (PluginsConfig { dirs: ["conf/lib"
@@ -101,38 +112,26 @@ fn a_table_of_a_config_with_every_block() {
     let config = read(EVERY_BLOCK).expect("it is right");
     expect![[r#"
         ExportConfig { name: "orders"
+        table: Some(Table { schema: Some("we.ird")
+        name: "Orders" })
+        tables: None
+        exclude_tables: None
+        query: None
+        query_file: None
         relation: Table { schema: Some("we.ird")
         name: "Orders" }
-        tables: None
         written: Written { relation: Table { schema: Some("we.ird")
         name: "Orders" }
         condition: None }
-        mode: Full
-        select: All
+        select: None
+        exclude: None
         condition: None
-        choices: Choices { policies: Policies { numeric_unbounded: None
-        sub_microsecond: None
-        invalid_text: None
-        out_of_range: None
-        nan: None
-        infinity_timestamp: None
-        zero_date: None
-        tinyint1: None }
-        columns: {}
-        wanted: All }
-        meta_columns: MetaColumns { exported_at: false
-        row_hash: false }
+        mode_word: Full
+        cursor_column: None
+        cursor_fallback_column: None
+        lookback: None
+        null_cursor: Error
         parallel: 4
-        format: PluginConfig { plugin: "parquet"
-        options: {"compression"
-        "compression_level"
-        "row_group_rows"} }
-        destination: PluginConfig { plugin: "local"
-        options: {"path"} }
-        max_file_bytes: Some(256000000)
-        skip_empty: true
-        types: Native
-        on_schema_drift: Fail
         tuning: Tuning { profile: Safe
         batch_rows: None
         batch_bytes: Some(4194304)
@@ -145,7 +144,31 @@ fn a_table_of_a_config_with_every_block() {
         memory_bytes: 268435456
         max_connections: Some(8)
         named: Named { max_value: false
-        memory: false } } }"#]]
+        memory: false } }
+        columns: {}
+        policies: Policies { numeric_unbounded: None
+        sub_microsecond: None
+        invalid_text: None
+        out_of_range: None
+        nan: None
+        infinity_timestamp: None
+        zero_date: None
+        tinyint1: None }
+        format: PluginConfig { plugin: "parquet"
+        options: {"compression"
+        "compression_level"
+        "row_group_rows"} }
+        compression: Some("snappy")
+        compression_level: Some(7)
+        max_file_bytes: Some(256000000)
+        skip_empty: true
+        keep_runs: None
+        types: Native
+        meta_columns: MetaColumns { exported_at: false
+        row_hash: false }
+        on_schema_drift: Fail
+        destination: PluginConfig { plugin: "local"
+        options: {"path"} } }"#]]
     .assert_eq(&fields(&config.exports[0]));
 }
 
@@ -155,36 +178,26 @@ fn a_query_of_a_config_with_every_block() {
     assert_eq!(config.exports.len(), 2);
     expect![[r#"
         ExportConfig { name: "top.customers-1"
+        table: None
+        tables: None
+        exclude_tables: None
+        query: Some(Query { sql: "select $$x$$
+        'word' from customers" })
+        query_file: None
         relation: Query { sql: "select $$x$$
         'word' from customers" }
-        tables: None
         written: Written { relation: Query { sql: "select $$x$$
         '${WORD}' from customers" }
         condition: None }
-        mode: Full
-        select: All
+        select: None
+        exclude: None
         condition: None
-        choices: Choices { policies: Policies { numeric_unbounded: None
-        sub_microsecond: None
-        invalid_text: None
-        out_of_range: None
-        nan: None
-        infinity_timestamp: None
-        zero_date: None
-        tinyint1: None }
-        columns: {}
-        wanted: All }
-        meta_columns: MetaColumns { exported_at: false
-        row_hash: false }
+        mode_word: Full
+        cursor_column: None
+        cursor_fallback_column: None
+        lookback: None
+        null_cursor: Error
         parallel: 1
-        format: PluginConfig { plugin: "parquet"
-        options: {"compression"} }
-        destination: PluginConfig { plugin: "local"
-        options: {"path"} }
-        max_file_bytes: None
-        skip_empty: false
-        types: Portable
-        on_schema_drift: Warn
         tuning: Tuning { profile: Safe
         batch_rows: None
         batch_bytes: Some(4194304)
@@ -197,7 +210,29 @@ fn a_query_of_a_config_with_every_block() {
         memory_bytes: 268435456
         max_connections: None
         named: Named { max_value: false
-        memory: false } } }"#]]
+        memory: false } }
+        columns: {}
+        policies: Policies { numeric_unbounded: None
+        sub_microsecond: None
+        invalid_text: None
+        out_of_range: None
+        nan: None
+        infinity_timestamp: None
+        zero_date: None
+        tinyint1: None }
+        format: PluginConfig { plugin: "parquet"
+        options: {"compression"} }
+        compression: Some("snappy")
+        compression_level: None
+        max_file_bytes: None
+        skip_empty: false
+        keep_runs: None
+        types: Portable
+        meta_columns: MetaColumns { exported_at: false
+        row_hash: false }
+        on_schema_drift: Warn
+        destination: PluginConfig { plugin: "local"
+        options: {"path"} } }"#]]
     .assert_eq(&fields(&config.exports[1]));
 }
 
@@ -259,7 +294,7 @@ fn variables_give_numbers_and_booleans_but_never_yaml() {
     let text = format!("source:\n  type: s\n  user: ${{EVIL}}\n{EXPORTS}");
     let config = parse(&text, Path::new(""), &yaml, &Params::new()).expect("it is one text");
     assert_eq!(config.source.connection.user.as_deref(), Some("x\nport: 1\nown: [1]"));
-    assert!(config.source.connection.port.is_none() && config.source.options.as_map().is_empty());
+    assert!(config.source.connection.port.is_none() && config.source.options.to_map().is_empty());
 }
 
 #[test]
@@ -276,7 +311,7 @@ fn queries_keep_their_dollars_and_other_keys_do_not() {
     );
     let export = read(&text).expect("it is right").exports.remove(0);
     assert_eq!(export.relation, Relation::Query { sql: "select $$a$$".to_owned() });
-    assert_eq!(export.destination.options.as_map()["query"], "$");
+    assert_eq!(export.destination.options.to_map()["query"], "$");
 }
 
 #[test]
@@ -317,7 +352,7 @@ fn sizes_take_units() {
 fn keys_that_yaml_takes_for_other_values_are_their_texts() {
     let export = export("table: t, format: {type: csv, null: NA, true: 1, 7: 2}");
     let expected = serde_json::json!({ "null": "NA", "true": 1, "7": 2 });
-    assert_eq!(serde_json::Value::Object(export.format.options.as_map().clone()), expected);
+    assert_eq!(serde_json::Value::Object(export.format.options.to_map()), expected);
 }
 
 #[test]
@@ -336,50 +371,7 @@ fn state_is_beside_the_config() {
 }
 
 #[test]
-fn rows_and_columns_of_an_incremental_export() {
-    let export = export(
-        "table: t, mode: incremental, cursor_column: at, cursor_fallback_column: made, lookback: 90s, null_cursor: include, \
-         exclude: [secret], where: 'a = 1;', meta_columns: [row_hash], policies: {nan: null}, \
-         columns: {amount: 'decimal(18,2)', id: {type: text, lossy: true, out_of_range: clamp}}",
-    );
-    expect![[r#"
-        (Incremental(Incremental { key: ["at"
-        "made"]
-        lookback: Some(Ms(90000))
-        nulls: Include })
-        Except(["secret"])
-        Some("a = 1")
-        Choices { policies: Policies { numeric_unbounded: None
-        sub_microsecond: None
-        invalid_text: None
-        out_of_range: None
-        nan: Some(Null)
-        infinity_timestamp: None
-        zero_date: None
-        tinyint1: None }
-        columns: {"amount": ColumnChoice { logical: Some(Decimal { precision: 18
-        scale: 2 })
-        lossy: false
-        policies: Policies { numeric_unbounded: None
-        sub_microsecond: None
-        invalid_text: None
-        out_of_range: None
-        nan: None
-        infinity_timestamp: None
-        zero_date: None
-        tinyint1: None } }
-        "id": ColumnChoice { logical: Some(Text)
-        lossy: true
-        policies: Policies { numeric_unbounded: None
-        sub_microsecond: None
-        invalid_text: None
-        out_of_range: Some(Clamp)
-        nan: None
-        infinity_timestamp: None
-        zero_date: None
-        tinyint1: None } }}
-        wanted: All }
-        MetaColumns { exported_at: false
-        row_hash: true })"#]]
-    .assert_eq(&fields(&(export.mode, export.select, export.condition, export.choices, export.meta_columns)));
+fn silence_ends_soon_after_a_statement_must() {
+    let limit = |profile| source(&format!("tuning: {{profile: {profile}}}")).tuning.no_progress_timeout_ms();
+    assert_eq!(["fast", "balanced", "safe"].map(limit), [600_000, 330_000, 150_000]);
 }
