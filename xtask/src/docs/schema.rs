@@ -160,8 +160,7 @@ impl Schema<'_> {
     }
 
     fn definition(&self, schema: &Value) -> String {
-        let variants = schema["oneOf"].as_array().or_else(|| schema["anyOf"].as_array());
-        let Some(variants) = variants else { return self.keys(schema, |_| true) };
+        let Some(variants) = schema["oneOf"].as_array() else { return self.keys(schema, |_| true) };
         let rows = variants.iter().map(|variant| {
             let written = match (variant.get("const"), variant["properties"].as_object()) {
                 (Some(word), _) => format!("\"{}\"", plain(word)),
