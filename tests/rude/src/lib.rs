@@ -1,6 +1,7 @@
 //! A source that prints, hangs, exits and repeats its secrets as its options say; a format and a destination that do the latter.
 //! It must not know the host.
 #![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, reason = "what it prints is what is tested")]
 
 mod options;
 mod session;

@@ -160,7 +160,9 @@ impl Schema<'_> {
     }
 
     fn definition(&self, schema: &Value) -> String {
-        let Some(variants) = schema["oneOf"].as_array() else { return self.keys(schema, |_| true) };
+        let Some(variants) = schema["oneOf"].as_array().or_else(|| schema["anyOf"].as_array()) else {
+            return self.keys(schema, |_| true);
+        };
         let rows = variants.iter().map(|variant| {
             let written = match (variant.get("const"), variant["properties"].as_object()) {
                 (Some(word), _) => format!("\"{}\"", plain(word)),

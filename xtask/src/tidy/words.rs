@@ -23,7 +23,7 @@ const BYTE_SINK: [&str; 2] = ["ByteSink", "AbiSink"];
 /// Engines: core knows none.
 const ENGINES: [&str; 7] = ["postgres", "mysql", "mariadb", "sqlite", "mssql", "sqlserver", "tiberius"];
 /// Where the state store may name the engine it is kept in, and what its URL may say.
-const STATE: [&str; 2] = ["core/src/state", "core/src/config/read.rs"];
+const STATE: [&str; 2] = ["core/src/state", "core/src/config/words.rs"];
 /// Put together, so that this file does not hold them.
 const HOSTS: [&str; 5] = [
     concat!("crates", ".io"),
