@@ -12,7 +12,7 @@ use super::leader::Leader;
 use super::ledger::Ledger;
 use super::pipeline::{self, Attempt, Shared, Tally};
 use super::shape::Seen;
-use super::{Planned, begin};
+use super::{Planned, begin, drift, judge_drift};
 use crate::error::RunError;
 use crate::plan::{Plan, PlannedSplit};
 use crate::resolve::ExportSpec;
@@ -153,6 +153,8 @@ impl Extraction<'_> {
         let run_id = self.plan.run_id.clone();
         let begun = begin(self.spec, &run_id, self.env, self.summary, State::plan_again)?;
         let Planned { leader, plan, seen, .. } = begun;
+        let changes = drift::changes(&self.plan.schema, &plan.schema);
+        judge_drift(self.spec, changes, true, self.env, self.summary)?;
         *self.plan = plan;
         self.seen = Seen::new(seen);
         Ok(leader)

@@ -277,11 +277,20 @@ fn record_failed_start(spec: &ExportSpec, started: &Started, summary: &Summary, 
 fn check_drift(spec: &ExportSpec, schema: &TableSchema, env: &Env<'_>, summary: &mut Summary) -> Result<(), RunError> {
     let last = env.state.last_schema(&spec.name)?;
     let Some(before) = last.and_then(|json| serde_json::from_value::<TableSchema>(json).ok()) else { return Ok(()) };
-    let changes = drift::changes(&before, schema);
+    judge_drift(spec, drift::changes(&before, schema), false, env, summary)
+}
+
+fn judge_drift(
+    spec: &ExportSpec,
+    changes: Vec<String>,
+    during_run: bool,
+    env: &Env<'_>,
+    summary: &mut Summary,
+) -> Result<(), RunError> {
     if changes.is_empty() {
         return Ok(());
     }
-    let drift = RunError::Drift { relation: spec.relation.label(), during_run: false, changes };
+    let drift = RunError::Drift { relation: spec.relation.label(), during_run, changes };
     match spec.on_schema_drift {
         DriftPolicy::Fail => Err(drift),
         DriftPolicy::Warn => {

@@ -77,14 +77,12 @@ fn what_is_wrong_with_a_block_is_wrong_with_the_one_that_it_says_it_is() {
         > {"login":{"by":"password","pasword":"p","user":"u"}}
         config.unknown_key: unknown key source.login.pasword
           hint: did you mean 'password'?
-        config.missing_key: source.login.password is missing
         > {"login":{"by":"token","token":7}}
         config.wrong_type: source.login.token must be text, not a number
           hint: put it in quotes
         > {"login":{"bit":1,"by":"signature","key":"k"}}
         config.unknown_key: unknown key source.login.bit
           hint: did you mean 'bits'?
-        config.missing_key: source.login.bits is missing
         > {"login":{"by":"passwort","user":"u"}}
         config.bad_value: source.login.by must be 'password', 'token', 'signature' or 'nobody'
           hint: did you mean 'password'?
@@ -98,7 +96,6 @@ fn what_is_wrong_with_a_block_is_wrong_with_the_one_that_it_says_it_is() {
         > {"login":{"by":"nobody"},"paging":{"pages":{"row":1}}}
         config.unknown_key: unknown key source.paging.pages.row
           hint: did you mean 'rows'?
-        config.missing_key: source.paging.pages.rows is missing
         > {"login":{"by":"nobody"},"paging":{"cursor":{"rows":"x"}}}
         config.wrong_type: source.paging.cursor.rows must be a whole number, not text
         config.missing_key: source.paging.cursor.field is missing

@@ -38,12 +38,21 @@ fn a_column_that_is_retyped_when_the_session_is_replaced() -> Result<()> {
         ("alter table t drop column n", "'n'"),
         ("alter table t rename column n to m", "'n'"),
     ] {
-        let site = Site::make(server, "retyped")?;
-        let run = site.start(server, "table: t", &format!("{SLOW}, {PATIENT}"), "COPY")?;
-        let mut altered = site.queue(server, change)?;
-        site.signal(server, "pg_terminate_backend")?;
-        ensure!(altered.wait()?.success());
-        run.fails(4, "postgres.schema_changed", &[says])?;
+        for keys in ["table: t", "table: t, on_schema_drift: fail"] {
+            let site = Site::make(server, "retyped")?;
+            let run = site.start(server, keys, &format!("{SLOW}, {PATIENT}"), "COPY")?;
+            let mut altered = site.queue(server, change)?;
+            site.signal(server, "pg_terminate_backend")?;
+            ensure!(altered.wait()?.success());
+            if keys.ends_with("fail") {
+                run.fails(4, "schema.drift", &[says])?;
+                continue;
+            }
+            // All rows are read again, with the columns that there are now.
+            let summary = run.succeeds()?;
+            ensure!(summary["restarts"] == 1 && summary["consistency"] == "snapshot", "{summary}");
+            ensure!(summary["warnings"].to_string().contains(says), "{summary}");
+        }
     }
     Ok(())
 }

@@ -106,7 +106,7 @@ pub const OLDER: &[Edit] = &[
     edit(IO, ", read_at: read_at_read, read_at_cx }", ", read_at: read_at_read }"),
     edit(
         IO,
-        "self.0.vtable.read_at_cx()",
+        "self.raw.vtable.read_at_cx()",
         "None::<unsafe extern \"C\" fn(*const c_void, &AbiCx, u64, RSliceMut<'_, u8>) -> AbiResult<u64>>",
     ),
     edit(SCAN, FLAGS, "    /// Rows can be chosen.\n    pub filter: bool,\n"),
