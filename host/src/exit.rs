@@ -75,7 +75,9 @@ impl Exit {
             Self::LostSnapshot => {
                 "the snapshot that is read was lost, or older than a change of the table, again and again"
             }
-            Self::Interrupted => "interrupted; the next run discards what was not published",
+            Self::Interrupted => {
+                "interrupted; the next run completes it if it had passed its verdict, else discards what it left"
+            }
         }
     }
 
