@@ -3,7 +3,7 @@
 
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "a test with a harness of its own")]
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, ExitCode, Output, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -57,7 +57,9 @@ fn child_emit() -> Result<()> {
     let unwritten = store.begin("first.csv", &cx)?;
     ensure!(store.begin("second.csv", &cx).is_err(), "two at once");
     drop(unwritten);
+    // The plugin writes to the descriptor, beside the buffer of the library.
     print!("before ");
+    std::io::stdout().flush()?;
     let mut upload = store.begin("x.csv", &cx)?;
     for i in 0..N_CHUNKS {
         upload.write(&chunk(i), &cx)?;
