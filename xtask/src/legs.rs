@@ -1,29 +1,17 @@
-//! Which integration tests need which server. A test that needs none of them is not listed.
+//! Which integration tests need which server.
 //! It must not know what a test does with its server.
+
+use std::collections::BTreeMap;
 
 use anyhow::{Result, bail};
 
+use crate::run::root;
+use crate::source::{self, Kind, SourceFile};
 use crate::suggest::did_you_mean;
-use crate::workspace::Workspace;
+use crate::workspace::{Target, Workspace};
 
-/// Package, integration test, the servers that it starts.
-const NEEDS: &[(&str, &str, &[&str])] = &[
-    ("rivet-source-postgres", "decode_oracle", &["postgres"]),
-    ("rivet-source-postgres", "session", &["postgres"]),
-    ("rivet-test-e2e", "bad_input", &["postgres"]),
-    ("rivet-test-e2e", "crash", &["postgres"]),
-    ("rivet-test-e2e", "ddl", &["postgres"]),
-    ("rivet-test-e2e", "enemies", &["postgres"]),
-    ("rivet-test-e2e", "examples", &["postgres"]),
-    ("rivet-test-e2e", "faults", &["postgres"]),
-    ("rivet-test-e2e", "incremental", &["postgres"]),
-    ("rivet-test-e2e", "mistakes", &["postgres"]),
-    ("rivet-test-e2e", "postgres", &["postgres"]),
-    ("rivet-test-e2e", "validate", &["postgres"]),
-    ("rivet-test-e2e", "versions", &["postgres"]),
-    ("rivet-test-servers", "death", &["postgres"]),
-    ("rivet-test-servers", "postgres", &["postgres"]),
-];
+/// The modules of `rivet-test-servers` that start a server.
+const SERVERS: [&str; 7] = ["postgres", "mysql", "mariadb", "mssql", "s3", "gcs", "azure"];
 
 /// Which servers may be used.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,9 +33,8 @@ impl Servers {
             (true, None) => Ok(Self::Only(Vec::new())),
             (false, None) => Ok(Self::All),
             (false, Some(names)) => {
-                let known = || NEEDS.iter().flat_map(|(_, _, servers)| servers.iter().copied());
-                if let Some(name) = names.iter().find(|name| !known().any(|k| k == **name)) {
-                    bail!("no test needs a server '{name}'{}", did_you_mean(name, known()));
+                if let Some(name) = names.iter().find(|name| !SERVERS.contains(name)) {
+                    bail!("there is no server '{name}'{}", did_you_mean(name, SERVERS));
                 }
                 Ok(Self::Only(names.into_iter().map(str::to_owned).collect()))
             }
@@ -75,90 +62,99 @@ impl Servers {
 /// The integration tests of a workspace, divided by what they need.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Legs {
-    /// Names of those to run, each once.
+    /// Names of those to run, each once; those that need servers come first.
     pub run: Vec<String>,
     /// Those that need another server, as `package test`.
     pub left_out: Vec<String>,
 }
 
-/// Divides the integration tests. Cargo selects them by name over all packages, so that one name must not be in both.
+/// Divides the integration tests by what `needs` says. Cargo selects them by name over all packages, so that one name must
+/// not be in both.
 ///
 /// # Errors
-/// When it is.
-pub fn divide(workspace: &Workspace, servers: &Servers) -> Result<Legs> {
-    let mut legs = Legs::default();
-    let mut out = Vec::new();
-    for package in &workspace.packages {
-        for test in package.tests() {
-            if servers.allow(needs(&package.name, &test.name).unwrap_or_default()) {
-                legs.run.push(test.name.clone());
-            } else {
-                legs.left_out.push(format!("{} {}", package.name, test.name));
-                out.push(test.name.clone());
-            }
+/// When it is, and those of `needs`.
+pub fn divide(
+    workspace: &Workspace,
+    servers: &Servers,
+    needs: impl Fn(&Target) -> Result<Vec<&'static str>>,
+) -> Result<Legs> {
+    let mut all = BTreeMap::new();
+    for (package, test) in workspace.packages.iter().flat_map(|p| p.tests().map(move |t| (p, t))) {
+        let needed = needs(test)?;
+        let (runs, served) = (servers.allow(&needed), !needed.is_empty());
+        let known = all.entry(&test.name).or_insert((runs, served, format!("{} {}", package.name, test.name)));
+        if known.0 != runs {
+            bail!("two integration tests are called '{}' and need different servers: rename one", test.name);
         }
+        known.1 |= served;
     }
-    if let Some(name) = out.iter().find(|name| legs.run.contains(name)) {
-        bail!("two integration tests are called '{name}' and need different servers: rename one");
-    }
-    legs.run.sort();
-    legs.run.dedup();
-    Ok(legs)
+    let (mut run, left_out): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, (runs, _, _))| *runs);
+    run.sort_by_key(|(_, (_, served, _))| !served);
+    let run = run.into_iter().map(|(name, _)| name.clone()).collect();
+    Ok(Legs { run, left_out: left_out.into_iter().map(|(_, (_, _, whole))| whole).collect() })
 }
 
-/// The servers of an integration test; nothing when it is not listed.
-pub fn needs(package: &str, test: &str) -> Option<&'static [&'static str]> {
-    NEEDS.iter().find(|(p, t, _)| (*p, *t) == (package, test)).map(|(_, _, servers)| *servers)
-}
-
-/// What is listed and does not exist.
-pub fn stale(workspace: &Workspace) -> Vec<(&'static str, &'static str)> {
-    let exists = |package: &str, test: &str| {
-        workspace.packages.iter().any(|p| p.name == package && p.tests().any(|t| t.name == test))
-    };
-    NEEDS.iter().map(|(package, test, _)| (*package, *test)).filter(|(p, t)| !exists(p, t)).collect()
+/// The servers that a test starts: those whose modules of `rivet-test-servers` its files name.
+///
+/// # Errors
+/// When a file cannot be read or is no Rust.
+pub fn needs(test: &Target) -> Result<Vec<&'static str>> {
+    let folder = test.path.parent().filter(|_| test.path.ends_with("main.rs"));
+    let files = source::read(&root(), folder.unwrap_or(&test.path))?;
+    let names = |file: &SourceFile, name| file.tokens.iter().any(|t| t.kind == Kind::Word && t.text == name);
+    let served: Vec<_> = files.iter().filter(|file| names(file, "rivet_test_servers")).collect();
+    Ok(SERVERS.into_iter().filter(|server| served.iter().any(|file| names(file, server))).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workspace::{Package, Target};
+    use crate::workspace::Package;
 
-    fn workspace(tests: &[(&str, &str)]) -> Workspace {
+    fn divided(tests: &[(&str, &str)], servers: &Servers) -> Result<Legs> {
         let package = |(name, test): &(&str, &str)| Package {
             name: (*name).into(),
             dir: "x".into(),
             dependencies: vec![],
             features: vec![],
-            targets: vec![Target { name: (*test).into(), kinds: vec!["test".into()], path: "x/tests/t.rs".into() }],
+            targets: vec![Target { name: (*test).into(), kinds: vec!["test".into()], path: (*name).into() }],
         };
-        Workspace { target: "t".into(), packages: tests.iter().map(package).collect() }
+        let workspace = Workspace { target: "t".into(), packages: tests.iter().map(package).collect() };
+        let needs = |test: &Target| Ok(if test.path.ends_with("served") { vec!["postgres"] } else { vec![] });
+        divide(&workspace, servers, needs)
     }
 
     #[test]
-    fn without_servers_what_needs_one_is_left_out() {
-        let all = workspace(&[("rivet-source-postgres", "session"), ("rivet-test-kit", "boundary")]);
-        let none = Servers::choose(true, None).expect("valid");
-        let legs = divide(&all, &none).expect("no clash");
-        assert_eq!(legs.run, ["boundary"]);
-        assert_eq!(legs.left_out, ["rivet-source-postgres session"]);
-        let only = Servers::choose(false, Some(vec!["postgres"])).expect("valid");
-        assert_eq!(divide(&all, &only).expect("no clash").run, ["boundary", "session"]);
+    fn without_servers_what_needs_one_is_left_out() -> Result<()> {
+        let tests = [("kit", "boundary"), ("served", "session")];
+        let legs = divided(&tests, &Servers::choose(true, None)?)?;
+        assert_eq!(legs, Legs { run: vec!["boundary".into()], left_out: vec!["served session".into()] });
+        let legs = divided(&tests, &Servers::choose(false, Some(vec!["postgres"]))?)?;
+        assert_eq!(legs, Legs { run: vec!["session".into(), "boundary".into()], left_out: vec![] });
+        Ok(())
     }
 
     #[test]
     fn a_name_that_cannot_be_selected_is_refused() {
-        let clash = workspace(&[("rivet-source-postgres", "session"), ("rivet-source-sqlite", "session")]);
-        let none = Servers::Only(Vec::new());
-        assert!(divide(&clash, &none).expect_err("ambiguous").to_string().contains("'session'"));
-        assert!(divide(&clash, &Servers::All).is_ok());
+        let clash = [("served", "session"), ("kit", "session")];
+        let error = divided(&clash, &Servers::Only(Vec::new())).expect_err("ambiguous");
+        assert!(error.to_string().contains("'session'"), "{error}");
+        assert_eq!(divided(&clash, &Servers::All).expect("all run").run, ["session"]);
+    }
+
+    #[test]
+    fn the_servers_of_a_test_are_those_that_its_files_name() -> Result<()> {
+        let at = |path: &str| needs(&Target { name: "t".into(), kinds: vec![], path: path.into() });
+        assert_eq!(at("tests/e2e/tests/postgres/main.rs")?, ["postgres"]);
+        assert_eq!(at("tests/servers/tests/oracle.rs")?, [""; 0]);
+        Ok(())
     }
 
     #[test]
     fn wrong_choices_are_refused() {
         for (no_servers, only, message) in [
             (true, Some(vec!["postgres"]), "--no-servers and --only exclude each other"),
-            (false, Some(vec!["postgers"]), "no test needs a server 'postgers'; did you mean 'postgres'?"),
+            (false, Some(vec!["postgers"]), "there is no server 'postgers'; did you mean 'postgres'?"),
         ] {
             assert_eq!(Servers::choose(no_servers, only).map_err(|e| e.to_string()), Err(message.to_owned()));
         }

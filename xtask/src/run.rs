@@ -76,7 +76,7 @@ pub fn output(command: &mut Command) -> Result<String> {
 }
 
 /// The command as one would type it, with paths below the root shortened.
-fn spoken(command: &Command) -> String {
+pub fn spoken(command: &Command) -> String {
     let root = format!("{}/", root().display());
     let program = Path::new(command.get_program());
     let name = if program.ends_with("cargo") { "cargo".into() } else { program.to_string_lossy() };

@@ -10,11 +10,15 @@ use crate::docs;
 use crate::legs::{self, Servers};
 use crate::plugins;
 use crate::run::{DEV, cargo, run, timed};
+use crate::side_by_side::side_by_side;
 use crate::tidy;
 use crate::workspace::Workspace;
 
 /// How the chore is called.
 pub const USAGE: &str = "test [--no-servers] [--only A,B] [-- FILTER…]";
+
+/// Test programs that run at once: each of them waits for its servers, locks and timeouts for most of its time.
+const AT_ONCE: usize = 2;
 
 /// `test`.
 ///
@@ -59,21 +63,25 @@ pub fn install(workspace: &Workspace) -> Result<()> {
     timed("install", || run(Command::new(workspace.target.join("debug/rivet-test-servers")).arg("install")))
 }
 
-/// Installs what the tests need, then runs them; those of the documentation first, so that the counts that matter come
-/// last. `cargo test` and not nextest: a test process starts its servers once for all its tests.
+/// Installs what the tests need, then runs them, those that need servers first: they take longest. `cargo test` and not nextest: a test process starts its servers once for all its tests.
 ///
 /// # Errors
 /// When a test fails, after all have run.
 pub fn tests(workspace: &Workspace, servers: &Servers, filter: &[String]) -> Result<()> {
-    let legs = legs::divide(workspace, servers)?;
+    let legs = legs::divide(workspace, servers, legs::needs)?;
     if *servers == Servers::All {
         install(workspace)?;
     }
     timed("docs", || docs::check(workspace, servers.allow(&["postgres"])))?;
     let doc = timed("doc tests", || run(cargo(["test", "--doc", "--no-fail-fast"]).args(DEV).arg("--").args(filter)));
-    let mut all = cargo(["test", "--no-fail-fast", "--lib", "--bins", "--examples"]);
-    all.args(DEV).args(legs.run.iter().flat_map(|name| ["--test", name]));
-    let all = timed("tests", || run(all.arg("--").args(filter)));
+    let selected = |words: &[&str]| {
+        let mut one = cargo(["test", "--no-fail-fast"]);
+        one.args(words).args(DEV).arg("--").args(filter);
+        one
+    };
+    let programs = legs.run.iter().map(|name| selected(&["--test", name]));
+    let all = programs.chain([selected(&["--lib", "--bins", "--examples"])]);
+    let all = timed("tests", || side_by_side(AT_ONCE, all.collect::<Vec<_>>()));
     let left_out = match servers {
         Servers::All => String::new(),
         Servers::Only(names) if names.is_empty() => format!("--no-servers: left out {}", legs.left_out.join(", ")),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rivet_test_servers::postgres::DEFAULT_MAJOR;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// `rivet-test-servers run postgres` in a process of its own.
@@ -19,7 +20,7 @@ struct Running {
 
 fn run() -> Running {
     let mut child = Command::new(env!("CARGO_BIN_EXE_rivet-test-servers"))
-        .args(["run", "postgres"])
+        .args(["run", "postgres", "--major", &DEFAULT_MAJOR.to_string()])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::Violation;
-use super::source::SourceFile;
+use crate::source::SourceFile;
 use crate::workspace::Workspace;
 
 /// How the folders of plugins of a kind start, and the files in each beside `lib.rs`.

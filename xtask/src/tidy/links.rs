@@ -4,8 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::source::SourceFile;
 use super::{ARCHITECTURE, Violation};
+use crate::source::SourceFile;
 
 /// Texts whose paths in backticks are paths of the repository; in the others they may be a user's.
 const WITH_PATHS: [&str; 2] = ["README.md", ARCHITECTURE];

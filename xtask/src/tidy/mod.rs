@@ -5,8 +5,6 @@ mod dependencies;
 mod edges;
 mod layout;
 mod links;
-mod servers;
-mod source;
 mod words;
 
 use std::fmt;
@@ -17,6 +15,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::args::Args;
 use crate::run::root;
+use crate::source;
 use crate::workspace::Workspace;
 
 /// How the chore is called.
@@ -59,11 +58,10 @@ pub fn tidy(words: &[String]) -> Result<()> {
     Args::parse(words, &[], &[])?;
     let root = root();
     let workspace = Workspace::read()?;
-    let files = source::read(&root)?;
+    let files = source::read(&root, Path::new("."))?;
     let architecture = fs::read_to_string(root.join(ARCHITECTURE)).context("failed to read the edges")?;
     let mut wrong = edges::check(&workspace, &architecture);
     wrong.extend(layout::check(&workspace, &root));
-    wrong.extend(servers::check(&workspace, &files));
     wrong.extend(links::check(&files, &root));
     wrong.extend(files.iter().filter(|f| f.is_rust()).flat_map(layout::file));
     wrong.extend(files.iter().flat_map(words::check));

@@ -1,8 +1,8 @@
 //! Words that may not stand where they stand.
 //! It must not know more about them than the one line it prints.
 
-use super::source::{Kind, SourceFile, Token};
 use super::{Violation, is_below};
+use crate::source::{Kind, SourceFile, Token};
 
 /// Where `unsafe` is allowed.
 const UNSAFE: [&str; 3] = ["plugin-api/abi", "plugin-api/src/wire", "plugin-api/src/load"];

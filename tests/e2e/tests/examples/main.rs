@@ -2,6 +2,7 @@
 //! Must not know any crate of the product.
 
 mod commands;
+mod uat;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -132,13 +132,13 @@ fn is_punct(tree: &TokenTree, c: char) -> bool {
 /// How the names of files end that people write.
 const ENDS: [&str; 10] = [".rs", ".md", ".toml", ".sh", ".py", ".yaml", ".yml", ".json", ".txt", ".ci/run"];
 
-/// Reads all files that git knows or would add.
+/// Reads all files of a folder, or one file, that git knows or would add.
 ///
 /// # Errors
 /// When git cannot say, or a file cannot be read.
-pub fn read(root: &Path) -> Result<Vec<SourceFile>> {
+pub fn read(root: &Path, below: &Path) -> Result<Vec<SourceFile>> {
     let mut git = Command::new("git");
-    git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(root);
+    git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--"]).arg(below).current_dir(root);
     let paths = output(&mut git)?;
     let paths = paths.split('\0').filter(|path| ENDS.iter().any(|end| path.ends_with(end)));
     let there = paths.filter(|path| root.join(path).is_file());

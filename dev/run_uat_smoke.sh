@@ -1,0 +1,91 @@
+#!/usr/bin/env bash
+# The acceptance plan's smoke checks, from the folder that holds dev/: PASS, FAIL or LATER (the feature is not there yet) for each.
+# Needs `rivet` on the PATH and a seeded PostgreSQL where the configs say (dev/uat/seed.sql).
+set -u
+mkdir -p dev/output
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+passed=0 failed=0 later=0
+
+# check ID "what" STATUS COMMAND…: the command ends with that status (a number, or `not0`); its output stays in $out/ID.
+check() {
+    local id=$1 what=$2 wanted=$3 status
+    shift 3
+    "$@" >"$out/$id" 2>&1
+    status=$?
+    if [ "$status" = "$wanted" ] || { [ "$wanted" = not0 ] && [ "$status" != 0 ]; }; then
+        verdict "$id" "$what" PASS
+    else
+        verdict "$id" "$what" FAIL
+        sed "s/^/    /" "$out/$id" | head -20
+    fi
+}
+# says ID "what" PATTERN: the output of an earlier check holds it.
+says() {
+    if grep -Eq -- "$3" "$out/$1"; then verdict "$1" "$2" PASS; else verdict "$1" "$2" FAIL && sed "s/^/    /" "$out/$1" | head -20; fi
+}
+later() { verdict "$1" "$2" LATER; }
+verdict() {
+    printf '%-5s %-4s %s\n' "$3" "$1" "$2"
+    case $3 in PASS) passed=$((passed + 1)) ;; FAIL) failed=$((failed + 1)) ;; *) later=$((later + 1)) ;; esac
+}
+
+check P4 "dev/output exists" 0 test -d dev/output
+check A1 "help" 0 rivet --help
+for command in run check doctor state metrics completions; do says A1 "help lists $command" "^ +$command "; done
+check A2 "completions" 0 bash -o pipefail -c 'rivet completions zsh | head -1 | grep "#compdef rivet"'
+check A3 "a config that does not exist" not0 rivet check --config /nonexistent/no.yaml
+says A3 "it is named" '/nonexistent/no.yaml'
+check B1 "check of all exports" 0 rivet check --config dev/pg_full.yaml
+says B1 "each has a verdict" 'EFFICIENT|ACCEPTABLE'
+check B2 "check of one export" 0 rivet check --config dev/pg_full.yaml --export pg_users_csv
+check B4 "doctor" 0 rivet doctor --config dev/pg_full.yaml
+says B4 "source and destination are fine" '^\[OK\]'
+check C1 "full, CSV" 0 rivet run --config dev/pg_full.yaml --export pg_users_csv --validate
+says C1 "it was validated" 'validated: +pass'
+check C1b "full, all exports" 0 rivet run --config dev/pg_full.yaml
+check C2 "full, Parquet" 0 rivet run --config dev/pg_full.yaml --export pg_users_parquet --validate
+says C2 "it was validated" 'validated: +pass'
+check C3 "incremental, first run" 0 rivet run --config dev/pg_incremental.yaml --export pg_orders_incremental
+check C4 "incremental, second run" 0 rivet run --config dev/pg_incremental.yaml --export pg_orders_incremental
+says C4 "it has nothing to do" 'rows: +0$|status: +skipped'
+check D1 "state show" 0 rivet state show --config dev/pg_incremental.yaml
+says D1 "the cursor is shown" 'pg_orders_incremental'
+check D2 "metrics" 0 rivet metrics --config dev/pg_incremental.yaml --last 5
+says D2 "the runs are shown" 'success'
+later E1 "chunked, sequential"
+later E2 "chunked, parallel, with checkpoints"
+check F1 "meta columns, zstd" 0 rivet run --config dev/test_meta_columns.yaml --validate
+check F2 "codecs" 0 rivet run --config dev/test_compression.yaml
+says F2 "the codec is in the summary" 'compression: +snappy'
+check F3 "skip_empty" 0 rivet run --config dev/test_compression.yaml --export users_skip_empty
+says F3 "it was skipped" 'status: +skipped'
+check G1 "structured address" 0 env PGPASSWORD=rivet rivet check --config dev/pg_structured.yaml
+check H1 "a cursor without an index" 0 rivet check --config dev/pg_degraded.yaml
+says H1 "it is DEGRADED, and why" 'DEGRADED'
+check H2 "a wrong password" not0 rivet doctor --config dev/test_pg_wrongpass.yaml
+says H2 "it is a failed login" '\[FAIL\].*auth'
+later J1 "time window"
+check K1 "a schema that changes" 0 bash dev/test_schema_evolution.sh
+says K1 "the change is told" 'schema changed'
+check L1 "stdout" 0 bash -o pipefail -c 'rivet run --config dev/test_stdout.yaml | head -1 | grep "id,name,email"'
+check L2 "stdout, to a file" 0 bash -c 'rivet run --config dev/test_stdout.yaml 2>/dev/null | head -1 | grep "^id,name,email"'
+check M1 "a parameter" 0 rivet run --config dev/test_params.yaml --param MAX_ID=10
+check M2 "another value" 0 rivet run --config dev/test_params.yaml --param MAX_ID=5
+says M2 "it selects" 'rows: +5$'
+check M3 "a parameter in check" 0 rivet check --config dev/test_params.yaml --param MAX_ID=100
+check N1 "quality, pass" 0 rivet run --config dev/test_quality.yaml --export users_quality_pass --validate
+says N1 "the verdict is in the summary" 'quality: +pass'
+check N2 "quality, fail" 3 rivet run --config dev/test_quality.yaml --export users_quality_fail_max
+says N2 "the verdict is in the summary" 'quality: +FAIL'
+check N2b "nothing was published" not0 bash -c 'ls dev/output/users_quality_fail_max*.parquet'
+check O1 "batches by memory" 0 env RUST_LOG=info rivet run --config dev/test_memory_batch.yaml
+says O1 "the batch size is computed" 'batch_size_memory_mb=10: computed batch_size='
+check P1 "files of a bounded size" 0 rivet run --config dev/test_file_split.yaml --validate
+check P2 "more than one file" 0 bash -c '[ "$(ls dev/output/users_split_*_part*.parquet | wc -l)" -gt 1 ]'
+later Q1 "through a proxy with faults"
+later R1 "checkpoints, resume"
+later S1 "tuning per export, in chunks"
+
+echo "$passed PASS, $failed FAIL, $later LATER"
+[ "$failed" = 0 ]
