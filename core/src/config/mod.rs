@@ -43,4 +43,4 @@ pub use options::{Options, PluginConfig};
 pub use patterns::{TablePattern, Tables};
 pub use source::SourceConfig;
 pub use suggest::did_you_mean;
-pub use tuning::{Profile, Tuning};
+pub use tuning::{Profile, Throttle, Tuning};

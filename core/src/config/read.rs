@@ -133,7 +133,9 @@ impl Reader<'_> {
         let mut lowest = Node::from_json(&profile.unwrap_or_default().keys());
         self.checker().value(of, &mut lowest, &Place::new("tuning", NOWHERE));
         let mut tuning = merge(schema(), of, &lowest, own);
-        let named = Named { max_value: own.get("max_value_mb").is_some(), memory: own.get("memory_mb").is_some() };
+        let has = |key| own.get(key).is_some();
+        let (max_value, memory, throttle) = (has("max_value_mb"), has("memory_mb"), has("throttle_ms"));
+        let named = Named { max_value, memory, throttle };
         tuning.put(Entry::made("named", Value::Ready(json!(named)).into()));
         let mut block = block.clone();
         block.put(Entry::made("tuning", tuning));

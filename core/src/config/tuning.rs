@@ -39,7 +39,8 @@ pub struct Tuning {
     #[serde(rename = "batch_size_memory_mb")]
     #[schemars(range(min = 1, max = MAX_MIB), extend("reads" = "MiB"))]
     pub batch_bytes: Option<u64>,
-    /// Pause per batch of rows, ms, or with a unit; 0 = none.
+    /// Pause per batch of rows, ms, or with a unit; 0 = none. Exactly so long where it is named; what a profile sets is
+    /// together at most as long as the source works (safe: nine times as long).
     #[schemars(range(min = 0, max = MAX_MS), extend("reads" = "ms"))]
     pub throttle_ms: u64,
     /// Longest a statement may take, s, or with a unit; 0 = no limit. Large tables are read in pieces that stay below it.
@@ -84,6 +85,30 @@ pub struct Named {
     pub max_value: bool,
     /// `memory_mb`
     pub memory: bool,
+    /// `throttle_ms`
+    #[serde(default)]
+    pub throttle: bool,
+}
+
+/// How long pauses are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Throttle {
+    /// Pause per [`rows`](Self::rows) read, ms.
+    pub ms: u64,
+    /// Rows that a pause is for, at least 1.
+    pub rows: usize,
+    /// All pauses together are at most so many times as long as the source worked; without it they are as long as
+    /// `ms` says.
+    #[serde(default)]
+    pub at_most: Option<u64>,
+}
+
+impl Throttle {
+    /// What reading so many rows, on which the source works for so long, costs in pauses, ms.
+    pub fn pauses_ms(&self, rows: u64, worked_ms: u64) -> u64 {
+        let all = rows.saturating_mul(self.ms) / self.rows.max(1) as u64;
+        self.at_most.map_or(all, |times| all.min(worked_ms.saturating_mul(times)))
+    }
 }
 
 /// Longest duration that every engine takes, ms and s.
@@ -144,6 +169,15 @@ impl Profile {
         }
     }
 
+    /// How many times as long as the source works its pauses may be.
+    fn at_most(self) -> u64 {
+        match self {
+            Self::Fast => 0,
+            Self::Balanced => 1,
+            Self::Safe => 9,
+        }
+    }
+
     /// Rows of a batch where no key says otherwise.
     pub fn batch_rows(self) -> usize {
         self.row().0
@@ -178,8 +212,13 @@ impl Tuning {
         }
     }
 
-    /// Rows that one pause of `throttle_ms` pays for: the batch size in rows, the profile's when it is set in bytes.
-    pub fn throttle_rows(&self) -> usize {
-        self.batch_rows.unwrap_or_else(|| self.profile.batch_rows())
+    /// Pauses per batch in rows, or the profile's where it is set in bytes. What the config does not name itself keeps
+    /// within the profile's share of the time that the source works.
+    pub fn throttle(&self) -> Throttle {
+        Throttle {
+            ms: self.throttle_ms,
+            rows: self.batch_rows.unwrap_or_else(|| self.profile.batch_rows()),
+            at_most: (!self.named.throttle).then(|| self.profile.at_most()),
+        }
     }
 }

@@ -42,8 +42,7 @@ fn sizing(spec: &ExportSpec, estimate: &Estimate) -> Sizing {
         rows: estimate.rows,
         bytes: estimate.bytes,
         n_workers: spec.n_workers,
-        throttle_ms: spec.tuning.throttle_ms,
-        batch_rows: spec.tuning.throttle_rows(),
+        throttle: spec.tuning.throttle(),
         statement_timeout_ms: if limited { spec.tuning.statement_timeout_ms } else { 0 },
     }
 }
@@ -93,8 +92,7 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
         n_workers,
         max_batch_rows: spec.max_batch_rows(),
         max_part_bytes: spec.max_part_bytes,
-        throttle_ms: spec.tuning.throttle_ms,
-        throttle_rows: spec.tuning.throttle_rows(),
+        throttle: spec.tuning.throttle(),
         max_batch_bytes: spec.tuning.batch_bytes,
         retry: RetryPolicy { max_retries: spec.max_retries(), backoff_ms: spec.tuning.retry_backoff_ms },
         extension: spec.extension(),

@@ -8,7 +8,7 @@ pub mod sizing;
 use rivet_plugin_api::{Filter, ReadMode, Relation, SchemaRef, Split, TableSchema, TypesMode};
 use serde::{Deserialize, Serialize};
 
-use crate::config::MetaColumns;
+use crate::config::{MetaColumns, Throttle};
 use crate::manifest::manifest_name;
 use crate::project::written_schema;
 use crate::retry::RetryPolicy;
@@ -69,10 +69,8 @@ pub struct Plan {
     pub max_batch_bytes: Option<u64>,
     /// A part is ended after about so many bytes; one part per split when absent.
     pub max_part_bytes: Option<u64>,
-    /// Pause per `throttle_rows` rows read, ms.
-    pub throttle_ms: u64,
-    /// Rows that a pause is for.
-    pub throttle_rows: usize,
+    /// Pauses between batches.
+    pub throttle: Throttle,
     /// Retry budget of each split.
     pub retry: RetryPolicy,
     /// File name extension of parts, without the dot.

@@ -1,6 +1,8 @@
 //! How many splits a relation is cut into, so that no statement comes near its time limit.
 //! It must not know how an engine cuts.
 
+use crate::config::Throttle;
+
 /// Rows per second that a modest server and network deliver; only used to bound statement times, so low is safe.
 const ASSUMED_ROWS_PER_SECOND: u64 = 50_000;
 /// Bytes per second, likewise, for wide rows.
@@ -21,10 +23,8 @@ pub struct Sizing {
     pub bytes: Option<u64>,
     /// Workers that read at once.
     pub n_workers: usize,
-    /// Pause per `batch_rows` rows, ms.
-    pub throttle_ms: u64,
-    /// Most rows in a batch.
-    pub batch_rows: usize,
+    /// Pauses between batches.
+    pub throttle: Throttle,
     /// Longest a statement may take, ms; 0 = no limit.
     pub statement_timeout_ms: u64,
 }
@@ -32,10 +32,10 @@ pub struct Sizing {
 /// Time that reading everything in one statement is expected to take at the throttle, ms.
 pub fn expected_ms(s: &Sizing) -> u64 {
     let rows = s.rows.unwrap_or(0);
-    let throttle = rows.saturating_mul(s.throttle_ms) / s.batch_rows.max(1) as u64;
     let by_rows = rows.saturating_mul(1000) / ASSUMED_ROWS_PER_SECOND;
     let by_bytes = s.bytes.unwrap_or(0).saturating_mul(1000) / ASSUMED_BYTES_PER_SECOND;
-    throttle.saturating_add(by_rows.max(by_bytes))
+    let worked = by_rows.max(by_bytes);
+    s.throttle.pauses_ms(rows, worked).saturating_add(worked)
 }
 
 /// How many splits to ask for: enough that each is expected to take less than half of the statement timeout, and
@@ -66,8 +66,7 @@ mod tests {
             rows: Some(rows),
             bytes: None,
             n_workers,
-            throttle_ms: 50,
-            batch_rows: 10_000,
+            throttle: Throttle { ms: 50, rows: 10_000, at_most: None },
             statement_timeout_ms: 300_000,
         }
     }
@@ -86,7 +85,11 @@ mod tests {
 
     #[test]
     fn without_a_timeout_one_worker_reads_everything_at_once() {
-        let fast = Sizing { statement_timeout_ms: 0, throttle_ms: 0, ..balanced(u64::MAX, 1) };
+        let fast = Sizing {
+            statement_timeout_ms: 0,
+            throttle: Throttle { ms: 0, rows: 1, at_most: None },
+            ..balanced(u64::MAX, 1)
+        };
         assert_eq!(wanted_splits(&fast), 1);
         assert!(!needs_fetch(&fast));
     }

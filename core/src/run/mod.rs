@@ -16,6 +16,7 @@ mod leader;
 mod ledger;
 pub mod listing;
 mod owner;
+mod pace;
 mod pipeline;
 mod pointer;
 pub mod progress;

@@ -12,6 +12,7 @@ use super::channel::{Disconnected, Receiver, Sender, bounded};
 use super::encode::{Encoder, PIECE_BYTES, full_part_bytes};
 use super::env::Env;
 use super::ledger::Ledger;
+use super::pace::Pace;
 use super::shape::{Seen, Shaper};
 use super::silence::Silence;
 use super::upload::{Item, Uploader};
@@ -132,8 +133,7 @@ fn overlap(
         let watcher = std::thread::Builder::new().name("rivet-watch".to_owned());
         drop(watcher.spawn_scoped(scope, || silence.watch()));
         let watched = silence.until_dropped();
-        let source = Source { session, silence: &silence };
-        let tally = read(shared, attempt, source, shaper, token, batch_sender).map_err(note);
+        let tally = read(shared, attempt, (session, &silence), shaper, token, batch_sender).map_err(note);
         drop(watched);
         let ended = |step: Result<Result<(), ()>, RunError>| {
             step.unwrap_or_else(|e| {
@@ -187,28 +187,30 @@ fn encode(
     }
 }
 
-/// What is read, and who listens to it.
-struct Source<'s> {
+/// What is read, who listens to it, and how fast.
+struct Source<'s, 'a> {
     session: &'s mut dyn Session,
-    silence: &'s Silence<'s>,
+    silence: &'s Silence<'a>,
+    pace: &'s mut Pace<'a>,
 }
 
 fn read(
     shared: &Shared<'_>,
     attempt: Attempt<'_>,
-    source: Source<'_>,
+    source: (&mut dyn Session, &Silence<'_>),
     shaper: &mut Shaper<'_>,
     token: &CancelToken,
     batches: Sender<Batches>,
 ) -> Result<Tally, Stop> {
     let cx = token.cx();
     let mut tally = Tally::default();
-    let Source { session, silence } = source;
+    let (session, silence) = source;
+    let mut pace = Pace::new(shared.plan.throttle, shared.env.clock);
     for piece in silence.waiting(|| pieces(shared, attempt, session, &cx))? {
         read_piece(
             shared,
             piece,
-            Source { session: &mut *session, silence },
+            Source { session: &mut *session, silence, pace: &mut pace },
             &cx,
             &mut Onward { shaper: &mut *shaper, batches: &batches, tally: &mut tally },
         )?;
@@ -245,7 +247,7 @@ struct Onward<'s, 'p> {
 fn read_piece(
     shared: &Shared<'_>,
     piece: Option<Split>,
-    source: Source<'_>,
+    source: Source<'_, '_>,
     cx: &HostCx,
     onward: &mut Onward<'_, '_>,
 ) -> Result<(), Stop> {
@@ -263,14 +265,17 @@ fn read_piece(
         ..Scan::new(plan.relation.clone(), plan.schema.columns.clone())
     };
     let split = PlannedSplit { id: 0, split: piece };
-    let Source { session, silence } = source;
-    let mut stream = silence.waiting(|| session.scan(&scan, cx)).map_err(failed(shared, "read", &split))?;
+    let Source { session, silence, pace } = source;
+    let mut stream =
+        silence.waiting(|| pace.working(|| session.scan(&scan, cx))).map_err(failed(shared, "read", &split))?;
     let changes = drift::differences(&plan.schema.arrow_schema(plan.types), &stream.schema());
     if !changes.is_empty() {
         let relation = plan.relation.label();
         return Err(Stop::Failed(RunError::Drift { relation, during_run: true, changes }));
     }
-    while let Some(batch) = silence.waiting(|| stream.next(cx)).map_err(failed(shared, "read", &split))? {
+    while let Some(batch) =
+        silence.waiting(|| pace.working(|| stream.next(cx))).map_err(failed(shared, "read", &split))?
+    {
         let (rows, bytes) = (batch.num_rows(), batch.get_array_memory_size());
         if let Some(batch) = onward.shaper.shape(batch).map_err(Stop::Failed)? {
             onward.tally.rows += batch.num_rows() as u64;
@@ -278,20 +283,13 @@ fn read_piece(
         }
         shared.env.progress.read(&plan.export, rows as u64, bytes as u64);
         shared.env.faults.pass("batch_read");
-        throttle(shared, rows, cx);
+        pace.pause(rows, cx);
     }
     let facts = stream.facts();
     let tally = &mut *onward.tally;
     tally.longest_statement_ms = tally.longest_statement_ms.max(facts.longest_statement_ms);
     tally.policy_hits.extend(facts.policy_hits);
     Ok(())
-}
-
-fn throttle(shared: &Shared<'_>, rows: usize, cx: &HostCx) {
-    let ms = shared.plan.throttle_ms * rows as u64 / shared.plan.throttle_rows.max(1) as u64;
-    if ms > 0 {
-        shared.env.clock.sleep_ms(ms, &|| cx.is_cancelled());
-    }
 }
 
 /// A source's error with relation and split; one that only follows from another step's failure is none.

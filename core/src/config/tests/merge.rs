@@ -92,9 +92,9 @@ fn tuning_is_overridden_key_by_key() {
     assert_eq!((t.throttle_ms, t.statement_timeout_ms), (7, 0));
     // Rows and bytes of a batch are one setting.
     let t = tuning("batch_size: 5", "", "batch_size_memory_mb: 2");
-    assert_eq!((t.batch_rows, t.batch_bytes, t.throttle_rows()), (None, Some(2 << 20), 10_000));
+    assert_eq!((t.batch_rows, t.batch_bytes, t.throttle().rows), (None, Some(2 << 20), 10_000));
     let t = tuning("batch_size_memory_mb: 2", "", "batch_size: 5");
-    assert_eq!((t.batch_rows, t.batch_bytes, t.throttle_rows()), (Some(5), None, 5));
+    assert_eq!((t.batch_rows, t.batch_bytes, t.throttle().rows), (Some(5), None, 5));
 }
 
 #[test]

@@ -89,7 +89,8 @@ fn the_source_of_a_config_with_every_block() {
         memory_bytes: 268435456
         max_connections: None
         named: Named { max_value: false
-        memory: false } }
+        memory: false
+        throttle: false } }
         policies: Policies { numeric_unbounded: None
         sub_microsecond: None
         invalid_text: None
@@ -144,7 +145,8 @@ fn a_table_of_a_config_with_every_block() {
         memory_bytes: 268435456
         max_connections: Some(8)
         named: Named { max_value: false
-        memory: false } }
+        memory: false
+        throttle: false } }
         columns: {}
         policies: Policies { numeric_unbounded: None
         sub_microsecond: None
@@ -210,7 +212,8 @@ fn a_query_of_a_config_with_every_block() {
         memory_bytes: 268435456
         max_connections: None
         named: Named { max_value: false
-        memory: false } }
+        memory: false
+        throttle: false } }
         columns: {}
         policies: Policies { numeric_unbounded: None
         sub_microsecond: None

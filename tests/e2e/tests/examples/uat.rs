@@ -32,7 +32,8 @@ fn every_check_that_needs_no_later_feature_passes() -> Result<()> {
         }
     }
     let paths = [rivet()?.parent(), psql.parent()].into_iter().flatten().map(Path::to_owned);
-    let paths = std::env::join_paths(paths.chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())))?;
+    let paths =
+        std::env::join_paths(paths.chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())))?;
     let script = Command::new("bash")
         .arg("dev/run_uat_smoke.sh")
         .current_dir(place.path())
