@@ -16,43 +16,37 @@ fn schema(workspace: &Workspace, of: &str) -> Result<String> {
     Ok(workspace.rivet(&["schema", of])?.expect(0)?.text()?.to_owned())
 }
 
-/// The blocks of the README that are configs.
-fn readme_configs() -> Result<Vec<String>> {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../README.md"))?;
-    let mut found = Vec::new();
-    for block in text.split("```").skip(1).step_by(2) {
-        match (block.strip_prefix("yaml\n"), block.split_once("<<'YAML'\n")) {
-            (Some(config), _) => found.push(config.to_owned()),
-            (None, Some((_, rest))) => found.push(rest.split("YAML\n").next().unwrap_or_default().to_owned()),
-            _ => {}
-        }
-    }
-    Ok(found.into_iter().filter(|config| config.contains("exports:")).collect())
-}
-
 #[test]
 fn configs_that_run_are_accepted() -> Result<()> {
     let workspace = Workspace::new("")?;
     let schema = schema(&workspace, "config")?;
-    let mut configs = readme_configs()?;
-    ensure!(configs.len() >= 2, "the README shows configs");
     let source = "source: {type: postgres, url_env: U, role: r, tls: {mode: verify-ca, ca_file: ca.pem}, \
                   tuning: {batch_size_memory_mb: 4MB, throttle_ms: 5ms, statement_timeout_s: 5m}}\n";
-    configs.extend([
+    let configs = [
         format!("{SOURCE}{EXPORT}"),
         format!("{source}{EXPORT}"),
-        format!("{source}defaults: {{destination: {{type: local}}}}\nexports: [{{name: a, query: select 1, destination: {{path: o}}}}]"),
+        format!(
+            "{source}defaults: {{destination: {{type: local}}}}\nexports: [{{name: a, query: select 1, destination: {{path: o}}}}]"
+        ),
         format!("{SOURCE}defaults: {{format: {{type: parquet, compression: zstd}}}}\n{EXPORT}"),
         format!("{SOURCE}plugins: {{dirs: [p]}}\nstate: {{url: 's.db'}}\n{EXPORT}"),
-        format!("{SOURCE}exports: [{{name: a, table: a, format: parquet, parallel: '${{N}}', skip_empty: '${{S:-true}}', \
-                 max_file_size: 1GiB, types: native, on_schema_drift: fail, destination: {{type: stdout}}}}]"),
-        format!("{SOURCE}exports: [{{name: a, table: a, mode: incremental, cursor_column: id, lookback: 15m, select: [id], \
+        format!(
+            "{SOURCE}exports: [{{name: a, table: a, format: parquet, parallel: '${{N}}', skip_empty: '${{S:-true}}', \
+                 max_file_size: 1GiB, types: native, on_schema_drift: fail, destination: {{type: stdout}}}}]"
+        ),
+        format!(
+            "{SOURCE}exports: [{{name: a, table: a, mode: incremental, cursor_column: id, lookback: 15m, select: [id], \
                  null_cursor: include, where: x > 1, columns: {{id: 'decimal(18,2)', v: {{type: text, lossy: true}}}}, \
-                 policies: {{nan: null}}, meta_columns: [row_hash], destination: {{type: local, path: o}}}}]"),
-        format!("{SOURCE}exports: [{{name: a, tables: ['*', s.o_?], exclude_tables: [x], destination: {{type: local, path: o}}}}]"),
-        format!("{SOURCE}exports: [{{name: a, table: a, format: {{compression_level: 5, row_group_rows: 10}}, \
-                 destination: {{type: local, path: o}}}}]"),
-    ]);
+                 policies: {{nan: null}}, meta_columns: [row_hash], destination: {{type: local, path: o}}}}]"
+        ),
+        format!(
+            "{SOURCE}exports: [{{name: a, tables: ['*', s.o_?], exclude_tables: [x], destination: {{type: local, path: o}}}}]"
+        ),
+        format!(
+            "{SOURCE}exports: [{{name: a, table: a, format: {{compression_level: 5, row_group_rows: 10}}, \
+                 destination: {{type: local, path: o}}}}]"
+        ),
+    ];
     for (config, errors) in configs.iter().zip(schema_errors(&schema, &configs)?) {
         ensure!(errors.is_empty(), "{config}\n{errors:#?}");
     }

@@ -2,6 +2,8 @@
 //! Must not know any crate of the product.
 
 mod commands;
+mod guide;
+mod uat;
 mod uat;
 
 use std::collections::BTreeSet;

@@ -12,12 +12,12 @@ use rivet_test_servers::postgres;
 #[test]
 fn every_check_that_needs_no_later_feature_passes() -> Result<()> {
     let server = postgres::shared();
-    let psql = postgres::psql::find()?;
+    let psql = postgres::find_psql()?;
     let url = server.url("rivet");
     server.psql("postgres", "create role rivet login password 'rivet'; create database rivet owner rivet")?;
     let dev = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dev");
-    let seed = Command::new(&psql).args(["-q", "-v", "users=5000", "-d", &url, "-f"]).arg(dev.join("uat/seed.sql"));
-    let seeded = seed.output()?;
+    let seed = dev.join("uat/seed.sql");
+    let seeded = Command::new(&psql).args(["-q", "-v", "users=5000", "-d", &url, "-f"]).arg(seed).output()?;
     ensure!(seeded.status.success(), "{}", String::from_utf8_lossy(&seeded.stderr));
     server.psql("rivet", "reassign owned by postgres to rivet")?;
     let place = tempfile::TempDir::with_prefix("rivet-uat-")?;
@@ -31,9 +31,9 @@ fn every_check_that_needs_no_later_feature_passes() -> Result<()> {
             fs::write(place.path().join("dev").join(name), text)?;
         }
     }
-    let paths = [rivet()?.parent(), psql.parent()].into_iter().flatten().map(Path::to_owned);
-    let paths =
-        std::env::join_paths(paths.chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())))?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let programs = [rivet()?, psql].map(|program| program.with_file_name(""));
+    let paths = std::env::join_paths(programs.into_iter().chain(std::env::split_paths(&path)))?;
     let script = Command::new("bash")
         .arg("dev/run_uat_smoke.sh")
         .current_dir(place.path())
