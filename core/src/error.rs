@@ -86,7 +86,7 @@ pub enum RunError {
         hint: String,
     },
     /// The schema changed.
-    #[error("the schema of {relation} changed{}: {}", if *.during_run { " during the run" } else { "" }, .changes.join(", "))]
+    #[error("schema changed: {relation}{}: {}", if *.during_run { " during the run" } else { "" }, .changes.join(", "))]
     Drift {
         /// The relation.
         relation: String,

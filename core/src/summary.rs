@@ -4,7 +4,10 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::clock::format_rfc3339;
+use crate::config::Mode;
 use crate::error::FailureClass;
+use crate::resolve::ExportSpec;
 
 /// How an export ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -18,6 +21,17 @@ pub enum Status {
     Failed,
 }
 
+impl Status {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Skipped => "skipped",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// One export's end.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Summary {
@@ -27,10 +41,22 @@ pub struct Summary {
     pub run_id: String,
     /// How it ended.
     pub status: Status,
+    /// `full` or `incremental`.
+    pub mode: String,
     /// Strategy; empty when it ended before the plan.
     pub strategy: String,
     /// Tuning profile.
     pub profile: String,
+    /// Profile and size of batches, in the keys of the config.
+    pub tuning: String,
+    /// Format plugin.
+    pub format: String,
+    /// Compression, by the format's word; none where the format has none.
+    pub compression: Option<String>,
+    /// When it began, RFC 3339 UTC.
+    pub started_at: String,
+    /// When it ended, RFC 3339 UTC; none while it goes on.
+    pub ended_at: Option<String>,
     /// Rows written.
     pub rows: u64,
     /// Rows that were read and left out, because earlier runs exported them.
@@ -55,10 +81,14 @@ pub struct Summary {
     pub consistency: String,
     /// Every part was read back and is what was written (`--validate`).
     pub validated: bool,
+    /// Whether the columns are others than in the last good run; none when there was none, or they are not known.
+    pub schema_changed: Option<bool>,
     /// Where the parts are, in order.
     pub locations: Vec<String>,
     /// Name of the manifest below the destination, when there is one.
     pub manifest: Option<String>,
+    /// Earlier runs of mode full whose parts lie in the same place: who reads all that lies there reads their rows too.
+    pub earlier_runs: usize,
     /// What the user should know beside the end.
     pub warnings: Vec<String>,
     /// Why it failed.
@@ -81,13 +111,19 @@ pub struct Failure {
 
 impl Summary {
     /// Of a run that has only begun.
-    pub fn new(export: &str, run_id: &str, profile: String) -> Self {
+    pub fn new(spec: &ExportSpec, run_id: &str, started_at_ms: i64) -> Self {
         Self {
-            export: export.to_owned(),
+            export: spec.name.clone(),
             run_id: run_id.to_owned(),
             status: Status::Failed,
+            mode: mode(spec).to_owned(),
             strategy: String::new(),
-            profile,
+            profile: spec.tuning.profile.to_string(),
+            tuning: tuning(spec),
+            format: spec.format.info().name.clone(),
+            compression: compression(spec),
+            started_at: format_rfc3339(started_at_ms),
+            ended_at: None,
             rows: 0,
             rows_known: 0,
             files: 0,
@@ -100,10 +136,37 @@ impl Summary {
             longest_statement_ms: 0,
             consistency: String::new(),
             validated: false,
+            schema_changed: None,
             locations: Vec::new(),
             manifest: None,
+            earlier_runs: 0,
             warnings: Vec::new(),
             error: None,
         }
     }
+}
+
+fn mode(spec: &ExportSpec) -> &'static str {
+    match spec.mode() {
+        Mode::Full => "full",
+        Mode::Incremental(_) => "incremental",
+    }
+}
+
+fn tuning(spec: &ExportSpec) -> String {
+    let tuning = &spec.tuning;
+    let batch = match tuning.batch_bytes {
+        Some(bytes) => format!("batch_size_memory_mb={}", bytes >> 20),
+        None => format!("batch_size={}", spec.max_batch_rows()),
+    };
+    format!("profile={}, {batch}", tuning.profile)
+}
+
+/// What the options of the format say, else what its schema says of an option that is not given.
+fn compression(spec: &ExportSpec) -> Option<String> {
+    let schema = &spec.format.info().options_schema["properties"];
+    let given = &spec.format_options["compression"];
+    let word = given.as_str().or_else(|| schema["compression"]["default"].as_str())?;
+    let level = spec.format_options["compression_level"].as_i64();
+    Some(level.map_or_else(|| word.to_owned(), |level| format!("{word} (level {level})")))
 }

@@ -36,10 +36,17 @@ pub struct Global {
     /// What is printed to stdout: text for people, json for machines, ndjson for machines that do not wait.
     #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
     pub output: Output,
+    /// Short for `--output json`.
+    #[arg(long, global = true, conflicts_with = "output")]
+    pub json: bool,
+    /// Print errors as JSON too, one object a line of stderr.
+    #[arg(long, global = true)]
+    pub json_errors: bool,
     /// Print nothing but errors.
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Log more: -v info, -vv debug, -vvv trace. Logs go to stderr.
+    /// Log more: -v info, -vv debug, -vvv trace. Logs go to stderr. Without it, and without --quiet, the environment variable
+    /// RUST_LOG says what is logged, as in `RUST_LOG=info` or `RUST_LOG=warn,rivet_source_postgres=debug`.
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// How log lines look.
@@ -150,6 +157,9 @@ pub struct RunArgs {
     /// cannot be read back. What differs is withdrawn, exit code 3.
     #[arg(long)]
     pub validate: bool,
+    /// Write how all exports ended to this file, as --output json prints it.
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub summary_output: Option<PathBuf>,
     /// Only show what would be done: read the catalogue, plan, prove that the destination can be written. Writes
     /// nothing.
     #[arg(long)]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rivet_core::clock::{Clock, SystemClock, format_rfc3339};
 use rivet_core::plan::Plan;
-use rivet_core::run::progress::Progress;
+use rivet_core::run::progress::{Progress, Retrying};
 use rivet_core::summary::Summary;
 
 use crate::documents::events::{Event, EventLine};
@@ -110,9 +110,11 @@ impl Progress for Events {
         self.tell(Event::SplitDone { run_id: self.run_id(export), export: export.to_owned(), done, of });
     }
 
-    fn retrying(&self, export: &str, split: &str, cause: &str, after_ms: u64) {
+    fn retrying(&self, export: &str, retry: &Retrying<'_>) {
+        let Retrying { split, cause, number, of, after_ms } = *retry;
         let (run_id, export) = (self.run_id(export), export.to_owned());
-        self.tell(Event::Retrying { run_id, export, split: split.to_owned(), cause: cause.to_owned(), after_ms });
+        let (split, cause) = (split.to_owned(), cause.to_owned());
+        self.tell(Event::Retrying { run_id, export, split, cause, retry: number, of, after_ms });
     }
 
     fn warn(&self, export: &str, message: &str) {

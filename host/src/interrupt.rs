@@ -24,6 +24,8 @@ pub fn cancels(cancel: &CancelToken, global: &Global) {
         if is_second.swap(true, Ordering::SeqCst) {
             end_now(Exit::Interrupted.code().into());
         }
+        // What goes on is over, and the second interrupt ends the process as it stands.
+        global.streams.end_status();
         let global = global.clone();
         let _ = thread::Builder::new().spawn(move || {
             thread::sleep(PATIENCE);

@@ -14,6 +14,7 @@ mod out;
 mod plugins;
 mod progress;
 mod render;
+mod summary;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,9 @@ pub fn main(n_linked: usize) -> ExitCode {
         Err(e) => return arguments(&e).into(),
     };
     cli.global.n_linked = n_linked;
+    if cli.global.json {
+        cli.global.output = cli::Output::Json;
+    }
     logging::init(&cli.global);
     if let Err(e) = apart {
         render::warning(&cli.global, &format!("what plugins print gets between the data on standard output: {e}"));

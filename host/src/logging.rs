@@ -1,8 +1,8 @@
-//! Log lines on stderr, the host's and the plugins' alike; what a plugin warns of is a warning that names it.
-//! It must not know what is logged.
+//! Log lines on stderr, the host's and the plugins' alike; what a plugin warns of is a warning that names it. Which there are, the
+//! flags say, else `RUST_LOG`, else the place where they go. It must not know what is logged.
 
 use std::fmt::{self, Write as _};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use rivet_core::clock::{Clock, SystemClock, format_rfc3339};
 use rivet_plugin_api::load::FORWARDED;
@@ -12,31 +12,70 @@ use rivet_plugin_api::wire::telemetry::{Fields, install_panic_hook};
 use serde_json::{Map, Value, json};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 
-use crate::cli::{Global, LogFormat};
-use crate::out::{Colour, Streams, Text};
+use crate::cli::{Global, LogFormat, Output};
+use crate::out::{Streams, Text};
+
+/// The target of what a log says of the progress of exports.
+const PROGRESS: &str = "rivet::progress";
 
 /// Installs the subscriber and the panic hook of this image.
 pub fn init(global: &Global) {
-    let level = match (global.quiet, global.verbose) {
-        (true, _) => LevelFilter::ERROR,
-        (false, 0) => LevelFilter::WARN,
-        (false, 1) => LevelFilter::INFO,
-        (false, 2) => LevelFilter::DEBUG,
-        (false, _) => LevelFilter::TRACE,
-    };
     let (streams, format) = (global.streams.clone(), global.log_format);
     let writer = move || LogWriter { streams: streams.clone(), format };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(writer).event_format(Lines { format }).init();
+    let variable = std::env::var("RUST_LOG").unwrap_or_default();
+    let (wanted, problem) = wanted(global, &variable, std::io::stderr().is_terminal());
+    // What comes from a library has one target here, and its own is looked at later.
+    let passed = wanted.clone().with_target(FORWARDED, most(&wanted));
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).event_format(Lines { format, wanted });
+    tracing_subscriber::registry().with(passed).with(lines).init();
     install_panic_hook();
+    if let Some(problem) = problem {
+        tracing::warn!("{problem}");
+    }
+}
+
+/// What is logged, and what is wrong with `RUST_LOG`, whose value `variable` is.
+fn wanted(global: &Global, variable: &str, is_terminal: bool) -> (Targets, Option<String>) {
+    let at = |level: LevelFilter| Targets::new().with_default(level);
+    match (global.quiet, global.verbose) {
+        (true, _) => return (at(LevelFilter::ERROR), None),
+        (false, 0) => {}
+        (false, 1) => return (at(LevelFilter::INFO), None),
+        (false, 2) => return (at(LevelFilter::DEBUG), None),
+        (false, _) => return (at(LevelFilter::TRACE), None),
+    }
+    // Nobody watches: what happened when is read later.
+    let progress = if is_terminal || global.output != Output::Text { LevelFilter::WARN } else { LevelFilter::INFO };
+    let usual = at(LevelFilter::WARN).with_target(PROGRESS, progress);
+    if variable.trim().is_empty() {
+        return (usual, None);
+    }
+    variable.parse().map_or_else(
+        |e| {
+            (usual, Some(format!("RUST_LOG means nothing and is left aside: {e}; write it as `info` or `rivet=debug`")))
+        },
+        |targets| (targets, None),
+    )
+}
+
+/// The most talkative level of any target.
+fn most(targets: &Targets) -> LevelFilter {
+    let levels = targets.iter().map(|(_, level)| level).chain(targets.default_level());
+    levels.max().unwrap_or(LevelFilter::OFF)
 }
 
 /// How an event looks.
 struct Lines {
     format: LogFormat,
+    /// Which events there are.
+    wanted: Targets,
 }
 
 impl<S, N> FormatEvent<S, N> for Lines
@@ -55,6 +94,9 @@ where
         }
         let told =
             Told { level: *event.metadata().level(), target, span, plugin: calls::current(), fields }.unwrapped();
+        if !self.wanted.would_enable(&told.target, &told.level) {
+            return Ok(());
+        }
         match self.format {
             LogFormat::Text => writeln!(writer, "{}", told.line()),
             LogFormat::Json => writeln!(writer, "{}", told.json()),
@@ -156,12 +198,18 @@ struct LogWriter {
 
 impl Write for LogWriter {
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        if event.is_empty() {
+            return Ok(0);
+        }
         let line = String::from_utf8_lossy(event);
         let line = line.strip_suffix('\n').unwrap_or(&line);
         let mut text = Text::for_stderr();
         match (self.format, line.strip_prefix(WARNING)) {
             (LogFormat::Json, _) => text.json_line(line),
-            (LogFormat::Text, Some(rest)) => text.spans(&[(WARNING, Some(Colour::Yellow)), (rest, None)]),
+            (LogFormat::Text, Some(rest)) => {
+                self.streams.warn(rest);
+                return Ok(event.len());
+            }
             (LogFormat::Text, None) => text.line(line),
         }
         self.streams.say(&text);
@@ -202,6 +250,36 @@ mod tests {
         ] {
             assert_eq!(told.line(), format!("warning: {line}"));
         }
+    }
+
+    #[test]
+    fn flags_come_before_the_variable_and_it_before_the_place() {
+        use clap::Parser;
+        let enabled = |words: &[&str], variable: &str, is_terminal: bool, target: &str, level: Level| {
+            let words = [&["rivet", "run"], words].concat();
+            let cli = crate::cli::Cli::try_parse_from(words).expect("right words");
+            let (wanted, problem) = wanted(&cli.global, variable, is_terminal);
+            assert_eq!(problem.is_some(), variable == "a=b=c", "{problem:?}");
+            wanted.would_enable(target, &level)
+        };
+        for (words, variable, is_terminal, target, level, expected) in [
+            (&[][..], "", false, PROGRESS, Level::INFO, true),
+            (&[], "", true, PROGRESS, Level::INFO, false),
+            (&[], "", false, "rivet_core::run", Level::INFO, false),
+            (&[], "a=b=c", false, PROGRESS, Level::INFO, true),
+            (&[], "warn", false, PROGRESS, Level::INFO, false),
+            (&[], "info", true, PROGRESS, Level::INFO, true),
+            (&[], "info,x=debug", true, "x::scan", Level::DEBUG, true),
+            (&[], "info,x=debug", true, "y", Level::DEBUG, false),
+            (&["-v"], "error", true, "y", Level::INFO, true),
+            (&["-v"], "debug", true, "y", Level::DEBUG, false),
+            (&["-q"], "debug", true, "y", Level::WARN, false),
+            (&["--output", "json"], "", false, PROGRESS, Level::INFO, false),
+        ] {
+            let found = enabled(words, variable, is_terminal, target, level);
+            assert_eq!(found, expected, "{words:?} {variable:?} {is_terminal} {target} {level}");
+        }
+        assert_eq!(most(&"warn,x=debug".parse::<Targets>().expect("it is right")), LevelFilter::DEBUG);
     }
 
     #[test]

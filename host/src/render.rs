@@ -2,13 +2,12 @@
 //! It must not decide anything but wording.
 
 use rivet_core::error::RunError;
-use rivet_core::summary::{Status, Summary};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::cli::{Global, Output};
+use crate::documents::ProblemRow;
 use crate::documents::events::Event;
-use crate::documents::{ProblemRow, SummaryDocument, VERSION};
 use crate::events;
 use crate::exit::Exit;
 use crate::out::streams::Lost;
@@ -45,9 +44,7 @@ pub fn usage(global: &Global, text: &str) -> Exit {
 /// Something the user should know.
 pub fn warning(global: &Global, text: &str) {
     if !global.quiet {
-        let mut line = Text::for_stderr();
-        line.spans(&[("warning:", Some(Colour::Yellow)), (" ", None), (text, None)]);
-        global.streams.say(&line);
+        global.streams.warn(text);
     }
 }
 
@@ -57,8 +54,14 @@ pub fn problem(global: &Global, code: &str, message: &str, hint: Option<&str>) {
     match global.output {
         Output::Json => global.streams.data(&Text::json(&json!({ "error": error() }))),
         Output::Ndjson => global.streams.data(&events::line(Event::Error { error: error() })),
+        Output::Text if global.json_errors => json_error(global, error()),
         Output::Text => global.streams.say(&problem_text(message, hint)),
     }
+}
+
+/// An error as JSON on a line of stderr.
+pub fn json_error(global: &Global, error: ProblemRow) {
+    global.streams.say(&Text::json(&json!({ "error": error })));
 }
 
 /// Data on stdout, in the form that was asked for: the whole document, its items one a line, or text.
@@ -84,86 +87,13 @@ pub fn problem_text(message: &str, hint: Option<&str>) -> Text {
     text
 }
 
-/// Reports how all exports ended.
-pub fn summaries(global: &Global, all: &[Summary]) {
-    match global.output {
-        // Each was told when it ended.
-        Output::Ndjson => return,
-        Output::Json => {
-            let text = Text::json(&SummaryDocument { version: VERSION, exports: all.to_vec() });
-            // stdout may be the destination: then the data has it.
-            return if all.iter().any(is_piped) { global.streams.say(&text) } else { global.streams.data(&text) };
-        }
-        Output::Text => {}
-    }
-    for summary in all {
-        if let Some(error) = &summary.error {
-            let named = format!("export '{}'", summary.export);
-            let message = if error.message.starts_with(&named) {
-                error.message.clone()
-            } else {
-                format!("{named}: {}", error.message)
-            };
-            global.streams.say(&problem_text(&message, error.hint.as_deref()));
-        } else if !global.quiet {
-            global.streams.say(&summary_text(summary));
-        }
-    }
-}
-
-fn is_piped(summary: &Summary) -> bool {
-    summary.locations.iter().any(|l| l == "stdout")
-}
-
-fn summary_text(s: &Summary) -> Text {
-    let (status, colour) = match s.status {
-        Status::Success => ("success", Colour::Green),
-        Status::Skipped => ("skipped", Colour::Yellow),
-        Status::Failed => ("failed", Colour::Red),
-    };
-    let much = format!(
-        ", {} rows in {} file{}, {}, {} ({} rows/s), peak memory {}",
-        grouped(s.rows),
-        s.files,
-        if s.files == 1 { "" } else { "s" },
-        size(s.bytes),
-        duration(s.duration_ms),
-        grouped(s.rows_per_second),
-        size(s.peak_rss_bytes),
-    );
-    let mut text = Text::for_stderr();
-    text.spans(&[(&s.export, None), (": ", None), (status, Some(colour)), (&much, None)]);
-    let retries = if s.retries > 0 { format!(", {} retries", s.retries) } else { String::new() };
-    let restarts = match s.restarts {
-        0 => String::new(),
-        n => format!(", {n} lost snapshot{}", if n == 1 { "" } else { "s" }),
-    };
-    let validated = if s.validated { ", validated" } else { "" };
-    text.line(format_args!(
-        "  run       {} ({}, profile {}, consistency {}{retries}{restarts}{validated})",
-        s.run_id, s.strategy, s.profile, s.consistency
-    ));
-    match s.locations.as_slice() {
-        [] => {}
-        [one] => text.line(format_args!("  file      {one}")),
-        [first, .., last] => {
-            text.line(format_args!("  files     {first}"));
-            text.line(format_args!("            … {last}"));
-        }
-    }
-    if let Some(manifest) = &s.manifest {
-        text.line(format_args!("  manifest  {manifest}"));
-    }
-    text
-}
-
-/// `1234567` as `1 234 567`.
+/// `1234567` as `1,234,567`.
 pub fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
         if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(' ');
+            text.push(',');
         }
         text.push(digit);
     }
@@ -187,12 +117,12 @@ pub fn moment(rfc3339: &str) -> String {
     rfc3339.get(..19).unwrap_or(rfc3339).replace('T', " ")
 }
 
-/// Seconds, or minutes and seconds.
+/// Seconds, minutes and seconds, or hours and minutes.
 pub fn duration(ms: u64) -> String {
-    if ms < 60_000 {
-        format!("{:.1} s", ms as f64 / 1000.0)
-    } else {
-        format!("{} min {} s", ms / 60_000, ms / 1000 % 60)
+    match ms {
+        0..60_000 => format!("{:.1} s", ms as f64 / 1000.0),
+        60_000..3_600_000 => format!("{} min {} s", ms / 60_000, ms / 1000 % 60),
+        _ => format!("{} h {} min", ms / 3_600_000, ms / 60_000 % 60),
     }
 }
 
@@ -221,11 +151,12 @@ mod tests {
 
     #[test]
     fn numbers_are_readable() {
-        assert_eq!((grouped(0), grouped(999), grouped(1_234_567)), ("0".into(), "999".into(), "1 234 567".into()));
+        assert_eq!((grouped(0), grouped(999), grouped(1_234_567)), ("0".into(), "999".into(), "1,234,567".into()));
         assert_eq!(
             (size(0), size(1023), size(1536), size(5 << 30)),
             ("0 B".into(), "1023 B".into(), "1.5 KiB".into(), "5.0 GiB".into())
         );
-        assert_eq!((duration(1_250), duration(61_000)), ("1.2 s".into(), "1 min 1 s".into()));
+        let durations = [1_250, 61_000, 7_260_000].map(duration);
+        assert_eq!(durations, ["1.2 s", "1 min 1 s", "2 h 1 min"]);
     }
 }

@@ -26,6 +26,18 @@ impl Filter {
     pub fn is_empty(&self) -> bool {
         self.condition.is_none() && self.range.is_none()
     }
+
+    /// The same with `…` for the values of keys, which are data: for statements in logs.
+    #[must_use]
+    pub fn without_values(&self) -> Self {
+        let hidden = |value: &KeyValue| KeyValue { text: "…".to_owned(), ..value.clone() };
+        let mut filter = self.clone();
+        if let Some(range) = &mut filter.range {
+            range.lower.iter_mut().for_each(|lower| lower.value = hidden(&lower.value));
+            range.upper.iter_mut().for_each(|upper| *upper = hidden(upper));
+        }
+        filter
+    }
 }
 
 /// Rows whose key lies in a range. Both ends are part of it.

@@ -25,6 +25,8 @@ pub struct Config {
     pub plugins: PluginsConfig,
     /// Where state is kept.
     pub state: StateConfig,
+    /// Whether each run leaves a summary in `.rivet/runs/RUN_ID/summary.json` beside the config.
+    pub summary: bool,
 }
 
 /// A config of Rivet: one source, any number of exports.
@@ -42,6 +44,9 @@ struct File {
     plugins: Option<PluginsConfig>,
     /// Where state is kept.
     state: Option<StateConfig>,
+    /// Write how each run ended to `.rivet/runs/RUN_ID/summary.json` beside the config, as `rivet run --output json` prints it.
+    #[schemars(extend("default" = false))]
+    summary: Option<bool>,
 }
 
 /// The `plugins` block; paths are absolute or start with the config's folder.

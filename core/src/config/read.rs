@@ -65,10 +65,11 @@ impl Reader<'_> {
         let exports = self.exports(root, &merge(schema(), export_schema(), &inherited, &defaults));
         let plugins = self.block(root, "plugins").and_then(|block| self.typed::<PluginsConfig>(&block, "plugins"));
         let state = self.block(root, "state").and_then(|block| self.typed::<StateConfig>(&block, "state"));
+        let summary = self.flag(root, "summary");
         let (mut plugins, mut state) = (plugins.unwrap_or_default(), state.unwrap_or_default());
         plugins.dirs.iter_mut().for_each(|dir| *dir = self.base_dir.join(&*dir));
         state.path = self.base_dir.join(state.path);
-        Some(Config { source: source?, exports, plugins, state })
+        Some(Config { source: source?, exports, plugins, state, summary })
     }
 
     fn checker(&mut self) -> Checker<'static, '_> {
@@ -86,6 +87,14 @@ impl Reader<'_> {
     fn block(&mut self, root: &Node, key: &str) -> Option<Node> {
         let entry = root.get(key)?;
         self.checked(&properties(schema())[key], &entry.node, key, entry.id)
+    }
+
+    /// Whether a key of the file says true.
+    fn flag(&mut self, root: &Node, key: &str) -> bool {
+        let Some(Entry { id, node, .. }) = root.get(key) else { return false };
+        let mut node = Node { id: *id, ..node.clone() };
+        self.checker().value(&properties(schema())[key], &mut node, &Place::new(key, *id));
+        matches!(node.value, Value::Bool(true))
     }
 
     fn checked(&mut self, of: &'static Json, node: &Node, path: &str, id: u32) -> Option<Node> {

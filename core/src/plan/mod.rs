@@ -1,6 +1,7 @@
 //! What a run will do, decided before it does anything: serialisable, without secrets, made by a pure function.
 //! It must not know sessions, stores or the clock.
 
+mod batch;
 mod increment;
 mod make;
 pub mod sizing;
@@ -14,6 +15,7 @@ use crate::project::written_schema;
 use crate::retry::RetryPolicy;
 use crate::state::CursorUpdate;
 
+pub use batch::batch_sizing;
 pub use increment::{Increment, Mark, Owner};
 pub use make::{Facts, make, wanted};
 

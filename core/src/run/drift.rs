@@ -13,7 +13,7 @@ pub fn changes(before: &TableSchema, now: &TableSchema) -> Vec<String> {
         match find(before, &column.name) {
             None => all.push(format!("'{}' {} was added", column.name, column.native_type)),
             Some(old) if retyped(&old, column) => {
-                all.push(format!("'{}' was {} and is {}", column.name, old.native_type, column.native_type));
+                all.push(format!("'{}' type changed from {} to {}", column.name, old.native_type, column.native_type));
             }
             Some(_) => {}
         }
@@ -59,7 +59,7 @@ mod tests {
         assert!(changes(&before, &schema(&[("c", "date"), ("a", "int4"), ("b", "text")])).is_empty());
         assert_eq!(
             changes(&before, &schema(&[("a", "int8"), ("c", "date"), ("d", "uuid")])),
-            ["'b' was removed", "'a' was int4 and is int8", "'d' uuid was added"]
+            ["'b' was removed", "'a' type changed from int4 to int8", "'d' uuid was added"]
         );
     }
 }

@@ -11,6 +11,7 @@ use super::env::{Env, lock};
 use super::leader::Leader;
 use super::ledger::Ledger;
 use super::pipeline::{self, Attempt, Shared, Tally};
+use super::progress::Retrying;
 use super::shape::Seen;
 use super::{Planned, begin, drift, judge_drift};
 use crate::error::RunError;
@@ -294,8 +295,9 @@ impl Extraction<'_> {
             Decision::GiveUp => Err(Halt::Failed(RunError::Plugin { step, at, attempts: attempt, source })),
             Decision::Again { after_ms, smaller } => {
                 lock(&self.progress).retries += 1;
-                let text = source.to_string();
-                self.env.progress.retrying(&self.plan.export, &split.label(), &text, after_ms);
+                let (split_label, cause, of) = (split.label(), source.to_string(), self.plan.retry.max_retries);
+                let retry = Retrying { split: &split_label, cause: &cause, number: attempt, of, after_ms };
+                self.env.progress.retrying(&self.plan.export, &retry);
                 if smaller {
                     self.ledger.halve(split.id);
                 }

@@ -24,11 +24,13 @@ pub struct Faults {
     armed: Option<(String, std::sync::atomic::AtomicU64)>,
     #[cfg(feature = "fault")]
     silence_ms: Option<u64>,
+    #[cfg(feature = "fault")]
+    progress_ms: Option<u64>,
 }
 
 impl Faults {
     /// Kills the process at the `nth` pass (1-based) of `point`, written `point` or `point:nth`. `silence:MS` kills nothing: a
-    /// silent source is told of after so many ms.
+    /// silent source is told of after so many ms. Nor does `progress:MS`: a log has a line of progress so often.
     ///
     /// # Errors
     /// The text, when it names no point.
@@ -38,6 +40,7 @@ impl Faults {
         match (POINTS.contains(&point), nth.parse::<u64>()) {
             (true, Ok(nth @ 1..)) => Ok(Self { armed: Some((point.to_owned(), nth.into())), ..Self::default() }),
             (false, Ok(ms @ 1..)) if point == "silence" => Ok(Self { silence_ms: Some(ms), ..Self::default() }),
+            (false, Ok(ms @ 1..)) if point == "progress" => Ok(Self { progress_ms: Some(ms), ..Self::default() }),
             _ => Err(format!("'{text}' is no fault point; there is {}", POINTS.join(", "))),
         }
     }
@@ -46,6 +49,14 @@ impl Faults {
     pub fn silence_ms(&self) -> Option<u64> {
         #[cfg(feature = "fault")]
         return self.silence_ms;
+        #[cfg(not(feature = "fault"))]
+        None
+    }
+
+    /// How often a log has a line of progress, ms, where a test says so.
+    pub fn progress_ms(&self) -> Option<u64> {
+        #[cfg(feature = "fault")]
+        return self.progress_ms;
         #[cfg(not(feature = "fault"))]
         None
     }

@@ -41,13 +41,17 @@ pub fn deliver(
         pointer::check(spec, store, env)?;
     }
     let objects = spec.store_capabilities().objects;
+    let export = &spec.name;
     let delivered = || {
+        tracing::info!("{export}: publishing {} files", judged.tokens.len());
         let published = publish(judged, objects && judged.left, store, env)?;
         if judged.plan.validate {
+            tracing::info!("{export}: reading back what was written");
             validate::validate(spec, judged, store, env)?;
         }
         if objects && !published.is_empty() {
             seal(judged, store, env)?;
+            tracing::info!("{export}: {} is verified, and the pointers name it", judged.manifest_name);
         }
         Ok(published)
     };

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use serde_json::{Value, json};
 
 use super::env::Env;
-use super::progress::Progress;
+use super::progress::{Progress, Retrying};
 use crate::plan::Plan;
 use crate::secrets::hidden;
 use crate::summary::Summary;
@@ -75,11 +75,13 @@ impl Progress for Journal<'_> {
         self.env.progress.split_done(export, done, of);
     }
 
-    fn retrying(&self, export: &str, split: &str, cause: &str, after_ms: u64) {
+    fn retrying(&self, export: &str, retry: &Retrying<'_>) {
         self.n_retries.fetch_add(1, Ordering::Relaxed);
-        let (split, cause) = (&*hidden(split, self.secrets), &*hidden(cause, self.secrets));
-        self.write("retrying", &json!({ "split": split, "cause": cause, "after_ms": after_ms }));
-        self.env.progress.retrying(export, split, cause, after_ms);
+        let (split, cause) = (&*hidden(retry.split, self.secrets), &*hidden(retry.cause, self.secrets));
+        let Retrying { number, of, after_ms, .. } = *retry;
+        let told = json!({ "split": split, "cause": cause, "retry": number, "of": of, "after_ms": after_ms });
+        self.write("retrying", &told);
+        self.env.progress.retrying(export, &Retrying { split, cause, ..*retry });
     }
 
     fn warn(&self, export: &str, message: &str) {

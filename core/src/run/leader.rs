@@ -10,6 +10,7 @@ use rivet_plugin_api::{
 use super::doubts;
 use super::env::Env;
 use super::increment;
+use super::progress::Retrying;
 use super::shape::HashCounts;
 use crate::config::Mode;
 use crate::error::RunError;
@@ -68,6 +69,7 @@ impl Leader {
         let mut snapshot = group.snapshot;
         snapshot.server = hidden(&snapshot.server, &spec.secrets).into_owned();
         snapshot.identity = snapshot.identity.map(|text| hidden(&text, &spec.secrets).into_owned());
+        tracing::info!("{}: connected to {}", spec.name, snapshot.server);
         Ok(Self { session, snapshot })
     }
 
@@ -82,6 +84,13 @@ impl Leader {
         // Columns alone are what a later run compares with.
         let schema = TableSchema::of(schema.columns);
         let estimate = narrowed(estimate, found.explained.rows);
+        let about = estimate.rows.map_or_else(|| "an unknown number of".to_owned(), |rows| format!("about {rows}"));
+        tracing::info!(
+            "{}: {} has {} columns, {about} rows to read",
+            spec.name,
+            relation.label(),
+            schema.columns.len()
+        );
         let n_splits = plan::wanted(spec, &estimate);
         let splits = if n_splits > 1 {
             let request = SplitRequest { relation: relation.clone(), within: None, n_splits };
@@ -162,7 +171,9 @@ pub fn with_retries<T>(
         match decide(&source, attempt, policy, env.random.next_u64()) {
             Decision::GiveUp => return Err(RunError::Plugin { step, at, attempts: attempt, source }),
             Decision::Again { after_ms, .. } => {
-                env.progress.retrying(&spec.name, "connection", &source.to_string(), after_ms);
+                let (cause, of) = (source.to_string(), policy.max_retries);
+                let retry = Retrying { split: "connection", cause: &cause, number: attempt, of, after_ms };
+                env.progress.retrying(&spec.name, &retry);
                 if !env.clock.sleep_ms(after_ms, &|| env.cancel.is_cancelled()) {
                     return Err(RunError::Interrupted);
                 }

@@ -4,6 +4,7 @@
 mod channel;
 mod doubts;
 mod drift;
+mod earlier;
 mod encode;
 mod env;
 mod extract;
@@ -37,7 +38,7 @@ use serde_json::Value;
 pub use env::Env;
 
 use self::shape::{HashCounts, Seen};
-use crate::clock::format_stamp;
+use crate::clock::{format_rfc3339, format_stamp};
 use crate::config::DriftPolicy;
 use crate::error::RunError;
 use crate::manifest::Manifest;
@@ -54,7 +55,7 @@ pub fn run(spec: &ExportSpec, env: &Env<'_>) -> Summary {
     let journal = journal::Journal::new(&run_id, &spec.name, env, &spec.secrets);
     let env = &Env { progress: &journal, ..*env };
     let started = Started { monotonic_ms: env.clock.monotonic_ms(), unix_ms: env.clock.now_unix_ms() };
-    let mut summary = Summary::new(&spec.name, &run_id, word(&spec.tuning.profile));
+    let mut summary = Summary::new(spec, &run_id, started.unix_ms);
     env.progress.started(&run_id, &spec.name);
     let ended = steps(spec, &run_id, env, &started, &mut summary);
     measure(&mut summary, &started, env);
@@ -85,6 +86,7 @@ fn measure(summary: &mut Summary, started: &Started, env: &Env<'_>) {
     summary.duration_ms = env.clock.monotonic_ms().saturating_sub(started.monotonic_ms);
     summary.rows_per_second = summary.rows * 1000 / summary.duration_ms.max(1);
     summary.peak_rss_bytes = peak_rss_bytes();
+    summary.ended_at = Some(format_rfc3339(env.clock.now_unix_ms()));
 }
 
 fn failure(error: &RunError, spec: &ExportSpec) -> Failure {
@@ -156,6 +158,9 @@ fn begin(
     record(env.state, &new_run(spec, &planned.plan))?;
     summary.strategy.clone_from(&planned.plan.strategy);
     env.progress.planned(&planned.plan, planned.estimate.rows);
+    if let Some(told) = plan::batch_sizing(spec, &planned.plan, &planned.estimate) {
+        tracing::info!("{}: {told}", spec.name);
+    }
     env.faults.pass("planned");
     Ok(planned)
 }
@@ -227,6 +232,9 @@ fn finish(
     summary.consistency = word(&manifest.consistency);
     summary.locations = published.iter().map(|facts| hidden(&facts.location, &spec.secrets).into_owned()).collect();
     let schema = serde_json::to_value(&plan.schema).map_err(|e| RunError::Internal(e.to_string()))?;
+    if status == Status::Success {
+        summary.earlier_runs = earlier::tell(spec, plan, store, env);
+    }
     summary.status = status;
     measure(summary, started, env);
     let told = serde_json::to_value(&*summary).map_err(|e| RunError::Internal(e.to_string()))?;
@@ -278,7 +286,9 @@ fn record_failed_start(spec: &ExportSpec, started: &Started, summary: &Summary, 
 fn check_drift(spec: &ExportSpec, schema: &TableSchema, env: &Env<'_>, summary: &mut Summary) -> Result<(), RunError> {
     let last = env.state.last_schema(&spec.name)?;
     let Some(before) = last.and_then(|json| serde_json::from_value::<TableSchema>(json).ok()) else { return Ok(()) };
-    judge_drift(spec, drift::changes(&before, schema), false, env, summary)
+    let changes = drift::changes(&before, schema);
+    summary.schema_changed = Some(!changes.is_empty());
+    judge_drift(spec, changes, false, env, summary)
 }
 
 fn judge_drift(

@@ -4,6 +4,21 @@
 use crate::plan::Plan;
 use crate::summary::Summary;
 
+/// An attempt that failed and is tried again.
+#[derive(Debug, Clone, Copy)]
+pub struct Retrying<'a> {
+    /// What is tried again.
+    pub split: &'a str,
+    /// Why it failed.
+    pub cause: &'a str,
+    /// Which of its retries this is, from 1.
+    pub number: u32,
+    /// Retries that it may have.
+    pub of: u32,
+    /// Pause before, ms.
+    pub after_ms: u64,
+}
+
 /// Listens to a run; called from several threads, must be quick.
 pub trait Progress: Send + Sync {
     /// A run begins.
@@ -16,8 +31,8 @@ pub trait Progress: Send + Sync {
     fn part_written(&self, _export: &str, _name: &str, _rows: u64, _bytes: u64) {}
     /// A split is complete.
     fn split_done(&self, export: &str, done: usize, of: usize);
-    /// An attempt failed and is tried again after a pause, ms.
-    fn retrying(&self, export: &str, split: &str, cause: &str, after_ms: u64);
+    /// An attempt failed and is tried again after a pause, on a new session.
+    fn retrying(&self, export: &str, retry: &Retrying<'_>);
     /// Something the user should know that does not fail the run.
     fn warn(&self, export: &str, message: &str);
     /// The export is over, and this is its end; [`ended`](Self::ended) follows.
@@ -34,7 +49,7 @@ impl Progress for NoProgress {
     fn planned(&self, _: &Plan, _: Option<u64>) {}
     fn read(&self, _: &str, _: u64, _: u64) {}
     fn split_done(&self, _: &str, _: usize, _: usize) {}
-    fn retrying(&self, _: &str, _: &str, _: &str, _: u64) {}
+    fn retrying(&self, _: &str, _: &Retrying<'_>) {}
     fn warn(&self, _: &str, _: &str) {}
     fn ended(&self, _: &str) {}
 }

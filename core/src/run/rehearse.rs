@@ -4,7 +4,7 @@
 use rivet_plugin_api::{Estimate, Explained, Health};
 
 use super::env::Env;
-use super::{Planned, new_run_id, planned, pointer, word};
+use super::{Planned, new_run_id, planned, pointer};
 use crate::error::RunError;
 use crate::plan::Plan;
 use crate::resolve::ExportSpec;
@@ -32,7 +32,7 @@ pub struct Rehearsal {
 /// What a run would meet up to its plan.
 pub fn plan(spec: &ExportSpec, env: &Env<'_>) -> Result<Rehearsal, RunError> {
     let run_id = new_run_id(env);
-    let mut summary = Summary::new(&spec.name, &run_id, word(&spec.tuning.profile));
+    let mut summary = Summary::new(spec, &run_id, env.clock.now_unix_ms());
     let Planned { mut leader, plan, estimate, explained, .. } = planned(spec, &run_id, env, &mut summary)?;
     let cx = env.cancel.cx();
     let health = leader.session.health(&cx).map_err(RunError::plugin("ask for the state of", "the server"))?;

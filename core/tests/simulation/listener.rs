@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rivet_core::plan::Plan;
-use rivet_core::run::progress::Progress;
+use rivet_core::run::progress::{Progress, Retrying};
 
 use crate::world::{CLASSES, World};
 
@@ -69,8 +69,8 @@ impl Progress for Heard {
     }
     fn read(&self, _: &str, _: u64, _: u64) {}
     fn split_done(&self, _: &str, _: usize, _: usize) {}
-    fn retrying(&self, _: &str, split: &str, cause: &str, after_ms: u64) {
-        self.lock().waits.entry(split.to_owned()).or_default().push((cause.to_owned(), after_ms));
+    fn retrying(&self, _: &str, retry: &Retrying<'_>) {
+        self.lock().waits.entry(retry.split.to_owned()).or_default().push((retry.cause.to_owned(), retry.after_ms));
     }
     fn warn(&self, _: &str, _: &str) {}
     fn ended(&self, _: &str) {}

@@ -30,13 +30,13 @@ pub enum StateCommand {
         #[command(flatten)]
         file: StateFile,
     },
-    /// List the files that the last good runs of an export have written.
+    /// List the files that good runs have written, those of the newest runs first.
     Files {
-        /// The export.
+        /// Only files of this export; may be given several times.
         #[arg(long, short, value_name = "NAME")]
-        export: String,
-        /// Of how many runs.
-        #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        export: Vec<String>,
+        /// How many files to show.
+        #[arg(long, short, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         last: u32,
         #[command(flatten)]
         file: StateFile,
@@ -66,7 +66,7 @@ pub enum StateCommand {
 #[derive(Debug, Clone, Args)]
 pub struct MetricsArgs {
     /// How many runs to show, the newest first.
-    #[arg(long, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, short, default_value_t = 20, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub last: u32,
     /// Only runs of this export; may be given several times.
     #[arg(long, short, value_name = "NAME")]
@@ -79,13 +79,17 @@ pub struct MetricsArgs {
 #[derive(Debug, Clone, Args)]
 pub struct JournalArgs {
     /// The run, as `rivet metrics` lists it.
-    #[arg(required_unless_present = "last", conflicts_with = "last", value_name = "RUN_ID")]
+    #[arg(required_unless_present_any = ["run", "last", "export"], conflicts_with_all = ["run", "last"], value_name = "RUN_ID")]
     pub run_id: Option<String>,
-    /// The newest run.
-    #[arg(long)]
-    pub last: bool,
-    /// With --last: the newest run of this export.
-    #[arg(long, short, value_name = "NAME", requires = "last")]
+    /// The run, as the argument.
+    #[arg(long = "run-id", conflicts_with = "last", value_name = "RUN_ID")]
+    pub run: Option<String>,
+    /// The newest runs, one where no number is given.
+    #[arg(long, short, value_name = "N", num_args = 0..=1, default_missing_value = "1",
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub last: Option<u32>,
+    /// The newest run of this export, or with --last as many of them.
+    #[arg(long, short, value_name = "NAME")]
     pub export: Option<String>,
     #[command(flatten)]
     pub file: StateFile,

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use rivet_core::manifest::{Success, pointer_names};
 use rusqlite::Connection;
 
 use super::run;
@@ -20,22 +21,28 @@ pub fn run(args: &DemoArgs, global: &Global) -> Exit {
     let exit = run::run(&run_args, global);
     if exit == Exit::Ok && !global.quiet {
         let dir = args.dir.display();
+        let [orders, customers] = ["orders", "customers"].map(|export| files(&args.dir, export));
         let mut text = Text::for_stderr();
         text.line("");
         text.line(format_args!(
             "The config is {dir}/rivet.yaml, the sample {dir}/shop.db. Read the output, for example with DuckDB:"
         ));
-        text.line(format_args!(
-            "  duckdb -c \"SELECT status, count(*), sum(total) FROM '{dir}/out/orders/*.parquet' GROUP BY status\""
-        ));
+        text.line(format_args!("  duckdb -c \"SELECT status, count(*), sum(total) FROM '{orders}' GROUP BY status\""));
         text.line("or in Python:");
         text.line(format_args!(
-            "  python3 -c \"import pyarrow.dataset as d; print(d.dataset('{dir}/out/customers', \
-             exclude_invalid_files=True).to_table())\""
+            "  python3 -c \"import glob, pyarrow.dataset as d; print(d.dataset(glob.glob('{customers}')).to_table())\""
         ));
         global.streams.say(&text);
     }
     exit
+}
+
+/// A pattern of the files of an export's newest run: those of earlier demos lie beside them.
+fn files(dir: &Path, export: &str) -> String {
+    let folder = dir.join("out").join(export);
+    let pointer = std::fs::read(folder.join(&pointer_names(export)[0])).unwrap_or_default();
+    let run = serde_json::from_slice::<Success>(&pointer).map_or_else(|_| String::new(), |newest| newest.run_id + "-");
+    format!("{}/{export}-{run}*.parquet", folder.display())
 }
 
 const CONFIG: &str = "\

@@ -23,7 +23,7 @@ pub fn run(specs: &[ExportSpec], env: &Env<'_>, global: &Global) -> Exit {
         if let Err(error) = &rehearsed {
             failures.push(error.class());
             if global.output == Output::Text {
-                let error = named(&spec.name, error);
+                let error = of_export(&spec.name, error);
                 render::problem(global, &error.code, &error.message, error.hint.as_deref());
             }
         }
@@ -38,11 +38,8 @@ pub fn run(specs: &[ExportSpec], env: &Env<'_>, global: &Global) -> Exit {
     Exit::of(&failures)
 }
 
-fn named(export: &str, error: &RunError) -> ProblemRow {
-    let message = error.to_string();
-    let named = format!("export '{export}'");
-    let message = if message.starts_with(&named) { message } else { format!("{named}: {message}") };
-    ProblemRow { code: error.code(), message, hint: error.hint() }
+fn of_export(export: &str, error: &RunError) -> ProblemRow {
+    ProblemRow::of_export(export, &error.code(), &error.to_string(), error.hint())
 }
 
 fn row(spec: &ExportSpec, rehearsed: Result<Rehearsal, RunError>) -> PlanRow {
@@ -62,7 +59,7 @@ fn row(spec: &ExportSpec, rehearsed: Result<Rehearsal, RunError>) -> PlanRow {
         error: None,
     };
     match rehearsed {
-        Err(error) => row.error = Some(named(&spec.name, &error)),
+        Err(error) => row.error = Some(of_export(&spec.name, &error)),
         Ok(Rehearsal { plan, estimate, warnings, .. }) => {
             row.columns = plan.schema.columns.iter().map(|c| ColumnRow::of(c, plan.types)).collect();
             row.splits = plan.splits.iter().map(SplitRow::of).collect();

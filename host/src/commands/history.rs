@@ -124,7 +124,7 @@ impl Opened {
             hint: if known.is_empty() {
                 "no run is remembered yet".to_owned()
             } else {
-                format!("there is {}", known.join(", "))
+                format!("Known exports: {}", known.join(", "))
             },
         })
     }

@@ -1,16 +1,16 @@
-//! `rivet journal`: the events of one run.
+//! `rivet journal`: the events of one run, or of the newest ones.
 //! It must not know which kinds of events there are.
 
 use rivet_core::clock::format_rfc3339;
 use rivet_core::error::RunError;
-use rivet_core::state::State;
+use rivet_core::state::{Event, State};
 use serde_json::Value;
 
 use super::history::{Opened, open};
 use crate::cli::Global;
 use crate::cli::history::JournalArgs;
 use crate::documents::VERSION;
-use crate::documents::history::{EventRow, JournalDocument, RunRow};
+use crate::documents::history::{EventRow, JournalDocument, JournalRow, RunRow};
 use crate::exit::Exit;
 use crate::out::Text;
 use crate::out::table::{Side, Table};
@@ -22,57 +22,72 @@ pub fn run(args: &JournalArgs, global: &Global) -> Exit {
         Ok(opened) => opened,
         Err(exit) => return exit,
     };
-    match document(args, &opened) {
-        Ok(document) => {
-            render::document(global, &document, &document.events, || text(&document));
+    match found(args, &opened) {
+        Ok(runs) => {
+            let events: Vec<EventRow> = runs.iter().flat_map(|run| run.events.clone()).collect();
+            render::document(global, &document(&runs), &events, || {
+                Text::apart(&runs.iter().map(text).collect::<Vec<_>>())
+            });
             Exit::Ok
         }
         Err(error) => render::failure(global, &error),
     }
 }
 
-fn document(args: &JournalArgs, opened: &Opened) -> Result<JournalDocument, RunError> {
+/// One run at least, the newest first.
+fn document(runs: &[JournalRow]) -> JournalDocument {
+    let JournalRow { run_id, run, events } = runs[0].clone();
+    JournalDocument { version: VERSION, run_id, run, events, earlier: runs[1..].to_vec() }
+}
+
+fn found(args: &JournalArgs, opened: &Opened) -> Result<Vec<JournalRow>, RunError> {
     let names = opened.these(args.export.as_slice())?;
     let state = opened.state.as_ref().ok_or_else(no_runs)?;
-    let run_id = match &args.run_id {
-        Some(run_id) => run_id.clone(),
-        None if names.is_empty() && args.export.is_some() => return Err(no_runs()),
-        None => newest(&names, state)?,
+    if let Some(run_id) = args.run_id.as_ref().or(args.run.as_ref()) {
+        return Ok(vec![row(run_id, state)?]);
+    }
+    if names.is_empty() && args.export.is_some() {
+        return Err(no_runs());
+    }
+    let newest = state.runs_of(&names, usize::try_from(args.last.unwrap_or(1)).unwrap_or(usize::MAX))?;
+    if newest.is_empty() {
+        return Err(no_runs());
+    }
+    newest.iter().map(|run| row(&run.run_id, state)).collect()
+}
+
+fn row(run_id: &str, state: &State) -> Result<JournalRow, RunError> {
+    let run = state.run(run_id)?.map(|run| RunRow::of(&run, state)).transpose()?;
+    let event = |e: Event| EventRow {
+        run_id: run_id.to_owned(),
+        at: format_rfc3339(e.at_ms),
+        event: e.kind,
+        details: e.details,
     };
-    let run = state.run(&run_id)?.map(|run| RunRow::of(&run, state)).transpose()?;
-    let events: Vec<EventRow> = state
-        .events(&run_id)?
-        .into_iter()
-        .map(|e| EventRow { at: format_rfc3339(e.at_ms), event: e.kind, details: e.details })
-        .collect();
+    let events: Vec<EventRow> = state.events(run_id)?.into_iter().map(event).collect();
     if run.is_none() && events.is_empty() {
         return Err(RunError::Impossible {
             what: format!("no run is called '{run_id}'"),
             hint: "`rivet metrics` lists the last runs".to_owned(),
         });
     }
-    Ok(JournalDocument { version: VERSION, run_id, run, events })
-}
-
-fn newest(names: &[String], state: &State) -> Result<String, RunError> {
-    let newest = state.runs_of(names, 1)?.into_iter().next();
-    newest.map(|run| run.run_id).ok_or_else(no_runs)
+    Ok(JournalRow { run_id: run_id.to_owned(), run, events })
 }
 
 fn no_runs() -> RunError {
     RunError::Impossible { what: "no run is remembered yet".to_owned(), hint: "`rivet run` makes one".to_owned() }
 }
 
-fn text(document: &JournalDocument) -> Text {
+fn text(journal: &JournalRow) -> Text {
     let mut table = Table::new(&[("TIME (UTC)", Side::Left), ("EVENT", Side::Left), ("DETAILS", Side::Left)]);
-    for event in &document.events {
+    for event in &journal.events {
         let time = event.at.replace('T', " ").replace('Z', "");
         table.row(vec![time.into(), event.event.as_str().into(), details(&event.details).into()]);
     }
     let mut text = Text::for_stdout();
-    match &document.run {
+    match &journal.run {
         Some(run) => text.line(format_args!("run {} of export '{}': {}", run.run_id, run.export, run.status)),
-        None => text.line(format_args!("run {}: it was refused before it did anything", document.run_id)),
+        None => text.line(format_args!("run {}: it was refused before it did anything", journal.run_id)),
     }
     table.write(&mut text);
     text

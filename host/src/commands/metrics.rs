@@ -39,17 +39,23 @@ fn rows(args: &MetricsArgs, opened: &Opened) -> Result<Vec<RunRow>, RunError> {
     runs.iter().map(|run| Ok(RunRow::of(run, state)?)).collect()
 }
 
-const COLUMNS: [(&str, Side); 11] = [
+const COLUMNS: [(&str, Side); 17] = [
     ("RUN ID", Side::Left),
     ("EXPORT", Side::Left),
     ("STATUS", Side::Left),
+    ("MODE", Side::Left),
+    ("PROFILE", Side::Left),
+    ("FORMAT", Side::Left),
     ("STARTED (UTC)", Side::Left),
     ("DURATION", Side::Right),
     ("ROWS", Side::Right),
+    ("FILES", Side::Right),
     ("BYTES", Side::Right),
     ("ROWS/S", Side::Right),
     ("PEAK RSS", Side::Right),
     ("RETRIES", Side::Right),
+    ("VALIDATED", Side::Left),
+    ("SCHEMA", Side::Left),
     ("ERROR", Side::Left),
 ];
 
@@ -61,18 +67,25 @@ fn text(runs: &[RunRow]) -> Text {
     }
     let mut table = Table::new(&COLUMNS);
     let shown = |n: Option<u64>, show: fn(u64) -> String| Cell::from(n.map_or_else(|| "–".to_owned(), show));
+    let word = |text: Option<&str>| Cell::from(text.unwrap_or("–"));
     for run in runs {
         table.row(vec![
             run.run_id.as_str().into(),
             run.export.as_str().into(),
             Cell::painted(&run.status, render::status_colour(&run.status)),
+            word(run.mode.as_deref()),
+            word(run.profile.as_deref()),
+            word(run.format.as_deref()),
             moment(&run.started_at).into(),
             shown(run.duration_ms, render::duration),
             shown(run.rows, grouped),
+            shown(run.files, grouped),
             shown(run.bytes, size),
             shown(run.rows_per_second, grouped),
             shown(run.peak_rss_bytes, size),
             shown(run.retries, grouped),
+            word(run.validated.filter(|passed| *passed).map(|_| "pass")),
+            word(run.schema_changed.map(|changed| if changed { "CHANGED" } else { "unchanged" })),
             run.error.as_ref().map_or("", |e| e.code.as_str()).into(),
         ]);
     }

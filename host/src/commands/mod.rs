@@ -7,6 +7,7 @@ pub mod demo;
 mod direct;
 pub mod doctor;
 mod dry_run;
+mod files;
 mod history;
 pub mod journal;
 pub mod metrics;

@@ -36,13 +36,14 @@ fn workers(connections: usize) -> usize {
 }
 
 /// Runs all exports, at most `n_at_once` of them at a time; summaries are in the order of `specs`. After an interrupt
-/// none begins any more.
-pub fn run(specs: &[ExportSpec], env: &Env<'_>, n_at_once: usize) -> Vec<Summary> {
+/// none begins any more. `tell` hears how each ended, when it has ended.
+pub fn run(specs: &[ExportSpec], env: &Env<'_>, n_at_once: usize, tell: &(dyn Fn(&Summary) + Sync)) -> Vec<Summary> {
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, Summary)>> = Mutex::default();
     let work = || {
         while let Some((i, spec)) = take(specs, &next) {
             let summary = run::run(spec, env);
+            tell(&summary);
             done.lock().unwrap_or_else(PoisonError::into_inner).push((i, summary));
             if env.cancel.is_cancelled() {
                 break;

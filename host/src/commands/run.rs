@@ -12,6 +12,7 @@ use rivet_core::run::fault::Faults;
 use rivet_core::run::{Env, listing};
 use rivet_core::secrets;
 use rivet_core::state::State;
+use rivet_core::summary::Summary;
 use rivet_core::tables::expand;
 use rivet_plugin_api::CancelToken;
 use rivet_plugin_api::wire::Origin;
@@ -20,7 +21,7 @@ use super::{direct, dry_run, parallel, piped, select};
 use crate::cli::{Global, RunArgs};
 use crate::exit::Exit;
 use crate::plugins::{self, Need, Plugins, Shadowed};
-use crate::{interrupt, progress, render};
+use crate::{interrupt, progress, render, summary};
 
 /// Runs the command.
 pub fn run(args: &RunArgs, global: &Global) -> Exit {
@@ -131,13 +132,21 @@ impl Ready {
             piped::check(spec, args.force).map_err(|e| render::failure(global, &e))?;
         }
         let state = State::open(&self.config.state.path).map_err(|e| render::failure(global, &e.into()))?;
+        let runs = self.config.summary.then(|| self.base.join(".rivet/runs"));
+        let tell = |told: &Summary| {
+            summary::tell(global, told);
+            if let Some(Err((file, e))) = runs.as_ref().map(|runs| summary::save_run(global, told, runs)) {
+                render::warning(global, &format!("failed to write '{}': {e}", file.display()));
+            }
+        };
         self.within(&state, faults, global, |ready, env| {
             let mut specs = ready.listed(args, env, global, Tables::Listed)?;
             let n_at_once = if args.parallel_exports { parallel::share(&mut specs) } else { 1 };
-            let summaries = parallel::run(&specs, env, n_at_once);
-            render::summaries(global, &summaries);
+            let summaries = parallel::run(&specs, env, n_at_once, &tell);
+            summary::tell_all(global, &summaries, specs.len());
             let failures: Vec<_> = summaries.iter().filter_map(|s| Some(s.error.as_ref()?.class)).collect();
-            Ok(Exit::of(&failures))
+            let exit = Exit::of(&failures);
+            Ok(args.summary_output.as_ref().map_or(exit, |file| saved(&summaries, file, exit, global)))
         })
     }
 
@@ -178,7 +187,7 @@ impl Ready {
         let clock = SystemClock::default();
         let cancel = self.cancel.clone();
         let piped = self.specs.iter().any(|spec| !spec.store_capabilities().objects);
-        let shown = progress::listener(global, piped);
+        let shown = progress::listener(global, piped, faults);
         let env = Env {
             state,
             clock: &clock,
@@ -190,6 +199,14 @@ impl Ready {
         };
         act(self, &env)
     }
+}
+
+/// Writes what `--summary-output` asks for; where that fails the runs are as they were, but nobody is told as they should be.
+fn saved(all: &[Summary], file: &Path, exit: Exit, global: &Global) -> Exit {
+    let Err(e) = summary::save(global, all, file) else { return exit };
+    let what = format!("failed to write the summary to '{}': {e}", file.display());
+    render::problem(global, "summary", &what, Some("the exports are as told; name a file that can be written"));
+    if exit == Exit::Ok { Exit::Retryable } else { exit }
 }
 
 /// What the command line asks for in this run alone.

@@ -43,9 +43,9 @@ pub fn after_expansion(mut config: Config, names: &[String], groups: &[String]) 
 }
 
 fn no_export(unknown: &str, known: &[&str]) -> RunError {
-    let guess = did_you_mean(unknown, known.iter().copied());
+    let guess = did_you_mean(unknown, known.iter().copied()).map_or_else(String::new, |guess| format!("{guess} "));
     RunError::Impossible {
         what: format!("no export is called '{unknown}'"),
-        hint: guess.unwrap_or_else(|| format!("there is {}", known.join(", "))),
+        hint: format!("{guess}Known exports: {}", known.join(", ")),
     }
 }

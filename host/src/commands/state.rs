@@ -7,17 +7,15 @@ use rivet_core::error::RunError;
 use rivet_core::plan::Mark;
 use rivet_core::state::{Holder, State, StoredCursor};
 
+use super::files;
 use super::history::{Opened, open};
 use crate::cli::Global;
 use crate::cli::history::{StateCommand, StateFile};
 use crate::documents::VERSION;
-use crate::documents::history::{
-    CursorDocument, CursorRow, ExportRow, FileRow, FilesDocument, LockRow, RunRow, StateDocument,
-};
+use crate::documents::history::{CursorDocument, CursorRow, ExportRow, LockRow, RunRow, StateDocument};
 use crate::exit::Exit;
-use crate::out::table::{Side, Table};
 use crate::out::{Colour, Text};
-use crate::render::{self, grouped, moment, size};
+use crate::render::{self, grouped, moment};
 
 /// Runs the command.
 pub fn run(command: &StateCommand, global: &Global) -> Exit {
@@ -38,8 +36,8 @@ fn dispatch(command: &StateCommand, opened: &Opened, global: &Global) -> Result<
             render::document(global, &document, &document.exports, || shown(&document));
         }
         StateCommand::Files { export, last, .. } => {
-            let document = files(export, *last, opened)?;
-            render::document(global, &document, &document.files, || listed(&document));
+            let document = files::document(export, *last, opened)?;
+            render::document(global, &document, &document.files, || files::text(&document));
         }
         StateCommand::Set { export, cursor, file } => {
             let document =
@@ -138,46 +136,6 @@ fn holder(lock: &LockRow) -> String {
     if let (Some(command), Some(run_id)) = (&lock.command, &lock.run_id) {
         let _ = write!(text, " ({command}, run {run_id})");
     }
-    text
-}
-
-fn files(export: &str, last: u32, opened: &Opened) -> Result<FilesDocument, RunError> {
-    opened.one(export)?;
-    let mut files = Vec::new();
-    if let Some(state) = &opened.state {
-        for run in state.good_runs(export, usize::try_from(last).unwrap_or(usize::MAX))? {
-            let parts = state.parts_of(&run.run_id)?;
-            let locations = run.summary["locations"].as_array().filter(|l| l.len() == parts.len());
-            for (i, part) in parts.into_iter().enumerate() {
-                let location = locations.and_then(|l| l[i].as_str()).unwrap_or(&part.part.name).to_owned();
-                files.push(FileRow {
-                    run_id: run.run_id.clone(),
-                    name: part.part.name,
-                    path: location,
-                    split: part.split_id,
-                    rows: part.part.rows,
-                    bytes: part.part.bytes,
-                    digest: part.part.digest,
-                });
-            }
-        }
-    }
-    Ok(FilesDocument { version: VERSION, files })
-}
-
-fn listed(document: &FilesDocument) -> Text {
-    let mut text = Text::for_stdout();
-    if document.files.is_empty() {
-        text.line("no files: no run has written any yet");
-        return text;
-    }
-    let mut table =
-        Table::new(&[("RUN ID", Side::Left), ("ROWS", Side::Right), ("BYTES", Side::Right), ("PATH", Side::Left)]);
-    for file in &document.files {
-        let (run_id, path) = (file.run_id.as_str(), file.path.as_str());
-        table.row(vec![run_id.into(), grouped(file.rows).into(), size(file.bytes).into(), path.into()]);
-    }
-    table.write(&mut text);
     text
 }
 

@@ -82,7 +82,7 @@ pub enum Event {
         /// Splits in all.
         of: usize,
     },
-    /// An attempt failed and is tried again.
+    /// An attempt failed and is tried again, on a new session.
     Retrying {
         /// Run.
         run_id: String,
@@ -92,6 +92,10 @@ pub enum Event {
         split: String,
         /// Why it failed.
         cause: String,
+        /// Which of its retries this is, from 1.
+        retry: u32,
+        /// Retries that it may have.
+        of: u32,
         /// Pause before, ms.
         after_ms: u64,
     },

@@ -27,6 +27,12 @@ pub struct RunRow {
     /// `success`, `skipped`, `failed`, `rejected` or `abandoned`; `running` while its process lives, `unfinished` when
     /// the process died and no later run has settled it.
     pub status: String,
+    /// `full` or `incremental`; none when it failed before that was known, as `profile` and `format`.
+    pub mode: Option<String>,
+    /// Tuning profile.
+    pub profile: Option<String>,
+    /// Format plugin.
+    pub format: Option<String>,
     /// Source, without credentials.
     pub source: String,
     /// Destination, without credentials.
@@ -49,6 +55,10 @@ pub struct RunRow {
     pub peak_rss_bytes: Option<u64>,
     /// Attempts that failed and were tried again.
     pub retries: Option<u64>,
+    /// Every part was read back and is what was written.
+    pub validated: Option<bool>,
+    /// Whether the columns were others than in the last good run; none when there was none.
+    pub schema_changed: Option<bool>,
     /// Why it failed.
     pub error: Option<ErrorRow>,
 }
@@ -73,11 +83,27 @@ pub struct JournalDocument {
     pub run: Option<RunRow>,
     /// What happened, in order.
     pub events: Vec<EventRow>,
+    /// The runs before it, newest first, where more than one was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<JournalRow>,
+}
+
+/// One of several runs.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct JournalRow {
+    /// The run.
+    pub run_id: String,
+    /// What history says about it; none when it was refused because its export was running.
+    pub run: Option<RunRow>,
+    /// What happened, in order.
+    pub events: Vec<EventRow>,
 }
 
 /// Something that happened in a run.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct EventRow {
+    /// The run.
+    pub run_id: String,
     /// When, RFC 3339 UTC.
     pub at: String,
     /// What: `run_started`, `planned`, `split_done`, `retrying`, `warning`, `export_finished`; there may be more.
@@ -151,7 +177,7 @@ pub struct LockRow {
 pub struct FilesDocument {
     /// Version of this document: 1.
     pub version: u32,
-    /// The parts: newest run first, in the order of the manifest.
+    /// The newest parts: those of the newest run first, in the order of its manifest.
     pub files: Vec<FileRow>,
 }
 
@@ -160,6 +186,14 @@ pub struct FilesDocument {
 pub struct FileRow {
     /// Run.
     pub run_id: String,
+    /// Export.
+    pub export: String,
+    /// Format plugin.
+    pub format: Option<String>,
+    /// Compression, by the format's word.
+    pub compression: Option<String>,
+    /// When its run was complete, RFC 3339 UTC.
+    pub created_at: Option<String>,
     /// Name below the destination.
     pub name: String,
     /// Where it is: a path or a URL without credentials; the name alone when the run did not note it.
@@ -194,6 +228,14 @@ impl RunRow {
     /// When the state cannot be read.
     pub fn of(entry: &RunEntry, state: &State) -> Result<Self, StateError> {
         let told = |key: &str| entry.summary[key].as_u64();
+        let word = |key: &str| entry.summary[key].as_str().map(str::to_owned);
+        let (mut mode, mut format) = (word("mode"), word("format"));
+        if mode.is_none()
+            && let Some(plan) = state.plan_of(&entry.run_id)?.and_then(|plan| serde_json::from_value::<Plan>(plan).ok())
+        {
+            mode = Some(if plan.increment.is_some() { "incremental" } else { "full" }.to_owned());
+            format = Some(plan.format.plugin);
+        }
         let known = |n: Option<u64>| n.filter(|n| *n > 0);
         let took = entry.ended_at_ms.map(|end| u64::try_from(end - entry.started_at_ms).unwrap_or(0));
         let (mut rows, mut files, mut bytes) = (told("rows"), told("files"), told("bytes"));
@@ -208,6 +250,9 @@ impl RunRow {
             run_id: entry.run_id.clone(),
             export: entry.export.clone(),
             status: status(entry, state)?,
+            mode,
+            profile: word("profile"),
+            format,
             source: entry.source.clone(),
             destination: entry.destination.clone(),
             started_at: format_rfc3339(entry.started_at_ms),
@@ -219,6 +264,8 @@ impl RunRow {
             rows_per_second: told("rows_per_second"),
             peak_rss_bytes: known(told("peak_rss_bytes")),
             retries: told("retries"),
+            validated: entry.summary["validated"].as_bool(),
+            schema_changed: entry.summary["schema_changed"].as_bool(),
             error: error(&entry.summary),
         })
     }

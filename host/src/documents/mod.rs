@@ -33,3 +33,12 @@ pub struct ProblemRow {
     /// What to do.
     pub hint: Option<String>,
 }
+
+impl ProblemRow {
+    /// Of an export, which the sentence names.
+    pub fn of_export(export: &str, code: &str, message: &str, hint: Option<String>) -> Self {
+        let named = format!("export '{export}'");
+        let message = if message.starts_with(&named) { message.to_owned() } else { format!("{named}: {message}") };
+        Self { code: code.to_owned(), message, hint }
+    }
+}

@@ -3,6 +3,7 @@
 
 mod outside;
 pub mod secrets;
+pub mod status;
 pub mod streams;
 pub mod table;
 mod text;

@@ -2,17 +2,24 @@
 //! It must not know what is written.
 
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rivet_core::clock::{Clock, SystemClock, format_rfc3339};
 use rivet_plugin_api::data_output;
 
-use super::Text;
 use super::secrets::Secrets;
+use super::status::Status;
+use super::{Colour, Text};
 
 /// The two streams as one command sees them; clones share what went wrong and which secrets are hidden.
 #[derive(Debug, Clone, Default)]
 pub struct Streams {
     lost: Arc<Mutex<Option<Lost>>>,
+    /// What stands at the end of stderr.
+    status: Arc<Mutex<Status>>,
+    /// Warnings say when.
+    is_timed: Arc<AtomicBool>,
     /// What is never written.
     pub secrets: Secrets,
 }
@@ -58,7 +65,40 @@ impl Streams {
 
     /// Writes a text to stderr; if that fails there is nobody left to tell.
     pub fn say(&self, text: &Text) {
-        let _ = std::io::stderr().lock().write_all(self.secrets.without(text).as_bytes());
+        self.with_status(&self.secrets.without(text), |_| {});
+    }
+
+    /// Writes a warning to stderr.
+    pub fn warn(&self, text: &str) {
+        let is_timed = self.is_timed.load(Ordering::Relaxed);
+        let at = if is_timed { format_rfc3339(SystemClock::default().now_unix_ms()) + " " } else { String::new() };
+        let mut line = Text::for_stderr();
+        line.spans(&[(&at, None), ("warning:", Some(Colour::Yellow)), (" ", None), (text, None)]);
+        self.say(&line);
+    }
+
+    /// From now on warnings say when they were written: it is a log that is read later.
+    pub fn time_warnings(&self) {
+        self.is_timed.store(true, Ordering::Relaxed);
+    }
+
+    /// Shows these lines at the end of stderr, which is a terminal, in the place of those before.
+    pub fn show_status(&self, lines: Vec<String>) {
+        self.with_status("", |status| status.set(lines));
+    }
+
+    /// Takes those lines away for good.
+    pub fn end_status(&self) {
+        self.with_status("", Status::end);
+    }
+
+    fn with_status(&self, text: &str, change: impl FnOnce(&mut Status)) {
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut status);
+        let all = status.around(text);
+        if !all.is_empty() {
+            let _ = std::io::stderr().lock().write_all(all.as_bytes());
+        }
     }
 
     /// Why a text did not get through.

@@ -7,6 +7,7 @@ use std::io::IsTerminal;
 use serde::Serialize;
 
 use super::outside::{json, shown};
+use super::status::is_dumb;
 use super::streams::stdout_is_terminal;
 
 /// A colour of text.
@@ -118,9 +119,9 @@ fn code(colour: Colour) -> u8 {
     }
 }
 
-/// Colour on a terminal, unless `NO_COLOR` is set (no-color.org).
+/// Colour on a terminal that has any, unless `NO_COLOR` is set (no-color.org).
 pub fn colours(is_terminal: bool) -> bool {
-    is_terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+    is_terminal && !is_dumb() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 
 #[cfg(test)]

@@ -32,6 +32,10 @@ pub fn start<'s>(session: &'s mut PgSession, scan: &Scan, cx: &Cx) -> Result<Box
     let schema = TableSchema::of(scan.columns.clone()).arrow_schema(scan.types);
     let decoder = BatchDecoder::new(&columns, schema.clone(), scan.max_batch_rows, scan.max_batch_bytes)?;
     let select = select_sql(scan, &columns)?;
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        let shown = select_sql(&Scan { filter: scan.filter.without_values(), ..scan.clone() }, &columns)?;
+        tracing::debug!("reads: {shown}");
+    }
     let timing = Timing::start();
     let names = columns.into_iter().map(|c| c.column.name).collect();
     let reader = Reader { schema, decoder, names, timing };

@@ -192,6 +192,8 @@ fn produce(db: &Connection, job: &Job, schema: &SchemaRef, out: &Out<'_>) -> Res
     let n_columns = db.limit(Limit::SQLITE_LIMIT_COLUMN).map_err(sqlite("read a limit"))?;
     let has_room = usize::try_from(n_columns).is_ok_and(|n| scan.columns.len() < n);
     let Select { text, values, has_rowid } = select(scan, &described, has_room)?;
+    // Values of keys are no part of the text.
+    tracing::debug!("reads: {text}");
     let mut statement = db.prepare(&text).map_err(sql("compile the query"))?;
     values.bind(&mut statement)?;
     let positions = positions(scan, &described)?;

@@ -1,0 +1,167 @@
+//! How exports ended: a block for each when it ends, a total of all, and the document in a file.
+//! It must not know how a run works.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rivet_core::summary::{Status, Summary};
+
+use crate::cli::{Global, Output};
+use crate::documents::{ProblemRow, SummaryDocument, VERSION};
+use crate::out::{Colour, Text};
+use crate::render::{self, duration, grouped, moment, size};
+
+/// A line of a block: its label, and what it says; one that says nothing is left out.
+type Line = (&'static str, fn(&Summary) -> Option<String>);
+
+/// The lines, in order.
+const LINES: &[Line] = &[
+    ("run_id", |s| Some(s.run_id.clone())),
+    ("status", |s| Some(s.status.as_str().to_owned())),
+    ("tuning", |s| Some(s.tuning.clone())),
+    ("strategy", |s| Some(s.strategy.clone()).filter(|text| !text.is_empty())),
+    ("rows", |s| written(s).then(|| grouped(s.rows))),
+    ("left out", |s| (s.rows_known > 0).then(|| format!("{} rows that were exported before", grouped(s.rows_known)))),
+    ("files", |s| written(s).then(|| grouped(s.files as u64))),
+    ("bytes", |s| written(s).then(|| size(s.bytes))),
+    ("duration", |s| Some(format!("{}{}", duration(s.duration_ms), rate(s)))),
+    ("peak RSS", |s| (s.peak_rss_bytes > 0).then(|| size(s.peak_rss_bytes))),
+    ("retries", |s| (s.retries > 0).then(|| s.retries.to_string())),
+    ("restarts", |s| (s.restarts > 0).then(|| format!("{}, each after a lost snapshot", s.restarts))),
+    ("validated", |s| s.validated.then(|| "pass".to_owned())),
+    ("schema", |s| s.schema_changed.map(|changed| if changed { "CHANGED" } else { "unchanged" }.to_owned())),
+    ("consistency", |s| Some(s.consistency.clone()).filter(|text| !["", "snapshot"].contains(&text.as_str()))),
+    ("compression", |s| s.compression.clone().filter(|_| s.files > 0)),
+    ("ended", |s| s.ended_at.as_ref().map(|at| format!("{} UTC", moment(at)))),
+    ("read", read),
+    ("manifest", |s| s.manifest.as_ref().map(|name| format!("{}{name}", folder(s)))),
+    ("error", |s| s.error.as_ref().map(|error| error.message.clone())),
+    ("hint", |s| s.error.as_ref().and_then(|error| error.hint.clone())),
+];
+
+/// Characters of a label with its colon and the space behind.
+const LABEL: usize = 13;
+
+fn written(s: &Summary) -> bool {
+    s.status != Status::Failed
+}
+
+fn rate(s: &Summary) -> String {
+    if s.rows_per_second > 0 { format!(" ({} rows/s)", grouped(s.rows_per_second)) } else { String::new() }
+}
+
+/// What readers name to read the files of this run and none of others: its one file, or a pattern.
+fn read(s: &Summary) -> Option<String> {
+    let first = s.locations.first()?;
+    if s.locations.len() == 1 {
+        return Some(first.clone());
+    }
+    let parts = format!("{}-{}-", s.export, s.run_id);
+    let (folder, name) = first.rsplit_once(&parts)?;
+    let extension = name.split_once('.').map_or("", |(_, extension)| extension);
+    Some(format!("{folder}{parts}*.{extension}"))
+}
+
+/// Where the files are, to its last slash.
+fn folder(s: &Summary) -> &str {
+    let parts = format!("{}-{}-", s.export, s.run_id);
+    s.locations.first().and_then(|first| first.rsplit_once(&parts)).map_or("", |(folder, _)| folder)
+}
+
+/// The colour of what a line says.
+fn colour(said: &str) -> Option<Colour> {
+    match said {
+        "success" | "pass" => Some(Colour::Green),
+        "failed" | "FAIL" => Some(Colour::Red),
+        "skipped" | "CHANGED" => Some(Colour::Yellow),
+        _ => None,
+    }
+}
+
+fn block(s: &Summary) -> Text {
+    let mut text = Text::for_stderr();
+    text.spans(&[("── ", None), (&s.export, Some(Colour::Bold)), (" ──", None)]);
+    for (label, says) in LINES {
+        if let Some(said) = says(s) {
+            let label = format!("  {:LABEL$}", format!("{label}:"));
+            text.spans(&[(&label, Some(Colour::Red).filter(|_| label.contains("error"))), (&said, colour(&said))]);
+        }
+    }
+    text
+}
+
+/// Tells how an export ended, when it has ended; events and the document have it too.
+pub fn tell(global: &Global, s: &Summary) {
+    if global.output == Output::Text && !global.quiet {
+        global.streams.say(&block(s));
+    }
+    let Some(error) = &s.error else { return };
+    let error = ProblemRow::of_export(&s.export, &error.code, &error.message, error.hint.clone());
+    if global.json_errors {
+        render::json_error(global, error);
+    } else if global.output == Output::Text && global.quiet {
+        global.streams.say(&render::problem_text(&error.message, error.hint.as_deref()));
+    }
+}
+
+/// Tells how all exports ended, of `n_exports` that were asked for.
+pub fn tell_all(global: &Global, all: &[Summary], n_exports: usize) {
+    match global.output {
+        // Each was told when it ended.
+        Output::Ndjson => {}
+        Output::Json => {
+            let text = Text::json(&document(all));
+            // stdout may be the destination: then the data has it.
+            let is_piped = all.iter().any(|s| s.locations.iter().any(|l| l == "stdout"));
+            if is_piped { global.streams.say(&text) } else { global.streams.data(&text) }
+        }
+        Output::Text if n_exports > 1 && !global.quiet => {
+            let mut text = Text::for_stderr();
+            text.line(total(all, n_exports));
+            global.streams.say(&text);
+        }
+        Output::Text => {}
+    }
+}
+
+fn document(all: &[Summary]) -> SummaryDocument {
+    SummaryDocument { version: VERSION, exports: all.to_vec() }
+}
+
+/// `13 succeeded, 2 failed: a, b`.
+fn total(all: &[Summary], n_exports: usize) -> String {
+    let n = |status| all.iter().filter(|s| s.status == status).count();
+    let mut said = format!("{} succeeded", n(Status::Success));
+    for (n, word) in [(n(Status::Skipped), "skipped"), (n_exports - all.len(), "not started")] {
+        if n > 0 {
+            said += &format!(", {n} {word}");
+        }
+    }
+    let failed: Vec<&str> = all.iter().filter(|s| s.status == Status::Failed).map(|s| s.export.as_str()).collect();
+    if failed.is_empty() { said } else { format!("{said}, {} failed: {}", failed.len(), failed.join(", ")) }
+}
+
+/// Writes how a run ended into a folder of its own below `runs`.
+///
+/// # Errors
+/// The file, and why it could not be written.
+pub fn save_run(global: &Global, s: &Summary, runs: &Path) -> Result<(), (PathBuf, io::Error)> {
+    let file = runs.join(&s.run_id).join("summary.json");
+    save(global, std::slice::from_ref(s), &file).map_err(|e| (file, e))
+}
+
+/// Writes how exports ended into a file, whole or not at all; its folders are made.
+///
+/// # Errors
+/// Those of the file.
+pub fn save(global: &Global, all: &[Summary], file: &Path) -> io::Result<()> {
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let text = Text::pretty_json(&document(all));
+    let mut staged = file.as_os_str().to_owned();
+    staged.push(".new");
+    fs::write(&staged, &*global.streams.secrets.without(&text))?;
+    fs::rename(&staged, file)
+}
