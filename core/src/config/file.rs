@@ -25,6 +25,8 @@ pub struct Config {
     pub plugins: PluginsConfig,
     /// Where state is kept.
     pub state: StateConfig,
+    /// Exports run several at once.
+    pub parallel_exports: bool,
 }
 
 /// A config of Rivet: one source, any number of exports.
@@ -42,6 +44,9 @@ struct File {
     plugins: Option<PluginsConfig>,
     /// Where state is kept.
     state: Option<StateConfig>,
+    /// Run several exports at once, as `rivet run --parallel-exports` does.
+    #[schemars(default)]
+    parallel_exports: bool,
 }
 
 /// The `plugins` block; paths are absolute or start with the config's folder.

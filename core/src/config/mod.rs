@@ -13,8 +13,10 @@ mod files;
 mod json_schema;
 mod load;
 mod merge;
+mod misplaced;
 mod node;
 mod options;
+mod outline;
 mod patterns;
 mod read;
 mod relation;
@@ -32,15 +34,19 @@ mod yaml;
 
 pub use error::{At, ConfigError, ConfigErrors};
 pub use expand::Params;
-pub use export::{DriftPolicy, ExportConfig, Incremental, MetaColumns, Mode, NullCursor, Select, Written};
+pub use export::{
+    CompressionProfile, DriftPolicy, ExportConfig, Incremental, MetaColumns, Mode, NullCursor, Select, Written,
+};
 pub(crate) use file::is_key;
 pub use file::{Config, PluginsConfig, StateConfig, check_reserved};
 pub use json_schema::json_schema;
 pub use load::{load, parse};
+pub(crate) use misplaced::explain;
 #[cfg(test)]
 pub(crate) use node::name_problem;
 pub use options::{Options, PluginConfig};
+pub use outline::{Outline, OutlinedExport, outline};
 pub use patterns::{TablePattern, Tables};
-pub use source::SourceConfig;
+pub use source::{Environment, SourceConfig};
 pub use suggest::did_you_mean;
 pub use tuning::{Profile, Tuning};
