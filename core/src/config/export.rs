@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use rivet_plugin_api::{Choices, ColumnChoice, Distance, LogicalType, Policies, Relation, TypesMode};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
+use super::meta_columns::{MetaChoice, MetaColumns, meta_columns};
 use super::options::PluginConfig;
 use super::patterns::{TablePattern, Tables};
 use super::tuning::Tuning;
@@ -261,52 +262,6 @@ pub enum DriftPolicy {
     Continue,
     /// Stop before a byte is written.
     Fail,
-}
-
-/// Columns that Rivet adds after those of the relation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-pub struct MetaColumns {
-    /// `_rivet_exported_at`: when the run started, one value for all rows.
-    pub exported_at: bool,
-    /// `_rivet_row_hash`: a hash of all values of the row.
-    pub row_hash: bool,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
-enum MetaChoice {
-    All(bool),
-    These(Vec<MetaColumn>),
-    Each(MetaBlock),
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct MetaBlock {
-    /// `_rivet_exported_at`
-    #[serde(default)]
-    exported_at: bool,
-    /// `_rivet_row_hash`
-    #[serde(default)]
-    row_hash: bool,
-}
-
-#[derive(PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum MetaColumn {
-    ExportedAt,
-    RowHash,
-}
-
-fn meta_columns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MetaColumns, D::Error> {
-    let chosen = MetaChoice::deserialize(deserializer)?;
-    let has = |column| match &chosen {
-        MetaChoice::All(all) => *all,
-        MetaChoice::These(these) => these.contains(&column),
-        MetaChoice::Each(each) if column == MetaColumn::RowHash => each.row_hash,
-        MetaChoice::Each(each) => each.exported_at,
-    };
-    Ok(MetaColumns { exported_at: has(MetaColumn::ExportedAt), row_hash: has(MetaColumn::RowHash) })
 }
 
 /// Type and policies of the column.

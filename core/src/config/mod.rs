@@ -13,6 +13,7 @@ mod files;
 mod json_schema;
 mod load;
 mod merge;
+mod meta_columns;
 mod misplaced;
 mod node;
 mod options;
@@ -34,13 +35,12 @@ mod yaml;
 
 pub use error::{At, ConfigError, ConfigErrors};
 pub use expand::Params;
-pub use export::{
-    CompressionProfile, DriftPolicy, ExportConfig, Incremental, MetaColumns, Mode, NullCursor, Select, Written,
-};
+pub use export::{CompressionProfile, DriftPolicy, ExportConfig, Incremental, Mode, NullCursor, Select, Written};
 pub(crate) use file::is_key;
 pub use file::{Config, PluginsConfig, StateConfig, check_reserved};
 pub use json_schema::json_schema;
 pub use load::{load, parse};
+pub use meta_columns::MetaColumns;
 pub(crate) use misplaced::explain;
 #[cfg(test)]
 pub(crate) use node::name_problem;
