@@ -227,6 +227,7 @@ fn state_class(e: &StateError) -> FailureClass {
         StateError::Locked { .. } => FailureClass::Locked,
         StateError::Create { .. }
         | StateError::Foreign { .. }
+        | StateError::NoCursors { .. }
         | StateError::NoFile { .. }
         | StateError::Newer { .. }
         | StateError::Unreadable { .. } => FailureClass::Config,

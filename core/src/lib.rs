@@ -10,7 +10,7 @@ pub mod error;
 mod file_kind;
 pub mod manifest;
 pub mod memory;
-mod paths;
+pub mod paths;
 mod placeholders;
 pub mod plan;
 mod possible;

@@ -1,4 +1,4 @@
-//! Paths among a plugin's options: those that its schema calls so start at the config.
+//! Where the paths of a config start: what is read at the config, what is written where the command runs.
 //! It must not know any plugin, nor look at the file system.
 
 use std::path::{Path, PathBuf};
@@ -6,21 +6,44 @@ use std::path::{Path, PathBuf};
 use rivet_plugin_api::wire::Connector;
 use serde_json::{Map, Value};
 
+/// What the schema of a path may say of where it starts.
+const FROM: &str = "from";
+const WORKING_DIR: &str = "working-directory";
+
 /// Deepest chain of references and nested values that is followed.
 const MAX_DEPTH: u32 = 64;
 
+/// Where relative paths start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Places {
+    /// The config's folder: what is read.
+    pub config_dir: PathBuf,
+    /// Where the command runs: what is written.
+    pub working_dir: PathBuf,
+    /// What `~` stands for.
+    pub home: Option<PathBuf>,
+}
+
+/// A path from where it starts; `~` at its beginning is the home folder, where that is known.
+pub fn below(start: &Path, home: Option<&Path>, path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), home) {
+        (Ok(rest), Some(home)) => home.join(rest),
+        _ => start.join(path),
+    }
+}
+
 /// The options with every relative path (`format: path`) made absolute. `out`, `./out` and `out/` are one place, so they
 /// become one text.
-pub fn absolute(options: Map<String, Value>, of: &Connector, base: &Path) -> Map<String, Value> {
+pub fn absolute(options: Map<String, Value>, of: &Connector, places: &Places) -> Map<String, Value> {
     let schema = &of.info().options_schema;
     let mut options = Value::Object(options);
-    Paths { root: schema, base }.within(schema, &mut options, 0);
+    Paths { root: schema, places }.within(schema, &mut options, 0);
     if let Value::Object(options) = options { options } else { Map::new() }
 }
 
 struct Paths<'s> {
     root: &'s Value,
-    base: &'s Path,
+    places: &'s Places,
 }
 
 impl Paths<'_> {
@@ -39,7 +62,10 @@ impl Paths<'_> {
         }
         match value {
             Value::String(path) if schema["format"] == "path" => {
-                let plain: PathBuf = self.base.join(path.as_str()).components().collect();
+                let places = self.places;
+                let start = if schema[FROM] == WORKING_DIR { &places.working_dir } else { &places.config_dir };
+                let whole = below(start, places.home.as_deref(), Path::new(path.as_str()));
+                let plain: PathBuf = whole.components().collect();
                 *path = plain.to_string_lossy().into_owned();
             }
             Value::Object(map) => {
@@ -75,6 +101,8 @@ mod tests {
     struct Options {
         path: String,
         key_file: FilePath,
+        #[schemars(extend("from" = "working-directory"))]
+        out: Option<FilePath>,
         folder: Option<FilePath>,
         more: Vec<FilePath>,
         named: BTreeMap<String, FilePath>,
@@ -102,8 +130,22 @@ mod tests {
     fn absolute(options: Value) -> Value {
         let schema = schemars::schema_for!(Options).to_value();
         let mut options = options;
-        Paths { root: &schema, base: Path::new("/etc/rivet") }.within(&schema, &mut options, 0);
+        let [config_dir, working_dir, home] = ["/etc/rivet", "/srv", "/home/me"].map(PathBuf::from);
+        let places = Places { config_dir, working_dir, home: Some(home) };
+        Paths { root: &schema, places: &places }.within(&schema, &mut options, 0);
         options
+    }
+
+    #[test]
+    fn what_is_written_starts_where_the_command_runs_and_a_tilde_is_home() {
+        for (given, expected) in [
+            (json!({"out": "out/", "folder": "in"}), json!({"out": "/srv/out", "folder": "/etc/rivet/in"})),
+            (json!({"out": "~/out", "folder": "~"}), json!({"out": "/home/me/out", "folder": "/home/me"})),
+            (json!({"out": "/out", "folder": "~me"}), json!({"out": "/out", "folder": "/etc/rivet/~me"})),
+        ] {
+            assert_eq!(absolute(given), expected);
+        }
+        assert_eq!(below(Path::new("/etc"), None, Path::new("~/x")), Path::new("/etc/~/x"));
     }
 
     #[test]

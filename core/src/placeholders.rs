@@ -31,9 +31,37 @@ impl Placeholders {
     }
 }
 
+/// The first word in braces that is not one of `known`, with its braces. What stands in braces and is no word, such as
+/// JSON, means itself.
+pub fn unknown<'t>(text: &'t str, known: &[&str]) -> Option<&'t str> {
+    let mut found = text.match_indices('{').filter_map(|(at, _)| {
+        let end = text[at..].find('}')?;
+        let (whole, word) = (&text[at..=at + end], &text[at + 1..at + end]);
+        let is_word = word.starts_with(|c: char| c.is_ascii_alphabetic())
+            && word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
+        (is_word && !known.contains(&whole)).then_some(whole)
+    });
+    found.next()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_words_in_braces_are_placeholders() {
+        for (text, expected) in [
+            ("out/{date}/{exprot}", Some("{exprot}")),
+            ("{Date}", Some("{Date}")),
+            ("{run-id}", Some("{run-id}")),
+            ("{{dat}}", Some("{dat}")),
+            ("out/{date}", None),
+            (r#"{"a": 1}{}{1}{a b}"#, None),
+            ("{dat", None),
+        ] {
+            assert_eq!(unknown(text, &["{date}"]), expected, "{text}");
+        }
+    }
 
     #[test]
     fn what_is_put_in_is_no_template() {

@@ -1,21 +1,22 @@
 //! From config to something that can run: plugins found, options validated, sizes and workers fixed.
 //! It must not talk to a server or a store.
 
-use std::ops::Deref;
-use std::path::{Path, PathBuf};
-
 use rivet_plugin_api::wire::Connector;
 use rivet_plugin_api::{
     Choices, ConnectorKind, Cx, Relation, SessionGroup, Snapshot, SourceCapabilities, Store, StoreCapabilities, Wanted,
 };
 use serde_json::{Map, Value, json};
+use std::ops::Deref;
 
-use crate::config::{Config, ConfigError, ConfigErrors, ExportConfig, Options, PluginConfig, Select, check_reserved};
+use crate::config::{
+    Config, ConfigError, ConfigErrors, ExportConfig, Options, PluginConfig, Select, check_reserved, did_you_mean,
+    explain,
+};
 use crate::connectors::Connectors;
 use crate::error::RunError;
 use crate::memory;
-use crate::paths::absolute;
-use crate::placeholders::Placeholders;
+use crate::paths::{Places, absolute};
+use crate::placeholders::{Placeholders, unknown};
 use crate::possible;
 use crate::secrets;
 use crate::tables::path_part;
@@ -43,7 +44,7 @@ pub struct ExportSpec {
     /// What `{date}` stands for, as `2026-11-21`.
     pub date: String,
     /// Where relative paths start.
-    base: PathBuf,
+    places: Places,
     /// Plugin and options of the destination in one line, without credentials.
     pub destination_identity: String,
     /// As `destination_identity`, before placeholders are filled in: the same for all runs.
@@ -178,7 +179,7 @@ impl ExportSpec {
             placeholders = placeholders.with("{run_id}", run_id);
         }
         let filled = filled(&self.destination_options, &placeholders);
-        absolute(filled, &self.destination, &self.base)
+        absolute(filled, &self.destination, &self.places)
     }
 
     /// Opens the destination for a run.
@@ -205,14 +206,17 @@ const DEFAULT_PART_BYTES: u64 = 256 << 20;
 /// Rows of a batch that is sized in bytes.
 const MAX_BATCH_ROWS: usize = 1 << 20;
 
-/// Resolves all exports of a config. `today` fills `{date}`, as `2026-11-21`; relative paths are relative to `base`.
+/// What may stand in braces in the options of a destination.
+const PLACEHOLDERS: [&str; 5] = ["{date}", "{export}", "{table}", "{run_id}", "{config_dir}"];
+
+/// Resolves all exports of a config. `today` fills `{date}`, as `2026-11-21`; relative paths start at `places`.
 ///
 /// # Errors
 /// All that is wrong with plugins and options, at once.
 pub fn resolve(
     config: &Config,
     connectors: &Connectors,
-    base: &Path,
+    places: &Places,
     today: &str,
 ) -> Result<Vec<ExportSpec>, RunError> {
     let mut errors = Vec::new();
@@ -226,9 +230,11 @@ pub fn resolve(
         };
         let format = choose("format", &export.format)?;
         let destination = choose("destination", &export.destination)?;
-        specs.push(spec(config, export, [source.clone(), format, destination], base, today));
+        errors.extend(misspelled(export, &destination.options));
+        specs.push(spec(config, export, [source.clone(), format, destination], places, today));
     }
     if !errors.is_empty() {
+        explain(&mut errors);
         return Err(RunError::Config(ConfigErrors(errors)));
     }
     let of_connection = secrets::of_config(config);
@@ -277,7 +283,7 @@ fn spec(
     config: &Config,
     export: &ExportConfig,
     [source, format, destination]: [Chosen; 3],
-    base: &Path,
+    places: &Places,
     today: &str,
 ) -> ExportSpec {
     let table = match &export.relation {
@@ -285,8 +291,10 @@ fn spec(
         Relation::Query { .. } => export.name.clone(),
     };
     let placeholders = Placeholders::default().with("{export}", &export.name).with("{table}", &table);
+    let config_dir = Placeholders::default().with("{config_dir}", &places.config_dir.to_string_lossy());
+    let destination_options = filled(&destination.options, &config_dir);
     let destination_template =
-        identity(&destination.connector, &absolute(destination.options.clone(), &destination.connector, base));
+        identity(&destination.connector, &absolute(destination_options.clone(), &destination.connector, places));
     let default_part_bytes = capabilities_of(&destination.connector).objects.then_some(DEFAULT_PART_BYTES);
     // One connection more than workers holds the snapshot that they share.
     let most_workers = export.tuning.max_connections.map_or(usize::MAX, |n| n.saturating_sub(1).max(1));
@@ -295,16 +303,16 @@ fn spec(
         max_part_bytes: export.max_file_bytes.or(default_part_bytes),
         export: export.clone(),
         destination_identity: String::new(),
-        source_options: absolute(source.options, &source.connector, base),
+        source_options: absolute(source.options, &source.connector, places),
         source: source.connector,
-        format_options: Value::Object(absolute(format.options, &format.connector, base)),
+        format_options: Value::Object(absolute(format.options, &format.connector, places)),
         format: format.connector,
         extension: String::new(),
         destination: destination.connector,
-        destination_options: destination.options,
+        destination_options,
         placeholders,
         date: String::new(),
-        base: base.to_owned(),
+        places: places.clone(),
         destination_template,
         is_value_limited_by_memory: false,
         n_at_once: 1,
@@ -344,15 +352,30 @@ fn extension(spec: &ExportSpec) -> Result<String, RunError> {
     format.and_then(|f| f.extension()).map_err(RunError::plugin("open format", &spec.format.info().name))
 }
 
-/// One place belongs to one export: `_SUCCESS` speaks for a whole place.
+/// A pipe takes one export; where objects have names, exports may share a place, since each has its own names there.
 fn apart(specs: &[ExportSpec]) -> Result<(), RunError> {
-    for (i, one) in specs.iter().enumerate() {
+    for (i, one) in specs.iter().enumerate().filter(|(_, one)| !one.store_capabilities().objects) {
         if let Some(other) = specs[..i].iter().find(|s| s.destination_identity == one.destination_identity) {
             return Err(RunError::Impossible {
                 what: format!("exports '{}' and '{}' write to the same place", other.name, one.name),
-                hint: "give each its own, for example `path: ./out/{export}`".to_owned(),
+                hint: "name one of them with --export, or write to a folder".to_owned(),
             });
         }
     }
     Ok(())
+}
+
+/// Placeholders in the destination's options that there are none of: they would become names of folders.
+fn misspelled(export: &ExportConfig, options: &Map<String, Value>) -> Vec<ConfigError> {
+    let texts = options.iter().filter_map(|(key, value)| Some((key, unknown(value.as_str()?, &PLACEHOLDERS)?)));
+    let error = |(key, found): (&String, &str)| {
+        let words = PLACEHOLDERS.map(|known| known.trim_matches(['{', '}']));
+        let guess = did_you_mean(found.trim_matches(['{', '}']), words);
+        ConfigError::BadValue {
+            at: export.destination.options.at(&format!("exports.{}.destination", export.name), key),
+            problem: format!("has the placeholder {found}, which means nothing"),
+            hint: Some(guess.unwrap_or_else(|| format!("there is {}", PLACEHOLDERS.join(", ")))),
+        }
+    };
+    texts.map(error).collect()
 }

@@ -19,6 +19,8 @@ use rivet_source_sqlite as _;
 /// How many connectors must announce themselves, so that one lost in linking is noticed.
 pub fn expected() -> usize {
     [
+        // A folder, and one file.
+        cfg!(feature = "local"),
         cfg!(feature = "local"),
         cfg!(feature = "stdout"),
         cfg!(feature = "parquet"),

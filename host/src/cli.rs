@@ -146,9 +146,9 @@ pub struct RunArgs {
     /// Read incremental exports from this cursor value on, once; the stored cursor stays.
     #[arg(long, value_name = "VALUE", conflicts_with = "full_refresh")]
     pub from: Option<String>,
-    /// Read incremental exports up to and with this cursor value, once; the stored cursor stays. With a URL: the folder
-    /// to write to, or - for stdout.
-    #[arg(long, value_name = "VALUE|DIR", conflicts_with = "full_refresh")]
+    /// Read incremental exports up to and with this cursor value, once; the stored cursor stays. With a URL: where to
+    /// write: a folder, a file such as leads.csv, whose name says the format, or - for stdout.
+    #[arg(long, value_name = "VALUE|PATH", conflicts_with = "full_refresh")]
     pub to: Option<String>,
     /// Run several exports at once, as many as there are processors.
     #[arg(long)]

@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-/// A file or folder. Its schema says `format: path`, by which the host knows that a relative one is relative to the config;
-/// the plugin gets it absolute. Texts that are no local paths, such as keys of an object store, are `String`s.
+/// A file or folder. Its schema says `format: path`, by which the host knows that a relative one is relative to the config,
+/// or, with `#[schemars(extend("from" = "working-directory"))]` for what is written, to where the command runs; the plugin
+/// gets it absolute. Texts that are no local paths, such as keys of an object store, are `String`s.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FilePath(PathBuf);

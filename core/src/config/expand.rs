@@ -3,10 +3,12 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use rivet_plugin_api::FILTER_PLACEHOLDER;
 
 use super::error::{At, ConfigError};
+use crate::paths;
 
 /// Values for `${key}` in queries, by key; they beat the environment.
 pub type Params = BTreeMap<String, String>;
@@ -18,6 +20,13 @@ pub(super) struct Variables<'a> {
     pub(super) params: &'a Params,
     /// Names that queries have asked for so far.
     pub(super) asked: &'a RefCell<BTreeSet<String>>,
+}
+
+impl Variables<'_> {
+    /// A path that the config names, from its folder or from the home folder.
+    pub(super) fn below(self, base_dir: &Path, path: &Path) -> PathBuf {
+        paths::below(base_dir, (self.env)("HOME").map(PathBuf::from).as_deref(), path)
+    }
 }
 
 /// What stands between the braces of [`FILTER_PLACEHOLDER`].

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use rivet_plugin_api::{Choices, ColumnChoice, Distance, LogicalType, Policies, Relation, TypesMode};
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
+use super::meta_columns::{MetaChoice, MetaColumns, meta_columns};
 use super::options::PluginConfig;
 use super::patterns::{TablePattern, Tables};
 use super::tuning::Tuning;
@@ -20,8 +21,8 @@ use super::types;
         "exclusive" = [
             [["table"], ["tables"], ["query"], ["query_file"]],
             [["select"], ["exclude"]],
-            [["compression"], ["format.compression"]],
-            [["compression_level"], ["format.compression_level"]],
+            [["compression"], ["format.compression"], ["compression_profile"]],
+            [["compression_level"], ["format.compression_level"], ["compression_profile"]],
         ],
         "dependentRequired" = { "exclude_tables": ["tables"] }
     )
@@ -74,7 +75,11 @@ pub struct ExportConfig {
     pub(super) cursor_column: Option<String>,
     /// Mode incremental: stands in for the cursor column where that is NULL.
     #[schemars(length(min = 1), extend("only_in" = "incremental"))]
-    cursor_fallback_column: Option<String>,
+    pub(super) cursor_fallback_column: Option<String>,
+    /// Mode incremental: what the cursor is: `cursor_column` alone, or that and the fallback where it is NULL. By default what
+    /// the other two keys say.
+    #[schemars(extend("only_in" = "incremental"))]
+    pub(super) incremental_cursor_mode: Option<CursorMode>,
     /// Mode incremental: how far below the stored cursor each run looks for rows that were committed late: a time such as 15m, or a whole
     /// number for a cursor of numbers.
     #[schemars(with = "Option<u64>", extend("reads" = "distance", "only_in" = "incremental"))]
@@ -83,6 +88,12 @@ pub struct ExportConfig {
     #[serde(default)]
     #[schemars(extend("only_in" = "incremental"))]
     null_cursor: NullCursor,
+    /// When in a run: exports of a lower wave end before those of a higher one begin; those without one come last.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub wave: Option<u32>,
+    /// Whether other exports of its wave may run at the same time, where exports run in parallel.
+    #[serde(default = "yes")]
+    pub parallel_safe: bool,
     /// Workers that read at once. `tuning.max_connections` may allow fewer.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 1024))]
@@ -106,13 +117,16 @@ pub struct ExportConfig {
     pub compression: Option<String>,
     /// Level of that compression.
     pub compression_level: Option<i64>,
+    /// Codec and level by what they are for, instead of naming both.
+    pub compression_profile: Option<CompressionProfile>,
     /// Size of a file as it is stored, compressed if it is, in bytes or with a unit: parts end at about 94 % of it, and
     /// beyond it only for a single long row; 256 MiB where the destination holds objects, and no limit where it holds a
     /// stream.
     #[serde(rename = "max_file_size")]
     #[schemars(range(min = 1, max = 1_125_899_906_842_624_u64), extend("reads" = "bytes"))]
     pub max_file_bytes: Option<u64>,
-    /// Write no part when there are no rows.
+    /// Write no part when there are no rows, and call the run skipped. Without it a run of mode full writes one part that holds
+    /// the schema alone; other modes write none.
     #[serde(default)]
     pub skip_empty: bool,
     /// Mode full: after a good run, complete runs of this export in its destination are removed, but for so many of the newest.
@@ -122,12 +136,12 @@ pub struct ExportConfig {
     /// Which Arrow forms are written.
     #[serde(default)]
     pub types: TypesMode,
-    /// Columns that Rivet adds: all, none, or these. `_rivet_exported_at` is when the run started, `_rivet_row_hash` a hash
+    /// Columns that Rivet adds: all, none, a list of them, or each with true or false. `_rivet_exported_at` is when the run started, `_rivet_row_hash` a hash
     /// of all values of the row.
     #[serde(default, deserialize_with = "meta_columns")]
     #[schemars(
         with = "MetaChoice",
-        extend("expected" = "true, false or a list of columns", "default" = false)
+        extend("expected" = "true, false, a list of columns, or a block such as {row_hash: true}", "default" = false)
     )]
     pub meta_columns: MetaColumns,
     /// What happens when the schema is not that of the last good run.
@@ -148,6 +162,10 @@ fn nothing() -> Relation {
 
 fn one() -> usize {
     1
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// What an export reads, as it stands in the file: values of variables, which may be secrets, are not in there.
@@ -186,6 +204,42 @@ impl ModeWord {
     }
 }
 
+/// Which columns the cursor is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum CursorMode {
+    /// `cursor_column` alone.
+    SingleColumn,
+    /// `cursor_column`, and `cursor_fallback_column` where that is NULL.
+    Coalesce,
+}
+
+/// What compression is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CompressionProfile {
+    /// Uncompressed: to look at files, or where something else compresses them.
+    None,
+    /// Snappy: little work, larger files.
+    Fast,
+    /// Zstandard, level 3: what suits most.
+    Balanced,
+    /// Zstandard, level 9: small files, more work.
+    Compact,
+}
+
+impl CompressionProfile {
+    /// Codec and level that it stands for.
+    pub(super) fn codec(self) -> (&'static str, Option<i64>) {
+        match self {
+            Self::None => ("none", None),
+            Self::Fast => ("snappy", None),
+            Self::Balanced => ("zstd", Some(3)),
+            Self::Compact => ("zstd", Some(9)),
+        }
+    }
+}
+
 /// What happens to rows whose cursor is NULL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -208,38 +262,6 @@ pub enum DriftPolicy {
     Continue,
     /// Stop before a byte is written.
     Fail,
-}
-
-/// Columns that Rivet adds after those of the relation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-pub struct MetaColumns {
-    /// `_rivet_exported_at`: when the run started, one value for all rows.
-    pub exported_at: bool,
-    /// `_rivet_row_hash`: a hash of all values of the row.
-    pub row_hash: bool,
-}
-
-#[derive(Deserialize, JsonSchema)]
-#[serde(untagged)]
-enum MetaChoice {
-    All(bool),
-    These(Vec<MetaColumn>),
-}
-
-#[derive(PartialEq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum MetaColumn {
-    ExportedAt,
-    RowHash,
-}
-
-fn meta_columns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<MetaColumns, D::Error> {
-    let chosen = MetaChoice::deserialize(deserializer)?;
-    let has = |column| match &chosen {
-        MetaChoice::All(all) => *all,
-        MetaChoice::These(these) => these.contains(&column),
-    };
-    Ok(MetaColumns { exported_at: has(MetaColumn::ExportedAt), row_hash: has(MetaColumn::RowHash) })
 }
 
 /// Type and policies of the column.

@@ -27,6 +27,8 @@ pub struct Config {
     pub state: StateConfig,
     /// Whether each run leaves a summary in `.rivet/runs/RUN_ID/summary.json` beside the config.
     pub summary: bool,
+    /// Exports run several at once.
+    pub parallel_exports: bool,
 }
 
 /// A config of Rivet: one source, any number of exports.
@@ -47,6 +49,9 @@ struct File {
     /// Write how each run ended to `.rivet/runs/RUN_ID/summary.json` beside the config, as `rivet run --output json` prints it.
     #[schemars(extend("default" = false))]
     summary: Option<bool>,
+    /// Run several exports at once, as `rivet run --parallel-exports` does.
+    #[schemars(default)]
+    parallel_exports: bool,
 }
 
 /// The `plugins` block; paths are absolute or start with the config's folder.

@@ -8,6 +8,7 @@ use super::error::{At, ConfigError, ConfigErrors};
 use super::expand::{Params, Variables, expand, expand_query};
 use super::file::Config;
 use super::files::{self, Unread};
+use super::misplaced::explain;
 use super::node::{Node, Value, item, join};
 use super::read::Reader;
 use super::report::Report;
@@ -19,15 +20,22 @@ use super::yaml::{self, Locator};
 /// # Errors
 /// Everything that is wrong with it.
 pub fn load(path: &Path, params: &Params) -> Result<Config, ConfigErrors> {
+    let text = text_of(path)?;
+    parse(&text, path.parent().unwrap_or(Path::new("")), &|name| std::env::var(name).ok(), params)
+}
+
+/// The text of a config file.
+pub(super) fn text_of(path: &Path) -> Result<String, ConfigError> {
     let bytes = files::read(path, yaml::MAX_BYTES).map_err(|e| match e {
         Unread::TooLarge => ConfigError::TooLarge { limit_bytes: yaml::MAX_BYTES },
         Unread::Failed(cause) => ConfigError::File { file: path.display().to_string(), cause },
     })?;
-    let text = std::str::from_utf8(&bytes).map_err(|e| {
-        let line = 1 + bytes[..e.valid_up_to()].iter().filter(|b| **b == b'\n').count();
+    let text = String::from_utf8(bytes).map_err(|e| {
+        let valid = &e.as_bytes()[..e.utf8_error().valid_up_to()];
+        let line = 1 + valid.iter().filter(|b| **b == b'\n').count();
         ConfigError::NotUtf8 { at: At::line(u32::try_from(line).ok()) }
     })?;
-    parse(text, path.parent().unwrap_or(Path::new("")), &|name| std::env::var(name).ok(), params)
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 /// Reads a config from text. `base_dir` is the folder that relative paths start from; `env` answers for variables.
@@ -48,7 +56,11 @@ pub fn parse(
     let mut report = Report::new(Locator::new(text));
     prepare(&mut root, "", false, variables, &mut report);
     let config = Reader { report: &mut report, base_dir, variables }.config(&root);
-    let config = config.filter(|_| report.errors.is_empty()).ok_or_else(|| report.finish())?;
+    let config = config.filter(|_| report.errors.is_empty()).ok_or_else(|| {
+        let mut errors = report.finish();
+        explain(&mut errors.0);
+        errors
+    })?;
     let asked = asked.borrow();
     let unused = params.keys().filter(|key| !asked.contains(*key));
     let unused: Vec<ConfigError> = unused
@@ -62,7 +74,7 @@ pub fn parse(
 
 /// Expands variables and drops keys that stand twice, both with their errors. `is_export` says whether a `query` here is that of
 /// an export, not an option of some plugin.
-fn prepare(node: &mut Node, path: &str, is_export: bool, variables: Variables<'_>, report: &mut Report) {
+pub(super) fn prepare(node: &mut Node, path: &str, is_export: bool, variables: Variables<'_>, report: &mut Report) {
     match &mut node.value {
         Value::Map(entries) => {
             for entry in entries.iter_mut() {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value as Json};
 
 use super::check::{Checker, Place};
-use super::error::ConfigErrors;
+use super::error::{At, ConfigErrors};
 use super::node::{Node, Value, join};
 use super::report::Report;
 use super::yaml::Locator;
@@ -65,6 +65,12 @@ impl Options {
             Some(Json::Object(values)) if report.errors.is_empty() => Ok(values),
             _ => Err(report.finish()),
         }
+    }
+
+    /// Where an option stands.
+    pub fn at(&self, owner: &str, key: &str) -> At {
+        let line = self.block.get(key).and_then(|entry| self.locator.line(entry.id));
+        At { path: join(owner, key), line }
     }
 
     /// The options as they were written.

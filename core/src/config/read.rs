@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 use super::check::{Checker, Place};
 use super::error::ConfigError;
 use super::expand::{Variables, expand_query};
-use super::export::{DEFAULT_FORMAT, ExportConfig, ModeWord, Written};
+use super::export::{CompressionProfile, CursorMode, DEFAULT_FORMAT, ExportConfig, ModeWord, Written};
 use super::file::{Config, PluginsConfig, StateConfig, schema, source_keys};
 use super::files::{self, Unread};
 use super::merge::merge;
@@ -20,7 +20,7 @@ use super::options::Options;
 use super::relation;
 use super::report::Report;
 use super::schema::{ONLY_IN, properties, said, texts};
-use super::source::SourceConfig;
+use super::source::{Environment, SourceConfig};
 use super::tuning::{Named, Profile};
 
 /// Largest file that holds a query, bytes.
@@ -30,6 +30,10 @@ const MAX_GROUP_NAME_BYTES: usize = 50;
 
 /// Keys that say what is read.
 const WHAT: [&str; 4] = ["table", "tables", "query", "query_file"];
+/// Keys that say where the server is.
+const ADDRESS: [&str; 4] = ["url", "url_env", "url_file", "host"];
+/// Keys that say the rest of it, beside `host`.
+const BY_KEYS: [&str; 5] = ["port", "user", "password", "password_env", "database"];
 /// Keys of an export that are options of its format.
 const SHORTCUTS: [&str; 2] = ["compression", "compression_level"];
 
@@ -67,9 +71,10 @@ impl Reader<'_> {
         let state = self.block(root, "state").and_then(|block| self.typed::<StateConfig>(&block, "state"));
         let summary = self.flag(root, "summary");
         let (mut plugins, mut state) = (plugins.unwrap_or_default(), state.unwrap_or_default());
-        plugins.dirs.iter_mut().for_each(|dir| *dir = self.base_dir.join(&*dir));
-        state.path = self.base_dir.join(state.path);
-        Some(Config { source: source?, exports, plugins, state, summary })
+        plugins.dirs.iter_mut().for_each(|dir| *dir = self.variables.below(self.base_dir, &*dir));
+        state.path = self.variables.below(self.base_dir, &state.path);
+        let parallel_exports = self.flag(root, "parallel_exports");
+        Some(Config { source: source?, exports, plugins, state, summary, parallel_exports })
     }
 
     fn checker(&mut self) -> Checker<'static, '_> {
@@ -84,7 +89,7 @@ impl Reader<'_> {
     }
 
     /// A block of the file, checked.
-    fn block(&mut self, root: &Node, key: &str) -> Option<Node> {
+    pub(super) fn block(&mut self, root: &Node, key: &str) -> Option<Node> {
         let entry = root.get(key)?;
         self.checked(&properties(schema())[key], &entry.node, key, entry.id)
     }
@@ -104,7 +109,7 @@ impl Reader<'_> {
     }
 
     /// What a block is as its type.
-    fn typed<T: DeserializeOwned>(&mut self, block: &Node, path: &str) -> Option<T> {
+    pub(super) fn typed<T: DeserializeOwned>(&mut self, block: &Node, path: &str) -> Option<T> {
         let typed = serde_json::from_value(block.to_json()?);
         if typed.is_err() && self.report.errors.is_empty() {
             let hint = Some("this is a defect of rivet: its schema takes what it cannot read");
@@ -123,13 +128,24 @@ impl Reader<'_> {
         if let Value::Map(_) = entry.node.value {
             self.required(of, &entry.node, &Place::new("source", entry.id));
         }
-        let block = self.block(root, "source")?;
+        let block = with_environment(&self.block(root, "source")?);
+        self.host(&block);
         let settled = self.with_profile(&block);
         let mut source: SourceConfig = self.typed(&settled, "source")?;
         source.options = Options::of(&block, &source_keys(), &self.report.locator);
         source.fetch(&block, self.base_dir, self.variables, self.report);
         let inherited = ["tuning", "policies"].into_iter().filter_map(|key| block.get(key).cloned()).collect();
         Some((source, Value::Map(inherited).into()))
+    }
+
+    /// A server that is described key by key has an address.
+    fn host(&mut self, block: &Node) {
+        let has = |key: &&str| block.get(key).is_some();
+        if BY_KEYS.iter().any(has) && !ADDRESS.iter().any(has) {
+            let at = self.report.at("source.host", block.id);
+            let hint = Some("name the server: `host: db.example.com`, or the folder of its socket".to_owned());
+            self.report.push(ConfigError::MissingKey { at, hint });
+        }
     }
 
     /// The block with its tuning over what its profile sets.
@@ -287,6 +303,19 @@ impl Reader<'_> {
             let hint = "name the column that grows, such as `cursor_column: updated_at`";
             self.missing("cursor_column", hint, block);
         }
+        match (export.incremental_cursor_mode, &export.cursor_fallback_column) {
+            (Some(CursorMode::Coalesce), None) => {
+                let hint = "name the column that stands in where `cursor_column` is NULL";
+                self.missing("cursor_fallback_column", hint, block);
+            }
+            (Some(CursorMode::SingleColumn), Some(_)) => {
+                let id = merged.get("incremental_cursor_mode").map_or(NOWHERE, |entry| entry.id);
+                let hint = Some("write `coalesce`, or remove `cursor_fallback_column`");
+                let problem = "leaves no use for `cursor_fallback_column`";
+                self.report.bad(&join(path, "incremental_cursor_mode"), id, problem, hint);
+            }
+            _ => {}
+        }
         if !merged.get("mode").is_some_and(|entry| matches!(entry.node.value, Value::Failed)) {
             self.modes(export.mode_word.as_str(), block);
         }
@@ -309,6 +338,20 @@ impl Reader<'_> {
     }
 }
 
+/// The block of the source with the profile that its environment stands for, unless it names one.
+fn with_environment(block: &Node) -> Node {
+    let mut block = block.clone();
+    let word = block.text("environment").and_then(|word| serde_json::from_value::<Environment>(word.into()).ok());
+    if let (Some(environment), None) = (word, block.get("tuning.profile")) {
+        let mut tuning =
+            block.get("tuning").cloned().unwrap_or_else(|| Entry::made("tuning", Value::Map(vec![]).into()));
+        let profile = Value::Text(environment.profile().as_str().to_owned());
+        tuning.node.put(Entry::made("profile", profile.into()));
+        block.put(tuning);
+    }
+    block
+}
+
 fn export_schema() -> &'static Json {
     &properties(schema())["exports"]["items"]
 }
@@ -326,7 +369,19 @@ fn over(base: &Node, own: &Node) -> Node {
 fn with_shortcuts(block: &Node) -> Node {
     let mut block = block.clone();
     let Some(mut format) = block.get("format").cloned() else { return block };
-    SHORTCUTS.iter().filter_map(|key| block.get(key).cloned()).for_each(|entry| format.node.put(entry));
+    let named = SHORTCUTS.iter().filter_map(|key| block.get(key).cloned());
+    named.chain(by_profile(&block)).for_each(|entry| format.node.put(entry));
     block.put(format);
     block
+}
+
+/// Codec and level that the block's profile stands for.
+fn by_profile(block: &Node) -> Vec<Entry> {
+    let word = block.text("compression_profile");
+    let profile = word.and_then(|word| serde_json::from_value::<CompressionProfile>(word.into()).ok());
+    let Some((codec, level)) = profile.map(CompressionProfile::codec) else { return Vec::new() };
+    let id = block.get("compression_profile").map_or(NOWHERE, |entry| entry.id);
+    let values = [Some(Json::from(codec)), level.map(Json::from)];
+    let set = SHORTCUTS.iter().zip(values).filter_map(|(key, value)| Some((key, value?)));
+    set.map(|(key, value)| Entry { id, ..Entry::made(key, Node::from_json(&value)) }).collect()
 }

@@ -14,7 +14,7 @@ use super::files::{self, Unread};
 use super::node::{Entry, Node, join};
 use super::options::Options;
 use super::report::Report;
-use super::tuning::Tuning;
+use super::tuning::{Profile, Tuning};
 
 /// The `source` block.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -48,6 +48,9 @@ pub struct SourceConfig {
     /// Environment variable that holds the password.
     #[schemars(length(min = 1), extend("reads" = "variable"))]
     password_env: Option<String>,
+    /// What kind of server it is, for the profile of those who name none: `local` means `fast`, `replica` and `production`
+    /// mean `balanced`.
+    pub environment: Option<Environment>,
     /// Pace and limits, key by key, of exports that say nothing themselves.
     pub tuning: Tuning,
     /// What happens to values that have no exact place.
@@ -56,6 +59,28 @@ pub struct SourceConfig {
     /// The plugin's own options, not yet checked against its schema.
     #[serde(flatten)]
     pub options: Options,
+}
+
+/// What kind of server the source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Environment {
+    /// One that nobody else uses.
+    Local,
+    /// A copy that is there to be read.
+    Replica,
+    /// One that others work with.
+    Production,
+}
+
+impl Environment {
+    /// The profile that it stands for.
+    pub(super) fn profile(self) -> Profile {
+        match self {
+            Self::Local => Profile::Fast,
+            Self::Replica | Self::Production => Profile::Balanced,
+        }
+    }
 }
 
 /// Largest file that holds a URL, bytes.
@@ -75,11 +100,11 @@ impl SourceConfig {
             self.connection.url = variable("url_env", &self.url_env);
         }
         if let (None, Some(name), Some(entry)) = (&self.connection.url, &self.url_file, block.get("url_file")) {
-            self.connection.url = from_file(&base_dir.join(name), entry, name, report);
+            self.connection.url = from_file(&variables.below(base_dir, Path::new(name)), entry, name, report);
         }
         if let Some(tls) = &mut self.connection.tls {
             for file in [&mut tls.ca_file, &mut tls.cert_file, &mut tls.key_file].into_iter().flatten() {
-                *file = base_dir.join(&*file).to_string_lossy().into_owned();
+                *file = variables.below(base_dir, Path::new(&*file)).to_string_lossy().into_owned();
             }
         }
     }

@@ -47,6 +47,9 @@ pub struct Owner {
     pub relation_digest: String,
     /// Digest of the condition; empty where there is none.
     pub condition_digest: String,
+    /// The condition as the config has it; none where there is none, or where an older version stored it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
     /// The cursor columns.
     pub key: Vec<String>,
     /// Destination, before placeholders are filled in.
@@ -56,6 +59,11 @@ pub struct Owner {
 }
 
 impl Mark {
+    /// A mark that was brought from elsewhere. Without a type, it is of its column's.
+    pub fn brought(native_type: &str, text: &str) -> Self {
+        Self { value: KeyValue::new(native_type, text), rows: Some(Vec::new()), owner: None }
+    }
+
     /// The mark at another value of the same type. Rows near the old one mean nothing there, and whoever moves it says
     /// that it is of the relation that the next run finds.
     pub fn moved_to(&self, text: &str) -> Self {

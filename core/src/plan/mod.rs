@@ -77,7 +77,7 @@ pub struct Plan {
     pub retry: RetryPolicy,
     /// File name extension of parts, without the dot.
     pub extension: String,
-    /// Write nothing when there are no rows.
+    /// The run is called skipped when there are no rows, and writes nothing.
     pub skip_empty: bool,
     /// Read every part back before it counts.
     #[serde(default)]
@@ -131,6 +131,12 @@ impl Plan {
     /// Name of the manifest of this run.
     pub fn manifest_name(&self) -> String {
         manifest_name(&self.export, &self.run_id)
+    }
+
+    /// Whether a run without rows writes a part with the schema alone: it says that there are none. A run that reads what is
+    /// new says nothing of the rest.
+    pub fn keeps_empty_part(&self) -> bool {
+        !self.skip_empty && self.increment.is_none()
     }
 
     /// The cursor to store when the run is finished.

@@ -246,7 +246,7 @@ impl Extraction<'_> {
     fn attempt(&self, pass: &Pass<'_>, split: &PlannedSplit, session: &mut dyn Session) -> Result<(), RunError> {
         let pieces = self.ledger.pieces(split.id);
         let number = self.ledger.begin_attempt(split.id);
-        let keep_empty = self.plan.splits.len() == 1 && !self.plan.skip_empty;
+        let keep_empty = self.plan.splits.len() == 1 && self.plan.keeps_empty_part();
         let attempt = Attempt { split, number, pieces, keep_empty };
         let result = pipeline::run(&self.shared(&pass.cancel), attempt, session)
             .and_then(|tally| self.ledger.split_done(split.id, number).map(|()| tally));
@@ -307,9 +307,9 @@ impl Extraction<'_> {
         }
     }
 
-    /// Many splits, none with a row: one part with the schema alone, unless `skip_empty`.
+    /// Many splits, none with a row: one part with the schema alone, where the plan keeps it.
     fn write_empty_part_if_nothing_came(&self) -> Result<(), RunError> {
-        if self.plan.skip_empty || self.ledger.n_parts() > 0 {
+        if !self.plan.keeps_empty_part() || self.ledger.n_parts() > 0 {
             return Ok(());
         }
         let split = self.plan.splits.first().ok_or_else(|| RunError::Internal("a plan without splits".to_owned()))?;

@@ -55,6 +55,7 @@ pub fn find(
     let mut warnings = Vec::new();
     let mut owner = owner::of(spec, mode, server, schema.identity.as_deref());
     let stored = owner::stored_mark(spec, &mut owner, &fingerprint, env, &mut warnings)?;
+    let stored = stored.map(|mark| asked.typed(mark, session)).transpose()?;
     asked.nulls(session)?;
     let upper = asked.upper(stored.as_ref(), session, &mut warnings)?;
     let lower = stored.as_ref().map(|mark| Lower { value: mark.value.clone(), minus: mode.lookback });
@@ -246,6 +247,30 @@ impl Asked<'_> {
         let mut counts: Vec<(u128, u32)> = counts.into_iter().collect();
         counts.sort_unstable();
         Ok(Some(counts))
+    }
+
+    /// A cursor that was brought by hand before anything was known of its column: it is a value of that, or the run stops.
+    fn typed(&self, mark: Mark, session: &mut dyn Session) -> Result<Mark, RunError> {
+        let key = &self.mode.key[0];
+        let column = self.schema.columns.iter().find(|c| c.name == *key);
+        let Some(column) = column.filter(|_| mark.value.native_type.is_empty()) else { return Ok(mark) };
+        let (name, text, native_type) = (&self.spec.name, &mark.value.text, &column.native_type);
+        let refused = |why: &str| RunError::Impossible {
+            what: format!(
+                "the cursor {text} of '{name}', which was set by hand, is no value of the column '{key}': {why}"
+            ),
+            hint: format!("the column is {native_type}: set it again with `rivet state set -e {name} --cursor VALUE`"),
+        };
+        if let Some(why) = key_order::problem(&column.logical, text) {
+            return Err(refused(&why));
+        }
+        let value = KeyValue::new(native_type, text);
+        let lower = Lower { value: value.clone(), minus: None };
+        self.explain(&self.filter(Some(lower), None), session).map_err(|error| match error {
+            RunError::Plugin { source, .. } if source.kind() == ErrorKind::Data => refused(&source.to_string()),
+            error => error,
+        })?;
+        Ok(Mark { value, ..mark })
     }
 
     /// A range that the user named; the cursor stays.

@@ -37,6 +37,61 @@ pub fn surplus(logical: &LogicalType, text: &str) -> Option<&'static str> {
     }
 }
 
+/// Why a text that a person gave is no value of a column of this type, as the rest of a sentence; none where it may be one.
+pub fn problem(logical: &LogicalType, text: &str) -> Option<String> {
+    let text = text.trim();
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let (fits, what) = match logical {
+        LogicalType::Int { .. } => (all_digits(digits), "it is no whole number"),
+        LogicalType::Decimal { .. } | LogicalType::Float { .. } => {
+            (Number::parse(text).is_some() || text.parse::<f64>().is_ok(), "it is no number")
+        }
+        LogicalType::Date => (is_moment(text), "it is no date such as 2026-11-21"),
+        LogicalType::Timestamp { .. } => (is_moment(text), "it is no time such as 2026-11-21 04:55:12"),
+        LogicalType::Uuid => {
+            let hex = text.trim_matches(['{', '}']).replace('-', "");
+            (hex.len() == 32 && hex.bytes().all(|b| b.is_ascii_hexdigit()), "it is no UUID")
+        }
+        _ => (!text.is_empty(), "it is empty"),
+    };
+    if !fits {
+        return Some(what.to_owned());
+    }
+    surplus(logical, text).map(|surplus| format!("it says {surplus}, which the column does not have"))
+}
+
+/// A date, with a time of day and an offset or without; the year may have more than four digits.
+fn is_moment(text: &str) -> bool {
+    let text = text.trim_end_matches(" BC").trim_end_matches(" AD").trim();
+    if matches!(text.to_ascii_lowercase().as_str(), "infinity" | "-infinity") {
+        return true;
+    }
+    let (date, time) = text.split_once(['T', 't', ' ']).unwrap_or((text, ""));
+    let parts: Vec<&str> = date.split('-').collect();
+    let [year, month, day] = parts.as_slice() else { return false };
+    let number = |text: &str, n: usize| {
+        (text.len() >= n && text.bytes().all(|b| b.is_ascii_digit())).then(|| text.parse::<u32>().ok()).flatten()
+    };
+    let (Some(year), Some(month), Some(day)) = (number(year, 4), number(month, 1), number(day, 1)) else {
+        return false;
+    };
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        2 => 28 + u32::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => 0,
+    };
+    let time = time.trim();
+    let zone = time.find(['Z', 'z', '+', '-', ' ']).unwrap_or(time.len());
+    let mut clock = time[..zone].split([':', '.']);
+    let in_time = time.is_empty()
+        || (clock.by_ref().take(3).zip([24, 59, 60]).all(|(part, most)| number(part, 1).is_some_and(|n| n <= most))
+            && clock.all(|fraction| number(fraction, 1).is_some()));
+    (1..=days).contains(&day) && in_time
+}
+
 /// A decimal number of any length: whether it is negative, its digits before and after the point.
 struct Number<'t> {
     negative: bool,
@@ -113,6 +168,31 @@ fn moment(text: &str) -> Option<(i64, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cursor_that_a_person_gives_is_of_its_type() {
+        let (int, decimal) =
+            (LogicalType::Int { bits: 64, signed: true }, LogicalType::Decimal { precision: 9, scale: 2 });
+        let naive = LogicalType::Timestamp { utc: false, nanos: false };
+        let utc = LogicalType::Timestamp { utc: true, nanos: false };
+        for (logical, right, wrong) in [
+            (&int, &["-7", "41", "99999999999999999999"][..], &["banana", "", "1.5", "2026-11-21"][..]),
+            (&decimal, &["0.10", "-3", ".5"], &["banana", "1,5", ""]),
+            (&LogicalType::Float { bits: 64 }, &["1e9", "NaN", "-infinity"], &["banana"]),
+            (&LogicalType::Date, &["2024-02-29", "0044-03-15 BC", "infinity"], &["banana", "2026-02-30", "2026", "17"]),
+            (
+                &utc,
+                &["2026-11-21 04:55:12.345678+00", "2026-11-21T04:55Z", "2026-11-21", "12026-01-01 00:00:00"],
+                &["banana", "2026-13-01", "2026-11-21 25:00", "1795236912", "2026-11-21 ab:cd"],
+            ),
+            (&naive, &["2026-11-21 04:55:12"], &["2026-11-21 04:55:12+02"]),
+            (&LogicalType::Uuid, &["018f1c0b-7a34-7b54-8e16-1c5a9b3f1c2d"], &["018f", "banana"]),
+            (&LogicalType::Text, &["banana"], &[""]),
+        ] {
+            right.iter().for_each(|text| assert_eq!(problem(logical, text), None, "{logical:?} {text}"));
+            wrong.iter().for_each(|text| assert!(problem(logical, text).is_some(), "{logical:?} {text}"));
+        }
+    }
 
     #[test]
     fn what_a_column_does_not_hold_is_seen() {

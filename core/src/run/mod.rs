@@ -12,7 +12,7 @@ pub mod fault;
 mod finish;
 mod increment;
 mod journal;
-mod key_order;
+pub mod key_order;
 mod leader;
 mod ledger;
 pub mod listing;
@@ -125,6 +125,13 @@ fn steps(
 ) -> Result<Status, RunError> {
     let holder = Holder::this_process(run_id, env.command);
     let _lock = env.state.lock_export(&spec.name, &holder)?;
+    if let Some(before) = env.state.take_over(&spec.name, &holder)?.filter(|before| !before.is_empty()) {
+        let name = &spec.name;
+        let told = format!(
+            "the config {before} is not there any more: what is remembered of its export '{name}' is taken over"
+        );
+        warn(&told, spec, env, summary);
+    }
     env.faults.pass("locked");
     let store = spec.open_store(run_id, &env.cancel.cx())?;
     for told in pointer::check(spec, &*store, env)? {
@@ -223,7 +230,7 @@ fn finish(
         env.progress.warn(&plan.export, told);
     }
     let published = published?;
-    let status = if published.is_empty() { Status::Skipped } else { Status::Success };
+    let status = if published.is_empty() && plan.skip_empty { Status::Skipped } else { Status::Success };
     summary.manifest = (spec.store_capabilities().objects && !published.is_empty()).then_some(manifest_name);
     summary.validated = plan.validate;
     summary.rows = manifest.rows;

@@ -19,6 +19,7 @@ pub fn of(spec: &ExportSpec, mode: &Incremental, server: &str, identity: Option<
         relation: spec.written.relation.label(),
         relation_digest: digest(json.to_string().as_bytes()),
         condition_digest: spec.condition.as_ref().map(|text| digest(text.as_bytes())).unwrap_or_default(),
+        condition: spec.written.condition.clone(),
         key: mode.key.clone(),
         destination: spec.destination_template.clone(),
         identity: identity.map(str::to_owned),
@@ -38,7 +39,7 @@ pub fn fingerprint(spec: &ExportSpec, mode: &Incremental, server: &str) -> Strin
     digest(parts.to_string().as_bytes())
 }
 
-/// The stored cursor of the export. One that does not say of which relation it is, is taken for one of `now`, and that
+/// The stored cursor of the export. One that was brought by hand belongs to whatever is read now. One that does not say of which relation it is, is taken for one of `now`, and that
 /// is said; where the source cannot say it any more, `now` keeps what is known.
 ///
 /// # Errors
@@ -57,6 +58,9 @@ pub fn stored_mark(
     let Some(stored) = env.state.cursor(name)? else { return Ok(None) };
     let mark: Mark = serde_json::from_value(stored.value)
         .map_err(|_| RunError::Internal(format!("the stored cursor of '{name}' cannot be read")))?;
+    if stored.fingerprint.is_empty() {
+        return Ok(Some(mark));
+    }
     let known = mark.owner.clone().unwrap_or_default();
     if stored.fingerprint != fingerprint {
         let changes = mark.owner.as_ref().map(|before| changes(before, now)).unwrap_or_default();
@@ -150,9 +154,20 @@ fn changes(before: &Owner, now: &Owner) -> Vec<String> {
         all.push(format!("the text of {} is another one", now.relation));
     }
     if before.condition_digest != now.condition_digest {
-        all.push("`where` is another one".to_owned());
+        all.push(condition_change(before, now));
     }
     all
+}
+
+fn condition_change(before: &Owner, now: &Owner) -> String {
+    let shown = |condition: &Option<String>| condition.as_ref().map_or_else(|| "none".to_owned(), |c| format!("`{c}`"));
+    if before.condition.is_none() && !before.condition_digest.is_empty() {
+        "`where` is another one".to_owned()
+    } else if before.condition == now.condition {
+        "a variable in `where` has another value".to_owned()
+    } else {
+        format!("`where` was {} and is {}", shown(&before.condition), shown(&now.condition))
+    }
 }
 
 #[cfg(test)]
@@ -185,6 +200,7 @@ mod tests {
             relation: format!("t{n}"),
             relation_digest: n.to_owned(),
             condition_digest: n.to_owned(),
+            condition: Some(format!("a > {n}")),
             key: vec![format!("c{n}"), "d".to_owned()],
             destination: format!("local(path=/{n})"),
             identity: Some(n.to_owned()),
@@ -199,9 +215,22 @@ mod tests {
                 "the relation was t1 and is t2",
                 "the cursor column was c1, d and is c2, d",
                 "the destination was local(path=/1) and is local(path=/2)",
-                "`where` is another one",
+                "`where` was `a > 1` and is `a > 2`",
             ]
         );
+        let with = |condition: Option<&str>, digest: &str| Owner {
+            condition: condition.map(str::to_owned),
+            condition_digest: digest.to_owned(),
+            ..one.clone()
+        };
+        for (before, now, expected) in [
+            (with(None, ""), with(Some("b"), "2"), "`where` was none and is `b`"),
+            (with(Some("b"), "2"), with(None, ""), "`where` was `b` and is none"),
+            (with(Some("a = ${N}"), "1"), with(Some("a = ${N}"), "2"), "a variable in `where` has another value"),
+            (with(None, "1"), with(Some("b"), "2"), "`where` is another one"),
+        ] {
+            assert_eq!(changes(&before, &now), [expected]);
+        }
         let query = |n: &str| Owner { relation: "query".to_owned(), relation_digest: n.to_owned(), ..one.clone() };
         assert_eq!(changes(&query("1"), &query("2")), ["the text of query is another one"]);
         assert_eq!(shell_word("it's"), r"'it'\''s'");

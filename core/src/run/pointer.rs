@@ -6,10 +6,11 @@ use rivet_plugin_api::{ErrorKind, PluginError, Store};
 
 use super::env::Env;
 use super::finish::read_to_end;
+use crate::config::Mode;
 use crate::error::RunError;
 use crate::manifest::{SUCCESS_NAME, Success, manifest_name, pointer_names};
 use crate::resolve::ExportSpec;
-use crate::state::Phase;
+use crate::state::{Phase, RunEntry};
 
 /// Longest pointer, bytes; ours have a few hundred.
 const MAX_POINTER_BYTES: u64 = 64 << 10;
@@ -78,9 +79,11 @@ fn read(name: &str, store: &dyn Store, env: &Env<'_>) -> Result<Found, RunError>
 
 /// Why the run that a pointer names is none that this state has completed, or is about to.
 fn stranger(spec: &ExportSpec, name: &str, run_id: &str, env: &Env<'_>) -> Result<Option<RunError>, RunError> {
-    let phase = env.state.run(run_id)?.map(|run| run.phase);
-    let known = match phase {
-        Some(Phase::Finished | Phase::Judged) => return Ok(None),
+    let run = env.state.run(run_id)?;
+    let known = match run.as_ref().map(|run| run.phase) {
+        Some(Phase::Finished | Phase::Judged) => {
+            return Ok(run.and_then(|run| of_another_config(spec, name, &run, env)));
+        }
         Some(phase) => format!("has as {}", phase.name()),
         None => "does not know: it was lost, is older than the destination, or belongs to another one".to_owned(),
     };
@@ -94,6 +97,25 @@ fn stranger(spec: &ExportSpec, name: &str, run_id: &str, env: &Env<'_>) -> Resul
                command to go on without it: rows that were exported before may then come again"
             .to_owned(),
     }))
+}
+
+/// Why the newest run in this place must not be one of another config: what is new since is known to that one alone.
+fn of_another_config(spec: &ExportSpec, name: &str, run: &RunEntry, env: &Env<'_>) -> Option<RunError> {
+    let same = env.state.config().is_none_or(|config| config == run.config);
+    if same || spec.mode() == Mode::Full || spec.full_refresh {
+        return None;
+    }
+    let (export, config) = (&spec.name, &run.config);
+    Some(RunError::Behind {
+        what: format!(
+            "'{name}' in the destination of export '{export}' names run {}, which is of the export of that name of {config}",
+            run.run_id
+        ),
+        hint: format!(
+            "give one of the two exports another name or destination; where this config takes the place of {config}, remove \
+             that one; or add `--force` to this command to go on: rows that were exported before may then come again"
+        ),
+    })
 }
 
 fn unreadable(spec: &ExportSpec, name: &str, problem: &str) -> RunError {

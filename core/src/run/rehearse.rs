@@ -31,7 +31,8 @@ pub struct Rehearsal {
 /// # Errors
 /// What a run would meet up to its plan.
 pub fn plan(spec: &ExportSpec, env: &Env<'_>) -> Result<Rehearsal, RunError> {
-    let run_id = new_run_id(env);
+    let (run_id, kept) = (new_run_id(env), env.state.as_kept(&spec.name)?);
+    let env = &Env { state: &kept, ..*env };
     let mut summary = Summary::new(spec, &run_id, env.clock.now_unix_ms());
     let Planned { mut leader, plan, estimate, explained, .. } = planned(spec, &run_id, env, &mut summary)?;
     let cx = env.cancel.cx();
@@ -49,6 +50,8 @@ pub fn plan(spec: &ExportSpec, env: &Env<'_>) -> Result<Rehearsal, RunError> {
 /// What a run would meet up to its first part.
 pub fn rehearse(spec: &ExportSpec, env: &Env<'_>) -> Result<Rehearsal, RunError> {
     let mut rehearsal = plan(spec, env)?;
+    let kept = env.state.as_kept(&spec.name)?;
+    let env = &Env { state: &kept, ..*env };
     let cx = env.cancel.cx();
     let store = spec.open_store(&rehearsal.plan.run_id, &cx)?;
     store.probe(&cx).map_err(RunError::plugin("write to the destination", spec.destination_identity.clone()))?;

@@ -35,11 +35,11 @@ impl State {
     /// `Unreadable`, `Access`.
     pub fn cursor(&self, export: &str) -> Result<Option<StoredCursor>, StateError> {
         self.read("read a cursor", |db| {
-            let sql =
-                "SELECT fingerprint, value_json, run_id, coalesce(updated_at_ms, 0) FROM cursors WHERE export = ?1";
+            let sql = "SELECT fingerprint, value_json, run_id, coalesce(updated_at_ms, 0) FROM cursors \
+                       WHERE export = ?1 AND (?2 IS NULL OR config = ?2)";
             let read = |row: &rusqlite::Row<'_>| <(String, String, String, i64)>::try_from(row);
-            let Some((fingerprint, value, run_id, updated_at_ms)) = db.query_row(sql, [export], read).optional()?
-            else {
+            let found = db.query_row(sql, params![export, self.config], read).optional()?;
+            let Some((fingerprint, value, run_id, updated_at_ms)) = found else {
                 return Ok(None);
             };
             Ok(Some(StoredCursor { fingerprint, value: json(&value, "cursor")?, run_id, updated_at_ms }))
@@ -52,8 +52,8 @@ impl State {
     /// `Unreadable`, `Access`.
     pub fn last_schema(&self, export: &str) -> Result<Option<Value>, StateError> {
         self.read("read the last schema", |db| {
-            let sql = "SELECT schema_json FROM schemas WHERE export = ?1";
-            let text: Option<String> = db.query_row(sql, [export], |row| row.get(0)).optional()?;
+            let sql = "SELECT schema_json FROM schemas WHERE export = ?1 AND (?2 IS NULL OR config = ?2)";
+            let text: Option<String> = db.query_row(sql, params![export, self.config], |row| row.get(0)).optional()?;
             text.map(|text| json(&text, "schema")).transpose()
         })
     }
@@ -63,25 +63,32 @@ impl State {
     /// # Errors
     /// `Access`.
     pub fn save_schema(&self, export: &str, run_id: &str, schema: &Value) -> Result<(), StateError> {
-        self.write("store a schema", |db| Ok(put_schema(db, export, run_id, schema)?))
+        self.write("store a schema", |db| Ok(put_schema(db, (self.stored_config(), export), run_id, schema)?))
     }
 }
 
-pub(super) fn put_schema(db: &Connection, export: &str, run_id: &str, schema: &Value) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO schemas (export, run_id, schema_json) VALUES (?1, ?2, ?3) \
-               ON CONFLICT (export) DO UPDATE SET run_id = excluded.run_id, schema_json = excluded.schema_json";
-    db.execute(sql, params![export, run_id, schema.to_string()]).map(drop)
+pub(super) fn put_schema(
+    db: &Connection,
+    (config, export): (&str, &str),
+    run_id: &str,
+    schema: &Value,
+) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO schemas (config, export, run_id, schema_json) VALUES (?1, ?2, ?3, ?4) \
+               ON CONFLICT (export, config) DO UPDATE SET run_id = excluded.run_id, schema_json = excluded.schema_json";
+    db.execute(sql, params![config, export, run_id, schema.to_string()]).map(drop)
 }
 
 pub(super) fn put_cursor(
     db: &Connection,
-    export: &str,
+    (config, export): (&str, &str),
     run_id: &str,
     cursor: &CursorUpdate,
     now_ms: i64,
 ) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO cursors (export, fingerprint, run_id, value_json, updated_at_ms) VALUES (?1, ?2, ?3, ?4, ?5) \
-               ON CONFLICT (export) DO UPDATE SET fingerprint = excluded.fingerprint, run_id = excluded.run_id, \
+    let sql = "INSERT INTO cursors (config, export, fingerprint, run_id, value_json, updated_at_ms) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+               ON CONFLICT (export, config) DO UPDATE SET fingerprint = excluded.fingerprint, run_id = excluded.run_id, \
                value_json = excluded.value_json, updated_at_ms = excluded.updated_at_ms";
-    db.execute(sql, params![export, cursor.fingerprint, run_id, cursor.value.to_string(), now_ms]).map(drop)
+    let value = cursor.value.to_string();
+    db.execute(sql, params![config, export, cursor.fingerprint, run_id, value, now_ms]).map(drop)
 }

@@ -2,23 +2,22 @@
 //! It must not know how values of a cursor compare, nor who may move them: the caller holds the export's lock.
 
 use rusqlite::params;
-use serde_json::Value;
 
 use super::cursors::put_cursor;
-use super::{CursorUpdate, State, StateError, StoredCursor};
+use super::{CursorUpdate, State, StateError};
 
 /// What stands for a run where a cursor was moved by hand.
 pub const BY_HAND: &str = "by hand";
 
 impl State {
-    /// Moves the cursor of an export to another value of the same fingerprint.
+    /// Stores a cursor of an export. One of no fingerprint belongs to whatever the next run finds.
     ///
     /// # Errors
     /// `Access`.
-    pub fn set_cursor(&self, export: &str, old: &StoredCursor, value: &Value) -> Result<(), StateError> {
+    pub fn set_cursor(&self, export: &str, cursor: &CursorUpdate) -> Result<(), StateError> {
         let now_ms = self.clock.now_unix_ms();
-        let update = CursorUpdate { fingerprint: old.fingerprint.clone(), value: value.clone() };
-        self.write("move a cursor", |db| Ok(put_cursor(db, export, BY_HAND, &update, now_ms)?))
+        let series = (self.stored_config(), export);
+        self.write("move a cursor", |db| Ok(put_cursor(db, series, BY_HAND, cursor, now_ms)?))
     }
 
     /// Removes the cursor of an export; returns whether there was one.
@@ -26,9 +25,9 @@ impl State {
     /// # Errors
     /// `Access`.
     pub fn reset_cursor(&self, export: &str) -> Result<bool, StateError> {
-        self.write(
-            "remove a cursor",
-            |db| Ok(db.execute("DELETE FROM cursors WHERE export = ?1", params![export])? > 0),
-        )
+        self.write("remove a cursor", |db| {
+            let sql = "DELETE FROM cursors WHERE export = ?1 AND config = ?2";
+            Ok(db.execute(sql, params![export, self.stored_config()])? > 0)
+        })
     }
 }

@@ -38,6 +38,14 @@ pub enum StateError {
         /// What it is.
         what: &'static str,
     },
+    /// A file that cursors are to come from holds none.
+    #[error("'{}' is no state file of rivet-cli: {what}", path.display())]
+    NoCursors {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        what: &'static str,
+    },
     /// Something else than a file is in its place; it was not touched.
     #[error("'{}' is {what}, not a regular file", path.display())]
     NoFile {
@@ -158,7 +166,11 @@ impl StateError {
             Self::Create { .. } | Self::Lock { .. } => {
                 "check the folder's permissions, or choose another file with `state: {url: …}`"
             }
-            Self::Foreign { .. } => "choose another file with `state: {url: …}`; this one was not touched",
+            Self::Foreign { .. } => {
+                "choose another file with `state: {url: …}`; this one was not touched. If it is the state of rivet-cli, move it \
+                 away and bring its cursors over with `rivet state import FILE`"
+            }
+            Self::NoCursors { .. } => "name the `.rivet_state.db` that rivet-cli kept beside its config",
             Self::NoFile { .. } => "remove it, or choose another file with `state: {url: …}`; it was not touched",
             Self::Newer { .. } => "use the newer rivet that wrote it, or choose another file with `state: {url: …}`",
             Self::Open { source, .. } | Self::Access { source, .. } if is_damage(source) => DAMAGED,
@@ -183,6 +195,7 @@ impl StateError {
             Self::Create { .. } => "state.create",
             Self::Open { .. } => "state.open",
             Self::Foreign { .. } => "state.foreign",
+            Self::NoCursors { .. } => "state.no_cursors",
             Self::NoFile { .. } => "state.no_file",
             Self::Newer { .. } => "state.newer",
             Self::Access { .. } => "state.access",

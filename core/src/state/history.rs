@@ -18,9 +18,9 @@ impl State {
         }
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let names = Value::from(exports).to_string();
-        let filter = "WHERE export IN (SELECT value FROM json_each(?1)) \
+        let filter = "WHERE export IN (SELECT value FROM json_each(?1)) AND (?3 IS NULL OR config IN (?3, '')) \
                       ORDER BY started_at_ms DESC, run_id DESC LIMIT ?2";
-        self.read("read the last runs", |db| entries(db, filter, params![names, limit]))
+        self.read("read the last runs", |db| entries(db, filter, params![names, limit, self.config]))
     }
 
     /// The newest runs of an export that published what they wrote, newest first, at most `limit`.
@@ -29,8 +29,9 @@ impl State {
     /// `Unreadable`, `Access`.
     pub fn good_runs(&self, export: &str, limit: usize) -> Result<Vec<RunEntry>, StateError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let filter = "WHERE export = ?1 AND phase = 'finished' ORDER BY started_at_ms DESC, run_id DESC LIMIT ?2";
-        self.read("read the last good runs", |db| entries(db, filter, params![export, limit]))
+        let filter = "WHERE export = ?1 AND (?3 IS NULL OR config = ?3) AND phase = 'finished' \
+                      ORDER BY started_at_ms DESC, run_id DESC LIMIT ?2";
+        self.read("read the last good runs", |db| entries(db, filter, params![export, limit, self.config]))
     }
 
     /// One run; none when no run has that id.
@@ -60,9 +61,11 @@ impl State {
     /// `Access`.
     pub fn known_exports(&self) -> Result<Vec<String>, StateError> {
         self.read("list exports", |db| {
-            let sql = "SELECT export FROM runs UNION SELECT export FROM cursors UNION SELECT export FROM schemas \
-                       ORDER BY 1";
-            let names: rusqlite::Result<Vec<String>> = db.prepare(sql)?.query_map([], |row| row.get(0))?.collect();
+            let sql = "SELECT DISTINCT export FROM (SELECT export, config FROM runs UNION \
+                       SELECT export, config FROM cursors UNION SELECT export, config FROM schemas) \
+                       WHERE ?1 IS NULL OR config IN (?1, '') ORDER BY 1";
+            let names: rusqlite::Result<Vec<String>> =
+                db.prepare(sql)?.query_map([&self.config], |row| row.get(0))?.collect();
             Ok(names?)
         })
     }
@@ -76,12 +79,15 @@ impl State {
         let now_ms = self.clock.now_unix_ms();
         self.write("record a failed run", |db| {
             let sql = "INSERT INTO runs (run_id, export, phase, status, source, destination, started_at_ms, \
-                       ended_at_ms, plan_json, summary_json) VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+                       ended_at_ms, plan_json, summary_json, config) \
+                       VALUES (?1, ?2, ?3, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
                        ON CONFLICT DO NOTHING";
             let NewRun { run_id, export, plan_json, source, destination, started_at_ms } = run;
             let (phase, plan) = (Phase::Failed.name(), plan_json.to_string());
             let summary = summary.to_string();
-            let values = params![run_id, export, phase, source, destination, started_at_ms, now_ms, plan, summary];
+            let config = self.stored_config();
+            let values =
+                params![run_id, export, phase, source, destination, started_at_ms, now_ms, plan, summary, config];
             db.execute(sql, values)?;
             Ok(())
         })

@@ -166,7 +166,7 @@ impl State {
     fn lock_path(&self, export: &str) -> PathBuf {
         let mut dir = self.path.clone().into_os_string();
         dir.push(".locks");
-        PathBuf::from(dir).join(format!("{}.lock", file_name(export)))
+        PathBuf::from(dir).join(format!("{}.lock", file_name(export, self.stored_config())))
     }
 }
 
@@ -199,11 +199,27 @@ fn read_note(mut file: File) -> Option<Note> {
     None
 }
 
-/// A file name that belongs to one export alone, whatever its name.
-fn file_name(export: &str) -> String {
+/// A file name that belongs to one export of one config alone, whatever their names.
+fn file_name(export: &str, config: &str) -> String {
+    let mut name = escaped(export);
+    if !config.is_empty() {
+        // In no name by itself.
+        name.push('@');
+        name.push_str(&escaped(config));
+    }
+    if name.len() > MAX_NAME_BYTES {
+        let digest = xxh3_128(name.as_bytes());
+        name.truncate(MAX_NAME_BYTES);
+        // A tilde occurs in no shorter name.
+        name.push_str(&format!("~{digest:032x}"));
+    }
+    name
+}
+
+fn escaped(text: &str) -> String {
     use std::fmt::Write as _;
     let mut name = String::new();
-    for byte in export.bytes() {
+    for byte in text.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' => name.push(char::from(byte)),
             // Not the first: such a name is hidden, or means a folder.
@@ -212,11 +228,6 @@ fn file_name(export: &str) -> String {
                 let _ = write!(name, "%{byte:02X}");
             }
         }
-    }
-    if name.len() > MAX_NAME_BYTES {
-        name.truncate(MAX_NAME_BYTES);
-        // A tilde occurs in no shorter name.
-        let _ = write!(name, "~{:032x}", xxh3_128(export.as_bytes()));
     }
     name
 }

@@ -79,6 +79,34 @@ pub const STEPS: &[&str] = &[
     ) STRICT;
     CREATE INDEX events_by_run ON events (run_id, event_id);
 ",
+    // What is remembered belongs to an export of a config: two configs that share a file may call their exports alike. Rows
+    // of before have no config, until the first one that has such an export takes them over.
+    "
+    ALTER TABLE runs ADD COLUMN config TEXT NOT NULL DEFAULT '';
+    CREATE TABLE schemas_by_config (
+        export TEXT NOT NULL,
+        run_id TEXT NOT NULL,
+        schema_json TEXT NOT NULL,
+        config TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (export, config)
+    ) STRICT;
+    INSERT INTO schemas_by_config (export, run_id, schema_json) SELECT export, run_id, schema_json FROM schemas;
+    DROP TABLE schemas;
+    ALTER TABLE schemas_by_config RENAME TO schemas;
+    CREATE TABLE cursors_by_config (
+        export TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        run_id TEXT NOT NULL,
+        value_json TEXT NOT NULL,
+        updated_at_ms INTEGER,
+        config TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (export, config)
+    ) STRICT;
+    INSERT INTO cursors_by_config (export, fingerprint, run_id, value_json, updated_at_ms)
+        SELECT export, fingerprint, run_id, value_json, updated_at_ms FROM cursors;
+    DROP TABLE cursors;
+    ALTER TABLE cursors_by_config RENAME TO cursors;
+",
 ];
 
 /// Says whether a file is a state file that this version can use, without writing to it.

@@ -4,10 +4,12 @@
 mod cursors;
 mod edit;
 mod error;
+mod foreign;
 mod history;
 mod journal;
 mod lock;
 mod migrate;
+mod owner;
 mod parts;
 mod runs;
 
@@ -22,6 +24,7 @@ use serde_json::Value;
 pub use cursors::{CursorUpdate, StoredCursor};
 pub use edit::BY_HAND;
 pub use error::{StateError, is_damage};
+pub use foreign::{ForeignCursor, foreign_cursors};
 pub use journal::Event;
 pub use lock::{ExportLock, Held, Holder};
 pub use parts::{DoneSplit, PreparedPart, RecordedPart};
@@ -34,11 +37,14 @@ use crate::file_kind;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The open store. Calls are short transactions, from any thread; other processes may have the file open too.
+#[derive(Clone)]
 pub struct State {
     /// Absolute, without symbolic links: everybody who opens the file finds the same locks beside it.
     path: PathBuf,
     clock: Arc<dyn Clock>,
-    db: Mutex<Connection>,
+    db: Arc<Mutex<Connection>>,
+    /// What the config is called whose exports these are; none sees those of all.
+    config: Option<String>,
 }
 
 impl fmt::Debug for State {
@@ -78,7 +84,7 @@ impl State {
         db.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
         db.pragma_update(None, "foreign_keys", true).map_err(failed)?;
         migrate::migrate(&mut db, path, migrate::STEPS)?;
-        Ok(Self { path: file, clock, db: Mutex::new(db) })
+        Ok(Self { path: file, clock, db: Arc::new(Mutex::new(db)), config: None })
     }
 
     /// Opens the file only when it is there: for those who look and leave nothing behind.
@@ -100,7 +106,7 @@ impl State {
         let path = PathBuf::new();
         let mut db = Connection::open_in_memory().map_err(|source| StateError::Open { path: path.clone(), source })?;
         migrate::migrate(&mut db, &path, migrate::STEPS)?;
-        Ok(Self { path, clock: Arc::new(SystemClock::default()), db: Mutex::new(db) })
+        Ok(Self { path, clock: Arc::new(SystemClock::default()), db: Arc::new(Mutex::new(db)), config: None })
     }
 
     /// Absolute path of the file; empty when it is in memory alone.

@@ -94,6 +94,8 @@ pub struct RunEntry {
     pub run_id: String,
     /// Export.
     pub export: String,
+    /// What the export's config is called; empty where an older version recorded it.
+    pub config: String,
     /// Where it is.
     pub phase: Phase,
     /// How it ended, in the summary's word; none while it has not.
@@ -128,16 +130,19 @@ impl State {
     pub fn begin_run_of(&self, run: &NewRun, config_digest: Option<&str>) -> Result<(), StateError> {
         self.write("begin a run", |db| {
             let sql = "INSERT INTO runs \
-                (run_id, export, phase, source, destination, started_at_ms, plan_json, config_digest) \
-                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
+                (run_id, export, phase, source, destination, started_at_ms, plan_json, config_digest, config) \
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING";
             let NewRun { run_id, export, plan_json, source, destination, started_at_ms } = run;
             let (phase, plan) = (Phase::Extracting.name(), plan_json.to_string());
-            let values = params![run_id, export, phase, source, destination, started_at_ms, plan, config_digest];
+            let config = self.stored_config();
+            let values =
+                params![run_id, export, phase, source, destination, started_at_ms, plan, config_digest, config];
             if db.execute(sql, values)? == 1 {
                 return Ok(());
             }
             let sql = "SELECT 1 FROM runs WHERE run_id = ?1 AND export = ?2 AND phase = ?3 AND source = ?4 \
-                       AND destination = ?5 AND started_at_ms = ?6 AND plan_json = ?7 AND config_digest IS ?8";
+                       AND destination = ?5 AND started_at_ms = ?6 AND plan_json = ?7 AND config_digest IS ?8 \
+                       AND config = ?9";
             if db.query_row(sql, values, |_| Ok(())).optional()?.is_some() {
                 return Ok(());
             }
@@ -216,11 +221,11 @@ impl State {
                 phase => return Err(wrong_phase(run_id, phase, "be finished")),
             }
             end(db, run_id, Phase::Finished, status, summary, now_ms)?;
-            let export: String =
-                db.query_row("SELECT export FROM runs WHERE run_id = ?1", [run_id], |row| row.get(0))?;
-            put_schema(db, &export, run_id, schema)?;
+            let sql = "SELECT config, export FROM runs WHERE run_id = ?1";
+            let (config, export): (String, String) = db.query_row(sql, [run_id], |row| row.try_into())?;
+            put_schema(db, (&config, &export), run_id, schema)?;
             if let Some(cursor) = cursor {
-                put_cursor(db, &export, run_id, cursor, now_ms)?;
+                put_cursor(db, (&config, &export), run_id, cursor, now_ms)?;
             }
             Ok(())
         })
@@ -252,9 +257,12 @@ impl State {
     pub fn unfinished_run(&self, export: &str) -> Result<Option<RunRecord>, StateError> {
         self.read("look for an unfinished run", |db| {
             let sql = "SELECT run_id, phase, plan_json, verdict_json FROM runs \
-                       WHERE export = ?1 AND phase IN ('extracting', 'judged') ORDER BY started_at_ms, run_id LIMIT 1";
+                       WHERE export = ?1 AND (?2 IS NULL OR config = ?2) AND phase IN ('extracting', 'judged') \
+                       ORDER BY started_at_ms, run_id LIMIT 1";
             let read = |row: &Row<'_>| <(String, String, String, Option<String>)>::try_from(row);
-            let Some((run_id, phase, plan, verdict)) = db.query_row(sql, [export], read).optional()? else {
+            let Some((run_id, phase, plan, verdict)) =
+                db.query_row(sql, params![export, self.config], read).optional()?
+            else {
                 return Ok(None);
             };
             Ok(Some(RunRecord {
@@ -274,19 +282,20 @@ impl State {
     /// # Errors
     /// `Unreadable`, `Access`.
     pub fn last_good_run(&self, export: &str) -> Result<Option<RunEntry>, StateError> {
-        let filter = "WHERE export = ?1 AND phase = 'finished' ORDER BY started_at_ms DESC, run_id DESC LIMIT 1";
-        let found = self.read("read the last good run", |db| entries(db, filter, params![export]))?;
+        let filter = "WHERE export = ?1 AND (?2 IS NULL OR config = ?2) AND phase = 'finished' \
+                      ORDER BY started_at_ms DESC, run_id DESC LIMIT 1";
+        let found = self.read("read the last good run", |db| entries(db, filter, params![export, self.config]))?;
         Ok(found.into_iter().next())
     }
 
-    /// The newest runs of all exports, newest first, at most `limit`.
+    /// The newest runs of all exports of the config, newest first, at most `limit`.
     ///
     /// # Errors
     /// `Unreadable`, `Access`.
     pub fn recent_runs(&self, limit: usize) -> Result<Vec<RunEntry>, StateError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let filter = "ORDER BY started_at_ms DESC, run_id DESC LIMIT ?1";
-        self.read("read the last runs", |db| entries(db, filter, params![limit]))
+        let filter = "WHERE ?2 IS NULL OR config IN (?2, '') ORDER BY started_at_ms DESC, run_id DESC LIMIT ?1";
+        self.read("read the last runs", |db| entries(db, filter, params![limit, self.config]))
     }
 }
 
@@ -320,7 +329,7 @@ pub(super) fn entries(
 ) -> Result<Vec<RunEntry>, Failure> {
     let sql = format!(
         "SELECT run_id, export, source, destination, status, config_digest, started_at_ms, ended_at_ms, phase, \
-         summary_json FROM runs {filter}"
+         summary_json, config FROM runs {filter}"
     );
     let mut query = db.prepare_cached(&sql)?;
     let mut rows = query.query(values)?;
@@ -329,6 +338,7 @@ pub(super) fn entries(
         found.push(RunEntry {
             run_id: row.get(0)?,
             export: row.get(1)?,
+            config: row.get(10)?,
             source: row.get(2)?,
             destination: row.get(3)?,
             status: row.get(4)?,

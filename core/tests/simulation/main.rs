@@ -15,6 +15,7 @@ use check::ensure;
 use listener::{BACKOFF_MS, Heard};
 use rivet_core::clock::{Clock, TestClock};
 use rivet_core::connectors::Connectors;
+use rivet_core::paths::Places;
 use rivet_core::random::{Random, SeededRandom};
 use rivet_core::resolve::{ExportSpec, resolve};
 use rivet_core::run::fault::Faults;
@@ -56,7 +57,7 @@ fn spec(setup: &Setup, connectors: &Connectors) -> ExportSpec {
     );
     let config = rivet_core::config::parse(&config, Path::new("."), &|_| None, &Default::default())
         .expect("the config is right");
-    let specs = resolve(&config, connectors, Path::new("."), "2026-11-21").expect("it resolves");
+    let specs = resolve(&config, connectors, &Places::default(), "2026-11-21").expect("it resolves");
     specs.into_iter().next().expect("one export")
 }
 

@@ -11,8 +11,8 @@ pub struct StateFile {
     /// The configuration that says where the state is.
     #[arg(long, short, default_value = "rivet.yaml", value_name = "FILE")]
     pub config: PathBuf,
-    /// Value for `${KEY}` in the configuration's queries; may be given several times.
-    #[arg(long, short, value_name = "KEY=VALUE", value_parser = super::param, conflicts_with = "state")]
+    /// As `run` takes it; nothing here asks for it.
+    #[arg(long, short, value_name = "KEY=VALUE", value_parser = super::param)]
     pub param: Vec<(String, String)>,
     /// Look into this state file; no configuration is read then.
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
@@ -41,14 +41,29 @@ pub enum StateCommand {
         #[command(flatten)]
         file: StateFile,
     },
-    /// Move the cursor of an export: the next run reads from there on.
+    /// Move the cursor of an export, or give it one: the next run reads from there on.
     Set {
         /// The export.
         #[arg(long, short, value_name = "NAME")]
         export: String,
-        /// The new value, written as `state show` prints the old one.
+        /// The new value, written as `state show` prints the old one. The first cursor of an export that never ran is checked
+        /// by its next run, which knows the column's type.
         #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
         cursor: String,
+        #[command(flatten)]
+        file: StateFile,
+    },
+    /// Bring cursors over from the state file of rivet-cli: of each incremental export that has none here.
+    Import {
+        /// The file: the `.rivet_state.db` that rivet-cli kept beside its config.
+        #[arg(value_name = "FILE")]
+        from: PathBuf,
+        /// Only this export; may be given several times.
+        #[arg(long, short, value_name = "NAME")]
+        export: Vec<String>,
+        /// Only show what would be brought over.
+        #[arg(long)]
+        dry_run: bool,
         #[command(flatten)]
         file: StateFile,
     },

@@ -30,6 +30,8 @@ pub enum Document {
     StateFiles,
     /// What `state set` and `state reset` print with `--output json`.
     StateCursor,
+    /// What `state import --output json` prints.
+    StateImport,
 }
 
 /// Arguments of `completions`.

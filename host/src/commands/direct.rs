@@ -29,7 +29,7 @@ pub struct Direct {
     pub file: PathBuf,
 }
 
-/// Makes the config; `to` is the folder to write to, or `-` for stdout; `env` answers for variables.
+/// Makes the config; `to` is the folder or file to write to, or `-` for stdout; `env` answers for variables.
 ///
 /// # Errors
 /// A password in the URL, a URL that names no plugin, something that is missing.
@@ -39,6 +39,9 @@ pub fn config(args: &DirectArgs, to: Option<&str>, env: &dyn Fn(&str) -> Option<
     let to = to.ok_or_else(|| refused("there is no destination", "name a folder with --to, or --to - for stdout"))?;
     let destination = match to {
         "-" => "{type: stdout}".to_owned(),
+        file if ending(file).is_some() => {
+            format!("{{type: file, path: {}}}", literal(file))
+        }
         folder => format!("{{type: local, path: {}}}", literal(&from_folder_of(&file, folder))),
     };
     let relation = match (&args.table, &args.query) {
@@ -54,18 +57,40 @@ pub fn config(args: &DirectArgs, to: Option<&str>, env: &dyn Fn(&str) -> Option<
     if let Some(condition) = &args.condition {
         let _ = writeln!(text, "    # A condition in the source's own language.\n    where: {}", literal(condition));
     }
-    let format = format(args)?;
+    let format = format(args, ending(to))?;
     let _ =
         writeln!(text, "    # The whole relation, every run; `incremental` with a `cursor_column` reads what is new.");
     let _ = writeln!(text, "    mode: full\n    format: {format}\n    destination: {destination}");
     Ok(Direct { text, file })
 }
 
-/// The format, with options where there are any.
-fn format(args: &DirectArgs) -> Result<String, Refused> {
-    let name = literal(args.format.as_deref().unwrap_or("parquet"));
+/// Endings of files, and the format and compression that they stand for.
+const ENDINGS: [(&str, &str, Option<&str>); 6] = [
+    (".parquet", "parquet", None),
+    (".csv", "csv", None),
+    (".csv.gz", "csv", Some("gzip")),
+    (".csv.zst", "csv", Some("zstd")),
+    (".arrow", "arrow", None),
+    (".feather", "arrow", None),
+];
+
+/// What a file of this name holds; none where the name is that of a folder.
+fn ending(path: &str) -> Option<(&'static str, Option<&'static str>)> {
+    let lower = path.to_ascii_lowercase();
+    let found = ENDINGS.iter().find(|(ending, ..)| lower.len() > ending.len() && lower.ends_with(ending));
+    found.filter(|_| !Path::new(path).is_dir()).map(|(_, format, compression)| (*format, *compression))
+}
+
+/// The format, with options where there are any: the one that is named, or that of the file's name.
+fn format(args: &DirectArgs, ending: Option<(&str, Option<&str>)>) -> Result<String, Refused> {
+    let (by_name, compression) = ending.filter(|_| args.format.is_none()).unwrap_or(("parquet", None));
+    let name = literal(args.format.as_deref().unwrap_or(by_name));
     let options = crate::cli::params(&args.format_option)
         .map_err(|_| refused("an option of the format is given twice", "give each --format-option once"))?;
+    let mut options = options;
+    if let Some(codec) = compression {
+        options.entry("compression".to_owned()).or_insert_with(|| codec.to_owned());
+    }
     if options.is_empty() {
         return Ok(name);
     }
@@ -275,6 +300,27 @@ mod tests {
         for url in ["", "rivet.yaml", ":x", "C 3:x"] {
             let said = text(&args(url));
             assert!(said.contains("sqlite:FILE"), "{url}: {said}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_file_says_its_format() {
+        let to = |to: &str, format: Option<&str>| {
+            let args = DirectArgs { format: format.map(str::to_owned), ..args("sqlite:d.db") };
+            let made = config(&args, Some(to), &env).expect("it is right").text;
+            let lines = made.lines().filter(|line| line.contains("format:") || line.contains("destination:"));
+            lines.map(str::trim).collect::<Vec<_>>().join("; ")
+        };
+        for (path, format, expected) in [
+            ("leads.csv", None, "format: csv; destination: {type: file, path: leads.csv}"),
+            ("a/Leads.CSV", None, "format: csv; destination: {type: file, path: a/Leads.CSV}"),
+            ("l.csv.gz", None, "format: {type: csv, compression: gzip}; destination: {type: file, path: l.csv.gz}"),
+            ("l.parquet", None, "format: parquet; destination: {type: file, path: l.parquet}"),
+            ("l.csv", Some("parquet"), "format: parquet; destination: {type: file, path: l.csv}"),
+            ("leads", None, "format: parquet; destination: {type: local, path: leads}"),
+            (".csv", None, "format: parquet; destination: {type: local, path: \".csv\"}"),
+        ] {
+            assert_eq!(to(path, format), expected, "{path}");
         }
     }
 

@@ -3,13 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
-use rivet_core::config::{self, ExportConfig};
+use rivet_core::config::{OutlinedExport, outline};
 use rivet_core::error::RunError;
 use rivet_core::state::State;
 use rivet_core::tables::is_made_of;
 
+use crate::cli::Global;
 use crate::cli::history::StateFile;
-use crate::cli::{Global, params};
 use crate::exit::Exit;
 use crate::render;
 
@@ -17,16 +17,12 @@ use crate::render;
 pub struct Opened {
     /// Where it is or would be.
     pub path: PathBuf,
-    /// The state; none when no run has made it yet.
+    /// The state, of the config where one was read; none when no run has made it yet.
     pub state: Option<State>,
     /// Exports of the config, in its order; none when no config was read.
-    configured: Option<Vec<Configured>>,
-}
-
-struct Configured {
-    name: String,
-    /// It has `tables`: what runs are those that are made of it.
-    is_group: bool,
+    configured: Option<Vec<OutlinedExport>>,
+    /// The config that was read.
+    config: Option<PathBuf>,
 }
 
 /// Opens the state that the arguments lead to; a failure is reported.
@@ -34,18 +30,21 @@ pub fn open(file: &StateFile, global: &Global) -> Result<Opened, Exit> {
     let (path, configured) = match &file.state {
         Some(path) => (path.clone(), None),
         None => {
-            let params = params(&file.param).map_err(|text| render::usage(global, &text))?;
-            let config =
-                config::load(&file.config, &params).map_err(|e| render::failure(global, &RunError::Config(e)))?;
-            let of = |e: &ExportConfig| Configured { name: e.name.clone(), is_group: e.tables.is_some() };
-            (config.state.path, Some(config.exports.iter().map(of).collect()))
+            let found = outline(&file.config).map_err(|e| render::failure(global, &RunError::Config(e)))?;
+            (found.state, Some(found.exports))
         }
     };
     let state = State::open_existing(&path).map_err(|e| render::failure(global, &e.into()))?;
+    let config = configured.is_some().then(|| file.config.clone());
+    let state = state.map(|state| seen_by(state, config.as_deref()));
     if state.is_none() && file.state.is_some() {
         return Err(render::usage(global, &format!("there is no state file '{}'", path.display())));
     }
-    Ok(Opened { path: absolute(&path), state, configured })
+    Ok(Opened { path: absolute(&path), state, configured, config })
+}
+
+fn seen_by(state: State, config: Option<&Path>) -> State {
+    config.map_or_else(|| state.clone(), |config| state.of_config_file(config))
 }
 
 fn absolute(path: &Path) -> PathBuf {
@@ -53,6 +52,55 @@ fn absolute(path: &Path) -> PathBuf {
 }
 
 impl Opened {
+    /// Whether the exports are those of a config.
+    pub fn reads_config(&self) -> bool {
+        self.config.is_some()
+    }
+
+    /// The state, made if need be.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn made(&self) -> Result<State, RunError> {
+        match &self.state {
+            Some(state) => Ok(state.clone()),
+            None => Ok(seen_by(State::open(&self.path)?, self.config.as_deref())),
+        }
+    }
+
+    /// The state as each config sees it that has an export of this name: one, unless no config was read.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn views(&self, export: &str) -> Result<Vec<State>, RunError> {
+        let Some(state) = &self.state else { return Ok(Vec::new()) };
+        if state.config().is_some() {
+            return Ok(vec![state.as_kept(export)?]);
+        }
+        Ok(state.configs_of(export)?.iter().map(|config| state.of_config(config)).collect())
+    }
+
+    /// As [`Opened::views`], where there must be one.
+    ///
+    /// # Errors
+    /// `Impossible` when several configs have an export of this name.
+    pub fn view(&self, export: &str) -> Result<Option<State>, RunError> {
+        let mut views = self.views(export)?;
+        if views.len() < 2 {
+            return Ok(views.pop());
+        }
+        let configs: Vec<&str> = views.iter().filter_map(State::config).collect();
+        Err(RunError::Impossible {
+            what: format!("several configs have an export '{export}' in this state file: {}", configs.join(", ")),
+            hint: "name the config with -c instead of the state file".to_owned(),
+        })
+    }
+
+    /// What the config says of an export; none where no config was read, or it is one of several tables.
+    pub fn configured(&self, export: &str) -> Option<&OutlinedExport> {
+        self.configured.iter().flatten().find(|c| c.name == export)
+    }
+
     /// Exports that the config or the state knows: the config's first, then others.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod completions;
+mod cursor;
 pub mod demo;
 mod direct;
 pub mod doctor;

@@ -1,6 +1,7 @@
 //! Several exports of a config at once, on threads of this process.
 //! It must not know the steps of a run.
 
+use std::collections::BTreeMap;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -35,36 +36,74 @@ fn workers(connections: usize) -> usize {
     connections.saturating_sub(1).max(1)
 }
 
-/// Runs all exports, at most `n_at_once` of them at a time; summaries are in the order of `specs`. After an interrupt
-/// none begins any more. `tell` hears how each ended, when it has ended.
+/// Runs all exports, wave by wave, at most `n_at_once` of them at a time; summaries are in the order of `specs`. After an
+/// interrupt none begins any more. `tell` hears how each ended, when it has ended.
 pub fn run(specs: &[ExportSpec], env: &Env<'_>, n_at_once: usize, tell: &(dyn Fn(&Summary) + Sync)) -> Vec<Summary> {
-    let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, Summary)>> = Mutex::default();
-    let work = || {
-        while let Some((i, spec)) = take(specs, &next) {
-            let summary = run::run(spec, env);
-            tell(&summary);
-            done.lock().unwrap_or_else(PoisonError::into_inner).push((i, summary));
-            if env.cancel.is_cancelled() {
-                break;
-            }
+    let asked: Vec<(Option<u32>, bool)> = specs.iter().map(|spec| (spec.wave, spec.parallel_safe)).collect();
+    for stage in stages(&asked, n_at_once) {
+        if env.cancel.is_cancelled() && !done.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+            break;
         }
-    };
-    if n_at_once <= 1 {
-        work();
-    } else {
-        std::thread::scope(|scope| {
-            for _ in 0..n_at_once {
-                scope.spawn(work);
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(i) = stage.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let summary = run::run(&specs[*i], env);
+                tell(&summary);
+                done.lock().unwrap_or_else(PoisonError::into_inner).push((*i, summary));
+                if env.cancel.is_cancelled() {
+                    break;
+                }
             }
-        });
+        };
+        if n_at_once <= 1 || stage.len() == 1 {
+            work();
+        } else {
+            std::thread::scope(|scope| {
+                for _ in 0..n_at_once {
+                    scope.spawn(work);
+                }
+            });
+        }
     }
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(i, _)| *i);
     done.into_iter().map(|(_, summary)| summary).collect()
 }
 
-fn take<'s>(specs: &'s [ExportSpec], next: &AtomicUsize) -> Option<(usize, &'s ExportSpec)> {
-    let i = next.fetch_add(1, Ordering::Relaxed);
-    specs.get(i).map(|spec| (i, spec))
+/// Which exports may run together, by number, stage after stage: a wave ends before the next begins, those without one come
+/// last, and an export that is not safe beside others has a stage of its own. `exports` are their waves, and whether they
+/// are safe.
+fn stages(exports: &[(Option<u32>, bool)], n_at_once: usize) -> Vec<Vec<usize>> {
+    let mut waves: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    for (i, (wave, _)) in exports.iter().enumerate() {
+        waves.entry(wave.map_or(u64::MAX, u64::from)).or_default().push(i);
+    }
+    let mut stages = Vec::new();
+    for wave in waves.into_values() {
+        let (together, alone): (Vec<usize>, Vec<usize>) =
+            wave.into_iter().partition(|i| n_at_once <= 1 || exports[*i].1);
+        stages.extend((!together.is_empty()).then_some(together));
+        stages.extend(alone.into_iter().map(|i| vec![i]));
+    }
+    stages
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stages;
+
+    #[test]
+    fn waves_come_in_order_and_what_is_not_safe_is_alone() {
+        let exports =
+            [(None, true), (Some(2), true), (Some(1), true), (Some(2), false), (Some(1), true), (None, false)];
+        assert_eq!(stages(&exports, 4), [vec![2, 4], vec![1], vec![3], vec![0], vec![5]]);
+        assert_eq!(
+            stages(&exports, 1),
+            [vec![2, 4], vec![1, 3], vec![0, 5]],
+            "one at a time, in the order of the config"
+        );
+        assert_eq!(stages(&[(None, true), (None, true)], 2), [vec![0, 1]]);
+        assert!(stages(&[], 2).is_empty());
+    }
 }

@@ -12,7 +12,7 @@ use crate::out::streams::{stdout_is_closed, stdout_is_terminal};
 /// # Errors
 /// `Impossible`.
 pub fn check(spec: &ExportSpec, force: bool) -> Result<(), RunError> {
-    if spec.store_capabilities().objects {
+    if !is_piped(spec) {
         return Ok(());
     }
     let refused = |what: &str, hint: &str| {
@@ -27,6 +27,12 @@ pub fn check(spec: &ExportSpec, force: bool) -> Result<(), RunError> {
         return refused(&what, "redirect it to a file or a pipe, choose `format: csv`, or use --force");
     }
     Ok(())
+}
+
+/// Whether what is written goes to standard output, which keeps nothing and takes nothing back.
+pub fn is_piped(spec: &ExportSpec) -> bool {
+    let can = spec.store_capabilities();
+    !can.objects && !can.retractable
 }
 
 /// Whether parts can be read as they are; where options change the extension they are compressed or the like.

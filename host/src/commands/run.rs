@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rivet_core::clock::{Clock, SystemClock, format_rfc3339};
 use rivet_core::config::{self, Config, Mode};
 use rivet_core::error::{FailureClass, RunError};
+use rivet_core::paths::Places;
 use rivet_core::random::SystemRandom;
 use rivet_core::resolve::{ExportSpec, resolve};
 use rivet_core::run::fault::Faults;
@@ -57,7 +58,7 @@ pub fn without_effects(
         let ready = resolved(args, global)?;
         let state = State::open_existing(&ready.config.state.path);
         let state = state.and_then(|found| found.map_or_else(State::in_memory, Ok));
-        let state = state.map_err(|e| render::failure(global, &e.into()))?;
+        let state = state.map(|state| seen_by(&state, args)).map_err(|e| render::failure(global, &e.into()))?;
         ready.within(&state, &Faults::default(), global, |ready, env| {
             let specs = ready.listed(args, env, global, tables)?;
             Ok(act(&specs, env))
@@ -78,7 +79,7 @@ fn faults(_: &RunArgs) -> Result<Faults, String> {
 /// Exports that can run once those with `tables` are one for each table.
 struct Ready {
     config: Config,
-    base: PathBuf,
+    base: Places,
     today: String,
     found: Plugins,
     specs: Vec<ExportSpec>,
@@ -104,13 +105,13 @@ fn resolved(args: &RunArgs, global: &Global) -> Result<Ready, Exit> {
     Ok(Ready { config, base, today, found, specs, cancel })
 }
 
-/// The config, from its file or from the arguments that stand for one, and the folder where its paths start.
-fn configured(args: &RunArgs, global: &Global) -> Result<(Config, PathBuf), Exit> {
+/// The config, from its file or from the arguments that stand for one, and where its paths start.
+fn configured(args: &RunArgs, global: &Global) -> Result<(Config, Places), Exit> {
     let report = |error: RunError| render::failure(global, &error);
     let params = args.params().map_err(|text| render::usage(global, &text))?;
     if !args.direct.is_given() {
         let config = config::load(&args.config, &params).map_err(|e| report(e.into()))?;
-        return Ok((config, base_dir(&args.config)));
+        return Ok((config, places(&args.config)));
     }
     let refused = |e: direct::Refused| {
         render::problem(global, "usage", &e.message, Some(&e.hint));
@@ -123,7 +124,7 @@ fn configured(args: &RunArgs, global: &Global) -> Result<(Config, PathBuf), Exit
     if args.direct.save.is_some() {
         direct::save(&made).map_err(refused)?;
     }
-    Ok((config, base_dir(&made.file)))
+    Ok((config, places(&made.file)))
 }
 
 impl Ready {
@@ -131,7 +132,9 @@ impl Ready {
         for spec in &self.specs {
             piped::check(spec, args.force).map_err(|e| render::failure(global, &e))?;
         }
-        let state = State::open(&self.config.state.path).map_err(|e| render::failure(global, &e.into()))?;
+        let state = State::open(&self.config.state.path).map(|state| seen_by(&state, args));
+        let state = state.map_err(|e| render::failure(global, &e.into()))?;
+        let at_once = args.parallel_exports || self.config.parallel_exports;
         let runs = self.config.summary.then(|| self.base.join(".rivet/runs"));
         let tell = |told: &Summary| {
             summary::tell(global, told);
@@ -141,7 +144,7 @@ impl Ready {
         };
         self.within(&state, faults, global, |ready, env| {
             let mut specs = ready.listed(args, env, global, Tables::Listed)?;
-            let n_at_once = if args.parallel_exports { parallel::share(&mut specs) } else { 1 };
+            let n_at_once = if at_once { parallel::share(&mut specs) } else { 1 };
             let summaries = parallel::run(&specs, env, n_at_once, &tell);
             summary::tell_all(global, &summaries, specs.len());
             let failures: Vec<_> = summaries.iter().filter_map(|s| Some(s.error.as_ref()?.class)).collect();
@@ -186,7 +189,7 @@ impl Ready {
     ) -> Result<Exit, Exit> {
         let clock = SystemClock::default();
         let cancel = self.cancel.clone();
-        let piped = self.specs.iter().any(|spec| !spec.store_capabilities().objects);
+        let piped = self.specs.iter().any(piped::is_piped);
         let shown = progress::listener(global, piped, faults);
         let env = Env {
             state,
@@ -207,6 +210,17 @@ fn saved(all: &[Summary], file: &Path, exit: Exit, global: &Global) -> Exit {
     let what = format!("failed to write the summary to '{}': {e}", file.display());
     render::problem(global, "summary", &what, Some("the exports are as told; name a file that can be written"));
     if exit == Exit::Ok { Exit::Retryable } else { exit }
+}
+
+/// The state of the config that is run: its file, or what stands for one.
+fn seen_by(state: &State, args: &RunArgs) -> State {
+    let direct = &args.direct;
+    let variable = direct.url_env.as_ref().map(|name| format!("--url-env {name}"));
+    match (&direct.save, direct.url.clone().or(variable)) {
+        (Some(file), _) => state.of_config_file(file),
+        (None, Some(source)) => state.of_arguments(&source),
+        (None, None) => state.of_config_file(&args.config),
+    }
 }
 
 /// What the command line asks for in this run alone.
@@ -272,7 +286,10 @@ fn unresolved(global: &Global, error: &RunError, found: &Plugins) -> Exit {
     if missing && !found.refused.is_empty() { Exit::from(FailureClass::Plugin) } else { exit }
 }
 
-fn base_dir(config: &Path) -> PathBuf {
+/// Where the paths of a config start.
+fn places(config: &Path) -> Places {
     let dir = config.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())
+    let absolute = |dir: &Path| std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+    Places { config_dir: absolute(dir), working_dir: absolute(Path::new(".")), home }
 }

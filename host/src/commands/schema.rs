@@ -13,7 +13,9 @@ use crate::cli::reference::Document;
 use crate::documents::SummaryDocument;
 use crate::documents::doctor::DoctorDocument;
 use crate::documents::events::EventLine;
-use crate::documents::history::{CursorDocument, FilesDocument, JournalDocument, MetricsDocument, StateDocument};
+use crate::documents::history::{
+    CursorDocument, FilesDocument, ImportDocument, JournalDocument, MetricsDocument, StateDocument,
+};
 use crate::documents::plans::PlansDocument;
 use crate::exit::Exit;
 use crate::out::Text;
@@ -37,6 +39,7 @@ pub fn run(of: Document, global: &Global) -> Exit {
         Document::State => of_type::<StateDocument>(),
         Document::StateFiles => of_type::<FilesDocument>(),
         Document::StateCursor => of_type::<CursorDocument>(),
+        Document::StateImport => of_type::<ImportDocument>(),
     };
     render::document(global, &schema, std::slice::from_ref(&schema), || Text::pretty_json(&schema));
     Exit::Ok

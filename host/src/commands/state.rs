@@ -1,18 +1,18 @@
-//! `rivet state`: what is remembered from run to run, shown and changed.
-//! It must not know how values of a cursor compare.
+//! `rivet state`: what is remembered from run to run, shown.
+//! It must not know how a cursor is changed.
 
 use std::fmt::Write as _;
 
 use rivet_core::error::RunError;
-use rivet_core::plan::Mark;
-use rivet_core::state::{Holder, State, StoredCursor};
+use rivet_core::state::State;
 
+use super::cursor;
 use super::files;
 use super::history::{Opened, open};
 use crate::cli::Global;
-use crate::cli::history::{StateCommand, StateFile};
+use crate::cli::history::StateCommand;
 use crate::documents::VERSION;
-use crate::documents::history::{CursorDocument, CursorRow, ExportRow, LockRow, RunRow, StateDocument};
+use crate::documents::history::{CursorRow, ExportRow, LockRow, RunRow, StateDocument};
 use crate::exit::Exit;
 use crate::out::{Colour, Text};
 use crate::render::{self, grouped, moment};
@@ -22,6 +22,7 @@ pub fn run(command: &StateCommand, global: &Global) -> Exit {
     let (StateCommand::Show { file, .. }
     | StateCommand::Files { file, .. }
     | StateCommand::Set { file, .. }
+    | StateCommand::Import { file, .. }
     | StateCommand::Reset { file, .. }) = command;
     match open(file, global) {
         Ok(opened) => dispatch(command, &opened, global).unwrap_or_else(|error| render::failure(global, &error)),
@@ -39,15 +40,10 @@ fn dispatch(command: &StateCommand, opened: &Opened, global: &Global) -> Result<
             let document = files::document(export, *last, opened)?;
             render::document(global, &document, &document.files, || files::text(&document));
         }
-        StateCommand::Set { export, cursor, file } => {
-            let document =
-                change(export, opened, "rivet state set", |state, old| set(export, state, old, cursor, file))?;
-            render::document(global, &document, std::slice::from_ref(&document), || changed(&document));
-        }
-        StateCommand::Reset { export, .. } => {
-            let document =
-                change(export, opened, "rivet state reset", |state, _| Ok(state.reset_cursor(export).map(drop)?))?;
-            render::document(global, &document, std::slice::from_ref(&document), || changed(&document));
+        StateCommand::Set { export, cursor, file } => cursor::set(export, cursor, file, opened, global)?,
+        StateCommand::Reset { export, .. } => cursor::reset(export, opened, global)?,
+        StateCommand::Import { from, export, dry_run, .. } => {
+            return cursor::import(from, export, *dry_run, opened, global);
         }
     }
     Ok(Exit::Ok)
@@ -55,12 +51,22 @@ fn dispatch(command: &StateCommand, opened: &Opened, global: &Global) -> Result<
 
 fn show(names: &[String], opened: &Opened) -> Result<StateDocument, RunError> {
     let names = if names.is_empty() { opened.all()? } else { opened.these(names)? };
-    let exports = names.iter().map(|name| export_row(name, opened.state.as_ref())).collect::<Result<_, _>>()?;
+    let mut exports = Vec::with_capacity(names.len());
+    for name in &names {
+        let views = opened.views(name)?;
+        if views.is_empty() {
+            exports.push(export_row(name, None)?);
+        }
+        for view in &views {
+            let config = view.config().filter(|config| !opened.reads_config() && !config.is_empty());
+            exports.push(ExportRow { config: config.map(str::to_owned), ..export_row(name, Some(view))? });
+        }
+    }
     Ok(StateDocument { version: VERSION, state: opened.path.display().to_string(), exports })
 }
 
 fn export_row(name: &str, state: Option<&State>) -> Result<ExportRow, RunError> {
-    let mut row = ExportRow { export: name.to_owned(), cursor: None, last_run: None, lock: None };
+    let mut row = ExportRow { export: name.to_owned(), config: None, cursor: None, last_run: None, lock: None };
     if let Some(state) = state {
         row.cursor = state.cursor(name)?.map(|c| CursorRow::of(name, &c, state)).transpose()?;
         let last = state.runs_of(&[name.to_owned()], 1)?;
@@ -75,14 +81,20 @@ fn shown(document: &StateDocument) -> Text {
     text.line(format_args!("state {}", document.state));
     for export in &document.exports {
         text.line("");
-        text.line(&export.export);
+        match &export.config {
+            None => text.line(&export.export),
+            Some(config) => text.line(format_args!("{} of {config}", export.export)),
+        }
         match &export.cursor {
             None => text.line("  cursor    none"),
             Some(cursor) => {
                 let by = if cursor.run_id == rivet_core::state::BY_HAND { "" } else { "by run " };
                 text.line(format_args!("  cursor    {}", cursor.shown()));
                 text.line(format_args!("            moved {} UTC {by}{}", moment(&cursor.updated_at), cursor.run_id));
-                text.line(format_args!("            fingerprint {}", cursor.fingerprint));
+                match cursor.fingerprint.as_str() {
+                    "" => text.line("            of what the next run reads"),
+                    digest => text.line(format_args!("            fingerprint {digest}")),
+                }
                 let parts = [("source", &cursor.source), ("relation", &cursor.relation), ("to", &cursor.destination)];
                 for (word, part) in parts {
                     if let Some(part) = part {
@@ -136,58 +148,5 @@ fn holder(lock: &LockRow) -> String {
     if let (Some(command), Some(run_id)) = (&lock.command, &lock.run_id) {
         let _ = write!(text, " ({command}, run {run_id})");
     }
-    text
-}
-
-/// Changes the cursor while nobody runs the export.
-fn change(
-    export: &String,
-    opened: &Opened,
-    command: &str,
-    work: impl FnOnce(&State, &StoredCursor) -> Result<(), RunError>,
-) -> Result<CursorDocument, RunError> {
-    opened.one(export)?;
-    let nothing = || RunError::Impossible {
-        what: format!("export '{export}' has no cursor"),
-        hint: "the first run of an incremental export stores one; exports of other modes have none".to_owned(),
-    };
-    let state = opened.state.as_ref().ok_or_else(nothing)?;
-    let _lock = state.lock_export(export, &Holder::this_process("none", command))?;
-    let old = state.cursor(export)?.ok_or_else(nothing)?;
-    let before = CursorRow::of(export, &old, state)?;
-    work(state, &old)?;
-    let new = state.cursor(export)?.map(|c| CursorRow::of(export, &c, state)).transpose()?;
-    Ok(CursorDocument { version: VERSION, export: export.clone(), old: Some(before), new })
-}
-
-fn set(export: &str, state: &State, old: &StoredCursor, text: &str, file: &StateFile) -> Result<(), RunError> {
-    if text.is_empty() {
-        return Err(RunError::Impossible {
-            what: "the new value of the cursor is empty".to_owned(),
-            hint: format!("to read everything, use `rivet state reset -e {export}{}`", where_from(file)),
-        });
-    }
-    let mark: Mark = serde_json::from_value(old.value.clone()).map_err(|_| RunError::Integrity {
-        what: format!("the stored cursor of '{export}' cannot be read"),
-        hint: format!("forget it with `rivet state reset -e {export}{}`", where_from(file)),
-    })?;
-    let value = serde_json::to_value(mark.moved_to(text)).map_err(|e| RunError::Internal(e.to_string()))?;
-    Ok(state.set_cursor(export, old, &value)?)
-}
-
-/// The words that lead a further command to the same state.
-fn where_from(file: &StateFile) -> String {
-    match &file.state {
-        Some(path) => format!(" --state {}", path.display()),
-        None => format!(" -c {}", file.config.display()),
-    }
-}
-
-fn changed(document: &CursorDocument) -> Text {
-    let shown = |row: &Option<CursorRow>| row.as_ref().map_or_else(|| "none".to_owned(), CursorRow::shown);
-    let mut text = Text::for_stdout();
-    text.line(&document.export);
-    text.line(format_args!("  old cursor  {}", shown(&document.old)));
-    text.line(format_args!("  new cursor  {}", shown(&document.new)));
     text
 }

@@ -128,6 +128,9 @@ pub struct StateDocument {
 pub struct ExportRow {
     /// Export.
     pub export: String,
+    /// What its config is called; only where no config was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
     /// Its cursor; none when it has none.
     pub cursor: Option<CursorRow>,
     /// Its newest run, whatever its end.
@@ -143,7 +146,8 @@ pub struct CursorRow {
     pub value: String,
     /// The source's name of its type.
     pub native_type: Option<String>,
-    /// Digest of what it belongs to: source database, relation, cursor column and destination.
+    /// Digest of what it belongs to: source database, relation, cursor column and destination. Empty where it was brought from
+    /// elsewhere: it is of what the next run reads.
     pub fingerprint: String,
     /// Source of the run that last moved it or, when it was moved by hand, of the last good run.
     pub source: Option<String>,
@@ -221,6 +225,46 @@ pub struct CursorDocument {
     pub new: Option<CursorRow>,
 }
 
+/// `rivet state import`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ImportDocument {
+    /// Version of this document: 1.
+    pub version: u32,
+    /// The file that was read.
+    pub file: String,
+    /// Nothing was changed.
+    pub dry_run: bool,
+    /// What it holds, by export.
+    pub cursors: Vec<ImportRow>,
+}
+
+/// A cursor of another tool's state file.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ImportRow {
+    /// Export.
+    pub export: String,
+    /// Its cursor there; none when it has none.
+    pub value: Option<String>,
+    /// When it last ran there, in that tool's words.
+    pub last_run_at: Option<String>,
+    /// What became of it.
+    pub status: ImportStatus,
+    /// Why it was left out or refused.
+    pub why: Option<String>,
+}
+
+/// What became of a cursor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ImportStatus {
+    /// It was brought over; with `dry_run`, it would be.
+    Imported,
+    /// It was left out.
+    Left,
+    /// It means nothing here.
+    Refused,
+}
+
 impl RunRow {
     /// From history.
     ///
@@ -275,7 +319,7 @@ fn status(entry: &RunEntry, state: &State) -> Result<String, StateError> {
     if let Some(status) = &entry.status {
         return Ok(status.clone());
     }
-    let held = state.lock_holder(&entry.export)?;
+    let held = state.of_config(&entry.config).lock_holder(&entry.export)?;
     let by_it = held.is_some_and(|held| held.holder.is_none_or(|holder| holder.run_id == entry.run_id));
     Ok(if by_it { "running" } else { "unfinished" }.to_owned())
 }
@@ -293,7 +337,7 @@ impl CursorRow {
     pub fn of(export: &str, stored: &StoredCursor, state: &State) -> Result<Self, StateError> {
         let mark: Option<Mark> = serde_json::from_value(stored.value.clone()).ok();
         let (native_type, value) = match mark {
-            Some(Mark { value, .. }) => (Some(value.native_type), value.text),
+            Some(Mark { value, .. }) => (Some(value.native_type).filter(|name| !name.is_empty()), value.text),
             None => (None, stored.value.to_string()),
         };
         let plan = match state.plan_of(&stored.run_id)? {

@@ -1,4 +1,4 @@
-//! The local file system as a destination.
+//! The local file system as a destination: a folder, or one file.
 //! It must not know exports, runs or formats.
 #![forbid(unsafe_code)]
 
@@ -6,12 +6,14 @@ mod error;
 mod folder;
 mod names;
 mod options;
+mod single;
 mod store;
 mod upload;
 
 use rivet_plugin_api::{Cx, Destination, Result, Store, StoreCapabilities};
 
 pub use options::LocalOptions;
+pub use single::{FileOptions, OneFile};
 
 /// The `local` destination.
 pub struct Local;
@@ -29,4 +31,4 @@ impl Destination for Local {
     }
 }
 
-rivet_plugin_api::plugin!(destination: Local);
+rivet_plugin_api::plugin!(destination: Local, destination: OneFile);

@@ -9,7 +9,8 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LocalOptions {
-    /// Folder that everything is written below; relative to the config. `{export}`, `{table}`, `{date}` and `{run_id}`
-    /// are filled in.
+    /// Folder that everything is written below. A relative path starts where the command runs, `{config_dir}` is the config's
+    /// folder, `~` the home folder; `{export}`, `{table}`, `{date}` and `{run_id}` are filled in.
+    #[schemars(extend("from" = "working-directory"))]
     pub path: FilePath,
 }

@@ -34,7 +34,9 @@ pub enum Codec {
     Snappy,
     /// Gzip: for old readers.
     Gzip,
-    /// LZ4 in its raw block form.
+    /// LZ4 in its raw block form, which readers call LZ4_RAW.
+    Lz4,
+    /// The same as `lz4`.
     Lz4Raw,
     /// Uncompressed.
     None,
@@ -61,9 +63,9 @@ impl ParquetOptions {
                 Ok(Compression::GZIP(GzipLevel::try_new(level).map_err(bad)?))
             }
             (Codec::Snappy, None) => Ok(Compression::SNAPPY),
-            (Codec::Lz4Raw, None) => Ok(Compression::LZ4_RAW),
+            (Codec::Lz4 | Codec::Lz4Raw, None) => Ok(Compression::LZ4_RAW),
             (Codec::None, None) => Ok(Compression::UNCOMPRESSED),
-            (Codec::Snappy | Codec::Lz4Raw | Codec::None, Some(_)) => {
+            (Codec::Snappy | Codec::Lz4 | Codec::Lz4Raw | Codec::None, Some(_)) => {
                 Err(invalid_level("this codec has no levels").hint("remove `compression_level`"))
             }
         }
@@ -89,6 +91,9 @@ mod tests {
             (Codec::Gzip, Some(9), true),
             (Codec::Gzip, Some(-1), false),
             (Codec::Snappy, Some(1), false),
+            (Codec::Gzip, Some(10), false),
+            (Codec::Lz4, None, true),
+            (Codec::Lz4, Some(1), false),
             (Codec::None, None, true),
         ];
         for (compression, compression_level, fits) in cases {

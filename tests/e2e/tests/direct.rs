@@ -124,3 +124,59 @@ fn wrong_usage_is_named() -> Result<()> {
     ensure!(!place.path().join("out").exists(), "nothing is made");
     Ok(())
 }
+
+#[test]
+fn a_file_name_means_its_format_and_one_file() -> Result<()> {
+    let place = workspace()?;
+    let to = |name: &str| place.rivet(&["run", "sqlite:data.db", "--table", "orders", "--to", name]);
+    for _ in 0..2 {
+        to("leads.csv")?.expect(0)?;
+        let text = fs::read_to_string(place.path().join("leads.csv"))?;
+        assert_eq!(text.replace("\r\n", "\n"), "id,v\n1,a$b\n2,b\n3,${x}\n", "the second run replaces it");
+    }
+    to("sub/leads.parquet")?.expect(0)?;
+    ensure!(fs::read(place.path().join("sub/leads.parquet"))?.starts_with(b"PAR1"));
+    to("leads.csv.gz")?.expect(0)?;
+    ensure!(fs::read(place.path().join("leads.csv.gz"))?.starts_with(&[0x1f, 0x8b]));
+    let gone = place.rivet(&["run", "sqlite:data.db", "--table", "nowhere", "--to", "leads.csv"])?.expect(1)?;
+    ensure!(gone.stderr.contains("nowhere"), "{}", gone.stderr);
+    let mut left: Vec<_> = files_below(place.path())?.iter().filter_map(|f| Some(f.file_name()?.to_owned())).collect();
+    left.retain(|name| !name.to_string_lossy().starts_with(".rivet_state.db") && !name.to_string_lossy().contains('@'));
+    left.sort();
+    assert_eq!(left, ["data.db", "leads.csv", "leads.csv.gz", "leads.parquet"], "and nothing beside it");
+    let home = place.rivet(&["run", "sqlite:data.db", "--table", "orders", "--to", "~/here"])?.expect(0)?;
+    ensure!(place.path().join("here/_SUCCESS").exists(), "the home folder is this one: {}", home.stderr);
+    Ok(())
+}
+
+#[test]
+fn what_is_written_starts_where_the_command_runs() -> Result<()> {
+    let place = workspace()?;
+    fs::create_dir(place.path().join("conf"))?;
+    fs::rename(place.path().join("data.db"), place.path().join("conf/data.db"))?;
+    let config = "source: {type: sqlite, path: data.db}\nexports:\n\
+                  - {name: here, table: orders, destination: {type: local, path: out}}\n\
+                  - {name: there, table: orders, destination: {type: local, path: '{config_dir}/out'}}\n\
+                  - {name: also, table: orders, destination: {type: local, path: out}}\n";
+    fs::write(place.path().join("conf/rivet.yaml"), config)?;
+    place.rivet(&["run", "-c", "conf/rivet.yaml"])?.expect(0)?;
+    let pointers = |dir: &str| -> Result<Vec<String>> {
+        let mut found: Vec<_> = files_below(&place.path().join(dir))?
+            .iter()
+            .filter_map(|f| f.file_name()?.to_str().filter(|n| n.starts_with("_SUCCESS")).map(str::to_owned))
+            .collect();
+        found.sort();
+        Ok(found)
+    };
+    // Exports that share a folder have a pointer each.
+    assert_eq!(pointers("out")?, ["_SUCCESS", "_SUCCESS.also", "_SUCCESS.here"]);
+    assert_eq!(pointers("conf/out")?, ["_SUCCESS", "_SUCCESS.there"]);
+    for export in ["here", "also"] {
+        let read = |name: &str| -> Result<String> { Ok(fs::read_to_string(place.path().join("out").join(name))?) };
+        let pointer = read(&format!("_SUCCESS.{export}"))?;
+        ensure!(pointer.contains(&format!("_manifest-{export}-")), "{pointer}");
+        ensure!(export == "here" || pointer == read("_SUCCESS")?, "the common one is that of the last");
+    }
+    place.rivet(&["run", "-c", "conf/rivet.yaml"])?.expect(0)?;
+    Ok(())
+}

@@ -88,3 +88,27 @@ fn one_that_fails_leaves_the_others_alone() -> Result<()> {
     assert_eq!(ended.len(), 5);
     Ok(())
 }
+
+#[test]
+fn a_wave_ends_before_the_next_begins() -> Result<()> {
+    let export = |name: &str, keys: &str| {
+        format!("- {{name: {name}, table: a, tuning: {{batch_size: 20, throttle_ms: 100}}, {keys}}}\n")
+    };
+    let (head, _) = CONFIG.split_once("exports:").context("a config")?;
+    let exports = [
+        export("last", "skip_empty: false"),
+        export("second", "wave: 2"),
+        export("heavy", "wave: 2, parallel_safe: false"),
+        export("first", "wave: 1"),
+    ]
+    .concat();
+    let workspace = workspace(&format!("parallel_exports: true\n{head}exports:\n{exports}"))?;
+    let document = workspace.run()?.expect(0)?.json()?;
+    let all = document["exports"].as_array().context("exports")?;
+    let names: Vec<_> = all.iter().filter_map(|e| e["export"].as_str()).collect();
+    assert_eq!(names, ["last", "second", "heavy", "first"], "told in the order of the config");
+    let spans = all.iter().map(|e| span(&workspace, &e["run_id"])).collect::<Result<Vec<_>>>()?;
+    let [last, second, heavy, first] = spans.as_slice() else { anyhow::bail!("four exports") };
+    ensure!(first.1 <= second.0 && second.1 <= heavy.0 && heavy.1 <= last.0, "{spans:?}");
+    Ok(())
+}

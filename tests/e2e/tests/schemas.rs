@@ -145,7 +145,7 @@ fn documents_are_as_their_schemas_say() -> Result<()> {
         ensure!(errors.is_empty() != line.contains("nonsense"), "{line}: {errors:?}");
     }
     let cursor = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('''insert into cursors values \
-                  ('a', 'f', 'r', '{\"value\": {\"native_type\": \"text\", \"text\": \"x\"}}', 1)'''); c.commit()";
+                  ('a', 'f', 'r', '{\"value\": {\"native_type\": \"text\", \"text\": \"x\"}}', 1, 'rivet.yaml')'''); c.commit()";
     run(cursor, &[&workspace.path().join(".rivet_state.db").display().to_string()])?;
     let (manifest, out) = ("_manifest-", files_below(&workspace.path().join("out"))?);
     let manifest = out.iter().find(|f| f.to_string_lossy().contains(manifest)).context("a manifest")?;

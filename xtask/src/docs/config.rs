@@ -16,7 +16,8 @@ editors; [dev/examples](../../dev/examples) has a complete config for each use.
   queries `${key}` is filled by `-p key=value` and a dollar stays a dollar.
 * A size is a number, in the unit that the key says, or has its own: `512KB`, `256MB`, `1GiB`. A duration likewise: `500ms`,
   `30s`, `15m`, `2h`, `1d`.
-* Paths are relative to the config's folder.";
+* Files that the config names are relative to its folder; what is written starts where the command runs. `~` is the home
+  folder, and in a destination `{config_dir}` is the config's.";
 
 /// `config.md`.
 ///

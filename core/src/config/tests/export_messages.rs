@@ -179,3 +179,59 @@ fn names() {
         "#]],
     );
 }
+
+#[test]
+fn words_of_the_original() {
+    let texts = [
+        "table: t, wave: 1, parallel_safe: false",
+        "table: t, wave: first",
+        "table: t, meta_columns: {exported_at: true, row_hash: true}",
+        "table: t, meta_columns: {row_hsh: true}",
+        "table: t, compression_profile: compact",
+        "table: t, compression_profile: best",
+        "table: t, compression_profile: fast, compression: zstd",
+        "table: t, compression_profile: fast, compression_level: 3",
+        "table: t, mode: incremental, cursor_column: a, incremental_cursor_mode: single_column",
+        "table: t, mode: incremental, cursor_column: a, incremental_cursor_mode: coalesce",
+        "table: t, mode: incremental, cursor_column: a, cursor_fallback_column: b, incremental_cursor_mode: coalesce",
+        "table: t, mode: incremental, cursor_column: a, cursor_fallback_column: b, incremental_cursor_mode: single_column",
+        "table: t, incremental_cursor_mode: single_column",
+    ];
+    export(
+        &texts,
+        expect![[r#"
+        "table: t, wave: 1, parallel_safe: false"
+        no error
+        "table: t, wave: first"
+        config.wrong_type: exports.orders.wave (line 2) must be a whole number, not text
+        "table: t, meta_columns: {exported_at: true, row_hash: true}"
+        no error
+        "table: t, meta_columns: {row_hsh: true}"
+        config.unknown_key: unknown key exports.orders.meta_columns.row_hsh (line 2)
+          hint: did you mean 'row_hash'?
+        "table: t, compression_profile: compact"
+        no error
+        "table: t, compression_profile: best"
+        config.bad_value: exports.orders.compression_profile (line 2) must be 'none', 'fast', 'balanced' or 'compact'
+        "table: t, compression_profile: fast, compression: zstd"
+        config.conflict: exports.orders (line 2) has both compression and compression_profile
+          hint: keep one of them
+        "table: t, compression_profile: fast, compression_level: 3"
+        config.conflict: exports.orders (line 2) has both compression_level and compression_profile
+          hint: keep one of them
+        "table: t, mode: incremental, cursor_column: a, incremental_cursor_mode: single_column"
+        no error
+        "table: t, mode: incremental, cursor_column: a, incremental_cursor_mode: coalesce"
+        config.missing_key: exports.orders.cursor_fallback_column (line 2) is missing
+          hint: name the column that stands in where `cursor_column` is NULL
+        "table: t, mode: incremental, cursor_column: a, cursor_fallback_column: b, incremental_cursor_mode: coalesce"
+        no error
+        "table: t, mode: incremental, cursor_column: a, cursor_fallback_column: b, incremental_cursor_mode: single_column"
+        config.bad_value: exports.orders.incremental_cursor_mode (line 2) leaves no use for `cursor_fallback_column`
+          hint: write `coalesce`, or remove `cursor_fallback_column`
+        "table: t, incremental_cursor_mode: single_column"
+        config.bad_value: exports.orders.incremental_cursor_mode (line 2) means nothing in mode 'full'
+          hint: add `mode: incremental`, or remove the key
+    "#]],
+    );
+}

@@ -73,12 +73,28 @@ fn every_key_is_suggested() {
 #[test]
 fn keys_of_the_source_are_suggested_too() {
     let schema = json!({"type": "object", "properties": {"application_name": {"type": "string"}}});
-    assert_eq!(source_keys().len(), 13);
+    assert_eq!(source_keys().len(), 14);
     for key in source_keys() {
         for slip in slips(key) {
             let config = super::read(&format!("source: {{type: s, {slip}: 1}}\n{EXPORTS}")).expect(&slip);
             let errors = config.source.options.resolve("source", &schema).expect_err(&slip);
             assert_suggests(&errors, &format!("source.{slip}"), key);
         }
+    }
+}
+
+#[test]
+fn a_key_in_the_wrong_block_is_told_where_it_belongs() {
+    let hint = |text: &str| super::errors(text);
+    for (text, said) in [
+        (format!("{SOURCE}{EXPORTS}batch_size: 5"), "it belongs into another block: `tuning: {batch_size: …}`"),
+        (
+            format!("{SOURCE}{EXPORTS}cursor_column: id"),
+            "it belongs into another block: `exports: [{cursor_column: …}]`",
+        ),
+        (format!("{SOURCE}{EXPORTS}ca_file: x"), "it belongs into another block: `source: {tls: {ca_file: …}}`"),
+        (format!("{SOURCE}{EXPORTS}defaults: {{parallel_exports: true}}"), "it belongs to the top of the file"),
+    ] {
+        assert!(hint(&text).contains(said), "{}", hint(&text));
     }
 }

@@ -73,13 +73,21 @@ fn where_the_server_is() {
             "password: a, password_env: WORD"
             config.conflict: source (line 1) has both password and password_env
               hint: keep one of them
+            config.missing_key: source.host (line 1) is missing
+              hint: name the server: `host: db.example.com`, or the folder of its socket
             "port: 65536"
             config.bad_value: source.port (line 1) must be between 1 and 65535
+            config.missing_key: source.host (line 1) is missing
+              hint: name the server: `host: db.example.com`, or the folder of its socket
             "port: '5432'"
             config.wrong_type: source.port (line 1) must be a whole number, not a number in quotes
               hint: remove the quotes
+            config.missing_key: source.host (line 1) is missing
+              hint: name the server: `host: db.example.com`, or the folder of its socket
             "port: '${WORD}'"
             config.wrong_type: source.port (line 1) must be a whole number, not the text of a variable
+            config.missing_key: source.host (line 1) is missing
+              hint: name the server: `host: db.example.com`, or the folder of its socket
             "host: "
             config.wrong_type: source.host (line 1) must be text, not nothing
               hint: give it a value, or remove the key
@@ -118,17 +126,25 @@ fn secrets() {
             config.unset_variable: source.url_env (line 1) needs the variable MISSING, which is not set
               hint: set it in the environment of rivet
             "password_env: EMPTY"
+            config.missing_key: source.host (line 1) is missing
+              hint: name the server: `host: db.example.com`, or the folder of its socket
             config.bad_value: source.password_env (line 1) names a variable that is empty
               hint: set it in the environment of rivet
             "password_env: hunter2"
+            config.missing_key: source.host (line 1) is missing
+              hint: name the server: `host: db.example.com`, or the folder of its socket
             config.bad_value: source.password_env (line 1) names a variable that is not set
               hint: it takes the name of a variable, not the secret itself
             "password: 12345"
             config.wrong_type: source.password (line 1) must be text, not a number
               hint: put it in quotes
+            config.missing_key: source.host (line 1) is missing
+              hint: name the server: `host: db.example.com`, or the folder of its socket
             "password: ,hunter2"
             config.wrong_type: source.password (line 1) must be text, not nothing
               hint: give it a value, or remove the key
+            config.missing_key: source.host (line 1) is missing
+              hint: name the server: `host: db.example.com`, or the folder of its socket
             "url_env: '${DB_URL}'"
             config.bad_value: source.url_env (line 1) must be the name of a variable
               hint: give the name alone, without '$'
@@ -142,6 +158,8 @@ fn secrets() {
             "password_env: '${DB_URL}'"
             config.bad_value: source.password_env (line 1) must be the name of a variable
               hint: give the name alone, without '$'
+            config.missing_key: source.host (line 1) is missing
+              hint: name the server: `host: db.example.com`, or the folder of its socket
         "#]],
     );
 }
@@ -233,6 +251,7 @@ fn other_blocks() {
         expect![[r#"
             "defaults: {tuning: {profil: safe}, name: x}"
             config.unknown_key: unknown key defaults.name (line 3)
+              hint: it belongs into another block: `exports: [{name: …}]`
             config.unknown_key: unknown key defaults.tuning.profil (line 3)
               hint: did you mean 'profile'?
             "plugins: {dirs: x, lockfil: y}"

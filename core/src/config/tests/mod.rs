@@ -8,6 +8,7 @@ mod limits;
 mod merge;
 mod messages;
 mod options;
+mod profiles;
 mod secrets;
 mod tagged;
 mod values;

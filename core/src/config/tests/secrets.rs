@@ -129,7 +129,8 @@ exports:
     key: ${SECRET}
 ";
 
-const FLOW: &str = "source: {type: s, password: cAnArY5ecret, tls: {key_file: cAnArY5ecret}, own: cAnArY5ecret}
+const FLOW: &str =
+    "source: {type: s, host: h, password: cAnArY5ecret, tls: {key_file: cAnArY5ecret}, own: cAnArY5ecret}
 exports: [{name: a, table: t, destination: {type: d, key: cAnArY5ecret}, tuning: {profile: safe}}]
 ";
 

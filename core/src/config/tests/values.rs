@@ -77,6 +77,7 @@ fn the_source_of_a_config_with_every_block() {
         url_env: None
         url_file: None
         password_env: None
+        environment: None
         tuning: Tuning { profile: Safe
         batch_rows: None
         batch_bytes: Some(4194304)
@@ -130,8 +131,11 @@ fn a_table_of_a_config_with_every_block() {
         mode_word: Full
         cursor_column: None
         cursor_fallback_column: None
+        incremental_cursor_mode: None
         lookback: None
         null_cursor: Error
+        wave: None
+        parallel_safe: true
         parallel: 4
         tuning: Tuning { profile: Safe
         batch_rows: None
@@ -162,6 +166,7 @@ fn a_table_of_a_config_with_every_block() {
         "row_group_rows"} }
         compression: Some("snappy")
         compression_level: Some(7)
+        compression_profile: None
         max_file_bytes: Some(256000000)
         skip_empty: true
         keep_runs: None
@@ -197,8 +202,11 @@ fn a_query_of_a_config_with_every_block() {
         mode_word: Full
         cursor_column: None
         cursor_fallback_column: None
+        incremental_cursor_mode: None
         lookback: None
         null_cursor: Error
+        wave: None
+        parallel_safe: true
         parallel: 1
         tuning: Tuning { profile: Safe
         batch_rows: None
@@ -227,6 +235,7 @@ fn a_query_of_a_config_with_every_block() {
         options: {"compression"} }
         compression: Some("snappy")
         compression_level: None
+        compression_profile: None
         max_file_bytes: None
         skip_empty: false
         keep_runs: None
@@ -280,21 +289,21 @@ fn secrets_come_from_variables_and_files() {
     for file in ["empty", "binary", "large", "missing", "."] {
         assert_eq!(read(file).expect_err(file).0[0].code(), "config.secret_file", "{file}");
     }
-    assert_eq!(source("password_env: WORD").connection.password.expect("it is set").expose(), "word");
+    assert_eq!(source("host: h, password_env: WORD").connection.password.expect("it is set").expose(), "word");
     assert_eq!(
-        source("password: '${DB_URL}'").connection.password.expect("it is set").expose(),
+        source("host: h, password: '${DB_URL}'").connection.password.expect("it is set").expose(),
         "postgres://u:pw@h/db"
     );
 }
 
 #[test]
 fn variables_give_numbers_and_booleans_but_never_yaml() {
-    assert_eq!(source("port: '${PORT}'").connection.port, Some(5433));
-    assert_eq!(source("port: '${MISSING:-5432}'").connection.port, Some(5432));
+    assert_eq!(source("host: h, port: '${PORT}'").connection.port, Some(5433));
+    assert_eq!(source("host: h, port: '${MISSING:-5432}'").connection.port, Some(5432));
     assert_eq!(source("tuning: {memory_mb: '${PORT}'}").tuning.memory_bytes, 5433 << 20);
     assert!(export("table: t, skip_empty: '${TRUE}'").skip_empty);
     let yaml = |name: &str| (name == "EVIL").then(|| "x\nport: 1\nown: [1]".to_owned());
-    let text = format!("source:\n  type: s\n  user: ${{EVIL}}\n{EXPORTS}");
+    let text = format!("source:\n  type: s\n  host: h\n  user: ${{EVIL}}\n{EXPORTS}");
     let config = parse(&text, Path::new(""), &yaml, &Params::new()).expect("it is one text");
     assert_eq!(config.source.connection.user.as_deref(), Some("x\nport: 1\nown: [1]"));
     assert!(config.source.connection.port.is_none() && config.source.options.to_map().is_empty());

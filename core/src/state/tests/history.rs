@@ -69,7 +69,10 @@ fn a_cursor_is_moved_and_removed_by_hand() {
     let old = fixture.state.cursor("orders").expect("read").expect("stored");
     fixture.clock.advance_ms(1_000);
     let value = json!({ "native_type": "int8", "text": "7" });
-    fixture.state.set_cursor("orders", &old, &value).expect("moved");
+    fixture
+        .state
+        .set_cursor("orders", &CursorUpdate { fingerprint: old.fingerprint.clone(), value: value.clone() })
+        .expect("moved");
     let new = fixture.state.cursor("orders").expect("read").expect("stored");
     assert_eq!((new.fingerprint.as_str(), new.run_id.as_str()), ("f1", BY_HAND));
     assert_eq!((new.value, new.updated_at_ms), (value, NOW_MS + 1_000));

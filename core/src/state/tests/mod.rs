@@ -2,6 +2,7 @@
 //! They must not need anything but a folder.
 
 mod concurrency;
+mod configs;
 mod files;
 mod history;
 mod locks;

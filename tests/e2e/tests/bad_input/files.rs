@@ -71,15 +71,19 @@ fn a_lock_that_is_a_link_touches_nothing_it_leads_to() -> Result<()> {
         let (precious, locks) = (place.path().join("precious"), place.path().join("state.db.locks"));
         fs::write(&precious, "kept")?;
         fs::create_dir(&locks)?;
-        symlink(place.path().join(target), locks.join("t.lock"))?;
+        symlink(place.path().join(target), locks.join("t@rivet.yaml.lock"))?;
         let ran = place.rivet(&["run"])?.expect(1)?;
-        ensure!(ran.stderr.contains("t.lock' is a symbolic link") && ran.stderr.contains("hint: "), "{}", ran.stderr);
+        ensure!(
+            ran.stderr.contains("t@rivet.yaml.lock' is a symbolic link") && ran.stderr.contains("hint: "),
+            "{}",
+            ran.stderr
+        );
         assert_eq!(fs::read_to_string(&precious)?, "kept");
         ensure!(!place.path().join("nowhere").exists(), "the link's target is made");
-        fs::remove_file(locks.join("t.lock"))?;
-        make_pipe(&place, "state.db.locks/t.lock")?;
+        fs::remove_file(locks.join("t@rivet.yaml.lock"))?;
+        make_pipe(&place, "state.db.locks/t@rivet.yaml.lock")?;
         let ran = place.rivet(&["run"])?.expect(1)?;
-        ensure!(ran.stderr.contains("t.lock' is a named pipe"), "{}", ran.stderr);
+        ensure!(ran.stderr.contains("t@rivet.yaml.lock' is a named pipe"), "{}", ran.stderr);
     }
     Ok(())
 }

@@ -35,15 +35,17 @@ fn blocks() -> Vec<(&'static str, String)> {
         ("/$defs/tuning", with(SQLITE, "    tuning:\n      @")),
         ("/$defs/policies", format!("{SQLITE}  policies:\n    @\n{exports}")),
         ("/$defs/policies", with(SQLITE, "    policies:\n      @")),
-        ("/$defs/destination/oneOf/0", with(SQLITE, "      @")),
-        ("/$defs/destination/oneOf/1", with(SQLITE, "      @").replace("local\n      path: out", "stdout")),
-        ("/$defs/destination/oneOf/2", format!("{SQLITE}{BARE}    destination:\n      @\n{SHARED}")),
-        ("/$defs/loose_destination/oneOf/0", format!("{SQLITE}{BARE}{SHARED}    @")),
+        ("/$defs/destination/oneOf/0", with(SQLITE, "      @").replace("local", "file")),
+        ("/$defs/destination/oneOf/1", with(SQLITE, "      @")),
+        ("/$defs/destination/oneOf/2", with(SQLITE, "      @").replace("local\n      path: out", "stdout")),
+        ("/$defs/destination/oneOf/3", format!("{SQLITE}{BARE}    destination:\n      @\n{SHARED}")),
+        ("/$defs/loose_destination/oneOf/0", format!("{SQLITE}{BARE}{SHARED}    @").replace("local", "file")),
+        ("/$defs/loose_destination/oneOf/1", format!("{SQLITE}{BARE}{SHARED}    @")),
         (
-            "/$defs/loose_destination/oneOf/1",
+            "/$defs/loose_destination/oneOf/2",
             format!("{SQLITE}{BARE}{SHARED}    @").replace("local\n    path: out", "stdout"),
         ),
-        ("/$defs/loose_destination/oneOf/2", format!("{SQLITE}{BARE}{SHARED}    @")),
+        ("/$defs/loose_destination/oneOf/3", format!("{SQLITE}{BARE}{SHARED}    @")),
         (
             "/properties/exports/items/properties/columns/additionalProperties/anyOf/1",
             with(SQLITE, "    columns:\n      id:\n        @"),
@@ -51,6 +53,11 @@ fn blocks() -> Vec<(&'static str, String)> {
         (
             "/properties/defaults/properties/columns/additionalProperties/anyOf/1",
             format!("{SQLITE}{exports}defaults:\n  columns:\n    id:\n      @"),
+        ),
+        ("/properties/exports/items/properties/meta_columns/anyOf/2", with(SQLITE, "    meta_columns:\n      @")),
+        (
+            "/properties/defaults/properties/meta_columns/anyOf/2",
+            format!("{SQLITE}{exports}defaults:\n  meta_columns:\n    @"),
         ),
     ];
     for (pointer, format) in [

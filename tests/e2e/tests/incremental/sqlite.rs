@@ -163,3 +163,27 @@ fn a_table_that_was_made_again_is_no_quiet_run() -> Result<()> {
     assert_eq!(run(&place, &["--full-refresh"])?.0, 7);
     Ok(())
 }
+
+#[test]
+fn a_run_without_rows_writes_no_file() -> Result<()> {
+    let place =
+        Workspace::new(&CONFIG.replace("KEYS", "table: t, cursor_column: id").replace("skip_empty: true, ", ""))?;
+    sql(&place, "create table t (id integer)")?;
+    let ended = || -> Result<(String, u64)> {
+        let export = place.run()?.expect(0)?.json()?["exports"][0].clone();
+        Ok((export["status"].as_str().unwrap_or_default().to_owned(), export["files"].as_u64().unwrap_or(9)))
+    };
+    assert_eq!(ended()?, ("success".to_owned(), 0), "an empty table");
+    ensure!(!place.path().join("out/_SUCCESS").exists(), "there is nothing to point at");
+    sql(&place, "insert into t values (1)")?;
+    assert_eq!(ended()?, ("success".to_owned(), 1));
+    assert_eq!(ended()?, ("success".to_owned(), 0), "nothing new");
+    assert_eq!(exported(&place, "id")?, ["1"]);
+    let full = "source: {type: sqlite, path: data.db}\nexports:\n  - {name: t, table: t, where: id < 0, destination: \
+                {type: local, path: full}}\n";
+    place.configure(full)?;
+    assert_eq!(ended()?, ("success".to_owned(), 1), "the schema alone");
+    place.configure(&full.replace("path: full", "path: none").replace("table: t,", "table: t, skip_empty: true,"))?;
+    assert_eq!(ended()?, ("skipped".to_owned(), 0));
+    Ok(())
+}

@@ -10,6 +10,7 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SkeletonOptions {
-    /// Folder to write to; a relative one is relative to the config.
+    /// Folder to write to; a relative one starts where the command runs.
+    #[schemars(extend("from" = "working-directory"))]
     pub path: FilePath,
 }

@@ -1,6 +1,9 @@
 //! What is remembered from run to run, as the binary shows and changes it: `state`, `metrics`, `journal`.
 //! Must not know any crate of the product.
 
+mod configs;
+mod cursors;
+
 use std::fs;
 use std::process::Command;
 
@@ -42,7 +45,7 @@ fn workspace() -> Result<Workspace> {
 /// A cursor as a run would store it.
 fn give_cursor(workspace: &Workspace) -> Result<()> {
     let value = json!({ "value": { "native_type": "integer", "text": "41" }, "rows": "ab" });
-    let sql = format!("insert into cursors values ('a', 'xxh3-128:ab', 'r0', '{value}', 1795236912345)");
+    let sql = format!("insert into cursors values ('a', 'xxh3-128:ab', 'r0', '{value}', 1795236912345, 'rivet.yaml')");
     sqlite(workspace, ".rivet_state.db", &sql).map(drop)
 }
 
@@ -150,7 +153,7 @@ fn a_cursor_is_moved_and_forgotten_by_hand() -> Result<()> {
     let workspace = workspace()?;
     workspace.run()?.expect(1)?;
     let none = workspace.rivet(&["state", "set", "-e", "a", "--cursor", "5"])?.expect(1)?;
-    ensure!(none.stderr.contains("has no cursor") && none.stderr.contains("hint:"), "{}", none.stderr);
+    ensure!(none.stderr.contains("has no cursor: it reads everything in each run"), "{}", none.stderr);
     give_cursor(&workspace)?;
     let cursor = json_of(&workspace, &["state", "show", "-e", "a"])?["exports"][0]["cursor"].clone();
     for (key, value) in [("value", "41"), ("native_type", "integer"), ("fingerprint", "xxh3-128:ab"), ("relation", "a")]

@@ -1,0 +1,108 @@
+//! Whose state it is: an export of a config. Two configs may share a file, and call their exports alike.
+//! It must not know what a config says.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::params;
+
+use super::{Holder, State, StateError};
+
+/// How the names begin of what stands for a config and is no file.
+const NO_FILE: &str = "rivet run ";
+
+/// Every export that something is remembered of, with its config.
+const SERIES: &str = "SELECT export, config FROM runs UNION SELECT export, config FROM cursors \
+                      UNION SELECT export, config FROM schemas";
+
+impl State {
+    /// The same store for the exports of a config, which is called by its path from the state file's folder, or by its
+    /// whole path where it lies elsewhere. A link of that name is the config itself: what it leads to may change.
+    #[must_use]
+    pub fn of_config_file(&self, file: &Path) -> Self {
+        let whole = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+        let folder = whole.parent().unwrap_or(Path::new("/"));
+        let real = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        let real = real.join(whole.file_name().unwrap_or_default());
+        let below = self.path.parent().and_then(|dir| real.strip_prefix(dir).ok()).unwrap_or(&real);
+        self.of_config(&below.to_string_lossy())
+    }
+
+    /// The same store for the export that the arguments of a command stand for, of this source.
+    #[must_use]
+    pub fn of_arguments(&self, source: &str) -> Self {
+        self.of_config(&format!("{NO_FILE}{source}"))
+    }
+
+    /// The same store for the exports of what is called so.
+    #[must_use]
+    pub fn of_config(&self, config: &str) -> Self {
+        Self { config: Some(config.to_owned()), ..self.clone() }
+    }
+
+    /// What the config is called whose exports these are; none where they are those of all.
+    pub fn config(&self) -> Option<&str> {
+        self.config.as_deref()
+    }
+
+    /// As it is stored: what belongs to no config has the empty name.
+    pub(super) fn stored_config(&self) -> &str {
+        self.config.as_deref().unwrap_or_default()
+    }
+
+    /// The configs that have something here of an export of this name, sorted.
+    ///
+    /// # Errors
+    /// `Access`.
+    pub fn configs_of(&self, export: &str) -> Result<Vec<String>, StateError> {
+        self.read("list configs", |db| {
+            let sql = format!("SELECT config FROM ({SERIES}) WHERE export = ?1 ORDER BY 1");
+            let names: rusqlite::Result<Vec<String>> =
+                db.prepare(&sql)?.query_map([export], |row| row.get(0))?.collect();
+            Ok(names?)
+        })
+    }
+
+    /// The same store for the config that has the state of this export: this one, or the one that it takes the place of.
+    ///
+    /// # Errors
+    /// `Access`.
+    pub fn as_kept(&self, export: &str) -> Result<Self, StateError> {
+        Ok(self.predecessor(export)?.map_or_else(|| self.clone(), |config| self.of_config(&config)))
+    }
+
+    /// Takes over the state of an export that a config has left which is no more, or that is of a time when states knew
+    /// no configs. The export's lock is held. Returns what that config was called.
+    ///
+    /// # Errors
+    /// `Locked` when a process still runs the export by that name; `Access`.
+    pub fn take_over(&self, export: &str, holder: &Holder) -> Result<Option<String>, StateError> {
+        let Some(before) = self.predecessor(export)? else { return Ok(None) };
+        let _lock = self.of_config(&before).lock_export(export, holder)?;
+        self.write("take over the state of another config", |db| {
+            for table in ["runs", "cursors", "schemas"] {
+                let sql = format!("UPDATE {table} SET config = ?3 WHERE export = ?1 AND config = ?2");
+                db.execute(&sql, params![export, before, self.stored_config()])?;
+            }
+            Ok(())
+        })?;
+        Ok(Some(before))
+    }
+
+    /// The one config that is no more and has left something of this export, where this config has nothing of it.
+    fn predecessor(&self, export: &str) -> Result<Option<String>, StateError> {
+        let Some(own) = &self.config else { return Ok(None) };
+        let all = self.configs_of(export)?;
+        if all.contains(own) {
+            return Ok(None);
+        }
+        let mut gone = all.into_iter().filter(|config| self.is_gone(config));
+        Ok(gone.next().filter(|_| gone.next().is_none()))
+    }
+
+    fn is_gone(&self, config: &str) -> bool {
+        let dir = self.path.parent().map(Path::to_owned).unwrap_or_else(PathBuf::new);
+        let there = || std::fs::symlink_metadata(dir.join(config));
+        let missing = |e: std::io::Error| e.kind() == std::io::ErrorKind::NotFound;
+        config.is_empty() || (!config.starts_with(NO_FILE) && there().is_err_and(missing))
+    }
+}

@@ -1,0 +1,245 @@
+//! One file as a destination: it is written beside its place, and takes it when all is in.
+//! It must not know exports or formats, nor keep anything beside the file.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rivet_plugin_api::{
+    Cx, Destination, ErrorKind, FilePath, ObjectFacts, PluginError, PutMode, ReadAt, Result, Store, StoreCapabilities,
+    Upload,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::error::at;
+
+/// The `file` destination.
+pub struct OneFile;
+
+/// Options of `destination: {type: file, …}`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileOptions {
+    /// The file; one of that name is replaced when the run has succeeded. A relative path starts where the command runs,
+    /// `{config_dir}` is the config's folder, `~` the home folder; `{export}`, `{table}`, `{date}` and `{run_id}` are filled in.
+    #[schemars(extend("from" = "working-directory"))]
+    pub path: FilePath,
+}
+
+/// How the file ends while it is being written: no reader's glob matches it.
+const STAGED: &str = ".rivet.staged";
+
+impl Destination for OneFile {
+    const NAME: &'static str = "file";
+    type Options = FileOptions;
+
+    fn capabilities() -> StoreCapabilities {
+        StoreCapabilities { objects: false, retractable: true, concurrent: false }
+    }
+
+    fn open(options: FileOptions, _cx: &Cx) -> Result<Box<dyn Store>> {
+        let path = options.path.into_path_buf();
+        let Some(name) = path.file_name().filter(|_| !path.is_dir()) else {
+            let text = format!("'{}' is no place for a file", path.display());
+            return Err(PluginError::new(ErrorKind::Config, "file.path", text)
+                .hint("name a file, or write into the folder with `type: local`"));
+        };
+        let mut staged = name.to_owned();
+        staged.push(STAGED);
+        let staged = path.with_file_name(staged);
+        Ok(Box::new(FileStore { path, staged, taken: AtomicBool::new(false) }))
+    }
+}
+
+/// An open `file` destination.
+struct FileStore {
+    path: PathBuf,
+    staged: PathBuf,
+    /// Whether the one part is on its way or there.
+    taken: AtomicBool,
+}
+
+/// What publishes or discards the part, in any process.
+#[derive(Serialize, Deserialize)]
+struct Token {
+    name: String,
+    bytes: u64,
+    path: PathBuf,
+    staged: PathBuf,
+}
+
+impl Token {
+    fn parse(text: &str) -> Result<Self> {
+        serde_json::from_str(text).map_err(|_| {
+            PluginError::new(ErrorKind::Internal, "file.token", "the token was not made by this destination")
+        })
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn one_part(what: &str) -> PluginError {
+    PluginError::new(ErrorKind::Unsupported, "file.one_part", format!("a single file cannot {what}"))
+        .hint("export to a folder with `type: local`")
+}
+
+impl Store for FileStore {
+    fn begin(&self, name: &str, cx: &Cx) -> Result<Box<dyn Upload>> {
+        cx.check()?;
+        if self.taken.swap(true, Ordering::SeqCst) {
+            return Err(one_part("hold several parts"));
+        }
+        std::fs::create_dir_all(folder(&self.path)).map_err(at("make the folder of", &self.path))?;
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&self.staged);
+        let file = file.map_err(at("create", &self.staged))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let text = format!("another process is writing '{}'", self.path.display());
+                return Err(PluginError::new(ErrorKind::Conflict, "file.taken", text).hint("wait until it has ended"));
+            }
+            Err(TryLockError::Error(e)) => return Err(at("lock", &self.staged)(e)),
+        }
+        file.set_len(0).map_err(at("empty", &self.staged))?;
+        let (path, staged) = (self.path.clone(), self.staged.clone());
+        Ok(Box::new(FileUpload {
+            file,
+            token: Token { name: name.to_owned(), bytes: 0, path, staged },
+            complete: false,
+        }))
+    }
+
+    fn publish(&self, token: &str, _cx: &Cx) -> Result<ObjectFacts> {
+        let Token { name, bytes, path, staged } = Token::parse(token)?;
+        match std::fs::rename(&staged, &path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && path.is_file() => {}
+            renamed => renamed.map_err(at("put into its place", &path))?,
+        }
+        File::open(folder(&path)).and_then(|dir| dir.sync_all()).map_err(at("write the folder of", &path))?;
+        Ok(ObjectFacts::new(name, bytes, path.display().to_string()))
+    }
+
+    fn discard(&self, token: &str, _cx: &Cx) -> Result<()> {
+        let staged = Token::parse(token)?.staged;
+        self.taken.store(false, Ordering::SeqCst);
+        removed(&staged)
+    }
+
+    fn put(&self, _name: &str, _bytes: &[u8], _mode: PutMode, _cx: &Cx) -> Result<bool> {
+        Err(one_part("hold a small object beside it"))
+    }
+
+    fn head(&self, _name: &str, _cx: &Cx) -> Result<Option<ObjectFacts>> {
+        Ok(None)
+    }
+
+    fn list(&self, _prefix: &str, _cx: &Cx) -> Result<Vec<ObjectFacts>> {
+        Ok(Vec::new())
+    }
+
+    fn open(&self, _name: &str, _cx: &Cx) -> Result<Box<dyn ReadAt>> {
+        Err(one_part("be read back by the name of a part"))
+    }
+
+    fn delete(&self, _name: &str, _cx: &Cx) -> Result<()> {
+        Ok(())
+    }
+
+    fn probe(&self, cx: &Cx) -> Result<()> {
+        self.begin("probe", cx)?.abort(cx)?;
+        self.taken.store(false, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+fn removed(staged: &Path) -> Result<()> {
+    match std::fs::remove_file(staged) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(at("remove", staged)(e)),
+        _ => Ok(()),
+    }
+}
+
+/// The one part on its way. The lock on its file goes with it.
+struct FileUpload {
+    file: File,
+    token: Token,
+    complete: bool,
+}
+
+impl Upload for FileUpload {
+    fn write(&mut self, bytes: &[u8], cx: &Cx) -> Result<()> {
+        cx.check()?;
+        self.file.write_all(bytes).map_err(at("write", &self.token.staged))?;
+        self.token.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn prepare(&mut self, cx: &Cx) -> Result<String> {
+        cx.check()?;
+        self.file.sync_all().map_err(at("write", &self.token.staged))?;
+        let token = serde_json::to_string(&self.token)
+            .map_err(|e| PluginError::new(ErrorKind::Internal, "file.token", "failed to write the token").cause(e))?;
+        self.complete = true;
+        Ok(token)
+    }
+
+    fn abort(&mut self, _cx: &Cx) -> Result<()> {
+        self.complete = true;
+        removed(&self.token.staged)
+    }
+}
+
+impl Drop for FileUpload {
+    fn drop(&mut self) {
+        if !self.complete {
+            let _ = removed(&self.token.staged);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rivet_plugin_api::CancelToken;
+
+    use super::*;
+
+    fn open(path: &Path) -> Result<Box<dyn Store>> {
+        OneFile::open(FileOptions { path: FilePath::new(path) }, &CancelToken::new().cx())
+    }
+
+    #[test]
+    fn the_file_is_replaced_when_all_is_in_and_not_before() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let (path, token) = (dir.path().join("new/leads.csv"), CancelToken::new());
+        let cx = token.cx();
+        for round in ["one", "two"] {
+            let store = open(&path)?;
+            store.probe(&cx)?;
+            let mut upload = store.begin("part", &cx)?;
+            assert!(store.begin("other", &cx).is_err(), "there is one part");
+            assert!(open(&path)?.begin("part", &cx).is_err(), "another process writes it");
+            upload.write(round.as_bytes(), &cx)?;
+            let prepared = upload.prepare(&cx)?;
+            let before = std::fs::read_to_string(&path).unwrap_or_default();
+            assert_eq!(before, if round == "one" { "" } else { "one" });
+            drop(upload);
+            for _ in 0..2 {
+                let facts = open(&path)?.publish(&prepared, &cx)?;
+                assert_eq!((facts.bytes, facts.location), (3, path.display().to_string()));
+            }
+            assert_eq!(std::fs::read_to_string(&path)?, round);
+        }
+        let store = open(&path)?;
+        let mut upload = store.begin("part", &cx)?;
+        upload.write(b"half", &cx)?;
+        drop(upload);
+        let left: Vec<_> = std::fs::read_dir(dir.path().join("new"))?.collect::<Result<_, _>>()?;
+        assert_eq!(left.len(), 1, "{left:?}");
+        assert!(open(dir.path()).is_err(), "a folder is no file");
+        Ok(())
+    }
+}

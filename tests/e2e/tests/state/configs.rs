@@ -1,0 +1,108 @@
+//! Whose state it is: configs that share a folder, take each other's place, or cannot be read whole.
+
+use std::fs;
+
+use anyhow::{Result, ensure};
+use rivet_test_e2e::Workspace;
+use serde_json::{Value, json};
+
+use crate::{json_of, sqlite, workspace};
+
+/// An incremental export, of the table `orders` of a database.
+pub fn orders(data: &str, to: &str) -> String {
+    format!(
+        "source: {{type: sqlite, path: {data}}}\nexports:\n- {{name: orders, table: orders, mode: incremental, \
+         cursor_column: id, destination: {{type: local, path: {to}}}}}\n"
+    )
+}
+
+/// `a.yaml` and `b.yaml` in one folder, each with an export `orders` of a database of its own, of 3 and 5 rows.
+pub fn two_configs() -> Result<Workspace> {
+    let workspace = Workspace::new("")?;
+    for (name, columns, rows) in
+        [("a", "id integer primary key, v text", 3), ("b", "id integer primary key, w real", 5)]
+    {
+        let fill =
+            format!("insert into orders (id) select value from json_each('{:?}')", (1..=rows).collect::<Vec<_>>());
+        sqlite(&workspace, &format!("{name}.db"), &format!("create table orders ({columns}); {fill}"))?;
+        fs::write(
+            workspace.path().join(format!("{name}.yaml")),
+            orders(&format!("{name}.db"), &format!("out_{name}")),
+        )?;
+    }
+    Ok(workspace)
+}
+
+fn cursor_of(workspace: &Workspace, config: &str) -> Result<Value> {
+    Ok(json_of(workspace, &["state", "show", "-c", config])?["exports"][0]["cursor"]["value"].clone())
+}
+
+#[test]
+fn two_configs_in_one_folder_may_call_their_exports_alike() -> Result<()> {
+    let workspace = two_configs()?;
+    let run = |config: &str| workspace.rivet(&["run", "-c", config, "--output", "json"]);
+    for (round, a, b) in [(1, 3, 5), (2, 0, 0)] {
+        for (config, rows) in [("a.yaml", a), ("b.yaml", b)] {
+            let ran = run(config)?.expect(0)?;
+            let export = ran.json()?["exports"][0].clone();
+            assert_eq!(export["rows"], rows, "{config}, round {round}: {export}");
+            assert_eq!(export["warnings"], json!([]), "no drift between the two: {export}");
+        }
+    }
+    assert_eq!((cursor_of(&workspace, "a.yaml")?, cursor_of(&workspace, "b.yaml")?), (json!("3"), json!("5")));
+    // Moving one cursor moves the other one not.
+    workspace.rivet(&["state", "set", "-c", "a.yaml", "-e", "orders", "--cursor", "1"])?.expect(0)?;
+    assert_eq!((cursor_of(&workspace, "a.yaml")?, cursor_of(&workspace, "b.yaml")?), (json!("1"), json!("5")));
+    let metrics = json_of(&workspace, &["metrics", "-c", "a.yaml"])?;
+    assert_eq!(metrics["runs"].as_array().map(Vec::len), Some(2), "those of the config alone");
+    let direct = ["--state", ".rivet_state.db"];
+    let all = json_of(&workspace, &[&["state", "show"], &direct[..]].concat())?;
+    let shown: Vec<_> = all["exports"].as_array().into_iter().flatten().map(|e| (&e["export"], &e["config"])).collect();
+    assert_eq!(shown, [(&json!("orders"), &json!("a.yaml")), (&json!("orders"), &json!("b.yaml"))]);
+    let text = workspace.rivet(&[&["state", "show"], &direct[..]].concat())?.expect(0)?;
+    ensure!(text.text()?.contains("\norders of b.yaml\n  cursor    5"), "{}", text.text()?);
+    let which = workspace.rivet(&[&["state", "reset", "-e", "orders"], &direct[..]].concat())?.expect(1)?;
+    ensure!(which.stderr.contains("several configs have an export 'orders'"), "{}", which.stderr);
+    Ok(())
+}
+
+#[test]
+fn a_config_of_another_name_takes_over_what_its_predecessor_left() -> Result<()> {
+    let workspace = two_configs()?;
+    workspace.rivet(&["run", "-c", "a.yaml"])?.expect(0)?;
+    fs::copy(workspace.path().join("a.yaml"), workspace.path().join("copy.yaml"))?;
+    let copy = workspace.rivet(&["run", "-c", "copy.yaml"])?.expect(1)?;
+    for said in ["_SUCCESS.orders", "which is of the export of that name of a.yaml", "another name or destination"] {
+        ensure!(copy.stderr.contains(said), "'{said}' in {}", copy.stderr);
+    }
+    fs::rename(workspace.path().join("a.yaml"), workspace.path().join("c.yaml"))?;
+    assert_eq!(cursor_of(&workspace, "c.yaml")?, "3", "it is known before the first run");
+    let ran = workspace.rivet(&["run", "-c", "c.yaml", "--output", "json"])?.expect(0)?;
+    let export = ran.json()?["exports"][0].clone();
+    assert_eq!((&export["rows"], &export["files"]), (&json!(0), &json!(0)), "{export}");
+    ensure!(ran.stderr.contains("the config a.yaml is not there any more"), "{}", ran.stderr);
+    let ran = workspace.rivet(&["run", "-c", "c.yaml"])?.expect(0)?;
+    ensure!(!ran.stderr.contains("a.yaml"), "it is said once: {}", ran.stderr);
+    Ok(())
+}
+
+#[test]
+fn looking_at_the_state_needs_no_secret_and_no_parameter() -> Result<()> {
+    let workspace = workspace()?;
+    workspace.run()?.expect(1)?;
+    workspace.configure(
+        "source: {type: postgres, url_env: NOT_SET, password: '${NEITHER}'}\n\
+         defaults: {destination: {type: local, path: '${NOR_THIS}'}}\n\
+         exports:\n- {name: a, query: 'select ${day}'}\n- {name: gone, query_file: nowhere.sql}\n",
+    )?;
+    for words in [&["metrics"][..], &["journal", "--last"], &["state", "show"], &["state", "files", "-e", "a"]] {
+        workspace.rivet(words)?.expect(0)?;
+        workspace.rivet(&[words, &["-p", "day=1"]].concat())?.expect(0)?;
+    }
+    let runs = json_of(&workspace, &["metrics"])?["runs"].clone();
+    assert_eq!(runs.as_array().map(Vec::len), Some(2));
+    workspace.configure("exports: []\n")?;
+    let ran = workspace.rivet(&["metrics"])?.expect(1)?;
+    ensure!(ran.stderr.contains("no exports"), "{}", ran.stderr);
+    Ok(())
+}
