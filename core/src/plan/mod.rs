@@ -15,7 +15,7 @@ use crate::retry::RetryPolicy;
 use crate::state::CursorUpdate;
 
 pub use increment::{Increment, Mark, Owner};
-pub use make::{Facts, make, wanted};
+pub use make::{Facts, expected_ms, make, wanted};
 
 /// Version of the plan's JSON form.
 pub const PLAN_VERSION: u32 = 1;
