@@ -37,6 +37,8 @@ pub enum Outcome {
     Ok(Option<String>),
     /// It was not made, since an earlier one failed or there is nothing to probe; with the reason where it is the latter.
     Skipped(Option<String>),
+    /// It went well, and something could be safer; with what, and what to do.
+    Warning(String),
     /// It failed.
     Failed(RunError),
 }
@@ -44,8 +46,8 @@ pub enum Outcome {
 /// One probe.
 #[derive(Debug)]
 pub struct Probe {
-    /// `resolve`, `tcp`, `tls`, `login` and the like as the plugin calls its steps; then `open`, `server`, `pooler` and
-    /// `grants` of a source, `open` and `write` of a destination.
+    /// `password`; `resolve`, `tcp`, `tls`, `login` and the like as the plugin calls its steps; then `open`, `protection`,
+    /// `server`, `pooler` and `grants` of a source, `open` and `write` of a destination.
     pub name: String,
     /// Export that it is about, if it is about one.
     pub export: Option<String>,
@@ -89,6 +91,9 @@ fn source(first: &ExportSpec, specs: &[ExportSpec], env: &Env<'_>) -> Examined {
     let mut examined =
         Examined { kind: "source", plugin: first.source.info().name.clone(), identity: None, probes: Vec::new() };
     let probes = &mut examined.probes;
+    if let Some(key) = first.password_key {
+        probes.push(Probe::new("password", Outcome::Warning(in_clear(key))));
+    }
     let opened = open(first, env).map(|(mut session, server)| {
         let health = session.health(&env.cancel.cx());
         (session, server, health)
@@ -112,6 +117,7 @@ fn source(first: &ExportSpec, specs: &[ExportSpec], env: &Env<'_>) -> Examined {
     match health {
         Ok(health) => {
             connected(&health.steps, probes);
+            probes.extend(health.warnings.into_iter().map(|told| Probe::new("protection", Outcome::Warning(told))));
             let standby = if health.standby { ", a standby" } else { "" };
             let known = Some(health.server_version).filter(|version| !version.is_empty());
             probes.push(Probe::new("server", Outcome::Ok(known.map(|version| format!("{version}{standby}")))));
@@ -139,8 +145,14 @@ fn source(first: &ExportSpec, specs: &[ExportSpec], env: &Env<'_>) -> Examined {
     examined
 }
 
+/// A password that everybody reads who reads the config.
+fn in_clear(key: &str) -> String {
+    let instead = if key == "url" { "`url_env: DATABASE_URL`" } else { "`password_env: NAME`" };
+    format!("the config holds a password in clear, in `source.{key}`: write {instead} and set the variable")
+}
+
 fn open(spec: &ExportSpec, env: &Env<'_>) -> Result<(Box<dyn Session>, String), RunError> {
-    let group = spec.open_sessions(1, &Snapshot::New, None, &env.cancel.cx())?;
+    let group = spec.open_sessions("", 1, &Snapshot::New, None, &env.cancel.cx())?;
     let session = group.sessions.into_iter().next();
     let session = session.ok_or_else(|| RunError::Internal("the source opened no session".to_owned()))?;
     Ok((session, group.snapshot.server))
@@ -310,7 +322,7 @@ mod tests {
         connection_failed(error, &mut probes);
         let one = |probe: &Probe| {
             let mark = match probe.outcome {
-                Outcome::Ok(_) => "+",
+                Outcome::Ok(_) | Outcome::Warning(_) => "+",
                 Outcome::Failed(_) => "!",
                 Outcome::Skipped(_) => "",
             };

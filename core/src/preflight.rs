@@ -1,11 +1,13 @@
 //! Judgement before a run: how hard it is on the source, and which settings suit it. Pure.
 //! It must not ask anyone anything, nor know how its words are shown.
 
-use rivet_plugin_api::{Estimate, Explained, Health};
+use rivet_plugin_api::{Estimate, Explained, Health, LogicalType, Relation, TableSchema};
 use serde::Serialize;
 
 use crate::config::{Mode, Profile, Tuning};
 
+/// Rows below which a scan is nothing: where even without an index the fast profile suits.
+const SMALL_ROWS: u64 = 100_000;
 /// Rows up to which a read by an index is called efficient.
 const EFFICIENT_ROWS: u64 = 10_000_000;
 /// Rows from which a scan is called unsafe.
@@ -16,12 +18,14 @@ const PARALLEL_ROWS: u64 = 5_000_000;
 const ROWS_PER_WORKER: u64 = 2_000_000;
 /// Most workers that are recommended.
 const MAX_WORKERS: u64 = 4;
+/// Rows from which an index is worth a word, even where a scan is nothing yet.
+const INDEX_ROWS: u64 = 1_000;
 
 /// How hard an export is on its source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Verdict {
-    /// By an index, few rows.
+    /// By an index, few rows; or a small relation, read whole.
     Efficient,
     /// By an index, many rows, or an index on some of the rows.
     Acceptable,
@@ -46,9 +50,15 @@ impl Verdict {
 /// What is known before a run.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
-    /// Rows and size of what is read.
-    pub estimate: &'a Estimate,
-    /// How the rows are found.
+    /// What is read.
+    pub relation: &'a Relation,
+    /// Its columns.
+    pub schema: &'a TableSchema,
+    /// Whether a condition leaves rows out.
+    pub has_condition: bool,
+    /// Rows and size of the whole relation.
+    pub whole: &'a Estimate,
+    /// How the rows are found: of an incremental export those of the run after the coming one.
     pub explained: &'a Explained,
     /// The server.
     pub health: &'a Health,
@@ -56,7 +66,7 @@ pub struct Facts<'a> {
     pub mode: &'a Mode,
     /// Settings.
     pub tuning: &'a Tuning,
-    /// Workers asked for.
+    /// Workers that read.
     pub n_workers: usize,
 }
 
@@ -65,6 +75,8 @@ pub struct Facts<'a> {
 pub struct Judgement {
     /// How hard it is; none when neither rows nor scan are known.
     pub verdict: Option<Verdict>,
+    /// Why.
+    pub reason: String,
     /// The profile that suits it; none when the rows are not known.
     pub profile: Option<Profile>,
     /// The workers that suit it.
@@ -77,29 +89,64 @@ pub struct Judgement {
 
 /// Judges an export.
 pub fn judge(facts: Facts<'_>) -> Judgement {
-    let rows = facts.estimate.rows;
-    // A full table is read by its pages whatever indexes there are: nothing is missing.
-    let by_index = facts.explained.by_index.unwrap_or(false);
+    let by_index = facts.explained.by_index == Some(true);
+    let in_all = facts.whole.rows;
+    // What an index finds; else what is gone through, whether it is wanted or not.
+    let rows = match in_all {
+        Some(0) => in_all,
+        _ if by_index => facts.explained.rows.or(in_all),
+        _ => match (facts.relation, facts.explained.scanned_rows, in_all) {
+            // A query may go through more than it returns, a table has no more than its rows.
+            (Relation::Table { .. }, Some(scanned), Some(in_all)) => Some(scanned.min(in_all)),
+            (_, scanned, in_all) => scanned.or(in_all),
+        },
+    };
     let verdict = rows.map(|rows| match (by_index, rows) {
         (true, rows) if rows < EFFICIENT_ROWS && !facts.explained.partial_index => Verdict::Efficient,
         (true, _) => Verdict::Acceptable,
+        (false, rows) if rows < SMALL_ROWS => Verdict::Efficient,
         (false, rows) if rows > UNSAFE_ROWS => Verdict::Unsafe,
         (false, _) => Verdict::Degraded,
     });
-    let parallel = rows.filter(|_| facts.estimate.splittable);
+    let parallel = in_all.filter(|_| facts.whole.splittable && *facts.mode == Mode::Full);
     let parallel = parallel.map(|rows| (rows / ROWS_PER_WORKER).clamp(1, MAX_WORKERS));
     Judgement {
         verdict,
+        reason: reason(facts, by_index, rows),
         profile: rows.map(|rows| profile(by_index, rows)),
         parallel,
         warnings: warnings(facts),
-        suggestions: suggestions(facts, verdict, parallel),
+        suggestions: suggestions(facts, verdict, rows, parallel),
+    }
+}
+
+fn reason(facts: Facts<'_>, by_index: bool, rows: Option<u64>) -> String {
+    let Some(rows) = rows else { return "the source does not say how many rows there are".to_owned() };
+    let (n, incremental) = (about(rows), matches!(facts.mode, Mode::Incremental(_)));
+    let what = match (incremental, facts.has_condition) {
+        (true, _) => "what is new",
+        (false, true) => "the rows of `where`",
+        (false, false) => "the rows",
+    };
+    if by_index {
+        return match (facts.explained.partial_index, rows >= EFFICIENT_ROWS) {
+            (true, _) => format!("an index finds {what}, but it covers some of the rows only"),
+            (false, true) => format!("an index finds {what}, but that is {n} rows in each run"),
+            (false, false) => format!("an index finds {what}"),
+        };
+    }
+    let whole = !incremental && !facts.has_condition;
+    match rows {
+        0 => "there is nothing to read".to_owned(),
+        rows if rows < SMALL_ROWS => format!("small: {n} rows are read whole"),
+        _ if whole => format!("each run reads all of {n} rows"),
+        _ => format!("no index finds {what}: each run goes through {n} rows"),
     }
 }
 
 /// The more rows, and the less an index helps, the more gently.
 fn profile(by_index: bool, rows: u64) -> Profile {
-    let (fast, balanced) = if by_index { (1_000_000, 10_000_000) } else { (100_000, 1_000_000) };
+    let (fast, balanced) = if by_index { (1_000_000, 10_000_000) } else { (SMALL_ROWS, 1_000_000) };
     match rows {
         rows if rows < fast => Profile::Fast,
         rows if rows < balanced => Profile::Balanced,
@@ -109,13 +156,10 @@ fn profile(by_index: bool, rows: u64) -> Profile {
 
 fn warnings(facts: Facts<'_>) -> Vec<String> {
     let mut all = Vec::new();
-    let rows = facts.estimate.rows.unwrap_or(0);
+    let rows = facts.whole.rows.unwrap_or(0);
     if facts.n_workers > 1 && rows > PARALLEL_ROWS {
         let mib = facts.tuning.memory_bytes >> 20;
         all.push(format!("{} workers share {mib} MiB: give `memory_mb` more if parts get small", facts.n_workers));
-    }
-    if facts.tuning.max_connections.is_some_and(|most| most <= facts.n_workers) {
-        all.push("`max_connections` leaves fewer connections than workers and the one that holds the snapshot".into());
     }
     if let Some(pooler) = &facts.health.pooler {
         all.push(format!(
@@ -128,23 +172,88 @@ fn warnings(facts: Facts<'_>) -> Vec<String> {
     all
 }
 
-fn suggestions(facts: Facts<'_>, verdict: Option<Verdict>, parallel: Option<u64>) -> Vec<String> {
+fn suggestions(facts: Facts<'_>, verdict: Option<Verdict>, rows: Option<u64>, parallel: Option<u64>) -> Vec<String> {
     let mut all = Vec::new();
-    if let (Mode::Incremental(mode), Some(false)) = (facts.mode, facts.explained.by_index) {
-        let columns = mode.key.join(", ");
-        all.push(format!("no index is used to find new rows: each run scans the whole relation; index {columns}"));
-    }
-    if verdict == Some(Verdict::Unsafe) && *facts.mode == Mode::Full {
-        all.push("reading so many rows in every run is hard on the source: consider `mode: incremental`".into());
+    let is_hard = matches!(verdict, Some(Verdict::Degraded | Verdict::Unsafe));
+    match facts.mode {
+        Mode::Incremental(mode) => {
+            let scans = facts.explained.by_index == Some(false) && rows.is_none_or(|rows| rows >= INDEX_ROWS);
+            if scans {
+                all.push(index_for(&mode.key, facts));
+            }
+        }
+        Mode::Full if is_hard && facts.has_condition => {
+            all.push("make an index that finds the rows of `where`, or use `mode: incremental`".to_owned());
+        }
+        Mode::Full if is_hard => all.push(match cursor(facts.schema) {
+            Some(name) => format!(
+                "`mode: incremental` with `cursor_column: {name}` reads only what is new, if '{name}' changes with each \
+                 change of a row and has an index"
+            ),
+            None => "`mode: incremental` reads only what is new: it needs a `cursor_column` that grows with each change \
+                     of a row and has an index"
+                .to_owned(),
+        }),
+        Mode::Full => {}
     }
     if let Some(wanted) = parallel.filter(|wanted| *wanted > facts.n_workers as u64) {
-        all.push(format!("`parallel: {wanted}` would read faster, where the source can bear it"));
+        all.push(format!("`parallel: {wanted}` reads faster, where the source can bear it"));
     }
     all
 }
 
+fn index_for(key: &[String], facts: Facts<'_>) -> String {
+    let statements = &facts.explained.index_statements;
+    if !statements.is_empty() {
+        return format!("make the index that finds what is new: {}", statements.join(" "));
+    }
+    match (facts.relation, key) {
+        (Relation::Query { .. }, _) => {
+            format!("index what {} comes from, so that each run need not go through all rows", key.join(", "))
+        }
+        (Relation::Table { .. }, [one]) => {
+            format!("make an index on {one}, where {} can have one", facts.relation.label())
+        }
+        (Relation::Table { .. }, _) => format!(
+            "an index needs one expression for {}: give them one type, or fill one column from the other",
+            key.join(" and ")
+        ),
+    }
+}
+
+/// Parts of names of columns that move with each change of a row.
+const CHANGE_WORDS: [&str; 4] = ["updat", "modif", "chang", "last_"];
+
+/// A column that may serve as a cursor, by its type and name.
+fn cursor(schema: &TableSchema) -> Option<&str> {
+    let moments = schema.columns.iter().filter(|c| matches!(c.logical, LogicalType::Timestamp { .. }));
+    let mut names = moments.map(|c| c.name.as_str());
+    names.find(|name| CHANGE_WORDS.iter().any(|word| name.to_ascii_lowercase().contains(word)))
+}
+
+/// `about 5.2 million`; small numbers as they are.
+pub fn about(n: u64) -> String {
+    let of = |unit: u64, word: &str| {
+        let tenths = n / (unit / 10);
+        let (whole, tenth) = (tenths / 10, tenths % 10);
+        if whole >= 10 || tenth == 0 {
+            format!("about {whole} {word}")
+        } else {
+            format!("about {whole}.{tenth} {word}")
+        }
+    };
+    match n {
+        0..10_000 => format!("about {n}"),
+        10_000..1_000_000 => of(1_000, "thousand"),
+        1_000_000..1_000_000_000 => of(1_000_000, "million"),
+        _ => of(1_000_000_000, "billion"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use rivet_plugin_api::Column;
+
     use super::*;
     use crate::config::{Incremental, NullCursor, Params, parse};
 
@@ -153,45 +262,102 @@ mod tests {
         parse(yaml, std::path::Path::new(""), &|_| None, &Params::new()).expect("it is right").exports[0].tuning.clone()
     }
 
+    fn incremental() -> Mode {
+        Mode::Incremental(Incremental { key: vec!["at".into()], lookback: None, nulls: NullCursor::Error })
+    }
+
+    /// Judged with these facts alone.
+    fn judged(mode: &Mode, rows: Option<u64>, explained: &Explained, schema: &TableSchema) -> Judgement {
+        judge(Facts {
+            relation: &Relation::Table { schema: None, name: "t".into() },
+            schema,
+            has_condition: false,
+            whole: &Estimate { rows, bytes: None, splittable: true },
+            explained,
+            health: &Health::default(),
+            mode,
+            tuning: &tuning(),
+            n_workers: 1,
+        })
+    }
+
     #[test]
     fn verdicts_and_profiles_follow_rows_and_index() {
         use Verdict::{Acceptable, Degraded, Efficient, Unsafe};
-        let cases = [
+        for (rows, by_index, partial_index, verdict, profile) in [
             (Some(999_999), true, false, Some(Efficient), Some(Profile::Fast)),
             (Some(9_999_999), true, false, Some(Efficient), Some(Profile::Balanced)),
             (Some(10_000_000), true, false, Some(Acceptable), Some(Profile::Safe)),
             (Some(10), true, true, Some(Acceptable), Some(Profile::Fast)),
-            (Some(99_999), false, false, Some(Degraded), Some(Profile::Fast)),
+            (Some(0), false, false, Some(Efficient), Some(Profile::Fast)),
+            (Some(5), false, false, Some(Efficient), Some(Profile::Fast)),
+            (Some(99_999), false, false, Some(Efficient), Some(Profile::Fast)),
+            (Some(100_000), false, false, Some(Degraded), Some(Profile::Balanced)),
             (Some(50_000_000), false, false, Some(Degraded), Some(Profile::Safe)),
             (Some(50_000_001), false, false, Some(Unsafe), Some(Profile::Safe)),
-            (None, true, false, None, None),
-        ];
-        for (rows, by_index, partial_index, verdict, profile) in cases {
-            let judged = judge(Facts {
-                estimate: &Estimate { rows, bytes: None, splittable: true },
-                explained: &Explained { by_index: Some(by_index), partial_index, ..Default::default() },
-                health: &Health::default(),
-                mode: &Mode::Full,
-                tuning: &tuning(),
-                n_workers: 1,
-            });
+            (None, false, false, None, None),
+        ] {
+            let explained = Explained { by_index: Some(by_index), partial_index, ..Default::default() };
+            let judged = judged(&Mode::Full, rows, &explained, &TableSchema::default());
             assert_eq!((judged.verdict, judged.profile), (verdict, profile), "{rows:?} {by_index}");
+            assert!(!judged.reason.is_empty());
         }
     }
 
     #[test]
+    fn a_few_rows_that_no_index_finds_cost_a_scan_of_all() {
+        let explained =
+            Explained { rows: Some(3), by_index: Some(false), scanned_rows: Some(60_000_000), ..Default::default() };
+        let found = judged(&incremental(), Some(60_000_000), &explained, &TableSchema::default());
+        assert_eq!(found.verdict, Some(Verdict::Unsafe));
+        assert_eq!(found.reason, "no index finds what is new: each run goes through about 60 million rows");
+        assert!(found.suggestions[0].contains("index on at"), "{:?}", found.suggestions);
+        let statements = vec!["CREATE INDEX x;".to_owned()];
+        let told = Explained { index_statements: statements, ..explained };
+        let found = judged(&incremental(), Some(60_000_000), &told, &TableSchema::default());
+        assert!(found.suggestions[0].ends_with("CREATE INDEX x;"), "{:?}", found.suggestions);
+        let index = Explained { rows: Some(3), by_index: Some(true), ..Default::default() };
+        let found = judged(&incremental(), Some(60_000_000), &index, &TableSchema::default());
+        assert_eq!((found.verdict, found.suggestions), (Some(Verdict::Efficient), vec![]));
+    }
+
+    #[test]
+    fn a_large_table_read_whole_is_told_which_column_could_be_its_cursor() {
+        let at = |name: &str| Column::new(name, "timestamp", LogicalType::Timestamp { utc: true, nanos: false });
+        let schema = TableSchema::of(vec![at("created_at"), at("Updated_At")]);
+        let scan = Explained { by_index: Some(false), ..Default::default() };
+        let found = judged(&Mode::Full, Some(9_000_000), &scan, &schema);
+        assert_eq!(found.reason, "each run reads all of about 9 million rows");
+        assert!(found.suggestions[0].contains("`cursor_column: Updated_At`"), "{:?}", found.suggestions);
+        assert!(found.suggestions[1].contains("`parallel: 4`"), "{:?}", found.suggestions);
+        assert_eq!(judged(&Mode::Full, Some(5), &scan, &schema).suggestions, Vec::<String>::new());
+    }
+
+    #[test]
     fn what_may_go_wrong_is_said() {
-        let mode = Mode::Incremental(Incremental { key: vec!["at".into()], lookback: None, nulls: NullCursor::Error });
         let judged = judge(Facts {
-            estimate: &Estimate { rows: Some(60_000_000), bytes: None, splittable: true },
+            relation: &Relation::Query { sql: "select 1".into() },
+            schema: &TableSchema::default(),
+            has_condition: false,
+            whole: &Estimate { rows: Some(60_000_000), bytes: None, splittable: false },
             explained: &Explained { by_index: Some(false), ..Default::default() },
             health: &Health { pooler: Some("pgbouncer".into()), standby: true, ..Default::default() },
-            mode: &mode,
-            tuning: &Tuning { max_connections: Some(2), ..tuning() },
+            mode: &incremental(),
+            tuning: &tuning(),
             n_workers: 2,
         });
-        assert_eq!(judged.warnings.len(), 4, "{:?}", judged.warnings);
-        assert!(judged.suggestions.iter().any(|s| s.contains("index at")), "{:?}", judged.suggestions);
-        assert_eq!(judged.parallel, Some(4));
+        assert_eq!(judged.warnings.len(), 3, "{:?}", judged.warnings);
+        assert!(judged.suggestions[0].contains("index what at comes from"), "{:?}", judged.suggestions);
+        assert_eq!(judged.parallel, None);
+    }
+
+    #[test]
+    fn large_numbers_are_rounded() {
+        let cases =
+            [(0, "about 0"), (9_999, "about 9999"), (20_000, "about 20 thousand"), (1_234_567, "about 1.2 million")];
+        for (n, text) in cases {
+            assert_eq!(about(n), text);
+        }
+        assert_eq!(about(3_000_000_000), "about 3 billion");
     }
 }

@@ -65,10 +65,26 @@ pub struct ExportSpec {
     pub backfill: Option<(Option<String>, Option<String>)>,
     /// Once, every part is read back before it counts.
     pub validate: bool,
+    /// Once, how much may be read to find out what is to be read.
+    pub look: Look,
+    /// The key of the config that holds a password in clear.
+    pub password_key: Option<&'static str>,
     /// What may stand in no text about the export, the longest first.
     pub secrets: Vec<String>,
     connection: Value,
     pub(crate) source_options: Map<String, Value>,
+}
+
+/// How much of a relation may be read to find out which of its rows are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Look {
+    /// As much as a run needs.
+    #[default]
+    Run,
+    /// What an index answers at once: nothing is scanned.
+    ByIndex,
+    /// What an index answers, and what needs a scan.
+    Probe,
 }
 
 impl Deref for ExportSpec {
@@ -135,12 +151,14 @@ impl ExportSpec {
         }
     }
 
-    /// Opens sessions of the source that will read the export's relation, or something else.
+    /// Opens sessions of the source that will read the export's relation, or something else, for a run; outside of one
+    /// `run_id` is empty.
     ///
     /// # Errors
     /// The source's error.
     pub fn open_sessions(
         &self,
+        run_id: &str,
         n_sessions: usize,
         snapshot: &Snapshot,
         relation: Option<&Relation>,
@@ -153,6 +171,7 @@ impl ExportSpec {
             "snapshot": snapshot,
             "relation": relation,
             "choices": self.session_choices(),
+            "purpose": {"export": self.name, "run_id": run_id},
             "limits": {
                 "statement_timeout_ms": self.tuning.statement_timeout_ms,
                 "lock_timeout_ms": self.tuning.lock_timeout_ms,
@@ -170,6 +189,12 @@ impl ExportSpec {
         date.clone_into(&mut there.date);
         there.destination_identity = identity(&self.destination, &there.place(None));
         there
+    }
+
+    /// The export as a rehearsal looks at it.
+    #[must_use]
+    pub fn looked_at(&self, look: Look) -> Self {
+        Self { look, ..self.clone() }
     }
 
     /// Options of the destination, with the placeholders filled in.
@@ -320,6 +345,8 @@ fn spec(
         force: false,
         backfill: None,
         validate: false,
+        look: Look::Run,
+        password_key: config.source.password_key,
         secrets: Vec::new(),
         connection: config.source.connection_json(),
     }

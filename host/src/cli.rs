@@ -9,10 +9,12 @@ pub mod history;
 pub mod reference;
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rivet_core::config::Params;
 
+use crate::documents::ProblemRow;
 use crate::exit;
 use crate::out::Streams;
 
@@ -61,7 +63,13 @@ pub struct Global {
     /// Connectors that are linked in beside those of this package's features.
     #[arg(skip)]
     pub n_linked: usize,
+    /// Takes what is wrong before any export is reached, where a command shows it among other things.
+    #[arg(skip)]
+    pub held: Option<Held>,
 }
+
+/// Problems that are shown later.
+pub type Held = Arc<Mutex<Vec<ProblemRow>>>;
 
 /// What is printed to stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -88,7 +96,7 @@ pub enum LogFormat {
 pub enum Command {
     /// Run exports.
     Run(Box<RunArgs>),
-    /// Judge exports before they run: strategy, size, how rows are found, what suits, types. Reads the catalogue only.
+    /// Judge exports before they run: strategy, size, how rows are found, what suits, types. Scans nothing.
     Check(check::CheckArgs),
     /// Find out why exports cannot run: name resolution, TCP, TLS, login, grants, pooler; write and delete where they go.
     Doctor(doctor::DoctorArgs),
@@ -161,9 +169,12 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub summary_output: Option<PathBuf>,
     /// Only show what would be done: read the catalogue, plan, prove that the destination can be written. Writes
-    /// nothing.
+    /// nothing, and scans nothing.
     #[arg(long)]
     pub dry_run: bool,
+    /// With --dry-run: also ask what only a scan of the relation answers, such as the largest cursor without an index.
+    #[arg(long, requires = "dry_run")]
+    pub probe: bool,
     /// What stands for a config file.
     #[command(flatten)]
     pub direct: direct::DirectArgs,

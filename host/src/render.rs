@@ -1,6 +1,8 @@
 //! What people and machines read: data on stdout, everything else on stderr.
 //! It must not decide anything but wording.
 
+use std::sync::PoisonError;
+
 use rivet_core::error::RunError;
 use serde::Serialize;
 use serde_json::json;
@@ -51,6 +53,9 @@ pub fn warning(global: &Global, text: &str) {
 /// Reports one failure.
 pub fn problem(global: &Global, code: &str, message: &str, hint: Option<&str>) {
     let error = || ProblemRow { code: code.to_owned(), message: message.to_owned(), hint: hint.map(str::to_owned) };
+    if let Some(held) = &global.held {
+        return held.lock().unwrap_or_else(PoisonError::into_inner).push(error());
+    }
     match global.output {
         Output::Json => global.streams.data(&Text::json(&json!({ "error": error() }))),
         Output::Ndjson => global.streams.data(&events::line(Event::Error { error: error() })),

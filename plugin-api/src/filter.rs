@@ -107,12 +107,16 @@ pub struct Explain {
     /// Which rows.
     #[serde(default)]
     pub filter: Filter,
+    /// How this question about the rows would be answered, in place of how they are found. A plugin that does not know
+    /// of it explains the rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measure: Option<Measure>,
 }
 
 impl Explain {
     /// About all rows.
     pub fn new(relation: Relation) -> Self {
-        Self { relation, filter: Filter::default() }
+        Self { relation, filter: Filter::default(), measure: None }
     }
 }
 
@@ -124,10 +128,22 @@ pub struct Explained {
     pub rows: Option<u64>,
     /// How they are found, in the engine's own words, such as `Seq Scan` or `Index Scan using t_at on t`.
     pub scan: Option<String>,
-    /// Whether an index finds them; none when the engine does not say.
+    /// Whether an index finds them; none when the engine does not say. Of a question: whether the answer costs next to
+    /// nothing, however large the relation is.
     pub by_index: Option<bool>,
     /// The index covers only some of the rows.
     pub partial_index: bool,
+    /// Rows of everything that is scanned without an index, whether they meet the filter or not; none when the engine
+    /// does not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scanned_rows: Option<u64>,
+    /// What makes an index that would find the rows of a range: statements of the engine's own language, as they can be
+    /// run. Empty where one is used, or none can be made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub index_statements: Vec<String>,
+    /// The answer to the question about a key as the statistics have it, old as they may be; none where they do not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub known: Option<KeyValue>,
 }
 
 /// Questions about the rows of a relation that the server answers.

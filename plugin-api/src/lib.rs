@@ -45,7 +45,7 @@ pub use listing::{ListedTable, TableKind};
 pub use logical::{
     Column, EXTENSION_KEY, FIDELITY_KEY, Fidelity, LIST_ELEMENT, LogicalType, NATIVE_TYPE_KEY, StructField, TypesMode,
 };
-pub use opening::{FEATURES, HostInfo, OpenGroup, SessionGroup, SessionLimits, Snapshot, SnapshotInfo};
+pub use opening::{FEATURES, HostInfo, OpenGroup, Purpose, SessionGroup, SessionLimits, Snapshot, SnapshotInfo};
 pub use path::FilePath;
 pub use secret::Secret;
 pub use source::{

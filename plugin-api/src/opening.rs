@@ -34,6 +34,27 @@ pub struct OpenGroup<O> {
     /// The plugin's own options for this export alone. No host has any yet.
     #[serde(default)]
     pub export_options: serde_json::Map<String, serde_json::Value>,
+    /// What the sessions are for.
+    #[serde(default)]
+    pub purpose: Purpose,
+}
+
+/// What sessions are for, so that whoever looks at the server's list of them knows. Empty where that is not known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Purpose {
+    /// Export.
+    pub export: String,
+    /// Run.
+    pub run_id: String,
+}
+
+impl Purpose {
+    /// `rivet/EXPORT/RUN`, as far as it is known.
+    pub fn label(&self) -> String {
+        let parts = ["rivet", &self.export, &self.run_id].into_iter().filter(|part| !part.is_empty());
+        parts.collect::<Vec<_>>().join("/")
+    }
 }
 
 impl<O> OpenGroup<O> {
@@ -49,6 +70,7 @@ impl<O> OpenGroup<O> {
             choices: Choices::default(),
             host: HostInfo::current(),
             export_options: serde_json::Map::new(),
+            purpose: Purpose::default(),
         }
     }
 }

@@ -346,4 +346,7 @@ pub struct Health {
     /// The steps that the connection took, in their order: of `resolve`, `tcp`, `tls`, `login`, or the plugin's own
     /// words. An error on the way names the one that failed in the detail `stage` and all of them in `steps`.
     pub steps: Vec<String>,
+    /// What is not as safe as it could be about the connection, one sentence each, with what to do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }

@@ -15,6 +15,7 @@ use super::node::{Entry, Node, join};
 use super::options::Options;
 use super::report::Report;
 use super::tuning::{Profile, Tuning};
+use crate::secrets::passwords;
 
 /// The `source` block.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -56,6 +57,9 @@ pub struct SourceConfig {
     /// What happens to values that have no exact place.
     #[serde(default)]
     pub policies: Policies,
+    /// The key that holds a password in clear, where one does.
+    #[serde(skip)]
+    pub password_key: Option<&'static str>,
     /// The plugin's own options, not yet checked against its schema.
     #[serde(flatten)]
     pub options: Options,
@@ -93,6 +97,11 @@ impl SourceConfig {
             let (name, entry) = (name.as_ref()?, block.get(key)?);
             from_variable(name, entry, variables, report)
         };
+        let in_clear = |key: &str| block.get(key).is_some_and(|entry| !entry.node.from_env);
+        let connection = &self.connection;
+        let in_url = connection.url.as_ref().is_some_and(|url| !passwords(url.expose()).is_empty()) && in_clear("url");
+        let in_key = connection.password.is_some() && in_clear("password");
+        self.password_key = if in_url { Some("url") } else { in_key.then_some("password") };
         if self.connection.password.is_none() {
             self.connection.password = variable("password_env", &self.password_env);
         }

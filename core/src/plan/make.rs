@@ -3,7 +3,7 @@
 
 use rivet_plugin_api::{Estimate, Filter, ReadMode, Split, TableSchema};
 
-use super::sizing::{Sizing, needs_fetch, wanted_splits};
+use super::sizing::{self, Sizing, needs_fetch, wanted_splits};
 use super::{Endpoint, Increment, PLAN_VERSION, Plan, PlannedSplit};
 use crate::resolve::ExportSpec;
 use crate::retry::RetryPolicy;
@@ -34,6 +34,11 @@ pub struct Facts {
 /// Splits to ask the source for.
 pub fn wanted(spec: &ExportSpec, estimate: &Estimate) -> usize {
     if estimate.splittable && spec.store_capabilities().objects { wanted_splits(&sizing(spec, estimate)) } else { 1 }
+}
+
+/// Time that reading is expected to take at the export's pace, ms.
+pub fn expected_ms(spec: &ExportSpec, estimate: &Estimate, n_workers: usize) -> u64 {
+    sizing::expected_ms(&sizing(spec, estimate)) / n_workers.max(1) as u64
 }
 
 fn sizing(spec: &ExportSpec, estimate: &Estimate) -> Sizing {

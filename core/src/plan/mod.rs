@@ -17,7 +17,7 @@ use crate::state::CursorUpdate;
 
 pub use batch::batch_sizing;
 pub use increment::{Increment, Mark, Owner};
-pub use make::{Facts, make, wanted};
+pub use make::{Facts, expected_ms, make, wanted};
 
 /// Version of the plan's JSON form.
 pub const PLAN_VERSION: u32 = 1;

@@ -3,9 +3,10 @@
 
 use std::collections::HashSet;
 
-use rivet_plugin_api::{Estimate, Split};
+use rivet_plugin_api::{Estimate, Relation, Split};
 
 use crate::config::Mode;
+use crate::plan::Plan;
 use crate::resolve::ExportSpec;
 
 /// From so many rows on statistics are not so old that the table can be empty meanwhile.
@@ -18,6 +19,42 @@ pub fn of_splits(splits: &[Split]) -> Option<String> {
     let mut specs = HashSet::new();
     let twin = twin.or_else(|| splits.iter().find(|split| !specs.insert(split.spec.to_string())))?;
     Some(format!("the source gives the split '{}' twice: its rows may be in the files twice", twin.label))
+}
+
+/// Fewer workers than `parallel` asks for, for a reason that stays.
+pub fn of_workers(spec: &ExportSpec, plan: &Plan, estimate: &Estimate) -> Option<String> {
+    let (wanted, n_workers) = (spec.parallel, plan.n_workers);
+    if n_workers >= wanted {
+        return None;
+    }
+    let why = if let Some(most) = spec.tuning.max_connections.filter(|_| spec.n_workers < wanted) {
+        format!("`max_connections: {most}` leaves no more: one connection holds the snapshot")
+    } else if !spec.source_capabilities().shared_snapshot {
+        format!("sessions of the source '{}' cannot share a snapshot", spec.source.info().name)
+    } else if !estimate.splittable {
+        match spec.relation {
+            Relation::Query { .. } => "a query cannot be cut: name the table, with `select` and `where`".to_owned(),
+            Relation::Table { .. } => format!("the source cannot cut {} into splits", spec.relation.label()),
+        }
+    } else {
+        return None;
+    };
+    Some(format!("`parallel: {wanted}`: {}, since {why}", readers(n_workers)))
+}
+
+/// Fewer workers than `parallel` asks for, because there is little to read.
+pub fn of_few_rows(spec: &ExportSpec, plan: &Plan, estimate: &Estimate) -> Option<String> {
+    let few = spec.parallel > plan.n_workers && of_workers(spec, plan, estimate).is_none();
+    let rows = estimate.rows.filter(|_| few)?;
+    Some(format!(
+        "`parallel: {}`: {}, since about {rows} rows are not worth more",
+        spec.parallel,
+        readers(plan.n_workers)
+    ))
+}
+
+fn readers(n_workers: usize) -> String {
+    if n_workers == 1 { "one worker reads".to_owned() } else { format!("{n_workers} workers read") }
 }
 
 /// Nothing came of a whole table that has rows by its statistics.

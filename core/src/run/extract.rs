@@ -135,7 +135,7 @@ impl Extraction<'_> {
             if held {
                 self.say_restart(&cause, keeps);
             }
-            leader = if keeps { Leader::open(self.spec, self.env)? } else { self.plan_anew()? };
+            leader = if keeps { Leader::open(self.spec, &self.plan.run_id, self.env)? } else { self.plan_anew()? };
         }
     }
 
@@ -238,7 +238,8 @@ impl Extraction<'_> {
 
     fn join(&self, pass: &Pass<'_>, token: &str) -> Result<Box<dyn Session>, RunError> {
         let snapshot = Snapshot::Join(token.to_owned());
-        let group = self.spec.open_sessions(1, &snapshot, Some(&self.spec.relation), &pass.cancel.cx())?;
+        let group =
+            self.spec.open_sessions(&self.plan.run_id, 1, &snapshot, Some(&self.spec.relation), &pass.cancel.cx())?;
         group.sessions.into_iter().next().ok_or_else(|| RunError::Internal("the source opened no session".to_owned()))
     }
 

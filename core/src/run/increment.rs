@@ -10,12 +10,13 @@ use rivet_plugin_api::{
 };
 
 use super::env::Env;
+use super::foresee::{self, Foreseen};
 use super::shape::HashCounts;
 use super::{key_order, owner};
 use crate::config::{Incremental, NullCursor, did_you_mean};
 use crate::error::RunError;
 use crate::plan::{Increment, Mark};
-use crate::resolve::ExportSpec;
+use crate::resolve::{ExportSpec, Look};
 use crate::row_hash;
 
 /// Rows at the end of the range that are remembered by their hash; beyond that they are read again.
@@ -29,6 +30,7 @@ pub struct Found {
     pub seen: HashCounts,
     /// How the rows of the range are found.
     pub explained: Explained,
+    pub foreseen: Foreseen,
     pub warnings: Vec<String>,
 }
 
@@ -56,6 +58,9 @@ pub fn find(
     let mut owner = owner::of(spec, mode, server, schema.identity.as_deref());
     let stored = owner::stored_mark(spec, &mut owner, &fingerprint, env, &mut warnings)?;
     let stored = stored.map(|mark| asked.typed(mark, session)).transpose()?;
+    if spec.look != Look::Run {
+        return foresee::increment(&asked, stored, fingerprint, session, warnings);
+    }
     asked.nulls(session)?;
     let upper = asked.upper(stored.as_ref(), session, &mut warnings)?;
     let lower = stored.as_ref().map(|mark| Lower { value: mark.value.clone(), minus: mode.lookback });
@@ -78,15 +83,16 @@ pub fn find(
         next: marks,
     };
     let seen = stored.and_then(|mark| mark.rows).unwrap_or_default();
-    Ok(Found { filter, increment, seen: seen.into_iter().collect(), explained, warnings })
+    let foreseen = Foreseen::default();
+    Ok(Found { filter, increment, seen: seen.into_iter().collect(), explained, foreseen, warnings })
 }
 
 /// What the rows are looked for by.
-struct Asked<'a> {
-    spec: &'a ExportSpec,
-    mode: &'a Incremental,
-    schema: &'a TableSchema,
-    env: &'a Env<'a>,
+pub struct Asked<'a> {
+    pub spec: &'a ExportSpec,
+    pub mode: &'a Incremental,
+    pub schema: &'a TableSchema,
+    pub env: &'a Env<'a>,
 }
 
 impl Asked<'_> {
@@ -94,7 +100,7 @@ impl Asked<'_> {
         &self.spec.relation
     }
 
-    fn filter(&self, lower: Option<Lower>, upper: Option<KeyValue>) -> Filter {
+    pub fn filter(&self, lower: Option<Lower>, upper: Option<KeyValue>) -> Filter {
         let nulls = self.mode.nulls == NullCursor::Include;
         let range = KeyRange { key: self.mode.key.clone(), lower, upper, nulls };
         Filter { condition: self.spec.condition.clone(), range: Some(range) }
@@ -110,7 +116,7 @@ impl Asked<'_> {
 
     /// The largest key that is read. Where rows are left and all are below the cursor, the cursor has outlived them:
     /// what comes now may be below it too, and would never be read.
-    fn upper(
+    pub fn upper(
         &self,
         stored: Option<&Mark>,
         session: &mut dyn Session,
@@ -168,17 +174,33 @@ impl Asked<'_> {
         self.ask(filter, Measure::Max { key: self.mode.key.clone() }, session)
     }
 
-    fn explain(&self, filter: &Filter, session: &mut dyn Session) -> Result<Explained, RunError> {
-        let explain = Explain { relation: self.relation().clone(), filter: filter.clone() };
+    /// How the rows of a filter are found.
+    pub fn explain(&self, filter: &Filter, session: &mut dyn Session) -> Result<Explained, RunError> {
+        self.explain_measure(filter, None, session)
+    }
+
+    /// How the rows of a filter are found, or a question about them is answered.
+    pub fn explain_measure(
+        &self,
+        filter: &Filter,
+        measure: Option<Measure>,
+        session: &mut dyn Session,
+    ) -> Result<Explained, RunError> {
+        let explain = Explain { relation: self.relation().clone(), filter: filter.clone(), measure };
         session
             .explain(&explain, &self.env.cancel.cx())
             .map_err(RunError::plugin("ask for the plan of", self.relation().label()))
     }
 
-    /// Rows without a key are in no range: they would silently never be read.
-    fn nulls(&self, session: &mut dyn Session) -> Result<(), RunError> {
+    /// Whether rows without a key have to be asked for: where they are included, or cannot be, nobody asks.
+    pub fn must_ask_for_nulls(&self) -> bool {
         let proved = self.schema.columns.iter().any(|c| self.mode.key.contains(&c.name) && !c.nullable);
-        if proved || self.mode.nulls == NullCursor::Include {
+        !proved && self.mode.nulls != NullCursor::Include
+    }
+
+    /// Rows without a key are in no range: they would silently never be read.
+    pub fn nulls(&self, session: &mut dyn Session) -> Result<(), RunError> {
+        if !self.must_ask_for_nulls() {
             return Ok(());
         }
         let filter = Filter { condition: self.spec.condition.clone(), range: None };
@@ -317,7 +339,8 @@ impl Asked<'_> {
             error => error,
         })?;
         let increment = Increment { key: self.mode.key.clone(), lower, upper, fingerprint, next: None };
-        Ok(Found { filter, increment, seen: HashMap::new(), explained, warnings: Vec::new() })
+        let foreseen = Foreseen::default();
+        Ok(Found { filter, increment, seen: HashMap::new(), explained, foreseen, warnings: Vec::new() })
     }
 }
 

@@ -9,6 +9,7 @@ use rivet_plugin_api::{
 
 use super::doubts;
 use super::env::Env;
+use super::foresee::Foreseen;
 use super::increment;
 use super::progress::Retrying;
 use super::shape::HashCounts;
@@ -37,6 +38,8 @@ pub struct Description {
     pub explained: Explained,
     /// Rows that were exported before.
     pub seen: HashCounts,
+    /// What a rehearsal found out.
+    pub foreseen: Foreseen,
     pub warnings: Vec<String>,
 }
 
@@ -45,24 +48,24 @@ impl Leader {
     ///
     /// # Errors
     /// The source's error when it is final.
-    pub fn open(spec: &ExportSpec, env: &Env<'_>) -> Result<Self, RunError> {
-        with_retries(spec, env, || Self::open_once(spec, env))
+    pub fn open(spec: &ExportSpec, run_id: &str, env: &Env<'_>) -> Result<Self, RunError> {
+        with_retries(spec, env, || Self::open_once(spec, run_id, env))
     }
 
     /// As [`Leader::open`], and asks for columns, size and splits; a session that is lost meanwhile is replaced.
     ///
     /// # Errors
     /// `NotFound`, `Auth` and the like, with the relation's name.
-    pub fn open_and_describe(spec: &ExportSpec, env: &Env<'_>) -> Result<(Self, Description), RunError> {
+    pub fn open_and_describe(spec: &ExportSpec, run_id: &str, env: &Env<'_>) -> Result<(Self, Description), RunError> {
         with_retries(spec, env, || {
-            let mut leader = Self::open_once(spec, env)?;
+            let mut leader = Self::open_once(spec, run_id, env)?;
             let described = leader.describe(spec, env)?;
             Ok((leader, described))
         })
     }
 
-    fn open_once(spec: &ExportSpec, env: &Env<'_>) -> Result<Self, RunError> {
-        let group = spec.open_sessions(1, &Snapshot::New, Some(&spec.relation), &env.cancel.cx())?;
+    fn open_once(spec: &ExportSpec, run_id: &str, env: &Env<'_>) -> Result<Self, RunError> {
+        let group = spec.open_sessions(run_id, 1, &Snapshot::New, Some(&spec.relation), &env.cancel.cx())?;
         let session = group.sessions.into_iter().next();
         let session = session.ok_or_else(|| RunError::Internal("the source opened no session".to_owned()))?;
         // Both are kept.
@@ -83,7 +86,9 @@ impl Leader {
         let found = self.rows(spec, &schema, env)?;
         // Columns alone are what a later run compares with.
         let schema = TableSchema::of(schema.columns);
-        let estimate = narrowed(estimate, found.explained.rows);
+        let Rows { filter, increment, seen, explained, mut foreseen, warnings: of_rows } = found;
+        foreseen.whole = estimate.clone();
+        let estimate = narrowed(estimate, explained.rows);
         let about = estimate.rows.map_or_else(|| "an unknown number of".to_owned(), |rows| format!("about {rows}"));
         tracing::info!(
             "{}: {} has {} columns, {about} rows to read",
@@ -100,10 +105,9 @@ impl Leader {
         } else {
             Vec::new()
         };
-        let Rows { filter, increment, seen, explained, warnings: of_rows } = found;
         warnings.extend(of_rows);
         warnings.extend(doubts::of_splits(&splits));
-        Ok(Description { schema, estimate, splits, filter, increment, seen, explained, warnings })
+        Ok(Description { schema, estimate, splits, filter, increment, seen, explained, foreseen, warnings })
     }
 
     /// Which rows of the relation are read.
@@ -116,11 +120,12 @@ impl Leader {
                 increment: Some(found.increment),
                 seen: found.seen,
                 explained: found.explained,
+                foreseen: found.foreseen,
                 warnings: found.warnings,
             });
         }
         let filter = Filter { condition: spec.condition.clone(), range: None };
-        let explain = Explain { relation: spec.relation.clone(), filter: filter.clone() };
+        let explain = Explain { filter: filter.clone(), ..Explain::new(spec.relation.clone()) };
         let label = spec.relation.label();
         let explained = self.session.explain(&explain, &env.cancel.cx());
         let explained = explained.map_err(RunError::plugin("ask for the plan of", label))?;
@@ -135,6 +140,7 @@ struct Rows {
     increment: Option<Increment>,
     seen: HashCounts,
     explained: Explained,
+    foreseen: Foreseen,
     warnings: Vec<String>,
 }
 
@@ -145,7 +151,8 @@ fn narrowed(all: Estimate, rows: Option<u64>) -> Estimate {
         Some(of) if of > rows => u64::try_from(u128::from(bytes) * u128::from(rows) / u128::from(of)).unwrap_or(bytes),
         _ => bytes,
     };
-    Estimate { rows: Some(rows), bytes: all.bytes.map(share), ..all }
+    // Whoever knows that there are fewer in all knows better.
+    Estimate { rows: Some(all.rows.map_or(rows, |of| of.min(rows))), bytes: all.bytes.map(share), ..all }
 }
 
 /// Snapshots that may turn out to be older than what they should show, whatever the retry budget.

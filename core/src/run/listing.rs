@@ -15,7 +15,7 @@ use crate::resolve::ExportSpec;
 pub fn tables(spec: &ExportSpec, env: &Env<'_>) -> Result<Vec<ListedTable>, RunError> {
     let cx = env.cancel.cx();
     with_retries(spec, env, || {
-        let mut group = spec.open_sessions(1, &Snapshot::None, None, &cx)?;
+        let mut group = spec.open_sessions("", 1, &Snapshot::None, None, &cx)?;
         let session = group.sessions.first_mut();
         let session = session.ok_or_else(|| RunError::Internal("the source opened no session".to_owned()))?;
         let tables = session.tables(&cx).map_err(RunError::plugin("list the tables of", &group.snapshot.server))?;

@@ -10,6 +10,7 @@ mod env;
 mod extract;
 pub mod fault;
 mod finish;
+pub mod foresee;
 mod increment;
 mod journal;
 pub mod key_order;
@@ -178,13 +179,14 @@ struct Planned {
     plan: Plan,
     estimate: Estimate,
     explained: Explained,
+    foreseen: foresee::Foreseen,
     /// Rows that were exported before.
     seen: HashCounts,
 }
 
 /// The plan of a run, made under the snapshot that the leader holds.
 fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary) -> Result<Planned, RunError> {
-    let (leader, described) = leader::Leader::open_and_describe(spec, env)?;
+    let (leader, described) = leader::Leader::open_and_describe(spec, run_id, env)?;
     check_drift(spec, &described.schema, env, summary)?;
     for warning in &described.warnings {
         warn(warning, spec, env, summary);
@@ -204,7 +206,11 @@ fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary
             increment: described.increment,
         },
     );
-    Ok(Planned { leader, plan, estimate, explained: described.explained, seen: described.seen })
+    if let Some(told) = doubts::of_workers(spec, &plan, &estimate) {
+        warn(&told, spec, env, summary);
+    }
+    let leader::Description { explained, foreseen, seen, .. } = described;
+    Ok(Planned { leader, plan, estimate, explained, foreseen, seen })
 }
 
 fn finish(

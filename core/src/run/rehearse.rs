@@ -1,13 +1,14 @@
 //! A run without its effects: everything up to the plan, and a probe of the destination.
-//! It must not write: no lock, no row of the state, no part.
+//! It must not write: no lock, no row of the state, no part. Nor does it scan what it is not told to.
 
 use rivet_plugin_api::{Estimate, Explained, Health};
 
 use super::env::Env;
-use super::{Planned, new_run_id, planned, pointer};
+use super::foresee::Foreseen;
+use super::{Planned, doubts, new_run_id, planned, pointer};
 use crate::error::RunError;
 use crate::plan::Plan;
-use crate::resolve::ExportSpec;
+use crate::resolve::{ExportSpec, Look};
 use crate::state::StateError;
 use crate::summary::Summary;
 
@@ -16,40 +17,48 @@ use crate::summary::Summary;
 pub struct Rehearsal {
     /// The plan that it would follow.
     pub plan: Plan,
-    /// What the source's statistics say.
+    /// What the source's statistics say of the rows that it would read.
     pub estimate: Estimate,
-    /// How the source would find the rows.
+    /// How the source would find them.
     pub explained: Explained,
+    /// What else was found out, and how.
+    pub foreseen: Foreseen,
+    /// Whether all of it would be read under one snapshot.
+    pub holds_snapshot: bool,
     /// The server.
     pub health: Health,
     /// What the user should know.
     pub warnings: Vec<String>,
 }
 
-/// Plans an export, and touches nothing but the source.
+/// Plans an export, and touches nothing but the source. `probe` allows questions that only a scan answers.
 ///
 /// # Errors
-/// What a run would meet up to its plan.
-pub fn plan(spec: &ExportSpec, env: &Env<'_>) -> Result<Rehearsal, RunError> {
+/// What a run would meet up to its plan; without `probe` what no index shows is not met.
+pub fn plan(spec: &ExportSpec, probe: bool, env: &Env<'_>) -> Result<Rehearsal, RunError> {
     let (run_id, kept) = (new_run_id(env), env.state.as_kept(&spec.name)?);
     let env = &Env { state: &kept, ..*env };
+    let spec = &spec.looked_at(if probe { Look::Probe } else { Look::ByIndex });
     let mut summary = Summary::new(spec, &run_id, env.clock.now_unix_ms());
-    let Planned { mut leader, plan, estimate, explained, .. } = planned(spec, &run_id, env, &mut summary)?;
+    let planned = planned(spec, &run_id, env, &mut summary)?;
+    let Planned { mut leader, plan, estimate, explained, foreseen, .. } = planned;
     let cx = env.cancel.cx();
     let health = leader.session.health(&cx).map_err(RunError::plugin("ask for the state of", "the server"))?;
+    let holds_snapshot = leader.snapshot.identity.is_some();
     // What was asked is answered; how the session ends changes nothing.
     let _ = leader.session.end(&cx);
     let mut warnings = summary.warnings;
+    warnings.extend(doubts::of_few_rows(spec, &plan, &estimate));
     warnings.extend(in_the_way(spec, env)?);
-    Ok(Rehearsal { plan, estimate, explained, health, warnings })
+    Ok(Rehearsal { plan, estimate, explained, foreseen, holds_snapshot, health, warnings })
 }
 
 /// As [`plan`], and proves that the destination can be written.
 ///
 /// # Errors
 /// What a run would meet up to its first part.
-pub fn rehearse(spec: &ExportSpec, env: &Env<'_>) -> Result<Rehearsal, RunError> {
-    let mut rehearsal = plan(spec, env)?;
+pub fn rehearse(spec: &ExportSpec, probe: bool, env: &Env<'_>) -> Result<Rehearsal, RunError> {
+    let mut rehearsal = plan(spec, probe, env)?;
     let kept = env.state.as_kept(&spec.name)?;
     let env = &Env { state: &kept, ..*env };
     let cx = env.cancel.cx();

@@ -15,11 +15,11 @@ use crate::out::table::{Side, Table};
 use crate::render::{self, grouped, size};
 
 /// Rehearses all exports, one after the other; a failed one does not keep the others from being shown.
-pub fn run(specs: &[ExportSpec], env: &Env<'_>, global: &Global) -> Exit {
+pub fn run(specs: &[ExportSpec], probe: bool, env: &Env<'_>, global: &Global) -> Exit {
     let mut exports = Vec::with_capacity(specs.len());
     let mut failures: Vec<FailureClass> = Vec::new();
     for spec in specs {
-        let rehearsed = rehearse(spec, env);
+        let rehearsed = rehearse(spec, probe, env);
         if let Err(error) = &rehearsed {
             failures.push(error.class());
             if global.output == Output::Text {
@@ -56,11 +56,13 @@ fn row(spec: &ExportSpec, rehearsed: Result<Rehearsal, RunError>) -> PlanRow {
         splits: Vec::new(),
         columns: Vec::new(),
         warnings: Vec::new(),
+        asked: Vec::new(),
+        not_asked: Vec::new(),
         error: None,
     };
     match rehearsed {
         Err(error) => row.error = Some(of_export(&spec.name, &error)),
-        Ok(Rehearsal { plan, estimate, warnings, .. }) => {
+        Ok(Rehearsal { plan, estimate, warnings, foreseen, .. }) => {
             row.columns = plan.schema.columns.iter().map(|c| ColumnRow::of(c, plan.types)).collect();
             row.splits = plan.splits.iter().map(SplitRow::of).collect();
             row.strategy = Some(plan.strategy);
@@ -69,6 +71,8 @@ fn row(spec: &ExportSpec, rehearsed: Result<Rehearsal, RunError>) -> PlanRow {
             row.estimated_bytes = estimate.bytes;
             row.workers = Some(plan.n_workers);
             row.warnings = warnings;
+            row.asked = asked(foreseen.asked);
+            row.not_asked = foreseen.not_asked;
         }
     }
     row
@@ -91,6 +95,10 @@ fn export_text(row: &PlanRow) -> Text {
     line("splits", &splits(row));
     line("format", &row.format.plugin);
     line("destination", &format!("{}, can be written", row.destination.identity));
+    line("asked", &row.asked.join(", "));
+    if let Some(told) = told_not_asked(&row.not_asked) {
+        line("not asked", &told);
+    }
     for warning in &row.warnings {
         line("warning", warning);
     }
@@ -113,6 +121,17 @@ fn export_text(row: &PlanRow) -> Text {
     }
     table.write(&mut text);
     text
+}
+
+/// What a rehearsal asks of every source, and then of this one.
+pub fn asked(questions: Vec<String>) -> Vec<String> {
+    [vec!["catalogue, statistics and planner".to_owned()], questions].concat()
+}
+
+/// What was not asked, and how it can be.
+pub fn told_not_asked(questions: &[String]) -> Option<String> {
+    let all = questions.join(", ");
+    (!questions.is_empty()).then(|| format!("{all}: no index answers that; --probe asks, by a scan"))
 }
 
 /// Splits that text shows by name.

@@ -31,7 +31,9 @@ pub fn run(args: &RunArgs, global: &Global) -> Exit {
         Err(text) => return render::usage(global, &text),
     };
     if args.dry_run {
-        return without_effects(args, global, Tables::Listed, |specs, env| dry_run::run(specs, env, global));
+        return without_effects(args, global, Tables::Listed, |specs, env| {
+            dry_run::run(specs, args.probe, env, global)
+        });
     }
     match resolved(args, global).and_then(|ready| ready.go(args, global, &faults)) {
         Ok(exit) | Err(exit) => exit,

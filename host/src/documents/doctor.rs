@@ -6,6 +6,8 @@ use rivet_core::error::RunError;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::ProblemRow;
+
 /// `rivet doctor`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct DoctorDocument {
@@ -13,29 +15,29 @@ pub struct DoctorDocument {
     pub version: u32,
     /// Whether no probe failed.
     pub healthy: bool,
-    /// All probes, in the order in which they were made: those of the source, then those of each destination.
+    /// All probes, in the order in which they were made: those of the config, of the source, then of each destination.
     pub probes: Vec<ProbeRow>,
 }
 
 /// One probe; a line of `--output ndjson`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ProbeRow {
-    /// `source` or `destination`.
+    /// `config`, `source` or `destination`.
     pub kind: &'static str,
-    /// Plugin.
+    /// Plugin; empty for the config.
     pub plugin: String,
     /// Where it is, without credentials; none when that is not known.
     pub identity: Option<String>,
-    /// `resolve`, `tcp`, `tls`, `login` or other steps of a connection by the plugin's words; `open`, `server`,
-    /// `pooler`, `grants`, `write`.
+    /// `parse` of the config; `resolve`, `tcp`, `tls`, `login` or other steps of a connection by the plugin's words;
+    /// `password`, `open`, `protection`, `server`, `pooler`, `grants`, `write`.
     pub probe: String,
     /// Export that the probe is about, if it is about one.
     pub export: Option<String>,
     /// Relation that the probe is about, if it is about one.
     pub relation: Option<String>,
-    /// `ok`, `failed` or `skipped`.
+    /// `ok`, `warning`, `failed` or `skipped`.
     pub status: &'static str,
-    /// What was learnt, or why there was nothing to probe.
+    /// What was learnt, what could be safer, or why there was nothing to probe.
     pub fact: Option<String>,
     /// Why it failed.
     pub error: Option<ProbeError>,
@@ -60,6 +62,7 @@ impl ProbeRow {
         let (status, fact, error) = match &probe.outcome {
             Outcome::Ok(fact) => ("ok", fact.clone(), None),
             Outcome::Skipped(why) => ("skipped", why.clone(), None),
+            Outcome::Warning(told) => ("warning", Some(told.clone()), None),
             Outcome::Failed(error) => ("failed", None, Some(ProbeError::of(error))),
         };
         Self {
@@ -71,6 +74,29 @@ impl ProbeRow {
             relation: probe.subject.clone(),
             status,
             fact,
+            error,
+        }
+    }
+}
+
+impl ProbeRow {
+    /// Whether the config could be read, or what is wrong with it.
+    pub fn of_config(problem: Option<&ProblemRow>) -> Self {
+        let error = problem.map(|problem| ProbeError {
+            category: Category::Other.word(),
+            code: problem.code.clone(),
+            message: problem.message.clone(),
+            fix: problem.hint.clone().unwrap_or_else(|| "check the config".to_owned()),
+        });
+        Self {
+            kind: "config",
+            plugin: String::new(),
+            identity: None,
+            probe: "parse".to_owned(),
+            export: None,
+            relation: None,
+            status: if error.is_some() { "failed" } else { "ok" },
+            fact: None,
             error,
         }
     }

@@ -47,6 +47,10 @@ pub struct PlanRow {
     pub columns: Vec<ColumnRow>,
     /// What the user should know.
     pub warnings: Vec<String>,
+    /// What was asked of the source.
+    pub asked: Vec<String>,
+    /// Questions about rows that only a scan would answer, which --probe asks.
+    pub not_asked: Vec<String>,
     /// Why there is no plan.
     pub error: Option<ProblemRow>,
 }

@@ -1,9 +1,12 @@
-//! Where the server is and who logs in: from the config's keys or a URL in libpq's grammar, then libpq's variables.
-//! It must not open anything, and never echoes a URL: it may hold a password.
+//! Where the server is and who logs in: from the config's keys or a URL in libpq's grammar, then libpq's environment.
+//! It must not connect, and never echoes a URL: it may hold a password.
 
-use percent_encoding::percent_decode_str;
-use rivet_plugin_api::{Connection, ErrorKind, PluginError, Result, Secret, Tls, TlsMode, is_local};
+use rivet_plugin_api::{Connection, PluginError, Result, Secret, Tls, is_local};
 use tokio_postgres::config::ChannelBinding;
+
+use crate::parts::{Parts, invalid};
+use crate::url::parse_url;
+use crate::variables::{self, Lookup};
 
 /// Time for connecting and logging in where the URL names none, ms.
 const DEFAULT_CONNECT_TIMEOUT_MS: u64 = 10_000;
@@ -21,6 +24,8 @@ pub mod stage {
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub host: Host,
+    /// Where the host is, without asking for its name.
+    pub host_address: Option<String>,
     pub port: u16,
     pub user: String,
     pub password: Option<Secret>,
@@ -37,6 +42,22 @@ pub struct Settings {
     pub no_progress_timeout_ms: u64,
     /// Largest row to accept, bytes; 0 = any.
     pub max_value_bytes: u64,
+    /// What the server must be.
+    pub session_attributes: SessionAttributes,
+    /// What the user should know about where these come from, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// `target_session_attrs`: what the server must be, or the login is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SessionAttributes {
+    /// `any`, and `prefer-standby` where there is one server only.
+    #[default]
+    Any,
+    ReadWrite,
+    ReadOnly,
+    Primary,
+    Standby,
 }
 
 /// How the server is reached.
@@ -49,17 +70,16 @@ pub enum Host {
 }
 
 impl Settings {
-    /// Reads the connection keys.
+    /// Reads the connection keys. A server's list of sessions shows `label` where nobody says something else.
     ///
     /// # Errors
     /// `Config`, without a value of any key.
-    pub fn from_connection(keys: &Connection) -> Result<Self> {
-        Self::with_variables(keys, |name| std::env::var(name).ok())
+    pub fn from_connection(keys: &Connection, label: &str) -> Result<Self> {
+        Self::with_variables(keys, label, &variables::of_process)
     }
 
-    /// As [`Settings::from_connection`], with libpq's variables (PostgreSQL documentation, "Environment Variables") where
-    /// the keys or the URL say nothing.
-    fn with_variables(keys: &Connection, variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
+    /// As [`Settings::from_connection`], with libpq's variables where the keys or the URL say nothing.
+    fn with_variables(keys: &Connection, label: &str, variable: Lookup<'_>) -> Result<Self> {
         let mut parts = match &keys.url {
             Some(url) => parse_url(url.expose())?,
             None => Parts {
@@ -71,26 +91,48 @@ impl Settings {
                 ..Parts::default()
             },
         };
-        parts.fill(keys, variable)?;
-        let host = parts.host.clone().unwrap_or_else(|| "localhost".to_owned());
-        let tls = parts.protection(keys, &host)?;
+        variables::fill(&mut parts, keys.tls.is_some(), variable)?;
+        let host = parts.host.clone().or_else(|| parts.host_address.clone()).unwrap_or_else(|| "localhost".to_owned());
+        let tls = parts.protection(keys, parts.host_address.as_ref().unwrap_or(&host))?;
         let user = parts.user.filter(|u| !u.is_empty()).ok_or_else(|| {
             invalid("the source names no user", "write `postgres://USER@HOST/DATABASE`, or the key `user`")
         })?;
         Ok(Self {
             host: if host.starts_with('/') { Host::Socket(host) } else { Host::Tcp(host) },
+            host_address: parts.host_address,
             port: parts.port.unwrap_or(5432),
             database: parts.database.filter(|d| !d.is_empty()).unwrap_or_else(|| user.clone()),
             user,
             password: parts.password,
             tls,
-            application_name: parts.application_name.unwrap_or_else(|| "rivet".to_owned()),
+            application_name: cut(parts.application_name.as_deref().unwrap_or(label)).to_owned(),
             server_options: parts.server_options,
             channel_binding: parts.channel_binding.unwrap_or(ChannelBinding::Prefer),
             connect_timeout_ms: parts.connect_timeout_ms.unwrap_or(DEFAULT_CONNECT_TIMEOUT_MS),
             no_progress_timeout_ms: 0,
             max_value_bytes: 0,
+            session_attributes: parts.session_attributes.unwrap_or_default(),
+            warnings: parts.warnings,
         })
+    }
+
+    /// What is not as safe as it could be about how the connection is protected, with what to do.
+    pub fn protection_warning(&self) -> Option<String> {
+        let Host::Tcp(host) = &self.host else { return None };
+        if is_local(self.host_address.as_ref().unwrap_or(host)) {
+            return None;
+        }
+        let fix = "write `tls: {mode: verify-full}`, with `ca_file` where the server's authority is your own";
+        match &self.tls {
+            None => Some(format!(
+                "TLS is not enforced: what goes to {host} and comes from there can be read and changed on the way; {fix}"
+            )),
+            Some(tls) if !crate::tls::proves_server(tls) => Some(format!(
+                "TLS does not prove who {host} is: its certificate is not checked, so that somebody in between can read \
+                 and change all; {fix}"
+            )),
+            Some(_) => None,
+        }
     }
 
     /// The steps of a connection, in their order.
@@ -117,208 +159,23 @@ impl Settings {
     }
 }
 
-#[derive(Debug, Default)]
-struct Parts {
-    host: Option<String>,
-    port: Option<u16>,
-    user: Option<String>,
-    password: Option<Secret>,
-    database: Option<String>,
-    sslmode: Option<String>,
-    ca_file: Option<String>,
-    cert_file: Option<String>,
-    key_file: Option<String>,
-    application_name: Option<String>,
-    server_options: Option<String>,
-    channel_binding: Option<ChannelBinding>,
-    connect_timeout_ms: Option<u64>,
-}
+/// As much of a name as a server keeps (`NAMEDATALEN`).
+const MAX_NAME_BYTES: usize = 63;
 
-/// libpq's variables and the URL's parameters that they stand for.
-const VARIABLES: [(&str, &str); 13] = [
-    ("PGHOST", "host"),
-    ("PGPORT", "port"),
-    ("PGUSER", "user"),
-    ("PGPASSWORD", "password"),
-    ("PGDATABASE", "dbname"),
-    ("PGSSLMODE", "sslmode"),
-    ("PGSSLROOTCERT", "sslrootcert"),
-    ("PGSSLCERT", "sslcert"),
-    ("PGSSLKEY", "sslkey"),
-    ("PGAPPNAME", "application_name"),
-    ("PGOPTIONS", "options"),
-    ("PGCHANNELBINDING", "channel_binding"),
-    ("PGCONNECT_TIMEOUT", "connect_timeout"),
-];
-
-impl Parts {
-    /// The `tls` block, or what the URL's `sslmode` says in its place.
-    fn protection(&self, keys: &Connection, host: &str) -> Result<Option<Tls>> {
-        let named =
-            self.sslmode.is_some() || self.ca_file.is_some() || self.cert_file.is_some() || self.key_file.is_some();
-        if !named {
-            return Ok(keys.tls_for(host)?.filter(|tls| tls.mode != TlsMode::Disable).cloned());
-        }
-        if keys.tls.is_some() {
-            return Err(invalid(
-                "both the url and the tls block say how to protect the connection",
-                "keep one of the two",
-            ));
-        }
-        let mode = match self.sslmode.as_deref() {
-            Some("disable") => return Ok(None),
-            Some("allow" | "prefer") if is_local(host) => return Ok(None),
-            Some("allow" | "prefer") => {
-                return Err(invalid(
-                    "sslmode allow and prefer fall back to plain text",
-                    "write sslmode=verify-full, or sslmode=disable if plain text is meant",
-                ));
-            }
-            // As libpq: who names an authority wants it asked.
-            Some("require") if self.ca_file.is_some() => TlsMode::VerifyCa,
-            Some("require") => TlsMode::Require,
-            Some("verify-ca") => TlsMode::VerifyCa,
-            Some("verify-full") | None => TlsMode::VerifyFull,
-            Some(_) => {
-                let hint = "there is disable, require, verify-ca and verify-full";
-                return Err(invalid("the url's sslmode is unknown", hint));
-            }
-        };
-        Ok(Some(Tls {
-            mode,
-            ca_file: self.ca_file.clone(),
-            cert_file: self.cert_file.clone(),
-            key_file: self.key_file.clone(),
-            accept_invalid_certs: false,
-            accept_invalid_hostnames: false,
-        }))
-    }
-
-    /// Takes from libpq's variables what is not said otherwise. A `tls` block says all about protection.
-    fn fill(&mut self, keys: &Connection, variable: impl Fn(&str) -> Option<String>) -> Result<()> {
-        let protected = keys.tls.is_some() || self.sslmode.is_some() || self.ca_file.is_some();
-        for (name, key) in VARIABLES {
-            let known = match key {
-                "host" => self.host.is_some(),
-                "port" => self.port.is_some(),
-                "user" => self.user.is_some(),
-                "password" => self.password.is_some(),
-                "dbname" => self.database.is_some(),
-                "application_name" => self.application_name.is_some(),
-                "options" => self.server_options.is_some(),
-                "channel_binding" => self.channel_binding.is_some(),
-                "connect_timeout" => self.connect_timeout_ms.is_some(),
-                _ => protected,
-            };
-            if let (false, Some(value)) = (known, variable(name).filter(|value| !value.is_empty())) {
-                self.parameter(key, value).map_err(|e| e.detail("variable", name))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn parameter(&mut self, key: &str, value: String) -> Result<()> {
-        match key {
-            "host" => self.host = Some(value),
-            "port" => self.port = Some(port(&value)?),
-            "user" => self.user = Some(value),
-            "password" => self.password = Some(Secret::new(value)),
-            "dbname" => self.database = Some(value),
-            "sslmode" => self.sslmode = Some(value),
-            "sslrootcert" => self.ca_file = Some(value),
-            "sslcert" => self.cert_file = Some(value),
-            "sslkey" => self.key_file = Some(value),
-            "application_name" => self.application_name = Some(value),
-            "options" => self.server_options = Some(value),
-            "channel_binding" => {
-                self.channel_binding = Some(match value.as_str() {
-                    "disable" => ChannelBinding::Disable,
-                    "prefer" => ChannelBinding::Prefer,
-                    "require" => ChannelBinding::Require,
-                    _ => return Err(invalid("channel_binding is unknown", "there is disable, prefer and require")),
-                });
-            }
-            "connect_timeout" => {
-                let seconds = value.parse::<u64>().ok().filter(|s| *s > 0);
-                let seconds =
-                    seconds.ok_or_else(|| invalid("connect_timeout is no number of seconds", "write 1 or more"))?;
-                self.connect_timeout_ms = Some(seconds.saturating_mul(1000));
-            }
-            // The key is the user's own word, but a URL without escapes may have put a piece of a password here.
-            _ => {
-                let known = "host, port, user, dbname, sslmode, sslrootcert, sslcert, sslkey, application_name, options, \
-                             channel_binding, connect_timeout";
-                return Err(invalid("the url has an unknown parameter", &format!("there is {known}")));
-            }
-        }
-        Ok(())
-    }
-}
-
-fn parse_url(url: &str) -> Result<Parts> {
-    let rest = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"));
-    let rest = rest.ok_or_else(|| {
-        invalid("the url does not start with postgres://", "write `postgres://USER:PASSWORD@HOST:PORT/DATABASE`")
-    })?;
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-    let (login, place) = authority.rsplit_once('@').unwrap_or(("", authority));
-    let mut parts = Parts::default();
-    if !login.is_empty() {
-        let (user, password) = login.split_once(':').map_or((login, None), |(u, p)| (u, Some(p)));
-        parts.user = Some(decoded(user)?);
-        parts.password = password.map(decoded).transpose()?.map(Secret::new);
-    }
-    if place.contains(',') {
-        return Err(PluginError::new(ErrorKind::Unsupported, "postgres.several_hosts", "the url names several hosts")
-            .hint("name the one to read from"));
-    }
-    let (host, port_text) = host_and_port(place)?;
-    parts.host = Some(decoded(host)?).filter(|h| !h.is_empty());
-    parts.port = port_text.map(port).transpose()?;
-    parts.database = Some(decoded(database)?).filter(|d| !d.is_empty());
-    for pair in query.split('&').filter(|p| !p.is_empty()) {
-        let (key, value) =
-            pair.split_once('=').ok_or_else(|| invalid("a parameter of the url has no value", "write key=value"))?;
-        parts.parameter(key, decoded(value)?)?;
-    }
-    Ok(parts)
-}
-
-fn host_and_port(place: &str) -> Result<(&str, Option<&str>)> {
-    if let Some(rest) = place.strip_prefix('[') {
-        let (address, rest) =
-            rest.split_once(']').ok_or_else(|| invalid("the url's address has no closing bracket", "write [::1]"))?;
-        return Ok((address, rest.strip_prefix(':')));
-    }
-    Ok(place.split_once(':').map_or((place, None), |(host, port)| (host, Some(port).filter(|p| !p.is_empty()))))
-}
-
-fn port(text: &str) -> Result<u16> {
-    text.parse().map_err(|_| {
-        invalid(
-            "the url's port is no number",
-            "a password with / ? # @ or : must be percent-encoded, as %2F %3F %23 %40 %3A",
-        )
-    })
-}
-
-fn decoded(text: &str) -> Result<String> {
-    let text = percent_decode_str(text).decode_utf8();
-    text.map(std::borrow::Cow::into_owned)
-        .map_err(|_| invalid("the url is not UTF-8 once decoded", "percent-encode UTF-8"))
-}
-
-fn invalid(text: &str, hint: &str) -> PluginError {
-    PluginError::new(ErrorKind::Config, "postgres.connection", text).hint(hint)
+fn cut(name: &str) -> &str {
+    let end = (0..=MAX_NAME_BYTES.min(name.len())).rev().find(|end| name.is_char_boundary(*end));
+    &name[..end.unwrap_or(0)]
 }
 
 #[cfg(test)]
 mod tests {
+    use rivet_plugin_api::TlsMode;
+
     use super::*;
 
     fn settings(url: &str) -> Result<Settings> {
-        Settings::from_connection(&Connection { url: Some(Secret::new(url)), ..Default::default() })
+        let keys = Connection { url: Some(Secret::new(url)), ..Default::default() };
+        Settings::with_variables(&keys, "rivet", &|_| None)
     }
 
     #[test]
@@ -343,7 +200,8 @@ mod tests {
         let filled = |url: &str, tls: Option<Tls>| {
             let url = Some(Secret::new(url));
             let variable = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-            let s = Settings::with_variables(&Connection { url, tls, ..Default::default() }, variable).expect("a url");
+            let keys = Connection { url, tls, ..Default::default() };
+            let s = Settings::with_variables(&keys, "rivet", &variable).expect("a url");
             (s.server_label(), s.user, s.password.map(|p| p.expose().to_owned()), s.tls.map(|t| t.mode))
         };
         let password = || Some("canary".to_owned());
@@ -370,6 +228,8 @@ mod tests {
             "postgres://a:canary@localhost/d?sslmode=canary",
             "postgres://a:canary@localhost/d?connect_timeout=canary",
             "postgres://a:canary@localhost/d?channel_binding=canary",
+            "postgres://a:canary@localhost/d?target_session_attrs=canary",
+            "postgres://a:canary@db1/d?sslrootcert=system&sslmode=require",
         ] {
             let e = settings(url).expect_err(url);
             assert!(!format!("{e:?}{e}").contains("canary"), "{e:?}");
@@ -386,5 +246,43 @@ mod tests {
         assert_eq!(mode("postgres://a@db1/d?sslrootcert=x"), Ok(Some(TlsMode::VerifyFull)));
         assert_eq!(mode("postgres://a@localhost/d"), Ok(None));
         assert_eq!(mode("postgres://a@db1/d"), Err("connection.tls_missing".to_owned()));
+    }
+
+    #[test]
+    fn each_variable_counts_where_its_parameter_is_not_said() {
+        let variable = |name: &str| (name == "PGSSLROOTCERT").then(|| "ca.pem".to_owned());
+        let keys = |url: &str| Connection { url: Some(Secret::new(url)), ..Default::default() };
+        let s =
+            Settings::with_variables(&keys("postgres://a@db1/d?sslmode=verify-full"), "x", &variable).expect("a url");
+        assert_eq!(s.tls.and_then(|tls| tls.ca_file).as_deref(), Some("ca.pem"));
+        let system = settings("postgres://a@db1/d?sslrootcert=system").expect("a url").tls.expect("tls");
+        assert_eq!((system.mode, system.ca_file), (TlsMode::VerifyFull, None));
+    }
+
+    #[test]
+    fn a_session_is_called_what_it_is_for() {
+        let name = |label: &str, url: &str| {
+            let keys = Connection { url: Some(Secret::new(url)), ..Default::default() };
+            Settings::with_variables(&keys, label, &|_| None).expect("a url").application_name
+        };
+        assert_eq!(name("rivet/orders/20261130T000000Z-0f0f0f", "postgres://a@/d").len(), 39);
+        assert_eq!(name("rivet/orders/r", "postgres://a@/d?application_name=mine"), "mine");
+        assert_eq!(name(&"ä".repeat(40), "postgres://a@/d"), "ä".repeat(31));
+    }
+
+    #[test]
+    fn only_what_can_be_read_on_the_way_is_a_warning() {
+        for (url, said) in [
+            ("postgres://a@db1/d?sslmode=disable", "TLS is not enforced"),
+            ("postgres://a@db1/d?sslmode=require", "does not prove"),
+            ("postgres://a@localhost/d?hostaddr=10.0.0.1&sslmode=disable", "TLS is not enforced"),
+            ("postgres://a@db1/d?sslmode=verify-full", ""),
+            ("postgres://a@localhost/d", ""),
+            ("postgres://a@%2Frun%2Fpg/d", ""),
+        ] {
+            let warning = settings(url).expect(url).protection_warning().unwrap_or_default();
+            assert_eq!(warning.is_empty(), said.is_empty(), "{url}: {warning}");
+            assert!(warning.contains(said), "{url}: {warning}");
+        }
     }
 }

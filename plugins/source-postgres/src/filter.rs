@@ -4,16 +4,12 @@
 use std::fmt;
 
 use rivet_plugin_api::{
-    Aggregate, Cx, ErrorKind, Explain, Explained, Filter, KeyRange, KeyValue, Lower, Measure, PluginError, Relation,
-    Result,
+    Aggregate, Cx, ErrorKind, Filter, KeyRange, KeyValue, Lower, Measure, PluginError, Relation, Result,
 };
 use rivet_shared_sql::{Conditions, between, key_sql};
 
-use serde_json::Value;
-
 use crate::lookback;
 use crate::session::PgSession;
-use crate::split::explained;
 use crate::sql::{from_filtered, literal};
 
 /// What follows FROM: a relation and the conditions around it.
@@ -85,96 +81,45 @@ fn one(
     measure: &Measure,
     cx: &Cx,
 ) -> Result<Option<KeyValue>> {
-    let mut rows = Rows::of(relation, filter)?;
-    let count = |text| Some(KeyValue { native_type: "bigint".to_owned(), text });
-    match measure {
-        Measure::Count => Ok(count(session.one_text(&format!("SELECT count(*) FROM {rows}"), cx)?)),
-        Measure::CountNull { key } => {
-            rows.conditions.push(format!("{} IS NULL", key_sql(key)));
-            Ok(count(session.one_text(&format!("SELECT count(*) FROM {rows}"), cx)?))
-        }
-        Measure::Min { key } => outermost(session, rows, key, "ASC", cx),
-        Measure::Max { key } => {
-            let found = outermost(session, rows, key, "DESC", cx)?;
-            match &found {
-                Some(value) if is_last(value) => Err(nothing_after(value)),
-                _ => Ok(found),
-            }
-        }
-        other => Err(PluginError::new(ErrorKind::Unsupported, "postgres.measure", format!("no answer to {other:?}"))),
+    let sql = question_sql(Rows::of(relation, filter)?, measure)?;
+    if matches!(measure, Measure::Count | Measure::CountNull { .. }) {
+        return Ok(Some(KeyValue::new("bigint", session.one_text(&sql, cx)?)));
     }
+    let found = session.client.query(&sql, cx)?.rows.into_iter().next();
+    let found = match found.as_deref() {
+        Some([Some(text), Some(native_type)]) => KeyValue::new(native_type, text),
+        _ => return Ok(None),
+    };
+    if matches!(measure, Measure::Max { .. }) && is_last(&found) { Err(nothing_after(&found)) } else { Ok(Some(found)) }
 }
 
-/// What the planner says about the rows of a filter.
+/// The statement that answers a question: a number, or a key with its type.
 ///
 /// # Errors
-/// The server's.
-pub fn explain(session: &mut PgSession, explain: &Explain, cx: &Cx) -> Result<Explained> {
-    let rows = Rows::of(&explain.relation, &explain.filter)?;
-    let columns = session.described(&explain.relation, cx)?.readable();
-    let plan = explained(session, &format!("SELECT {columns} FROM {rows}"), cx)
-        .map_err(|e| lookback::explained(e, &explain.filter))?;
-    let scan = first_scan(&plan);
-    let index = scan.and_then(|node| index_of(node));
-    let partial_index = match index {
-        Some(name) => {
-            let sql = format!(
-                "SELECT count(*) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid \
-                 WHERE c.relname = {} AND i.indpred IS NOT NULL",
-                literal(name)
-            );
-            session.one_text(&sql, cx)? != "0"
+/// `Unsupported` for a question that is newer than this.
+pub fn question_sql(mut rows: Rows, measure: &Measure) -> Result<String> {
+    match measure {
+        Measure::Count => {}
+        Measure::CountNull { key } => rows.conditions.push(format!("{} IS NULL", key_sql(key))),
+        Measure::Min { key } => return Ok(outermost_sql(rows, key, "ASC")),
+        Measure::Max { key } => return Ok(outermost_sql(rows, key, "DESC")),
+        other => {
+            let text = format!("no answer to {other:?}");
+            return Err(PluginError::new(ErrorKind::Unsupported, "postgres.measure", text));
         }
-        None => false,
-    };
-    let words = |node: &Value| {
-        let of = |key: &str| node[key].as_str();
-        let using = index.map(|name| format!(" using {name}")).unwrap_or_default();
-        let on = of("Relation Name").map(|name| format!(" on {name}")).unwrap_or_default();
-        format!("{}{using}{on}", of("Node Type").unwrap_or("Scan"))
-    };
-    Ok(Explained {
-        rows: plan["Plan Rows"].as_f64().map(|rows| rows as u64),
-        scan: scan.map(words),
-        by_index: scan.map(|_| index.is_some()),
-        partial_index,
-    })
-}
-
-/// The first node of a plan that reads a relation.
-fn first_scan(node: &Value) -> Option<&Value> {
-    if node["Node Type"].as_str().is_some_and(|kind| kind.ends_with("Scan") && kind != "Bitmap Index Scan") {
-        return Some(node);
     }
-    node["Plans"].as_array()?.iter().find_map(first_scan)
+    Ok(format!("SELECT count(*) FROM {rows}"))
 }
 
-/// The index that a scan goes by; that of a bitmap is below it.
-fn index_of(scan: &Value) -> Option<&str> {
-    scan["Index Name"].as_str().or_else(|| scan["Plans"].as_array()?.iter().find_map(index_of))
-}
-
-/// The first key in an order, with its type under all domains: that of a domain says nothing. Unlike `max()`, ORDER BY works for every type that can be compared.
-fn outermost(
-    session: &mut PgSession,
-    mut rows: Rows,
-    key: &[String],
-    order: &str,
-    cx: &Cx,
-) -> Result<Option<KeyValue>> {
+/// The first key in an order, with its type under all domains: that of a domain says nothing. Unlike `max()`, ORDER BY
+/// works for every type that can be compared.
+fn outermost_sql(mut rows: Rows, key: &[String], order: &str) -> String {
     let key = key_sql(key);
     rows.conditions.push(format!("{key} IS NOT NULL"));
-    let sql = format!(
+    format!(
         "SELECT k::text, pg_catalog.pg_typeof(coalesce(k, NULL))::text FROM (SELECT {key} AS k FROM {rows} ORDER BY {key} {order} \
          LIMIT 1) AS rivet_key"
-    );
-    let found = session.client.query(&sql, cx)?.rows.into_iter().next();
-    match found.as_deref() {
-        Some([Some(text), Some(native_type)]) => {
-            Ok(Some(KeyValue { native_type: native_type.clone(), text: text.clone() }))
-        }
-        _ => Ok(None),
-    }
+    )
 }
 
 /// Whether no value of its type is larger, so that a cursor would never move again.

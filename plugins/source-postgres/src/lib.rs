@@ -3,20 +3,24 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod attributes;
 mod catalogue;
 mod connect;
 pub mod decode;
 mod door;
 mod engine;
 mod error;
+mod explain;
 mod failure;
 mod filter;
 mod hint;
 mod identity;
+mod index;
 mod listing;
 mod locks;
 mod lookback;
 mod options;
+mod parts;
 mod row_security;
 mod rows;
 mod scan;
@@ -31,6 +35,8 @@ mod suggest;
 mod tap;
 mod tls;
 pub mod types;
+mod url;
+mod variables;
 
 use rivet_plugin_api::{Cx, OpenGroup, Result, SessionGroup, Source, SourceCapabilities};
 

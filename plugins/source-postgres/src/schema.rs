@@ -19,8 +19,9 @@ pub struct Described {
     pub columns: Vec<ColumnPlan>,
     /// `pg_class.oid` of a table.
     pub table_oid: Option<u32>,
-    /// One heap of its own pages, nothing inherited: physical page ranges hold each row once.
-    pub plain_heap: bool,
+    /// The rows are in pages of its own or of what inherits from it, and the role may see where: ranges of pages hold
+    /// each row once, where all of these are heaps.
+    pub own_pages: bool,
     /// Rows of its own: a table, not a view of others.
     pub has_own_rows: bool,
     /// Columns of a table that the role may not read; none is wanted.
@@ -60,7 +61,7 @@ fn describe_table(client: &mut Client, relation: &Relation, choices: &Choices, c
     let missing =
         || PluginError::new(ErrorKind::NotFound, NO_TABLE, format!("table {} does not exist", relation.label()));
     let facts = client.query(&table_sql(&from_item(relation)), cx)?;
-    let Some([Some(oid), Some(kind), Some(method), Some(readable), Some(inherited), Some(whole), closed]) =
+    let Some([Some(oid), Some(kind), Some(readable), Some(inherited), Some(whole), closed]) =
         facts.rows.first().map(Vec::as_slice)
     else {
         return Err(missing());
@@ -96,8 +97,8 @@ fn describe_table(client: &mut Client, relation: &Relation, choices: &Choices, c
     let columns = facts.iter().zip(&types).map(plan).collect::<Result<Vec<_>>>()?;
     // Where a row lies is for those to see who may read all of it.
     let has_own_rows = matches!(kind.as_str(), "r" | "p" | "f");
-    let plain_heap = matches!(kind.as_str(), "r" | "m") && method == "heap" && inherited == "f" && whole == "t";
-    Ok(Described { columns, table_oid: Some(table_oid), plain_heap, has_own_rows, closed, warnings: Vec::new() })
+    let own_pages = matches!(kind.as_str(), "r" | "p" | "m") && whole == "t";
+    Ok(Described { columns, table_oid: Some(table_oid), own_pages, has_own_rows, closed, warnings: Vec::new() })
 }
 
 /// The error about a table that does not exist, with the one that was meant.
@@ -118,14 +119,14 @@ fn like(client: &mut Client, schema: Option<&str>, name: &str, error: PluginErro
 
 fn table_sql(from_item: &str) -> String {
     format!(
-        "SELECT c.oid, c.relkind, coalesce(am.amname, ''), \
+        "SELECT c.oid, c.relkind, \
          pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.has_any_column_privilege(c.oid, 'SELECT'), \
          c.relhassubclass AND c.relkind = 'r', \
          pg_catalog.has_table_privilege(c.oid, 'SELECT'), \
          (SELECT pg_catalog.json_agg(a.attname::pg_catalog.text ORDER BY a.attnum) FROM pg_catalog.pg_attribute a \
            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
              AND NOT pg_catalog.has_column_privilege(c.oid, a.attnum, 'SELECT')) \
-         FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_am am ON am.oid = c.relam \
+         FROM pg_catalog.pg_class c \
          WHERE c.oid = pg_catalog.to_regclass({})",
         literal(from_item)
     )

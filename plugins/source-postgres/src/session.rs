@@ -16,7 +16,7 @@ use crate::options::PostgresOptions;
 use crate::row_security::{self, RowSecurity};
 use crate::schema::{self, Described};
 use crate::sql::{from_item, identifier, literal};
-use crate::{filter, identity, listing, scan, split};
+use crate::{attributes, explain, filter, identity, listing, scan, split};
 
 /// SQLSTATEs of a snapshot that cannot be imported: `invalid_parameter_value` for an identifier nobody holds any
 /// more, `object_not_in_prerequisite_state` and `undefined_object` for one that is gone since.
@@ -29,6 +29,9 @@ pub struct PgSession {
     choices: Choices,
     row_security: Option<RowSecurity>,
     described: HashMap<String, Described>,
+    /// About where the connection's settings come from.
+    warnings: Vec<String>,
+    protection_warning: Option<String>,
 }
 
 /// Opens the sessions of a group; the first exports its snapshot for the others.
@@ -36,7 +39,7 @@ pub struct PgSession {
 /// # Errors
 /// As [`Source::open_group`](rivet_plugin_api::Source::open_group).
 pub fn open_group(request: &OpenGroup<PostgresOptions>, cx: &Cx) -> Result<SessionGroup> {
-    let mut settings = Settings::from_connection(&request.connection)?;
+    let mut settings = Settings::from_connection(&request.connection, &request.purpose.label())?;
     settings.no_progress_timeout_ms = request.limits.no_progress_timeout_ms;
     settings.max_value_bytes = request.limits.max_value_bytes;
     let mut snapshot = SnapshotInfo { server: settings.server_label(), ..Default::default() };
@@ -61,6 +64,7 @@ pub fn open_group(request: &OpenGroup<PostgresOptions>, cx: &Cx) -> Result<Sessi
 impl PgSession {
     fn open(settings: &Settings, request: &OpenGroup<PostgresOptions>, snapshot: &Snapshot, cx: &Cx) -> Result<Self> {
         let mut client = Client::connect(settings, cx)?;
+        attributes::check(&mut client, settings, cx).map_err(|e| no_server_connection(e, settings))?;
         let mut locks = Locks::new(snapshot);
         Self::begin(&mut client, &locks, request, snapshot, cx).map_err(|e| no_server_connection(e, settings))?;
         client.ready(request.limits.statement_timeout_ms);
@@ -70,7 +74,9 @@ impl PgSession {
         // A SELECT takes the snapshot.
         client.execute(CLIENT_ENCODING, cx)?;
         let (choices, row_security) = (request.choices.clone(), request.options.row_security);
-        Ok(Self { client, locks, choices, row_security, described: HashMap::new() })
+        let (warnings, protection_warning) = (settings.warnings.clone(), settings.protection_warning());
+        let described = HashMap::new();
+        Ok(Self { client, locks, choices, row_security, described, warnings, protection_warning })
     }
 
     /// Opens the transaction and pins what could change what is read in it. None of this takes a snapshot.
@@ -127,6 +133,7 @@ impl PgSession {
             Err(e) => return Err(self.locks.futile(e)),
         };
         described.warnings.extend(warning);
+        described.warnings.extend(self.warnings.iter().cloned());
         let select = format!("SELECT {} FROM {}", described.readable(), from_item(relation));
         self.locks.prove_described(&mut self.client, relation, &select, cx)?;
         self.described.insert(key, described.clone());
@@ -156,8 +163,8 @@ impl Session for PgSession {
         self.locks.prove(&mut self.client, cx)?;
         Ok(answers)
     }
-    fn explain(&mut self, explain: &Explain, cx: &Cx) -> Result<Explained> {
-        filter::explain(self, explain, cx)
+    fn explain(&mut self, request: &Explain, cx: &Cx) -> Result<Explained> {
+        explain::explain(self, request, cx)
     }
     fn tables(&mut self, cx: &Cx) -> Result<Vec<ListedTable>> {
         listing::tables(&mut self.client, cx)
@@ -170,7 +177,8 @@ impl Session for PgSession {
         let pooled = process_id != self.client.announced_process_id().to_string();
         let pooler = pooled.then(|| "pgBouncer or the like".to_owned());
         let steps = self.client.steps().into_iter().map(str::to_owned).collect();
-        Ok(Health { server_version, pooler, standby, steps })
+        let warnings = self.protection_warning.iter().cloned().collect();
+        Ok(Health { server_version, pooler, standby, steps, warnings })
     }
     fn end(&mut self, cx: &Cx) -> Result<()> {
         self.client.execute("COMMIT", cx)

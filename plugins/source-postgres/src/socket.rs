@@ -44,7 +44,8 @@ impl Socket {
             }
             Host::Tcp(host) => {
                 reached(stage::RESOLVE);
-                let found = tokio::net::lookup_host((host.as_str(), settings.port)).await;
+                let place = settings.host_address.as_ref().unwrap_or(host);
+                let found = tokio::net::lookup_host((place.as_str(), settings.port)).await;
                 let addresses: Vec<_> =
                     found.map_err(|e| settings.failed_at(stage::RESOLVE)(unknown_host(host, &e)))?.collect();
                 reached(stage::TCP);

@@ -9,7 +9,7 @@ use crate::bind::Values;
 use crate::error::sql;
 use crate::filter::Rows;
 use crate::key::Key;
-use crate::schema::Described;
+use crate::schema::{Described, Form};
 
 /// What SQLite's planner says. It does not tell how many rows it expects.
 ///
@@ -17,10 +17,52 @@ use crate::schema::Described;
 /// The database's.
 pub fn explain(db: &Connection, described: &Described, explain: &Explain) -> Result<Explained> {
     let rows = Rows::of(described, &explain.filter)?;
-    let text = format!("EXPLAIN QUERY PLAN {}", rows.select("*"));
-    let details = all(db, &text, &rows.values, |row| row.get::<_, String>(3))?;
-    let scan = details.into_iter().find(|d| d.starts_with("SCAN ") || d.starts_with("SEARCH "));
-    Ok(Explained { by_index: scan.as_ref().map(|d| d.starts_with("SEARCH ")), scan, rows: None, partial_index: false })
+    if let Some(measure) = &explain.measure {
+        let walks = matches!(measure, Measure::Min { .. } | Measure::Max { .. })
+            && explain.filter.condition.is_none()
+            && !matches!(described.form, Form::Query { .. });
+        return question(db, described, rows, measure, walks);
+    }
+    let scan =
+        plan(db, &rows.select("*"), &rows)?.into_iter().find(|step| is_scan(step) || step.starts_with("SEARCH "));
+    Ok(Explained { by_index: scan.as_ref().map(|step| !is_scan(step)), scan, ..Default::default() })
+}
+
+/// The steps of a statement, in SQLite's words.
+fn plan(db: &Connection, select: &str, rows: &Rows) -> Result<Vec<String>> {
+    all(db, &format!("EXPLAIN QUERY PLAN {select}"), &rows.values, |row| row.get::<_, String>(3))
+}
+
+fn is_scan(step: &str) -> bool {
+    step.starts_with("SCAN ")
+}
+
+/// Whether indexes answer a question at once: a number by a search; the end of an order also by a walk that begins there,
+/// if `walks`, which is where the first row is the answer.
+fn question(
+    db: &Connection,
+    described: &Described,
+    mut rows: Rows,
+    measure: &Measure,
+    walks: bool,
+) -> Result<Explained> {
+    let select = match measure {
+        Measure::Min { key } | Measure::Max { key } => {
+            let key = Key::of(key, &described.columns)?;
+            rows.conditions.push(format!("{} IS NOT NULL", key.sql));
+            format!("{} ORDER BY {} DESC LIMIT 1", rows.select(&key.sql), key.sql)
+        }
+        Measure::CountNull { key } => {
+            rows.conditions.push(format!("{} IS NULL", Key::of(key, &described.columns)?.sql));
+            rows.select("count(*)")
+        }
+        _ => rows.select("count(*)"),
+    };
+    let steps = plan(db, &select, &rows)?;
+    // The rowid is the table itself: walked in its order it needs no index and no sorting.
+    let sorts = steps.iter().any(|step| step.contains("TEMP B-TREE"));
+    let by_index = !sorts && steps.iter().all(|step| !is_scan(step) || walks);
+    Ok(Explained { by_index: Some(by_index), scan: steps.into_iter().next(), ..Default::default() })
 }
 
 /// Answers each question by statements of its own; the transaction makes them one state.

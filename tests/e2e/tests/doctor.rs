@@ -43,6 +43,7 @@ fn all_is_well_and_nothing_is_left() -> Result<()> {
     let before = files_below(workspace.path())?;
     let document = workspace.rivet(&["doctor", "--output", "json"])?.expect(0)?.json()?;
     let expected = [
+        "config parse ok",
         "source open ok",
         "source server ok",
         "source grants a ok",
@@ -58,17 +59,20 @@ fn all_is_well_and_nothing_is_left() -> Result<()> {
     assert_eq!(probes(&document)?, expected, "{document}");
     assert_eq!((&document["version"], &document["healthy"]), (&json!(1), &json!(true)));
     assert_eq!(
-        (&document["probes"][2]["fact"], &document["probes"][4]["fact"]),
+        (&document["probes"][3]["fact"], &document["probes"][5]["fact"]),
         (&json!("2 columns"), &json!("1 column"))
     );
     let text = workspace.rivet(&["doctor"])?.expect(0)?;
     let text = text.text()?;
-    assert_eq!(text.matches("[OK]").count(), 11, "{text}");
+    // A line for the config, one for the source, one for each destination, and the probes.
+    assert_eq!(text.matches("[OK]").count(), 11 + 5, "{text}");
+    assert_eq!(text.lines().next(), Some("[OK]  Config parsed successfully"), "{text}");
+    assert_eq!(text.lines().last(), Some("All checks passed."), "{text}");
     for part in [
-        "source sqlite ",
+        "[OK]  Source sqlite ",
         "SQLite 3.",
         "grants, export 'b' (query)",
-        "destination local",
+        "[OK]  Destination local",
         "elsewhere/20",
         "write and delete",
     ] {
@@ -78,7 +82,7 @@ fn all_is_well_and_nothing_is_left() -> Result<()> {
     let lines: Vec<Value> = lines.text()?.lines().map(|l| Ok(serde_json::from_str(l)?)).collect::<Result<_>>()?;
     assert_eq!(
         lines.iter().map(|l| l["probe"].clone()).collect::<Vec<_>>(),
-        ["open", "server", "grants", "open", "write"]
+        ["parse", "open", "server", "grants", "open", "write"]
     );
     assert_eq!(files_below(workspace.path())?, before, "no file");
     for folder in ["out", "elsewhere"] {
@@ -96,6 +100,7 @@ fn a_file_that_is_missing_stops_the_source_alone() -> Result<()> {
     let ran = workspace.rivet(&["doctor", "--output", "json"])?.expect(1)?;
     let document = ran.json()?;
     let expected = [
+        "config parse ok",
         "source open failed not found",
         "source server skipped",
         "source grants a skipped",
@@ -110,14 +115,18 @@ fn a_file_that_is_missing_stops_the_source_alone() -> Result<()> {
     ];
     assert_eq!(probes(&document)?, expected, "{document}");
     assert_eq!(document["healthy"], false);
-    let error = &document["probes"][0]["error"];
+    let error = &document["probes"][1]["error"];
     ensure!(error["message"].as_str().is_some_and(|m| m.contains("data.db")), "{error}");
     ensure!(error["fix"].as_str().is_some_and(|fix| !fix.is_empty()), "{error}");
     let text = workspace.rivet(&["doctor"])?.expect(1)?;
     let lines: Vec<&str> = text.text()?.lines().collect();
-    ensure!(lines[1].starts_with("  [FAIL] session") && lines[1].contains("not found: "), "{lines:#?}");
-    ensure!(lines[2].trim_start().starts_with("fix: "), "{lines:#?}");
-    ensure!(lines[3].starts_with("  [--]   server"), "{lines:#?}");
+    assert_eq!((lines[0], lines[1]), ("[OK]  Config parsed successfully", ""), "{lines:#?}");
+    assert_eq!(lines[2], "[FAIL] Source sqlite", "{lines:#?}");
+    ensure!(lines[3].starts_with("  [FAIL] session") && lines[3].contains("not found: "), "{lines:#?}");
+    ensure!(lines[4].trim_start().starts_with("fix: "), "{lines:#?}");
+    ensure!(lines[5].starts_with("  [--]   server"), "{lines:#?}");
+    let last = lines.last().context("a closing line")?;
+    assert_eq!(*last, "Some checks failed (1 of 8). Fix what is marked [FAIL] before running exports.");
     Ok(())
 }
 
@@ -129,12 +138,12 @@ fn each_relation_and_each_column_is_looked_for() -> Result<()> {
     let found = probes(&document)?;
     // One that fails does not stop the next.
     assert_eq!(
-        &found[2..5],
+        &found[3..6],
         ["source grants a failed not found", "source grants b ok", "source grants c failed other"],
         "{document}"
     );
-    ensure!(document["probes"][4]["error"]["message"].to_string().contains("'w'"), "{document}");
-    ensure!(document["probes"][2]["error"]["message"].to_string().contains("gone"), "{document}");
+    ensure!(document["probes"][5]["error"]["message"].to_string().contains("'w'"), "{document}");
+    ensure!(document["probes"][3]["error"]["message"].to_string().contains("gone"), "{document}");
     Ok(())
 }
 
@@ -147,7 +156,7 @@ fn a_place_that_cannot_be_written_is_named() -> Result<()> {
     ] {
         let workspace = workspace(&CONFIG.replace("out/{export}", &path.display().to_string()))?;
         let document = workspace.rivet(&["doctor", "-e", "a", "--output", "json"])?.expect(1)?.json()?;
-        assert_eq!(&probes(&document)?[3..], expected, "{document}");
+        assert_eq!(&probes(&document)?[4..], expected, "{document}");
         let text = workspace.rivet(&["doctor", "-e", "a"])?.expect(1)?;
         let text = text.text()?;
         ensure!(text.contains("[FAIL]") && text.contains("fix: ") && text.contains("mounted read-only"), "{text}");
@@ -163,8 +172,20 @@ fn help_and_wrong_configs() -> Result<()> {
         ensure!(help.text()?.contains(part), "{part} in\n{}", help.text()?);
     }
     let unknown = workspace.rivet(&["doctor", "-e", "nobody"])?.expect(1)?;
-    ensure!(unknown.stderr.contains("nobody"), "{}", unknown.stderr);
+    ensure!(unknown.text()?.contains("nobody"), "{}", unknown.text()?);
+    // Two mistakes are two lines, each with its fix.
+    workspace.configure(&CONFIG.replace("table: a}", "tabel: a}").replace("profile: fast", "profile: fsat"))?;
+    let failed = workspace.rivet(&["doctor"])?.expect(1)?;
+    let lines: Vec<&str> = failed.text()?.lines().collect();
+    assert_eq!(failed.stderr, "", "{lines:#?}");
+    let of_config = lines.iter().filter(|line| line.starts_with("[FAIL] Config: "));
+    ensure!(of_config.count() >= 2, "{lines:#?}");
+    ensure!(lines.iter().any(|l| l.trim_start().starts_with("fix: ") && l.contains("table")), "{lines:#?}");
+    ensure!(lines.last().is_some_and(|last| last.starts_with("Some checks failed")), "{lines:#?}");
+    let document = workspace.rivet(&["doctor", "--output", "json"])?.expect(1)?.json()?;
+    assert_eq!((&document["healthy"], &document["probes"][0]["kind"]), (&json!(false), &json!("config")), "{document}");
     fs::remove_file(workspace.path().join("rivet.yaml"))?;
-    workspace.rivet(&["doctor"])?.expect(1)?;
+    let gone = workspace.rivet(&["doctor"])?.expect(1)?;
+    ensure!(gone.text()?.starts_with("[FAIL] Config: ") && gone.text()?.contains("rivet.yaml"), "{}", gone.text()?);
     Ok(())
 }

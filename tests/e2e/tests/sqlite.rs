@@ -240,9 +240,40 @@ fn a_source_that_reads_alone_does_not_say_that_it_reads_in_parallel() -> Result<
     for words in [&["run", "--dry-run"][..], &["run"], &["check"]] {
         let document = workspace.rivet(&[words, &["--output", "json"]].concat())?.expect(0)?.json()?;
         assert_eq!(document["exports"][0]["strategy"], "full-scan", "{words:?}");
+        let told = document["exports"][0]["warnings"].to_string();
+        ensure!(told.contains("one worker reads, since sessions of the source 'sqlite' cannot share"), "{told}");
     }
     let read = Exported::read(&workspace.path().join("out"))?;
     assert_eq!((read.n_rows(), &read.manifest["strategy"]), (50_000, &json!("full-scan")));
+    Ok(())
+}
+
+#[test]
+fn a_check_asks_what_an_index_answers_and_no_more() -> Result<()> {
+    let workspace = Workspace::new("")?;
+    let rows = "with recursive i(i) as (select 1 union all select i + 1 from i where i < 3000) \
+                select i, i, '2024-01-01 00:00:' || printf('%02d', i % 60) from i";
+    let table =
+        "create table t (id integer primary key, n integer, at timestamp not null); create index t_at on t (at)";
+    sqlite(&workspace, "data.db", &format!("{table}; insert into t {rows}"))?;
+    for (column, asked, not_asked) in [
+        ("id", json!(["the largest id, by index"]), json!([])),
+        ("at", json!(["the largest at, by index"]), json!([])),
+        ("n", json!([]), json!(["rows without n", "the largest n"])),
+    ] {
+        workspace.configure(&config("t", &format!("  mode: incremental\n  cursor_column: {column}\n")))?;
+        let found = workspace.rivet(&["check", "--json"])?.expect(0)?.json()?["exports"][0].clone();
+        let mut all = vec![json!("catalogue, statistics and planner")];
+        all.extend(asked.as_array().context("a list")?.iter().cloned());
+        assert_eq!((&found["asked"], &found["not_asked"]), (&json!(all), &not_asked), "{column}: {found}");
+        assert_eq!(found["verdict"], "EFFICIENT", "{found}");
+    }
+    let text = workspace.rivet(&["check"])?.expect(0)?;
+    for words in ["not asked    rows without n, the largest n: ", "suggestion   make an index on n", "t: EFFICIENT"] {
+        ensure!(text.text()?.contains(words), "{words} in {}", text.text()?);
+    }
+    let probed = workspace.rivet(&["check", "--probe", "--json"])?.expect(0)?.json()?["exports"][0].clone();
+    assert_eq!((&probed["not_asked"], &probed["cursor_range"]), (&json!([]), &json!([null, "3000"])));
     Ok(())
 }
 

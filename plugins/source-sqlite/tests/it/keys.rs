@@ -154,7 +154,7 @@ fn days_and_times_of_day_have_their_own_order() -> Result<()> {
 fn an_index_finds_the_rows_of_a_time() -> Result<()> {
     let db = filled("at DATETIME", true, &spellings())?;
     let filter = range("at", from("timestamp", "2024-01-02 10:00:00", None), Some(key("text", "2024-01-03T00:00")));
-    let explain = Explain { relation: table("t"), filter };
+    let explain = Explain { filter, ..Explain::new(table("t")) };
     let found = db.session()?.explain(&explain, &db.token.cx())?;
     assert_eq!(found.by_index, Some(true), "{found:?}");
     assert!(found.scan.as_ref().is_some_and(|scan| scan.contains("by_at (at>? AND at<?)")), "{found:?}");
@@ -285,7 +285,8 @@ fn what_a_person_types_is_read_by_the_type_of_the_column() -> Result<()> {
         ("b", "blob", "0x"),
         ("b", "blob", "é"),
     ] {
-        let explain = Explain { relation: table("t"), filter: range(column, from(native_type, text, None), None) };
+        let explain =
+            Explain { filter: range(column, from(native_type, text, None), None), ..Explain::new(table("t")) };
         let error = db.session()?.explain(&explain, &db.token.cx()).err().context(text)?;
         assert_eq!(error.kind(), ErrorKind::Data, "{error}");
         assert!(error.message().contains(text) && error.message().contains(column), "{error}");

@@ -14,8 +14,9 @@ use crate::{N_ROWS, in_parallel, table, wait_until};
 
 /// Connections of ours to this database that the server knows.
 fn n_connections(server: &Postgres, database: &str) -> Result<u32> {
-    let sql =
-        format!("select count(*) from pg_stat_activity where application_name = 'rivet' and datname = '{database}'");
+    let sql = format!(
+        "select count(*) from pg_stat_activity where application_name like 'rivet/%' and datname = '{database}'"
+    );
     Ok(server.psql("postgres", &sql)?.trim().parse()?)
 }
 
@@ -89,7 +90,7 @@ fn an_interrupt_leaves_nothing_behind() -> Result<()> {
 
 fn is_asleep(server: &Postgres, database: &str) -> Result<bool> {
     let sql = format!(
-        "select count(*) from pg_stat_activity where application_name = 'rivet' and datname = '{database}' \
+        "select count(*) from pg_stat_activity where application_name like 'rivet/%' and datname = '{database}' \
          and wait_event = 'PgSleep'"
     );
     Ok(server.psql("postgres", &sql)?.trim() != "0")

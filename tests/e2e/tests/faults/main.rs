@@ -71,7 +71,7 @@ impl Site {
 
     /// A condition on `pg_stat_activity` that holds for our sessions.
     fn ours(&self) -> String {
-        format!("datname = '{}' and application_name = 'rivet'", self.database)
+        format!("datname = '{}' and application_name like 'rivet/%'", self.database)
     }
 
     /// Calls a function with the process id of each of our sessions, as an administrator would.

@@ -1,8 +1,10 @@
 //! `rivet check`: strategy, estimate, scan, verdict and types, without a trace.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use rivet_test_e2e::files_below;
-use rivet_test_servers::postgres;
+use rivet_test_servers::postgres::{self, Postgres};
 use serde_json::{Value, json};
 
 use crate::workspace;
@@ -11,36 +13,188 @@ const TABLE: &str = "create table t (id bigint primary key, at timestamptz not n
     insert into t select i, '2024-01-01'::timestamptz + i * interval '1 second', i, i, '12:00' from generate_series(1, 20000) i;\n\
     create index t_at on t (at); create index t_even on t (id) where id % 2 = 0; analyze t;";
 
+/// The judgement of export `t` with these keys.
+fn checked(url: &str, keys: &str, words: &[&str]) -> Result<Value> {
+    let place = workspace(url, keys)?;
+    let ran = place.rivet(&[&["check", "--json"], words].concat())?.expect(0)?;
+    let left = files_below(place.path())?;
+    ensure!(left.len() == 1, "only the config is there: {left:?}");
+    Ok(ran.json()?["exports"][0].clone())
+}
+
 #[test]
 fn an_export_is_judged_by_how_its_rows_are_found() -> Result<()> {
     let server = postgres::shared();
     let database = server.fresh_database("check")?;
     server.psql(&database, TABLE)?;
     let url = server.url(&database);
-    let checked = |keys: &str, words: &[&str]| -> Result<Value> {
-        let place = workspace(&url, keys)?;
-        let ran = place.rivet(&[&["check", "--output", "json"], words].concat())?.expect(0)?;
-        let left = files_below(place.path())?;
-        ensure!(left.len() == 1, "only the config is there: {left:?}");
-        Ok(ran.json()?["exports"][0].clone())
-    };
-    let full = checked("table: t", &[])?;
-    assert_eq!((&full["strategy"], &full["verdict"]), (&json!("full-scan"), &json!("DEGRADED")), "{full}");
+    let full = checked(&url, "table: t", &[])?;
+    assert_eq!((&full["strategy"], &full["verdict"]), (&json!("full-scan"), &json!("EFFICIENT")), "{full}");
     let rows = full["estimated_rows"].as_u64().context("rows")?;
     ensure!((19_000..21_000).contains(&rows), "{full}");
     ensure!(
         full["scan"] == "Seq Scan on t" && full["server"].as_str().is_some_and(|s| s.starts_with("PostgreSQL")),
         "{full}"
     );
-    let by_index = checked("table: t\nwhere: \"at > '2024-01-01 05:30:00+00'\"", &[])?;
+    let by_index = checked(&url, "table: t\nwhere: \"at > '2024-01-01 05:30:00+00'\"", &[])?;
     ensure!(
         by_index["verdict"] == "EFFICIENT" && by_index["scan"].as_str().is_some_and(|s| s.contains("t_at")),
         "{by_index}"
     );
     ensure!(by_index["estimated_rows"].as_u64().is_some_and(|n| n < 1000), "{by_index}");
-    let scanning = checked("table: t\nmode: incremental\ncursor_column: n", &[])?;
-    ensure!(scanning["suggestions"].to_string().contains("index n"), "{scanning}");
+    let keys = "table: t\nmode: incremental\ncursor_column: n";
+    let scanning = checked(&url, keys, &["--probe"])?;
+    assert_eq!(scanning["index_statements"], json!([r#"CREATE INDEX CONCURRENTLY ON "public"."t" ("n");"#]));
     assert_eq!(scanning["cursor_range"], json!([null, "20000"]));
+    Ok(())
+}
+
+/// Scans of table `t` that the server has counted, once all sessions of ours are gone and have told it.
+fn n_scans(server: &Postgres, database: &str) -> Result<u64> {
+    let ours = "select count(*) from pg_stat_activity where application_name like 'rivet/%'";
+    while server.psql(database, &format!("{ours} and datname = current_database()"))?.trim() != "0" {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let counted = server.psql(database, "select sum(seq_scan) from pg_stat_user_tables where relname = 't'")?;
+    Ok(counted.trim().parse()?)
+}
+
+#[test]
+fn nothing_is_scanned_unless_it_is_asked_for() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("check_scans")?;
+    server.psql(&database, TABLE)?;
+    let url = server.url(&database);
+    let before = n_scans(server, &database)?;
+    for (keys, asked, not_asked) in [
+        ("table: t", json!([]), json!([])),
+        ("table: t\nmode: incremental\ncursor_column: n", json!([]), json!(["rows without n", "the largest n"])),
+        ("table: t\nmode: incremental\ncursor_column: id", json!(["the largest id, by index"]), json!([])),
+        (
+            "query: select id % 10 as k from t\nmode: incremental\ncursor_column: k",
+            json!([]),
+            json!(["rows without k", "the largest k"]),
+        ),
+        (
+            "table: t\nwhere: \"n::text = 'none'\"\nmode: incremental\ncursor_column: amount\ncursor_fallback_column: n",
+            json!([]),
+            json!(["rows without amount, n", "the largest amount, n"]),
+        ),
+    ] {
+        let found = checked(&url, keys, &[])?;
+        let mut all = vec![json!("catalogue, statistics and planner")];
+        all.extend(asked.as_array().context("a list")?.iter().cloned());
+        assert_eq!((&found["asked"], &found["not_asked"]), (&json!(all), &not_asked), "{keys} {found}");
+        let dry = workspace(&url, keys)?.rivet(&["run", "--dry-run"])?.expect(0)?;
+        let said = dry.text()?;
+        assert_eq!(said.contains("--probe asks, by a scan"), not_asked != json!([]), "{keys} {said}");
+    }
+    assert_eq!(n_scans(server, &database)?, before, "the table was scanned");
+    let probed = checked(&url, "table: t\nmode: incremental\ncursor_column: n", &["--probe"])?;
+    assert_eq!(probed["not_asked"], json!([]));
+    ensure!(probed["asked"].to_string().contains("the largest n, by a scan"), "{probed}");
+    ensure!(n_scans(server, &database)? > before, "a probe scans");
+    Ok(())
+}
+
+#[test]
+fn an_incremental_export_is_judged_by_its_next_run() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("check_next")?;
+    server.psql(
+        &database,
+        "create table t (id bigint primary key, a timestamptz, b timestamptz not null, c timestamp, v text);\n\
+         insert into t select i, case when i % 2 = 0 then '2024-01-01'::timestamptz + i * interval '1 second' end, \
+           '2023-01-01'::timestamptz + i * interval '1 second', '2024-01-01', repeat('v', 40) \
+           from generate_series(1, 150000) i; create index t_block on t using brin (b); analyze t;",
+    )?;
+    let url = server.url(&database);
+    let of = |keys: &str| checked(&url, &format!("table: t\nmode: incremental\n{keys}"), &[]);
+    let by_key = of("cursor_column: id")?;
+    assert_eq!((&by_key["verdict"], &by_key["reason"]), (&json!("EFFICIENT"), &json!("an index finds what is new")));
+    ensure!(by_key["scan"].as_str().is_some_and(|scan| scan.contains("t_pkey")), "{by_key}");
+    ensure!(by_key["estimated_rows"].as_u64().is_some_and(|n| n > 100_000), "the first run reads all: {by_key}");
+    assert_eq!((&by_key["suggestions"], &by_key["cursor_range"]), (&json!([]), &json!([null, "150000"])));
+    // No index that has an order, but one that finds the newest rows by what the statistics know of them.
+    let by_block = of("cursor_column: b")?;
+    assert_eq!((&by_block["verdict"], &by_block["not_asked"]), (&json!("EFFICIENT"), &json!(["the largest b"])));
+    let two = "cursor_column: a\ncursor_fallback_column: b";
+    let scanned = of(two)?;
+    assert_eq!(scanned["verdict"], "DEGRADED", "{scanned}");
+    let advice = scanned["index_statements"][0].as_str().context("an index that would help")?;
+    ensure!(scanned["suggestions"][0].as_str().is_some_and(|said| said.ends_with(advice)), "{scanned}");
+    server.psql(&database, advice)?;
+    let followed = of(two)?;
+    assert_eq!((&followed["verdict"], &followed["suggestions"]), (&json!("EFFICIENT"), &json!([])), "{followed}");
+    // Two types have no expression that an index takes.
+    let mixed = of("cursor_column: c\ncursor_fallback_column: b")?;
+    assert_eq!(mixed["index_statements"], json!([]), "{mixed}");
+    ensure!(mixed["suggestions"][0].as_str().is_some_and(|said| said.contains("give them one type")), "{mixed}");
+    Ok(())
+}
+
+#[test]
+fn of_a_partitioned_table_every_partition_counts() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("check_parts")?;
+    server.psql(
+        &database,
+        "create table t (id bigint not null, kind int not null, v text) partition by list (kind);\n\
+         create table t_1 partition of t for values in (1); create table t_2 partition of t for values in (2);\n\
+         create table t_none partition of t default; create index on t_1 (id);\n\
+         insert into t select i, 1 + i % 2, repeat('v', 40) from generate_series(1, 240000) i; analyze t;",
+    )?;
+    let url = server.url(&database);
+    let keys = "table: t\nmode: incremental\ncursor_column: id";
+    let half = checked(&url, keys, &[])?;
+    assert_eq!((&half["verdict"], &half["not_asked"]), (&json!("DEGRADED"), &json!(["the largest id"])), "{half}");
+    ensure!(half["scan"].as_str().is_some_and(|s| s.contains("Seq Scan on t_2") && s.contains("on t_1")), "{half}");
+    assert_eq!(half["index_statements"], json!([r#"CREATE INDEX ON "public"."t" ("id");"#]));
+    server.psql(&database, half["index_statements"][0].as_str().context("a statement")?)?;
+    let all = checked(&url, keys, &[])?;
+    assert_eq!((&all["verdict"], &all["not_asked"]), (&json!("EFFICIENT"), &json!([])), "{all}");
+    Ok(())
+}
+
+#[test]
+fn a_verdict_has_its_reason_and_what_to_do() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("check_words")?;
+    server.psql(
+        &database,
+        "create table five as select i, 'a'::text as v from generate_series(1, 5) i; create table empty (id int, v text);\n\
+         create table large as select i as id, now() as updated_at from generate_series(1, 150000) i; analyze large",
+    )?;
+    let url = server.url(&database);
+    for (table, reason) in [("five", "rows are read whole"), ("empty", "there is nothing to read")] {
+        for mode in ["", "\nmode: incremental\ncursor_column: v"] {
+            let found = checked(&url, &format!("table: {table}{mode}"), &[])?;
+            assert_eq!(
+                (&found["verdict"], &found["recommended_profile"]),
+                (&json!("EFFICIENT"), &json!("fast")),
+                "{found}"
+            );
+            ensure!(found["reason"].as_str().is_some_and(|r| r.contains(reason)), "{found}");
+            assert_eq!((&found["warnings"], &found["suggestions"]), (&json!([]), &json!([])), "{found}");
+        }
+    }
+    let place = workspace(&url, "table: large")?;
+    let ran = place.rivet(&["check"])?.expect(0)?;
+    let text = ran.text()?;
+    for words in [
+        "t: DEGRADED",
+        "reason       each run reads all of about 150 thousand rows",
+        " s at profile fast; the snapshot is held as long",
+        "recommended  profile balanced",
+        "asked        catalogue, statistics and planner",
+        "suggestion   `mode: incremental` with `cursor_column: updated_at`",
+    ] {
+        ensure!(text.contains(words), "{words:?} in\n{text}");
+    }
+    let help = place.rivet(&["check", "--help"])?.expect(0)?;
+    for word in ["EFFICIENT", "ACCEPTABLE", "DEGRADED", "UNSAFE", "--probe", "Nothing is scanned"] {
+        ensure!(help.text()?.contains(word), "{word} in\n{}", help.text()?);
+    }
     Ok(())
 }
 
@@ -59,7 +213,25 @@ fn types_are_reported_and_strictly_refused() -> Result<()> {
         ensure!(found, "{words:?} in\n{text}");
     }
     ensure!(text.contains("column 'tod': Spark refuses"), "{text}");
-    place.rivet(&["check", "--strict"])?.expect(3)?;
+    let line = |column: &str| text.lines().find(|line| line.trim_start().starts_with(column)).unwrap_or_default();
+    ensure!(text.contains("SPARK TYPE") && text.contains("STATUS"), "{text}");
+    let end = |column: &str| line(column).split_whitespace().rev().take(2).collect::<Vec<_>>();
+    assert_eq!((end("amount "), end("tod ")), (vec!["ok", "decimal(12,2)"], vec!["refused", "none"]), "{text}");
+    let ran = place.rivet(&["check", "--type-report", "--target", "bigquery", "--json"])?.expect(0)?;
+    let columns = ran.json()?["exports"][0]["columns"].clone();
+    assert_eq!(
+        (&columns[2]["target_type"], &columns[2]["target_status"]),
+        (&json!("NUMERIC"), &json!("ok")),
+        "{columns}"
+    );
+    let failed = place.rivet(&["check", "--strict", "--target", "spark"])?.expect(3)?;
+    for words in
+        ["export 't': --strict: 2 columns", "column 'n' is numeric, held as text", "column 'tod': Spark", "hint: "]
+    {
+        ensure!(failed.stderr.contains(words), "{words:?} in {}", failed.stderr);
+    }
+    let document = place.rivet(&["check", "--strict", "--json"])?.expect(3)?.json()?;
+    assert_eq!(document["exports"][0]["strict"], json!(["column 'n' is numeric, held as text"]));
     let plain = workspace(&server.url(&database), "table: t\nselect: [id, at, amount]")?;
     plain.rivet(&["check", "--strict", "--target", "spark"])?.expect(0)?;
     let missing = workspace(&server.url(&database), "table: nowhere")?;

@@ -83,7 +83,7 @@ impl Case<'_> {
         ensure!(says("message", self.message) && says("fix", self.fix), "{failed}");
         let ran = place.rivet(&["doctor"])?.expect(self.code)?;
         no_canary(&ran)?;
-        let mut lines = ran.text()?.lines().skip_while(|line| !line.contains("[FAIL]"));
+        let mut lines = ran.text()?.lines().skip_while(|line| !line.contains("  [FAIL]"));
         let (line, fix) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
         ensure!(line.contains(&format!("{}: ", self.category)) && line.contains(self.message), "{line}");
         ensure!(fix.trim_start().starts_with("fix: ") && fix.contains(self.fix), "{fix}");
@@ -109,7 +109,9 @@ fn a_healthy_server_is_described() -> Result<()> {
         let ran = place.rivet(&["doctor"])?.expect(0)?;
         no_canary(&ran)?;
         let text = ran.text()?;
-        for part in ["source postgres 127.0.0.1:", "[OK]   name resolution", "PostgreSQL 1", "none was recognised"] {
+        for part in
+            ["[OK]  Source postgres 127.0.0.1:", "[OK]   name resolution", "PostgreSQL 1", "none was recognised"]
+        {
             ensure!(text.contains(part), "{part:?} in\n{text}");
         }
         ensure!(text.contains("plain text") == (tls != full), "{text}");

@@ -1,6 +1,8 @@
 //! Ways to log in and to be refused: TLS modes, certificates, passwords, roles, and the profiles of tuning.
 //! Must not know how a handshake goes.
 
+use std::os::unix::fs::PermissionsExt;
+
 use anyhow::{Context, Result, ensure};
 use rivet_test_e2e::{CANARY, Exported, Workspace, files_below, no_secret};
 use rivet_test_servers::postgres::{self, Postgres, PostgresOptions, ServerCert};
@@ -188,6 +190,98 @@ fn a_role_with_nothing_but_select_exports_in_every_profile() -> Result<()> {
             let rows = read.rows("count(*) n, count(distinct id) d, sum(id)::bigint s", "")?;
             assert_eq!(rows, [serde_json::json!({"n": 4500, "d": 4500, "s": 10_127_250})], "{profile} {parallel}");
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn sessions_are_called_after_export_and_run() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("session_names")?;
+    let query = "query: select current_setting('application_name') as name";
+    let named = |place: Workspace| -> Result<String> {
+        let read = place.export()?;
+        let run_id = read.manifest["run_id"].as_str().context("a run")?.to_owned();
+        let name = read.rows("name", "")?[0]["name"].as_str().context("a name")?.to_owned();
+        Ok(name.replace(&run_id, "RUN"))
+    };
+    let url = server.url(&database);
+    assert_eq!(named(crate::workspace(&url, query)?)?, "rivet/t/RUN");
+    assert_eq!(named(crate::workspace(&url, query)?.with_variable("PGAPPNAME", "nightly"))?, "nightly");
+    let said = format!("{url}?application_name=mine");
+    assert_eq!(named(crate::workspace(&said, query)?.with_variable("PGAPPNAME", "nightly"))?, "mine");
+    // The server keeps so much of a name.
+    let long = "x".repeat(80);
+    let place = crate::workspace(&url, query)?;
+    place.configure(&crate::config(query).replace("name: t", &format!("name: {long}")))?;
+    assert_eq!(named(place)?, format!("rivet/{long}")[..63]);
+    Ok(())
+}
+
+#[test]
+fn the_environment_is_read_as_libpq_reads_it() -> Result<()> {
+    let server = postgres::shared();
+    let database = database(server, "environment")?;
+    let url = server.url(&database);
+    let (login, place) = url.strip_prefix("postgres://").and_then(|rest| rest.split_once('@')).context("a url")?;
+    let (user, password) = login.split_once(':').context("a password")?;
+    let (host, port) = place.split_once('/').and_then(|(at, _)| at.split_once(':')).context("a port")?;
+    let bare = Workspace::new(
+        "source: {type: postgres, url: 'postgres:///', tuning: {profile: fast, max_retries: 0}}\n\
+         exports: [{name: t, table: t, destination: {type: local, path: out}}]\n",
+    )?;
+    let (passwords, services) = (bare.path().join("pgpass"), bare.path().join("services.conf"));
+    std::fs::write(&passwords, format!("{host}:*:{database}:{user}:{password}\n"))?;
+    std::fs::set_permissions(&passwords, std::fs::Permissions::from_mode(0o600))?;
+    std::fs::write(&services, format!("[shop]\nhost={host}\nport={port}\ndbname={database}\nuser={user}\n"))?;
+    let bare = bare
+        .with_variable("PGPASSFILE", &passwords.display().to_string())
+        .with_variable("PGSERVICEFILE", &services.display().to_string())
+        .with_variable("PGSERVICE", "shop");
+    assert_eq!(bare.export()?.n_rows(), 1);
+    for (name, value, code, says) in [
+        ("PGTARGETSESSIONATTRS", "primary", 0, ""),
+        ("PGTARGETSESSIONATTRS", "standby", 2, "is a primary, and target_session_attrs asks for standby"),
+        ("PGTZ", "Asia/Tokyo", 0, "PGTZ has no effect"),
+        ("PGREQUIREAUTH", "scram-sha-256", 1, "PGREQUIREAUTH asks for what rivet cannot do"),
+        ("PGPORT", "many", 1, "PGPORT: the port is no number"),
+        ("PGHOSTADDR", "127.0.0.1", 0, ""),
+    ] {
+        let place = with_tls("", &url.replace(&format!(":{port}/"), "/"))?;
+        let place = if name == "PGPORT" { place } else { place.with_variable("PGPORT", port) };
+        let ran = place.with_variable(name, value).rivet(&["run"])?.expect(code).with_context(|| name.to_owned())?;
+        ensure!(ran.stderr.contains(says) && !ran.stderr.contains(password), "{name}: {}", ran.stderr);
+    }
+    std::fs::set_permissions(&passwords, std::fs::Permissions::from_mode(0o644))?;
+    let refused = bare.rivet(&["run"])?.expect(1)?;
+    ensure!(refused.stderr.contains("password") && !refused.stderr.contains(password), "{}", refused.stderr);
+    Ok(())
+}
+
+#[test]
+fn a_password_in_the_config_is_a_warning_of_the_doctor() -> Result<()> {
+    let server = postgres::shared();
+    let database = database(server, "in_clear")?;
+    let url = server.url(&database);
+    let doctor = |source: &str| -> Result<String> {
+        let text = format!(
+            "source: {{type: postgres, {source}}}\nexports: [{{name: t, table: t, destination: {{type: local, path: o}}}}]\n"
+        );
+        let place = Workspace::new(&text)?.with_variable("TEST_URL", &url);
+        Ok(place.rivet(&["doctor"])?.expect(0)?.text()?.to_owned())
+    };
+    let told = doctor(&format!("url: '{url}'"))?;
+    for words in [
+        "[WARN] Source postgres",
+        "[WARN] password",
+        "in `source.url`: write `url_env",
+        "All checks passed, one with a warning.",
+    ] {
+        ensure!(told.contains(words), "{words} in\n{told}");
+    }
+    for source in ["url_env: TEST_URL", "url: '${TEST_URL}'"] {
+        let told = doctor(source)?;
+        ensure!(!told.contains("[WARN]") && told.ends_with("All checks passed.\n"), "{source}\n{told}");
     }
     Ok(())
 }
