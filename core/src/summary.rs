@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::error::FailureClass;
+use crate::quality::Checked;
 
 /// How an export ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -55,6 +56,8 @@ pub struct Summary {
     pub consistency: String,
     /// Every part was read back and is what was written (`--validate`).
     pub validated: bool,
+    /// Each rule of `quality`, and how it came out; empty when there is none, or the run failed before they were judged.
+    pub quality: Vec<Checked>,
     /// Where the parts are, in order.
     pub locations: Vec<String>,
     /// Name of the manifest below the destination, when there is one.
@@ -100,6 +103,7 @@ impl Summary {
             longest_statement_ms: 0,
             consistency: String::new(),
             validated: false,
+            quality: Vec::new(),
             locations: Vec::new(),
             manifest: None,
             warnings: Vec::new(),

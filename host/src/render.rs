@@ -104,7 +104,9 @@ pub fn summaries(global: &Global, all: &[Summary]) {
             } else {
                 format!("{named}: {}", error.message)
             };
-            global.streams.say(&problem_text(&message, error.hint.as_deref()));
+            let mut text = problem_text(&message, error.hint.as_deref());
+            quality(&mut text, summary);
+            global.streams.say(&text);
         } else if !global.quiet {
             global.streams.say(&summary_text(summary));
         }
@@ -154,7 +156,18 @@ fn summary_text(s: &Summary) -> Text {
     if let Some(manifest) = &s.manifest {
         text.line(format_args!("  manifest  {manifest}"));
     }
+    quality(&mut text, s);
     text
+}
+
+/// Whether the rows keep the rules, where there are some; each broken one on a line of its own.
+fn quality(text: &mut Text, s: &Summary) {
+    let broken: Vec<String> = s.quality.iter().filter(|rule| !rule.passed).map(ToString::to_string).collect();
+    if !s.quality.is_empty() {
+        let (word, colour) = if broken.is_empty() { ("pass", Colour::Green) } else { ("FAIL", Colour::Red) };
+        text.spans(&[("  quality: ", None), (word, Some(colour))]);
+    }
+    broken.iter().for_each(|rule| text.line(format_args!("    {rule}")));
 }
 
 /// `1234567` as `1 234 567`.

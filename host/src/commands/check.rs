@@ -2,7 +2,9 @@
 //! It must not know how a plan is made, nor by what an export is judged.
 
 use rivet_core::error::{FailureClass, RunError};
+use rivet_core::memory::key_bytes;
 use rivet_core::preflight::{Facts, judge};
+use rivet_core::quality::Rules;
 use rivet_core::resolve::ExportSpec;
 use rivet_core::run::Env;
 use rivet_core::run::rehearse::{self, Rehearsal};
@@ -78,6 +80,7 @@ fn row(spec: &ExportSpec, found: Rehearsal, target: Option<TargetName>) -> Resul
         export: spec.name.clone(),
         relation: spec.relation.label(),
         columns: types(spec, &plan, target)?,
+        quality: costs(spec, &plan.quality),
         strategy: Some(plan.strategy),
         estimated_rows: estimate.rows,
         estimated_bytes: estimate.bytes,
@@ -91,6 +94,20 @@ fn row(spec: &ExportSpec, found: Rehearsal, target: Option<TargetName>) -> Resul
         suggestions: judged.suggestions,
         error: None,
     })
+}
+
+/// What it takes to judge each of `unique_columns`.
+fn costs(spec: &ExportSpec, rules: &Rules) -> Vec<String> {
+    let memory = size(key_bytes(spec.tuning.memory_bytes) as u64);
+    let cost = |column: &String| {
+        if rules.proved.contains(column) {
+            return format!("unique_columns {column}: proved by the catalogue");
+        }
+        format!(
+            "unique_columns {column}: each value is compared, 16 bytes a row, in {memory} of memory and beyond it on disk"
+        )
+    };
+    rules.quality.unique_columns.iter().map(cost).collect()
 }
 
 fn types(
@@ -155,6 +172,7 @@ fn text(row: &CheckRow, args: &CheckArgs) -> Text {
     let profile = row.recommended_profile.clone().unwrap_or_else(unknown);
     let parallel = row.recommended_parallel.map_or_else(String::new, |n| format!(", parallel {n}"));
     line("recommended", &format!("profile {profile}{parallel}"));
+    row.quality.iter().for_each(|q| line("quality", q));
     row.warnings.iter().for_each(|w| line("warning", w));
     row.suggestions.iter().for_each(|s| line("suggestion", s));
     let problems = row.columns.iter().filter_map(|c| Some((&c.name, c.problem.as_ref()?)));

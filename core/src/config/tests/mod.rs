@@ -8,6 +8,7 @@ mod limits;
 mod merge;
 mod messages;
 mod options;
+mod quality;
 mod secrets;
 mod tagged;
 mod values;
