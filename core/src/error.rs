@@ -77,6 +77,16 @@ pub enum RunError {
         /// What to do.
         hint: String,
     },
+    /// The rows are not what `quality` asks for.
+    #[error("{relation} fails {}: {}", n_rules(.broken.len()), .broken.join("; "))]
+    Quality {
+        /// The relation.
+        relation: String,
+        /// Each rule that they break, and how.
+        broken: Vec<String>,
+        /// What was written can be taken back.
+        retractable: bool,
+    },
     /// The destination holds what the state does not know.
     #[error("{what}")]
     Behind {
@@ -111,6 +121,10 @@ pub enum RunError {
     /// A defect in Rivet.
     #[error("internal error: {0}")]
     Internal(String),
+}
+
+fn n_rules(n: usize) -> String {
+    if n == 1 { "a quality rule".to_owned() } else { format!("{n} quality rules") }
 }
 
 /// What failed, where, and why. A plugin that says what failed itself is not repeated.
@@ -163,7 +177,7 @@ impl RunError {
             Self::Plugin { source, .. } if source.code() == SNAPSHOT_LOST => FailureClass::LostSnapshot,
             Self::Plugin { source, .. } => plugin_class(source),
             Self::State(e) => state_class(e),
-            Self::Integrity { .. } => FailureClass::Integrity,
+            Self::Integrity { .. } | Self::Quality { .. } => FailureClass::Integrity,
             Self::Drift { .. } => FailureClass::Drift,
             Self::LostSnapshot { .. } => FailureClass::LostSnapshot,
             Self::Interrupted => FailureClass::Interrupted,
@@ -192,6 +206,10 @@ impl RunError {
                 (!all.is_empty()).then(|| all.join("; "))
             }
             Self::State(e) => e.hint(),
+            Self::Quality { retractable, .. } => {
+                let kept = if *retractable { "nothing was published" } else { "what was written cannot be taken back" };
+                Some(format!("{kept}, and no cursor moved: correct the rows in the source, or the limits under `quality`"))
+            }
             Self::Drift { during_run: true, .. } => Some("run the export again when the change is complete".to_owned()),
             Self::Drift { .. } => Some("if the change is meant, run once with `on_schema_drift: continue`".to_owned()),
             Self::LostSnapshot { .. } => {
@@ -213,6 +231,7 @@ impl RunError {
             Self::Plugin { source, .. } => source.code().to_owned(),
             Self::State(e) => e.code().to_owned(),
             Self::Integrity { .. } => "integrity".to_owned(),
+            Self::Quality { .. } => "quality.failed".to_owned(),
             Self::Behind { .. } => "state.behind".to_owned(),
             Self::Drift { .. } => "schema.drift".to_owned(),
             Self::LostSnapshot { .. } => SNAPSHOT_LOST.to_owned(),

@@ -9,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::checksum::ColumnChecksum;
 use crate::config::MetaColumns;
 use crate::plan::{Endpoint, Plan};
+use crate::quality::Checked;
 
 /// Version of the manifest's JSON form.
 pub const MANIFEST_VERSION: u32 = 1;
@@ -66,6 +67,9 @@ pub struct Manifest {
     pub parts: Vec<Part>,
     /// Values changed by a policy: column, policy, count.
     pub policy_hits: Vec<(String, String, u64)>,
+    /// The rules of `quality`, all of which the rows keep.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quality: Vec<Checked>,
     /// What the user was told about the rows, such as some that the login could not see.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
@@ -166,6 +170,7 @@ impl Manifest {
             bytes: parts.iter().map(|p| p.bytes).sum(),
             parts,
             policy_hits: Vec::new(),
+            quality: Vec::new(),
             warnings: Vec::new(),
         }
     }

@@ -70,6 +70,11 @@ pub fn shares(memory_bytes: u64, workers: usize) -> Shares {
     }
 }
 
+/// What the keys of `unique_columns` may take of `memory_bytes`, bytes: of all workers, and of what they leave.
+pub fn key_bytes(memory_bytes: u64) -> usize {
+    usize::try_from((memory_bytes / 8).clamp(MIB, 64 * MIB)).unwrap_or(usize::MAX)
+}
+
 /// Makes the largest value and the memory of an export fit each other: what its config does not name follows what it names.
 /// Returns whether memory is why the largest value is as small as it is.
 ///

@@ -137,7 +137,8 @@ fn meta_fields(meta: MetaColumns) -> Vec<Field> {
     fields
 }
 
-fn listed(names: &[String]) -> String {
+/// The first of some names.
+pub(crate) fn listed(names: &[String]) -> String {
     const SHOWN: usize = 12;
     let more = if names.len() > SHOWN { ", …" } else { "" };
     format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))

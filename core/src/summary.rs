@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::clock::format_rfc3339;
 use crate::config::Mode;
 use crate::error::FailureClass;
+use crate::quality::Checked;
 use crate::resolve::ExportSpec;
 
 /// How an export ended.
@@ -83,6 +84,8 @@ pub struct Summary {
     pub validated: bool,
     /// Whether the columns are others than in the last good run; none when there was none, or they are not known.
     pub schema_changed: Option<bool>,
+    /// Each rule of `quality`, and how it came out; empty when there is none, or the run failed before they were judged.
+    pub quality: Vec<Checked>,
     /// Where the parts are, in order.
     pub locations: Vec<String>,
     /// Name of the manifest below the destination, when there is one.
@@ -137,6 +140,7 @@ impl Summary {
             consistency: String::new(),
             validated: false,
             schema_changed: None,
+            quality: Vec::new(),
             locations: Vec::new(),
             manifest: None,
             earlier_runs: 0,

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rivet_core::quality::Checked;
 use rivet_core::summary::{Status, Summary};
 
 use crate::cli::{Global, Output};
@@ -30,6 +31,7 @@ const LINES: &[Line] = &[
     ("retries", |s| (s.retries > 0).then(|| s.retries.to_string())),
     ("restarts", |s| (s.restarts > 0).then(|| format!("{}, each after a lost snapshot", s.restarts))),
     ("validated", |s| s.validated.then(|| "pass".to_owned())),
+    ("quality", |s| (!s.quality.is_empty()).then(|| if broken(s).next().is_none() { "pass" } else { "FAIL" }.to_owned())),
     ("schema", |s| s.schema_changed.map(|changed| if changed { "CHANGED" } else { "unchanged" }.to_owned())),
     ("consistency", |s| Some(s.consistency.clone()).filter(|text| !["", "snapshot"].contains(&text.as_str()))),
     ("compression", |s| s.compression.clone().filter(|_| s.files > 0)),
@@ -45,6 +47,11 @@ const LABEL: usize = 13;
 
 fn written(s: &Summary) -> bool {
     s.status != Status::Failed
+}
+
+/// The rules of `quality` that the rows break.
+fn broken(s: &Summary) -> impl Iterator<Item = &Checked> {
+    s.quality.iter().filter(|rule| !rule.passed)
 }
 
 fn rate(s: &Summary) -> String {
@@ -82,10 +89,13 @@ fn colour(said: &str) -> Option<Colour> {
 fn block(s: &Summary) -> Text {
     let mut text = Text::for_stderr();
     text.spans(&[("── ", None), (&s.export, Some(Colour::Bold)), (" ──", None)]);
-    for (label, says) in LINES {
+    for (name, says) in LINES {
         if let Some(said) = says(s) {
-            let label = format!("  {:LABEL$}", format!("{label}:"));
+            let label = format!("  {:LABEL$}", format!("{name}:"));
             text.spans(&[(&label, Some(Colour::Red).filter(|_| label.contains("error"))), (&said, colour(&said))]);
+            if *name == "quality" {
+                broken(s).for_each(|rule| text.line(format_args!("    {rule}")));
+            }
         }
     }
     text

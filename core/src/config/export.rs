@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::meta_columns::{MetaChoice, MetaColumns, meta_columns};
 use super::options::PluginConfig;
 use super::patterns::{TablePattern, Tables};
+use super::quality::Quality;
 use super::tuning::Tuning;
 use super::types;
 
@@ -147,6 +148,9 @@ pub struct ExportConfig {
     /// What happens when the schema is not that of the last good run.
     #[serde(default)]
     pub on_schema_drift: DriftPolicy,
+    /// What the exported rows have to be like. A run that breaks a rule ends with exit code 3, and publishes nothing.
+    #[serde(default)]
+    pub quality: Quality,
     /// Where parts go.
     #[serde(default)]
     #[schemars(extend("missing" = "say where parts go: `destination: {type: local, path: out}`"))]

@@ -5,6 +5,7 @@ use rivet_plugin_api::{Estimate, Filter, ReadMode, Split, TableSchema};
 
 use super::sizing::{self, Sizing, needs_fetch, wanted_splits};
 use super::{Endpoint, Increment, PLAN_VERSION, Plan, PlannedSplit};
+use crate::quality::Rules;
 use crate::resolve::ExportSpec;
 use crate::retry::RetryPolicy;
 
@@ -29,6 +30,8 @@ pub struct Facts {
     pub filter: Filter,
     /// What an incremental run remembers.
     pub increment: Option<Increment>,
+    /// What the rows have to be like.
+    pub quality: Rules,
 }
 
 /// Splits to ask the source for.
@@ -102,6 +105,7 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
         retry: RetryPolicy { max_retries: spec.max_retries(), backoff_ms: spec.tuning.retry_backoff_ms },
         extension: spec.extension(),
         skip_empty: spec.skip_empty,
+        quality: facts.quality,
         validate: spec.validate,
         run_id: facts.run_id,
     }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::config::{MetaColumns, Throttle};
 use crate::manifest::manifest_name;
 use crate::project::written_schema;
+use crate::quality::Rules;
 use crate::retry::RetryPolicy;
 use crate::state::CursorUpdate;
 
@@ -79,6 +80,9 @@ pub struct Plan {
     pub extension: String,
     /// The run is called skipped when there are no rows, and writes nothing.
     pub skip_empty: bool,
+    /// What the rows have to be like.
+    #[serde(default)]
+    pub quality: Rules,
     /// Read every part back before it counts.
     #[serde(default)]
     pub validate: bool,

@@ -15,7 +15,9 @@ use super::progress::Retrying;
 use super::shape::Seen;
 use super::{Planned, begin, drift, judge_drift};
 use crate::error::RunError;
+use crate::memory;
 use crate::plan::{Plan, PlannedSplit};
+use crate::quality::{Figures, Observed, Scratch};
 use crate::resolve::ExportSpec;
 use crate::retry::{Decision, decide};
 use crate::state::State;
@@ -30,6 +32,8 @@ pub struct Extracted {
     pub snapshots: Vec<Option<String>>,
     /// What is said about each lost snapshot.
     pub restarts: Vec<String>,
+    /// What was measured in the rows.
+    pub figures: Figures,
 }
 
 /// Reads every split of the plan into prepared, recorded parts. Afterwards `plan` is the one that was followed.
@@ -47,6 +51,7 @@ pub fn extract(
     let format = spec.format.open_format(&spec.format_options).map_err(RunError::plugin("open format", ""))?;
     let mut run = Extraction {
         ledger: Ledger::new(plan, env, store),
+        observed: observed(plan, spec, env),
         plan,
         spec,
         env,
@@ -58,7 +63,16 @@ pub fn extract(
     };
     run.epochs(leader)?;
     run.write_empty_part_if_nothing_came()?;
-    Ok(run.progress.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner))
+    let figures = run.observed.figures(&|| env.cancel.is_cancelled())?;
+    let extracted = run.progress.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+    Ok(Extracted { figures, ..extracted })
+}
+
+/// Nothing measured yet, of what the plan's rules ask for.
+fn observed(plan: &Plan, spec: &ExportSpec, env: &Env<'_>) -> Observed {
+    let memory = (memory::key_bytes(spec.tuning.memory_bytes), plan.n_workers);
+    let scratch = Scratch::new(env.state.scratch_path(&plan.export));
+    Observed::new(&plan.quality, &plan.written_schema(), memory, scratch)
 }
 
 struct Extraction<'a> {
@@ -68,6 +82,7 @@ struct Extraction<'a> {
     store: &'a dyn Store,
     summary: &'a mut Summary,
     seen: Seen,
+    observed: Observed,
     format: rivet_plugin_api::wire::FormatHandle,
     ledger: Ledger<'a>,
     progress: Mutex<Extracted>,
@@ -131,7 +146,9 @@ impl Extraction<'_> {
                 return Err(RunError::LostSnapshot { relation, restarts: restarts - 1, cause });
             }
             // Rows may have moved between physical pages: then what was read before does not fit what comes now.
-            let keeps = self.ledger.n_done() > 0 && self.plan.splits_are_stable();
+            // And a value that is unique in each of two states may be there twice in both together.
+            let keeps =
+                self.ledger.n_done() > 0 && self.plan.splits_are_stable() && self.plan.quality.proved.is_empty();
             if held {
                 self.say_restart(&cause, keeps);
             }
@@ -158,6 +175,7 @@ impl Extraction<'_> {
         judge_drift(self.spec, changes, true, self.env, self.summary)?;
         *self.plan = plan;
         self.seen = Seen::new(seen);
+        self.observed = observed(self.plan, self.spec, self.env);
         Ok(leader)
     }
 
@@ -279,11 +297,12 @@ impl Extraction<'_> {
             env: self.env,
             store: self.store,
             format: &self.format,
-            shares: crate::memory::shares(self.spec.tuning.memory_bytes, self.plan.n_workers),
+            shares: memory::shares(self.spec.tuning.memory_bytes, self.plan.n_workers),
             value_hint: (self.spec.is_value_limited_by_memory)
-                .then(|| crate::memory::hint(&self.spec.tuning, self.spec.n_at_once)),
+                .then(|| memory::hint(&self.spec.tuning, self.spec.n_at_once)),
             ledger: &self.ledger,
             seen: &self.seen,
+            observed: &self.observed,
             silence_limit_ms: self.spec.tuning.no_progress_timeout_ms(),
         }
     }

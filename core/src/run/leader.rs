@@ -17,6 +17,7 @@ use crate::config::Mode;
 use crate::error::RunError;
 use crate::plan::{self, Increment, Plan};
 use crate::project;
+use crate::quality::{Reading, Rules};
 use crate::resolve::ExportSpec;
 use crate::retry::{Decision, RetryPolicy, decide};
 use crate::secrets::hidden;
@@ -34,6 +35,8 @@ pub struct Description {
     pub splits: Vec<Split>,
     pub filter: Filter,
     pub increment: Option<Increment>,
+    /// What the rows have to be like.
+    pub quality: Rules,
     /// How rows are found.
     pub explained: Explained,
     /// Rows that were exported before.
@@ -84,6 +87,10 @@ impl Leader {
         let mut warnings = std::mem::take(&mut schema.warnings);
         let estimate = self.session.estimate(relation, &cx).map_err(RunError::plugin("estimate", relation.label()))?;
         let found = self.rows(spec, &schema, env)?;
+        let written = project::written_schema(&schema, spec.types, spec.meta_columns);
+        let choices = spec.choices();
+        let reading = Reading { relation, choices: &choices, one_snapshot: self.snapshot.identity.is_some() };
+        let quality = Rules::of(&spec.quality, &schema, &written, &reading)?;
         // Columns alone are what a later run compares with.
         let schema = TableSchema::of(schema.columns);
         let Rows { filter, increment, seen, explained, mut foreseen, warnings: of_rows } = found;
@@ -107,7 +114,7 @@ impl Leader {
         };
         warnings.extend(of_rows);
         warnings.extend(doubts::of_splits(&splits));
-        Ok(Description { schema, estimate, splits, filter, increment, seen, explained, foreseen, warnings })
+        Ok(Description { schema, estimate, splits, filter, increment, quality, seen, explained, foreseen, warnings })
     }
 
     /// Which rows of the relation are read.

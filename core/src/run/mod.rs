@@ -147,7 +147,8 @@ fn steps(
         Err(error) => {
             measure(summary, started, env);
             let told = Summary { error: Some(failure(&error, spec)), ..summary.clone() };
-            give_up(&plan, &told, &*store, env);
+            let rejected = matches!(error, RunError::Quality { .. });
+            give_up(&plan, &told, if rejected { Phase::Rejected } else { Phase::Failed }, &*store, env);
             return Err(error);
         }
     };
@@ -204,6 +205,7 @@ fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary
             splits: described.splits,
             filter: described.filter,
             increment: described.increment,
+            quality: described.quality,
         },
     );
     if let Some(told) = doubts::of_workers(spec, &plan, &estimate) {
@@ -265,7 +267,7 @@ fn finish(
 
 /// Nothing of a failed run stays: its parts are discarded, the state says why. Where that fails the run is not over, and
 /// the next one settles it.
-fn give_up(plan: &Plan, told: &Summary, store: &dyn Store, env: &Env<'_>) {
+fn give_up(plan: &Plan, told: &Summary, phase: Phase, store: &dyn Store, env: &Env<'_>) {
     let told = serde_json::to_value(told).unwrap_or_default();
     let recorded = env.state.parts_of(&plan.run_id);
     if let Ok(parts) = &recorded {
@@ -274,7 +276,7 @@ fn give_up(plan: &Plan, told: &Summary, store: &dyn Store, env: &Env<'_>) {
     // Also what could not be recorded, of which no more than the name is known.
     let settled = sweep::parts(plan, store)
         .and(recorded.map_err(RunError::from))
-        .and_then(|_| Ok(env.state.end_run(&plan.run_id, Phase::Failed, &told)?));
+        .and_then(|_| Ok(env.state.end_run(&plan.run_id, phase, &told)?));
     if let Err(e) = settled {
         env.progress.warn(&plan.export, &format!("failed to clean up, which the next run does: {e}"));
     }

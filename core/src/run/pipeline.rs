@@ -20,6 +20,7 @@ use super::{drift, env};
 use crate::error::RunError;
 use crate::memory::Shares;
 use crate::plan::{Plan, PlannedSplit};
+use crate::quality::Observed;
 
 /// What all attempts of a run share.
 pub struct Shared<'a> {
@@ -36,6 +37,8 @@ pub struct Shared<'a> {
     pub ledger: &'a Ledger<'a>,
     /// Rows that were exported before.
     pub seen: &'a Seen,
+    /// What is measured in those that are written.
+    pub observed: &'a Observed,
     /// After so long without a word from it the source is given up, ms.
     pub silence_limit_ms: u64,
 }
@@ -91,9 +94,9 @@ pub fn run(shared: &Shared<'_>, attempt: Attempt<'_>, session: &mut dyn Session)
     let token = CancelToken::new();
     token.keep_notices();
     let cancel_all = || token.cancel();
-    let mut shaper = Shaper::new(shared.plan, shared.seen);
+    let mut shaper = Shaper::new(shared.plan, shared.seen, shared.observed);
     let tally = shared.cancel.cx().with_wake(&cancel_all, || overlap(shared, attempt, session, &mut shaper, &token))?;
-    shaper.keep();
+    shaper.keep()?;
     let warning = |notice| if let Notice::Warning(text) = notice { Some(text) } else { None };
     Ok(Tally { warnings: token.take_notices().into_iter().filter_map(warning).collect(), ..tally })
 }

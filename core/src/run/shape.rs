@@ -1,4 +1,4 @@
-//! What happens to a batch between source and format: rows exported before go, meta columns come.
+//! What happens to a batch between source and format: rows exported before go, meta columns come, what is left is measured.
 //! It must not know where batches come from, nor when an attempt counts.
 
 use std::collections::HashMap;
@@ -11,6 +11,7 @@ use super::env::lock;
 use crate::error::RunError;
 use crate::plan::Plan;
 use crate::project::written_schema;
+use crate::quality::{Observed, Observer};
 use crate::row_hash;
 
 /// How many rows of each hash there are.
@@ -34,20 +35,30 @@ impl Seen {
 pub struct Shaper<'a> {
     plan: &'a Plan,
     seen: &'a Seen,
+    observer: Option<Observer<'a>>,
     schema: SchemaRef,
     taken: Vec<u128>,
 }
 
 impl<'a> Shaper<'a> {
-    pub fn new(plan: &'a Plan, seen: &'a Seen) -> Self {
-        Self { plan, seen, schema: written_schema(&plan.schema, plan.types, plan.meta_columns), taken: Vec::new() }
+    pub fn new(plan: &'a Plan, seen: &'a Seen, observed: &'a Observed) -> Self {
+        let schema = written_schema(&plan.schema, plan.types, plan.meta_columns);
+        Self { plan, seen, observer: Some(observed.attempt()), schema, taken: Vec::new() }
     }
 
     /// The batch as it is written; none when no row is left.
     ///
     /// # Errors
-    /// `Impossible` when a column cannot be hashed.
+    /// `Impossible` when a column cannot be hashed; the observer's.
     pub fn shape(&mut self, batch: RecordBatch) -> Result<Option<RecordBatch>, RunError> {
+        let shaped = self.shaped(batch)?;
+        if let (Some(batch), Some(observer)) = (&shaped, &mut self.observer) {
+            observer.add(batch)?;
+        }
+        Ok(shaped)
+    }
+
+    fn shaped(&mut self, batch: RecordBatch) -> Result<Option<RecordBatch>, RunError> {
         let meta = self.plan.meta_columns;
         if self.seen.all.is_empty() && !meta.row_hash {
             return if meta.exported_at { self.with_meta(&batch, None).map(Some) } else { Ok(Some(batch)) };
@@ -111,9 +122,14 @@ impl<'a> Shaper<'a> {
         self.taken.len() as u64
     }
 
-    /// The attempt succeeded: what was left out stays so.
-    pub fn keep(mut self) {
+    /// The attempt succeeded: what was left out stays so, what was measured counts.
+    ///
+    /// # Errors
+    /// The observer's.
+    pub fn keep(mut self) -> Result<(), RunError> {
+        self.observer.take().map_or(Ok(()), Observer::keep)?;
         self.taken.clear();
+        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-//! The verdict on what was extracted: all rows are in the parts, and the manifest says what they are.
+//! The verdict on what was extracted: all rows are in the parts and keep the rules, and the manifest says what they are.
 //! It must not know how parts came about, nor what happens to them.
 
 use rivet_plugin_api::Estimate;
@@ -43,6 +43,13 @@ pub fn judge(
             hint: "this is a defect of rivet: report it".to_owned(),
         });
     }
+    summary.quality = plan.quality.judge(manifest.rows, &extracted.figures);
+    let broken: Vec<String> = summary.quality.iter().filter(|rule| !rule.passed).map(ToString::to_string).collect();
+    if !broken.is_empty() {
+        let retractable = spec.store_capabilities().retractable;
+        return Err(RunError::Quality { relation: plan.relation.label(), broken, retractable });
+    }
+    manifest.quality.clone_from(&summary.quality);
     let verdict = serde_json::to_value(&manifest).map_err(|e| RunError::Internal(e.to_string()))?;
     env.state.judge_run(&plan.run_id, &verdict)?;
     env.faults.pass("judged");

@@ -164,9 +164,18 @@ impl State {
     }
 
     fn lock_path(&self, export: &str) -> PathBuf {
+        self.beside(export, "lock")
+    }
+
+    /// Where the holder of an export's lock may have a file of its own while it runs.
+    pub fn scratch_path(&self, export: &str) -> PathBuf {
+        self.beside(export, "scratch")
+    }
+
+    fn beside(&self, export: &str, extension: &str) -> PathBuf {
         let mut dir = self.path.clone().into_os_string();
         dir.push(".locks");
-        PathBuf::from(dir).join(format!("{}.lock", file_name(export, self.stored_config())))
+        PathBuf::from(dir).join(format!("{}.{extension}", file_name(export, self.stored_config())))
     }
 }
 

@@ -216,7 +216,8 @@ fn private_file(path: &Path) -> std::io::Result<PathBuf> {
     path.canonicalize()
 }
 
-fn owner_only(options: &mut std::fs::OpenOptions) {
+/// Nobody else may read or write what is opened.
+pub(crate) fn owner_only(options: &mut std::fs::OpenOptions) {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     #[cfg(not(unix))]

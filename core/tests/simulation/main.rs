@@ -32,9 +32,10 @@ fn setup(seed: u64) -> Setup {
     let random = SeededRandom::new(seed);
     let below = |n: u64| random.next_u64() % n;
     let empty = below(10) == 0;
+    let n_rows = if empty { 0 } else { i64::try_from(below(400)).expect("small") };
     Setup {
         seed,
-        n_rows: if empty { 0 } else { i64::try_from(below(400)).expect("small") },
+        n_rows,
         kind: [Kind::Keys, Kind::Pages, Kind::Alone, Kind::Statements][usize::try_from(below(4)).expect("small")],
         parallel: 1 + usize::try_from(below(3)).expect("small"),
         max_retries: u32::try_from(below(6)).expect("small"),
@@ -44,15 +45,21 @@ fn setup(seed: u64) -> Setup {
         interrupt_at: (below(8) == 0).then(|| below(60)),
         lies: false,
         twins: false,
+        rules: None,
     }
 }
 
 fn spec(setup: &Setup, connectors: &Connectors) -> ExportSpec {
-    let Setup { seed, parallel, max_retries, skip_empty, .. } = setup;
+    let Setup { seed, parallel, max_retries, skip_empty, rules, n_rows, .. } = setup;
+    // A row that is counted twice breaks them, and one that is not counted.
+    let at_their_limits = format!(
+        "{{row_count_min: {n_rows}, row_count_max: {n_rows}, null_ratio_max: {{id: 0}}, unique_columns: [id]}}"
+    );
+    let rules = rules.as_ref().unwrap_or(&at_their_limits);
     let config = format!(
         "source: {{type: sim, world: {seed}, tuning: {{profile: fast, max_retries: {max_retries}, \
          retry_backoff_ms: {BACKOFF_MS}, batch_size: 7}}}}\n\
-         exports:\n  - {{name: t, table: t, parallel: {parallel}, skip_empty: {skip_empty}, max_file_size: 300, \
+         exports:\n  - {{name: t, table: t, parallel: {parallel}, skip_empty: {skip_empty}, max_file_size: 300, quality: {rules}, \
          format: {{type: lines}}, destination: {{type: shelf, world: {seed}, room: '{{date}}'}}}}\n"
     );
     let config = rivet_core::config::parse(&config, Path::new("."), &|_| None, &Default::default())
@@ -306,6 +313,45 @@ fn what_is_damaged_or_lost_after_the_verdict_is_never_vouched_for() {
     assert!(reached.iter().all(|n| *n >= 3), "the seeds reach too little: {reached:?}");
 }
 
+#[test]
+fn rows_that_break_a_rule_are_never_seen() {
+    let connectors = Connectors::new(register::linked().expect("the plugins are linked"));
+    let mut judged = 0;
+    for seed in 4000..4060 {
+        let some = Setup { n_rows: 50 + i64::try_from(seed % 100).expect("small"), interrupt_at: None, ..setup(seed) };
+        let n = some.n_rows;
+        let rules = [
+            format!("{{row_count_min: {}}}", n + 1),
+            format!("{{row_count_max: {}}}", n - 1),
+            // All rows of a snapshot have its number.
+            "{unique_columns: [id, snapshot]}".to_owned(),
+        ];
+        let broken = rules[usize::try_from(seed % 3).expect("small")].clone();
+        let simulation = Simulation::new(Setup { rules: Some(broken.clone()), ..some }, &connectors);
+        let world = &*simulation.world;
+        for run in 0..2 {
+            let (summary, _) = simulation.run_later();
+            let error = summary.error.expect("it is refused");
+            if error.code == "quality.failed" {
+                judged += 1;
+                assert_eq!(error.class, rivet_core::error::FailureClass::Integrity);
+                assert_eq!(summary.quality.iter().filter(|rule| !rule.passed).count(), 1, "seed {seed}: {broken}");
+                let ended = simulation.state.run(&summary.run_id).expect("the state can be read").expect("it is there");
+                assert_eq!(ended.phase, rivet_core::state::Phase::Rejected, "seed {seed}");
+            } else {
+                assert_eq!(run, 0, "seed {seed}: it failed with {} although nothing fails any more", error.code);
+            }
+            assert!(!simulation.is_judged(), "seed {seed}: it waits to be published");
+            let inner = world.lock();
+            assert!(inner.visible.is_empty() && inner.prepared.is_empty(), "seed {seed}: something is left of it");
+            drop(inner);
+            check::tidy(world).unwrap_or_else(|text| panic!("seed {seed}: {text}"));
+            world.lock().healed = true;
+        }
+    }
+    assert!(judged > 70, "the seeds reach too little: {judged}");
+}
+
 /// The checks can fail: places that move from snapshot to snapshot, called stable, put rows in twice.
 #[test]
 fn a_source_that_lies_is_noticed() {
@@ -321,6 +367,7 @@ fn a_source_that_lies_is_noticed() {
             store_failures: 0,
             interrupt_at: None,
             lies: true,
+            rules: Some("{}".to_owned()),
             ..honest
         };
         simulate(lying, &connectors, &mut Reached::default()).is_err_and(|text| text.contains("the rows are"))

@@ -38,6 +38,8 @@ pub struct Setup {
     pub lies: bool,
     /// Two columns of the table have one name.
     pub twins: bool,
+    /// `quality` of the export; none for rules of which the rows are at the limits.
+    pub rules: Option<String>,
 }
 
 pub struct World {

@@ -2,8 +2,10 @@
 //! It must not know how a plan is made, nor by what an export is judged.
 
 use rivet_core::error::{FailureClass, RunError};
+use rivet_core::memory::key_bytes;
 use rivet_core::plan::{Plan, expected_ms};
 use rivet_core::preflight::{Facts, judge};
+use rivet_core::quality::Rules;
 use rivet_core::resolve::ExportSpec;
 use rivet_core::run::Env;
 use rivet_core::run::rehearse::{self, Rehearsal};
@@ -107,6 +109,7 @@ fn row(spec: &ExportSpec, found: Rehearsal, args: &CheckArgs) -> Result<CheckRow
         relation: spec.relation.label(),
         strict: inexact.collect(),
         columns,
+        quality: costs(spec, &plan.quality),
         strategy: Some(plan.strategy),
         estimated_rows: estimate.rows,
         estimated_bytes: estimate.bytes,
@@ -140,6 +143,20 @@ fn inexact(column: &TypeRow) -> Option<String> {
         }
         None => None,
     }
+}
+
+/// What it takes to judge each of `unique_columns`.
+fn costs(spec: &ExportSpec, rules: &Rules) -> Vec<String> {
+    let memory = size(key_bytes(spec.tuning.memory_bytes) as u64);
+    let cost = |column: &String| {
+        if rules.proved.contains(column) {
+            return format!("unique_columns {column}: proved by the catalogue");
+        }
+        format!(
+            "unique_columns {column}: each value is compared, 16 bytes a row, in {memory} of memory and beyond it on disk"
+        )
+    };
+    rules.quality.unique_columns.iter().map(cost).collect()
 }
 
 fn types(spec: &ExportSpec, plan: &Plan, target: Option<TargetName>) -> Result<Vec<TypeRow>, RunError> {
@@ -206,6 +223,7 @@ fn text(row: &CheckRow, args: &CheckArgs) -> Text {
     if let Some(told) = told_not_asked(&row.not_asked) {
         line("not asked", &told);
     }
+    row.quality.iter().for_each(|q| line("quality", q));
     row.warnings.iter().for_each(|w| line("warning", w));
     row.suggestions.iter().for_each(|s| line("suggestion", s));
     let problems = row.columns.iter().filter_map(|c| Some((&c.name, c.problem.as_ref()?)));

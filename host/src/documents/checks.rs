@@ -50,6 +50,8 @@ pub struct CheckRow {
     pub recommended_parallel: Option<u64>,
     /// Server and version.
     pub server: Option<String>,
+    /// What each rule of `unique_columns` costs a run: nothing where a unique constraint of the source proves it.
+    pub quality: Vec<String>,
     /// What may go wrong.
     pub warnings: Vec<String>,
     /// What could be better.

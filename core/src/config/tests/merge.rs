@@ -14,12 +14,12 @@ fn export(defaults: &str, keys: &str) -> ExportConfig {
 #[test]
 fn any_key_can_be_a_default() {
     let all = "table: t, mode: full, parallel: 3, max_file_size: 9, skip_empty: true, types: native, \
-               on_schema_drift: fail, destination: {type: d, x: 1}, format: {type: f, y: 2}, tuning: {max_retries: 9}";
+               on_schema_drift: fail, quality: {row_count_max: 9}, destination: {type: d, x: 1}, format: {type: f, y: 2}, tuning: {max_retries: 9}";
     let inherited = export(all, "");
     let own = export("", all);
     assert_eq!(format!("{inherited:?}"), format!("{own:?}"));
     let other = "query: select 1, parallel: 1, max_file_size: 1, skip_empty: false, types: portable, \
-                 on_schema_drift: continue, destination: {type: e}, format: g, tuning: {max_retries: 1}";
+                 on_schema_drift: continue, quality: {row_count_max: 8}, destination: {type: e}, format: g, tuning: {max_retries: 1}";
     let overridden = export(all, other);
     assert_eq!(format!("{overridden:?}"), format!("{:?}", export("", other)));
     assert_eq!(overridden.on_schema_drift, DriftPolicy::Continue);

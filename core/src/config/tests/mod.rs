@@ -9,6 +9,7 @@ mod merge;
 mod messages;
 mod options;
 mod profiles;
+mod quality;
 mod secrets;
 mod tagged;
 mod values;

@@ -7,6 +7,7 @@ mod case;
 mod lost;
 mod matrix;
 mod outside;
+mod quality;
 mod reader;
 mod server;
 mod settled;

@@ -34,6 +34,7 @@ const EXAMPLES: &[Example] = &[
     Example { file: "busy-server.yaml", words: &[], verify: busy_server },
     Example { file: "tables.yaml", words: &[], verify: tables },
     Example { file: "meta-columns.yaml", words: &[], verify: meta_columns },
+    Example { file: "quality.yaml", words: &[], verify: quality },
     Example { file: "native.yaml", words: &[], verify: native },
     Example { file: "stdout.yaml", words: &[], verify: stdout },
     Example { file: "tls.yaml", words: &[], verify: tls },
@@ -253,6 +254,22 @@ fn meta_columns(place: &Place<'_>, _: &Ran) -> Result<()> {
     let what = "count(distinct _rivet_row_hash)::int hashes, count(distinct _rivet_exported_at)::int times";
     let seen = place.read("customers")?.rows(what, "")?;
     ensure!(seen == [json!({ "hashes": 300, "times": 1 })], "{seen:?}");
+    Ok(())
+}
+
+fn quality(place: &Place<'_>, ran: &Ran) -> Result<()> {
+    ensure!(ran.stderr.contains("quality: pass"), "{}", ran.stderr);
+    let manifest = place.read("orders")?.manifest;
+    let rules = manifest["quality"].as_array().context("the rules")?;
+    let figures: Vec<String> = rules.iter().map(|rule| format!("{} {}", rule["rule"], rule["figure"])).collect();
+    let expected = [
+        r#""row_count_min" 5000"#,
+        r#""row_count_max" 5000"#,
+        r#""null_ratio_max" 0.1"#,
+        r#""unique_columns" 0"#,
+        r#""unique_columns" 0"#,
+    ];
+    assert_eq!(figures, expected);
     Ok(())
 }
 

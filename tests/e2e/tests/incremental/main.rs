@@ -5,6 +5,7 @@ mod cursors;
 mod death;
 mod identity;
 mod lookback;
+mod quality;
 mod restart;
 mod runs;
 mod sqlite;
