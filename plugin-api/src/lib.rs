@@ -7,6 +7,7 @@
 
 mod choices;
 mod connection;
+mod cursor;
 mod destination;
 mod error;
 mod filter;
@@ -33,6 +34,7 @@ pub use choices::{
     ZeroDate,
 };
 pub use connection::{Connection, Tls, TlsMode, is_local};
+pub use cursor::{CursorColumn, SetOn};
 pub use destination::{Destination, ObjectFacts, PutMode, Store, StoreCapabilities, Upload};
 pub use error::{ErrorKind, PluginError, Result, Retry};
 pub use filter::{

@@ -18,7 +18,8 @@ pub struct CheckArgs {
     /// Warn of columns that this reader does not read as they are; the type report has its types.
     #[arg(long, value_enum)]
     pub target: Option<TargetName>,
-    /// Fail (exit code 3) when a column is not held exactly, or surprises the target, and say which.
+    /// Fail (exit code 3) when a column is not held exactly and `columns` does not say so (`columns: {amount: text}`), or
+    /// when it surprises the target, and say which.
     #[arg(long)]
     pub strict: bool,
     /// Also ask what only a scan of the relation answers, where no index does: the largest cursor, and rows without one.

@@ -21,8 +21,8 @@ use crate::render;
 pub fn run(args: &DoctorArgs, global: &Global) -> Exit {
     let held = Held::default();
     let holding = Global { held: Some(held.clone()), ..global.clone() };
-    let exit =
-        without_effects(&args.chosen.run(), &holding, Tables::ListedIfReached, |specs, env| doctor(specs, env, global));
+    let chosen = args.chosen.run("-");
+    let exit = without_effects(&chosen, &holding, Tables::ListedIfReached, |specs, env| doctor(specs, env, global));
     // What keeps a command from its exports is a line among the others here.
     let problems = std::mem::take(&mut *held.lock().unwrap_or_else(PoisonError::into_inner));
     if !problems.is_empty() {

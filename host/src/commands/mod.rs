@@ -10,6 +10,7 @@ pub mod doctor;
 mod dry_run;
 mod files;
 mod history;
+pub mod init;
 pub mod journal;
 pub mod metrics;
 mod options;

@@ -93,10 +93,34 @@ struct Ready {
 fn resolved(args: &RunArgs, global: &Global) -> Result<Ready, Exit> {
     let cancel = CancelToken::new();
     interrupt::cancels(&cancel, global);
-    let report = |error: &RunError| render::failure(global, error);
     let (config, base) = configured(args, global)?;
+    let need = Need::of(&config);
+    ready((config, base), args, &need, cancel, global)
+}
+
+/// Does something with the source of a config that leaves no trace, when all plugins that there are have been loaded.
+pub fn at_source(
+    config: (Config, PathBuf),
+    global: &Global,
+    act: impl FnOnce(&ExportSpec, &Plugins, &Env<'_>) -> Result<Exit, Exit>,
+) -> Result<Exit, Exit> {
+    let cancel = CancelToken::new();
+    interrupt::cancels(&cancel, global);
+    let ready = ready(config, &RunArgs::default(), &Need::All, cancel, global)?;
+    let state = State::in_memory().map_err(|e| render::failure(global, &e.into()))?;
+    ready.within(&state, &Faults::default(), global, |ready, env| act(&ready.specs[0], &ready.found, env))
+}
+
+fn ready(
+    (config, base): (Config, PathBuf),
+    args: &RunArgs,
+    need: &Need,
+    cancel: CancelToken,
+    global: &Global,
+) -> Result<Ready, Exit> {
+    let report = |error: &RunError| render::failure(global, error);
     global.streams.secrets.add(secrets::of_config(&config));
-    let found = load_plugins(global, &config.plugins.dirs, &Need::of(&config))?;
+    let found = load_plugins(global, &config.plugins.dirs, need)?;
     global.streams.secrets.add(secrets::of_plugins(&config, &found.connectors));
     let today = format_rfc3339(SystemClock::default().now_unix_ms());
     let today = today.get(..10).unwrap_or_default().to_owned();
@@ -134,8 +158,8 @@ impl Ready {
         for spec in &self.specs {
             piped::check(spec, args.force).map_err(|e| render::failure(global, &e))?;
         }
-        let state = State::open(&self.config.state.path).map(|state| seen_by(&state, args));
-        let state = state.map_err(|e| render::failure(global, &e.into()))?;
+        let state = if args.keeps_nothing() { State::in_memory() } else { State::open(&self.config.state.path) };
+        let state = state.map(|state| seen_by(&state, args)).map_err(|e| render::failure(global, &e.into()))?;
         let at_once = args.parallel_exports || self.config.parallel_exports;
         let runs = self.config.summary.then(|| self.base.join(".rivet/runs"));
         let tell = |told: &Summary| {
@@ -217,8 +241,8 @@ fn saved(all: &[Summary], file: &Path, exit: Exit, global: &Global) -> Exit {
 /// The state of the config that is run: its file, or what stands for one.
 fn seen_by(state: &State, args: &RunArgs) -> State {
     let direct = &args.direct;
-    let variable = direct.url_env.as_ref().map(|name| format!("--url-env {name}"));
-    match (&direct.save, direct.url.clone().or(variable)) {
+    let variable = direct.source.url_env.as_ref().map(|name| format!("--url-env {name}"));
+    match (&direct.save, direct.source.url.clone().or(variable)) {
         (Some(file), _) => state.of_config_file(file),
         (None, Some(source)) => state.of_arguments(&source),
         (None, None) => state.of_config_file(&args.config),
@@ -286,6 +310,11 @@ fn unresolved(global: &Global, error: &RunError, found: &Plugins) -> Exit {
     let exit = render::failure(global, error);
     let missing = matches!(error, RunError::UnknownPlugin { .. });
     if missing && !found.refused.is_empty() { Exit::from(FailureClass::Plugin) } else { exit }
+}
+
+/// The folder of a config.
+pub fn base_dir(config: &Path) -> PathBuf {
+    places(config).config_dir
 }
 
 /// Where the paths of a config start.

@@ -7,6 +7,7 @@ mod direct;
 mod doctor;
 mod errors;
 mod hints;
+mod init;
 mod login;
 mod names;
 mod outside;

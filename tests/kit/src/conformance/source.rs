@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use anyhow::{Context, Result, ensure};
 use rivet_plugin_api::wire::Connector;
 use rivet_plugin_api::{
-    CancelToken, Column, Cx, ErrorKind, RecordBatch, Relation, Scan, Session, Split, SplitRequest, TableSchema,
-    TypesMode,
+    CancelToken, Column, CursorColumn, Cx, ErrorKind, RecordBatch, Relation, Scan, Session, Split, SplitRequest,
+    TableSchema, TypesMode,
 };
 use serde_json::Value;
 
@@ -162,7 +162,7 @@ fn keys_are_columns(table: &TableSchema) -> Result<()> {
         let column = column.with_context(|| format!("a key has the column '{name}', which is not there"))?;
         ensure!(!column.nullable, "a key has the column '{name}', which may be NULL");
     }
-    for name in table.cursors.iter().flatten() {
+    for CursorColumn { name, .. } in table.cursors.iter().flatten() {
         ensure!(table.columns.iter().any(|c| c.name == *name), "'{name}' is said to be a cursor, and is not there");
     }
     Ok(())
