@@ -2,6 +2,7 @@
 //! It must not ask anyone anything, nor know how its words are shown.
 
 use rivet_plugin_api::{Estimate, Explained, Health};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config::{Mode, Profile, Tuning};
@@ -18,7 +19,7 @@ const ROWS_PER_WORKER: u64 = 2_000_000;
 const MAX_WORKERS: u64 = 4;
 
 /// How hard an export is on its source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Verdict {
     /// By an index, few rows.

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::error::ConfigError;
 use super::export::ExportConfig;
+use super::notifications::NotificationsConfig;
 use super::schema;
 use super::source::SourceConfig;
 
@@ -25,6 +26,8 @@ pub struct Config {
     pub plugins: PluginsConfig,
     /// Where state is kept.
     pub state: StateConfig,
+    /// Who is told how runs ended.
+    pub notifications: NotificationsConfig,
 }
 
 /// A config of Rivet: one source, any number of exports.
@@ -42,6 +45,8 @@ struct File {
     plugins: Option<PluginsConfig>,
     /// Where state is kept.
     state: Option<StateConfig>,
+    /// Who is told how runs ended.
+    notifications: Option<NotificationsConfig>,
 }
 
 /// The `plugins` block; paths are absolute or start with the config's folder.

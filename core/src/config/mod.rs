@@ -14,6 +14,7 @@ mod json_schema;
 mod load;
 mod merge;
 mod node;
+mod notifications;
 mod options;
 mod patterns;
 mod read;
@@ -39,6 +40,7 @@ pub use json_schema::json_schema;
 pub use load::{load, parse};
 #[cfg(test)]
 pub(crate) use node::name_problem;
+pub use notifications::{NotificationsConfig, SlackConfig, Trigger};
 pub use options::{Options, PluginConfig};
 pub use patterns::{TablePattern, Tables};
 pub use source::SourceConfig;

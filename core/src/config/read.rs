@@ -16,6 +16,7 @@ use super::file::{Config, PluginsConfig, StateConfig, schema, source_keys};
 use super::files::{self, Unread};
 use super::merge::merge;
 use super::node::{Entry, NOWHERE, Node, Value, item, join};
+use super::notifications::NotificationsConfig;
 use super::options::Options;
 use super::relation;
 use super::report::Report;
@@ -68,7 +69,15 @@ impl Reader<'_> {
         let (mut plugins, mut state) = (plugins.unwrap_or_default(), state.unwrap_or_default());
         plugins.dirs.iter_mut().for_each(|dir| *dir = self.base_dir.join(&*dir));
         state.path = self.base_dir.join(state.path);
-        Some(Config { source: source?, exports, plugins, state })
+        let notifications = self.notifications(root).unwrap_or_default();
+        Some(Config { source: source?, exports, plugins, state, notifications })
+    }
+
+    fn notifications(&mut self, root: &Node) -> Option<NotificationsConfig> {
+        let block = self.block(root, "notifications")?;
+        let mut notifications: NotificationsConfig = self.typed(&block, "notifications")?;
+        notifications.fetch(&block, self.variables, self.report);
+        Some(notifications)
     }
 
     fn checker(&mut self) -> Checker<'static, '_> {

@@ -66,7 +66,7 @@ impl SourceConfig {
     pub(super) fn fetch(&mut self, block: &Node, base_dir: &Path, variables: Variables<'_>, report: &mut Report) {
         let mut variable = |key: &str, name: &Option<String>| {
             let (name, entry) = (name.as_ref()?, block.get(key)?);
-            from_variable(name, entry, variables, report)
+            from_variable("source", name, entry, variables, report)
         };
         if self.connection.password.is_none() {
             self.connection.password = variable("password_env", &self.password_env);
@@ -103,8 +103,15 @@ impl SourceConfig {
     }
 }
 
-fn from_variable(name: &str, entry: &Entry, variables: Variables<'_>, report: &mut Report) -> Option<Secret> {
-    let path = join("source", &entry.key);
+/// The secret that a variable holds; `block` is the path of the block whose key names it.
+pub(super) fn from_variable(
+    block: &str,
+    name: &str,
+    entry: &Entry,
+    variables: Variables<'_>,
+    report: &mut Report,
+) -> Option<Secret> {
+    let path = join(block, &entry.key);
     match (variables.env)(name) {
         Some(value) if value.is_empty() => {
             let hint = Some("set it in the environment of rivet");

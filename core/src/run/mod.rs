@@ -25,12 +25,13 @@ pub mod rehearse;
 mod shape;
 mod silence;
 mod sweep;
+pub mod timeline;
 mod upload;
 mod validate;
 mod verdict;
 mod withdraw;
 
-use rivet_plugin_api::{Estimate, Explained, Store, TableSchema};
+use rivet_plugin_api::{Estimate, Explained, Health, Store, TableSchema};
 use serde_json::Value;
 
 pub use env::Env;
@@ -42,6 +43,7 @@ use crate::error::RunError;
 use crate::manifest::Manifest;
 use crate::memory::peak_rss_bytes;
 use crate::plan::{self, Facts, Plan};
+use crate::preflight::{self, Verdict};
 use crate::resolve::ExportSpec;
 use crate::secrets::hidden;
 use crate::state::{Holder, NewRun, Phase, State, StateError};
@@ -154,9 +156,23 @@ fn begin(
     let planned = planned(spec, run_id, env, summary)?;
     record(env.state, &new_run(spec, &planned.plan))?;
     summary.strategy.clone_from(&planned.plan.strategy);
+    summary.verdict = verdict(spec, &planned);
     env.progress.planned(&planned.plan, planned.estimate.rows);
     env.faults.pass("planned");
     Ok(planned)
+}
+
+/// How hard it will be on the source.
+fn verdict(spec: &ExportSpec, planned: &Planned) -> Option<Verdict> {
+    let facts = preflight::Facts {
+        estimate: &planned.estimate,
+        explained: &planned.explained,
+        health: &Health::default(),
+        mode: &spec.mode(),
+        tuning: &spec.tuning,
+        n_workers: spec.n_workers,
+    };
+    preflight::judge(facts).verdict
 }
 
 /// A plan, and what it was made from.
@@ -227,6 +243,7 @@ fn finish(
     summary.locations = published.iter().map(|facts| hidden(&facts.location, &spec.secrets).into_owned()).collect();
     let schema = serde_json::to_value(&plan.schema).map_err(|e| RunError::Internal(e.to_string()))?;
     summary.status = status;
+    summary.note_degraded();
     measure(summary, started, env);
     let told = serde_json::to_value(&*summary).map_err(|e| RunError::Internal(e.to_string()))?;
     env.state.finish_run_with_cursor(&plan.run_id, &word(&status), &schema, &told, plan.cursor_update().as_ref())?;
@@ -290,6 +307,11 @@ fn judge_drift(
     if changes.is_empty() {
         return Ok(());
     }
+    let said: Vec<String> = changes.iter().map(|change| hidden(change, &spec.secrets).into_owned()).collect();
+    // A plan that is made again finds the same ones.
+    summary
+        .schema_changes
+        .extend(said.into_iter().filter(|change| !summary.schema_changes.contains(change)).collect::<Vec<_>>());
     let drift = RunError::Drift { relation: spec.relation.label(), during_run, changes };
     match spec.on_schema_drift {
         DriftPolicy::Fail => Err(drift),

@@ -97,6 +97,7 @@ impl Simulation {
             progress: &heard,
             faults: &Faults::default(),
             command: "simulation",
+            invocation: "simulation",
         };
         let summary = run(spec, &env);
         (summary, heard)

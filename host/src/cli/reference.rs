@@ -30,6 +30,8 @@ pub enum Document {
     StateFiles,
     /// What `state set` and `state reset` print with `--output json`.
     StateCursor,
+    /// What `report --output json` prints.
+    Report,
 }
 
 /// Arguments of `completions`.

@@ -37,6 +37,7 @@ pub fn open(file: &StateFile, global: &Global) -> Result<Opened, Exit> {
             let params = params(&file.param).map_err(|text| render::usage(global, &text))?;
             let config =
                 config::load(&file.config, &params).map_err(|e| render::failure(global, &RunError::Config(e)))?;
+            global.streams.secrets.add(rivet_core::secrets::of_config(&config));
             let of = |e: &ExportConfig| Configured { name: e.name.clone(), is_group: e.tables.is_some() };
             (config.state.path, Some(config.exports.iter().map(of).collect()))
         }

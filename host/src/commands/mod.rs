@@ -15,6 +15,7 @@ mod parallel;
 mod piped;
 pub mod plugin;
 pub mod reference;
+pub mod report;
 pub mod run;
 pub mod schema;
 mod select;

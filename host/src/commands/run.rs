@@ -20,7 +20,7 @@ use super::{direct, dry_run, parallel, piped, select};
 use crate::cli::{Global, RunArgs};
 use crate::exit::Exit;
 use crate::plugins::{self, Need, Plugins, Shadowed};
-use crate::{interrupt, progress, render};
+use crate::{interrupt, notify, progress, render};
 
 /// Runs the command.
 pub fn run(args: &RunArgs, global: &Global) -> Exit {
@@ -31,9 +31,15 @@ pub fn run(args: &RunArgs, global: &Global) -> Exit {
     if args.dry_run {
         return without_effects(args, global, Tables::Listed, |specs, env| dry_run::run(specs, env, global));
     }
-    match resolved(args, global).and_then(|ready| ready.go(args, global, &faults)) {
-        Ok(exit) | Err(exit) => exit,
-    }
+    let begun = match begin(args, global) {
+        Ok(begun) => begun,
+        Err(exit) => return exit,
+    };
+    let notifications = begun.config.notifications.clone();
+    begun.resolved(args, global).and_then(|ready| ready.go(args, global, &faults)).unwrap_or_else(|exit| {
+        notify::not_begun(&notifications, exit, global);
+        exit
+    })
 }
 
 /// What becomes of exports with `tables`.
@@ -53,7 +59,7 @@ pub fn without_effects(
     act: impl FnOnce(&[ExportSpec], &Env<'_>) -> Exit,
 ) -> Exit {
     let go = || {
-        let ready = resolved(args, global)?;
+        let ready = begin(args, global)?.resolved(args, global)?;
         let state = State::open_existing(&ready.config.state.path);
         let state = state.and_then(|found| found.map_or_else(State::in_memory, Ok));
         let state = state.map_err(|e| render::failure(global, &e.into()))?;
@@ -84,23 +90,38 @@ struct Ready {
     cancel: CancelToken,
 }
 
-/// Loads and resolves; what fails before the first export is reported here. From its beginning on an interrupt is
-/// heard.
-fn resolved(args: &RunArgs, global: &Global) -> Result<Ready, Exit> {
+/// A config that was read.
+struct Begun {
+    config: Config,
+    base: PathBuf,
+    cancel: CancelToken,
+}
+
+/// Reads the config. From here on an interrupt is heard, and no secret of it is said.
+fn begin(args: &RunArgs, global: &Global) -> Result<Begun, Exit> {
     let cancel = CancelToken::new();
     interrupt::cancels(&cancel, global);
-    let report = |error: &RunError| render::failure(global, error);
     let (config, base) = configured(args, global)?;
     global.streams.secrets.add(secrets::of_config(&config));
-    let found = load_plugins(global, &config.plugins.dirs, &Need::of(&config))?;
-    global.streams.secrets.add(secrets::of_plugins(&config, &found.connectors));
-    let today = format_rfc3339(SystemClock::default().now_unix_ms());
-    let today = today.get(..10).unwrap_or_default().to_owned();
-    let config = select::before_expansion(config, &args.export).map_err(|e| report(&e))?;
-    let mut specs = resolve(&config, &found.connectors, &base, &today).map_err(|e| unresolved(global, &e, &found))?;
-    specs.iter().for_each(|spec| global.streams.secrets.add(spec.secrets.iter().cloned()));
-    once(args, &mut specs).map_err(|e| report(&e))?;
-    Ok(Ready { config, base, today, found, specs, cancel })
+    Ok(Begun { config, base, cancel })
+}
+
+impl Begun {
+    /// Loads and resolves; what fails before the first export is reported here.
+    fn resolved(self, args: &RunArgs, global: &Global) -> Result<Ready, Exit> {
+        let Self { config, base, cancel } = self;
+        let report = |error: &RunError| render::failure(global, error);
+        let found = load_plugins(global, &config.plugins.dirs, &Need::of(&config))?;
+        global.streams.secrets.add(secrets::of_plugins(&config, &found.connectors));
+        let today = format_rfc3339(SystemClock::default().now_unix_ms());
+        let today = today.get(..10).unwrap_or_default().to_owned();
+        let config = select::before_expansion(config, &args.export).map_err(|e| report(&e))?;
+        let mut specs =
+            resolve(&config, &found.connectors, &base, &today).map_err(|e| unresolved(global, &e, &found))?;
+        specs.iter().for_each(|spec| global.streams.secrets.add(spec.secrets.iter().cloned()));
+        once(args, &mut specs).map_err(|e| report(&e))?;
+        Ok(Ready { config, base, today, found, specs, cancel })
+    }
 }
 
 /// The config, from its file or from the arguments that stand for one, and the folder where its paths start.
@@ -131,11 +152,13 @@ impl Ready {
             piped::check(spec, args.force).map_err(|e| render::failure(global, &e))?;
         }
         let state = State::open(&self.config.state.path).map_err(|e| render::failure(global, &e.into()))?;
+        let notifications = self.config.notifications.clone();
         self.within(&state, faults, global, |ready, env| {
             let mut specs = ready.listed(args, env, global, Tables::Listed)?;
             let n_at_once = if args.parallel_exports { parallel::share(&mut specs) } else { 1 };
             let summaries = parallel::run(&specs, env, n_at_once);
             render::summaries(global, &summaries);
+            notify::ended(&notifications, &summaries, global);
             let failures: Vec<_> = summaries.iter().filter_map(|s| Some(s.error.as_ref()?.class)).collect();
             Ok(Exit::of(&failures))
         })
@@ -179,6 +202,7 @@ impl Ready {
         let cancel = self.cancel.clone();
         let piped = self.specs.iter().any(|spec| !spec.store_capabilities().objects);
         let shown = progress::listener(global, piped);
+        let invocation = format!("{}-{}", clock.now_unix_ms(), std::process::id());
         let env = Env {
             state,
             clock: &clock,
@@ -187,6 +211,7 @@ impl Ready {
             progress: &*shown,
             faults,
             command: "rivet run",
+            invocation: &invocation,
         };
         act(self, &env)
     }

@@ -13,7 +13,9 @@ use crate::cli::reference::Document;
 use crate::documents::SummaryDocument;
 use crate::documents::doctor::DoctorDocument;
 use crate::documents::events::EventLine;
-use crate::documents::history::{CursorDocument, FilesDocument, JournalDocument, MetricsDocument, StateDocument};
+use crate::documents::history::{
+    CursorDocument, FilesDocument, JournalDocument, MetricsDocument, ReportDocument, StateDocument,
+};
 use crate::documents::plans::PlansDocument;
 use crate::exit::Exit;
 use crate::out::Text;
@@ -33,6 +35,7 @@ pub fn run(of: Document, global: &Global) -> Exit {
         Document::DryRun => of_type::<PlansDocument>(),
         Document::Doctor => of_type::<DoctorDocument>(),
         Document::Metrics => of_type::<MetricsDocument>(),
+        Document::Report => of_type::<ReportDocument>(),
         Document::Journal => of_type::<JournalDocument>(),
         Document::State => of_type::<StateDocument>(),
         Document::StateFiles => of_type::<FilesDocument>(),
