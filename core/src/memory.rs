@@ -123,8 +123,17 @@ pub fn hint(tuning: &Tuning, n_at_once: usize) -> String {
 
 /// Highest resident memory of this process so far, bytes; 0 where the system does not say.
 pub fn peak_rss_bytes() -> u64 {
+    of_process("VmHWM:")
+}
+
+/// Resident memory of this process now, bytes; 0 where the system does not say.
+pub fn rss_bytes() -> u64 {
+    of_process("VmRSS:")
+}
+
+fn of_process(what: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|l| l.strip_prefix(what));
     let kib = line.and_then(|l| l.trim().trim_end_matches("kB").trim().parse::<u64>().ok());
     kib.unwrap_or(0) * 1024
 }

@@ -2,6 +2,7 @@
 //! It must not ask anyone anything, nor know how its words are shown.
 
 use rivet_plugin_api::{Estimate, Explained, Health, LogicalType, Relation, TableSchema};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::config::{Mode, Profile, Tuning};
@@ -22,7 +23,7 @@ const MAX_WORKERS: u64 = 4;
 const INDEX_ROWS: u64 = 1_000;
 
 /// How hard an export is on its source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Verdict {
     /// By an index, few rows; or a small relation, read whole.

@@ -3,8 +3,8 @@
 
 use std::borrow::Cow;
 
-use rivet_plugin_api::Relation;
 use rivet_plugin_api::wire::Connector;
+use rivet_plugin_api::{Relation, Secret};
 use serde_json::{Map, Value};
 
 use crate::config::{self, Config, Options};
@@ -94,11 +94,12 @@ pub fn of_plugins(config: &Config, connectors: &Connectors) -> Vec<String> {
     all.into_iter().flat_map(of_one).filter(|secret| !is_ordinary(secret)).collect()
 }
 
-/// The secrets of the source's connection. One that is also a name or a key in the config, or an ordinary word, is none: it
+/// The secrets of the source's connection and of notifications. One that is also a name or a key in the config, or an ordinary word, is none: it
 /// is in words that have to be read.
 pub fn of_config(config: &Config) -> Vec<String> {
     let connection = &config.source.connection;
     let mut secrets: Vec<String> = connection.password.iter().map(|s| s.expose().to_owned()).collect();
+    secrets.extend(config.notifications.slack.iter().flat_map(|slack| of_webhook(slack.webhook_url.as_ref())));
     let mut names = vec![config.source.plugin.as_str()];
     names.extend([&connection.host, &connection.user, &connection.database].into_iter().flatten().map(String::as_str));
     if let Some(url) = &connection.url {
@@ -120,6 +121,18 @@ pub fn of_config(config: &Config) -> Vec<String> {
     let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
     secrets.retain(|secret| !names.contains(secret) && !is_ordinary(secret));
     secrets
+}
+
+/// A webhook's URL is what opens it; so are its path, and the end of that, wherever they are said without the host.
+fn of_webhook(url: Option<&Secret>) -> Vec<String> {
+    let Some(url) = url.map(Secret::expose) else { return Vec::new() };
+    let place = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let path = place.split_once('/').map_or("", |(_, path)| path);
+    let end = path.rsplit('/').next().unwrap_or_default();
+    let mut found = vec![url.to_owned(), place.to_owned(), path.to_owned(), end.to_owned()];
+    found.extend(passwords(url));
+    found.retain(|form| form.len() >= MIN_BYTES);
+    found
 }
 
 /// The options of an export's plugins that their schemas call secret.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::clock::format_rfc3339;
 use crate::config::Mode;
 use crate::error::FailureClass;
+use crate::preflight::Verdict;
 use crate::quality::Checked;
 use crate::resolve::ExportSpec;
 
@@ -80,6 +81,12 @@ pub struct Summary {
     pub longest_statement_ms: u64,
     /// Which state of the source was read: `snapshot`, `per-split` or `mixed`; empty when nothing was.
     pub consistency: String,
+    /// How hard the plan was on the source; none when that is not known.
+    pub verdict: Option<Verdict>,
+    /// Why a run that went through did not go as it should; empty where it did.
+    pub degraded: Vec<String>,
+    /// What changed in the columns since the last good run, or during this one.
+    pub schema_changes: Vec<String>,
     /// Every part was read back and is what was written (`--validate`).
     pub validated: bool,
     /// Whether the columns are others than in the last good run; none when there was none, or they are not known.
@@ -138,6 +145,9 @@ impl Summary {
             restarts: 0,
             longest_statement_ms: 0,
             consistency: String::new(),
+            verdict: None,
+            degraded: Vec::new(),
+            schema_changes: Vec::new(),
             validated: false,
             schema_changed: None,
             quality: Vec::new(),
@@ -147,6 +157,17 @@ impl Summary {
             warnings: Vec::new(),
             error: None,
         }
+    }
+
+    /// Notes why a run that went through did not go as it should.
+    pub fn note_degraded(&mut self) {
+        let reasons = [
+            (self.verdict == Some(Verdict::Degraded), "verdict DEGRADED: hard on the source"),
+            (self.verdict == Some(Verdict::Unsafe), "verdict UNSAFE: very hard on the source"),
+            (self.restarts > 0, "the snapshot was lost on the way"),
+            (self.consistency == "mixed", "the files hold different states of the source"),
+        ];
+        self.degraded = reasons.into_iter().filter(|(is_so, _)| *is_so).map(|(_, reason)| reason.to_owned()).collect();
     }
 }
 

@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod history;
 pub mod init;
 pub mod reference;
+pub mod report;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -113,6 +114,8 @@ pub enum Command {
     Metrics(history::MetricsArgs),
     /// Show what happened in one run, event by event.
     Journal(history::JournalArgs),
+    /// Write a page about runs: what came, how it went over time, what needs a look.
+    Report(report::ReportArgs),
     /// Print the JSON Schema of the config, or of a document that rivet writes or prints.
     Schema {
         /// Of what.

@@ -10,10 +10,12 @@ mod events;
 mod exit;
 mod interrupt;
 mod logging;
+mod notify;
 mod out;
 mod plugins;
 mod progress;
 mod render;
+mod report;
 mod summary;
 
 use std::process::ExitCode;
@@ -52,6 +54,7 @@ pub fn main(n_linked: usize) -> ExitCode {
         cli::Command::State { command } => commands::state::run(&command, &cli.global),
         cli::Command::Metrics(args) => commands::metrics::run(&args, &cli.global),
         cli::Command::Journal(args) => commands::journal::run(&args, &cli.global),
+        cli::Command::Report(args) => commands::report::run(&args, &cli.global),
         cli::Command::Schema { of } => commands::schema::run(of, &cli.global),
         cli::Command::Completions(args) => commands::completions::run(&args, &cli.global),
         cli::Command::Plugin { command } => commands::plugin::run(&command, &cli.global),

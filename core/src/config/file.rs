@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::error::ConfigError;
 use super::export::ExportConfig;
+use super::notifications::NotificationsConfig;
 use super::schema;
 use super::source::SourceConfig;
 
@@ -29,6 +30,8 @@ pub struct Config {
     pub summary: bool,
     /// Exports run several at once.
     pub parallel_exports: bool,
+    /// Who is told how runs ended.
+    pub notifications: NotificationsConfig,
 }
 
 /// A config of Rivet: one source, any number of exports.
@@ -52,6 +55,8 @@ struct File {
     /// Run several exports at once, as `rivet run --parallel-exports` does.
     #[schemars(default)]
     parallel_exports: bool,
+    /// Who is told how runs ended.
+    notifications: Option<NotificationsConfig>,
 }
 
 /// The `plugins` block; paths are absolute or start with the config's folder.

@@ -16,6 +16,7 @@ mod merge;
 mod meta_columns;
 mod misplaced;
 mod node;
+mod notifications;
 mod options;
 mod outline;
 mod patterns;
@@ -46,6 +47,7 @@ pub use meta_columns::MetaColumns;
 pub(crate) use misplaced::explain;
 #[cfg(test)]
 pub(crate) use node::name_problem;
+pub use notifications::{NotificationsConfig, SlackConfig, Trigger};
 pub use options::{Options, PluginConfig};
 pub use outline::{Outline, OutlinedExport, outline};
 pub use patterns::{TablePattern, Tables};

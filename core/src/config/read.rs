@@ -16,6 +16,7 @@ use super::file::{Config, PluginsConfig, StateConfig, schema, source_keys};
 use super::files::{self, Unread};
 use super::merge::merge;
 use super::node::{Entry, NOWHERE, Node, Value, item, join};
+use super::notifications::NotificationsConfig;
 use super::options::Options;
 use super::relation;
 use super::report::Report;
@@ -74,7 +75,15 @@ impl Reader<'_> {
         plugins.dirs.iter_mut().for_each(|dir| *dir = self.variables.below(self.base_dir, &*dir));
         state.path = self.variables.below(self.base_dir, &state.path);
         let parallel_exports = self.flag(root, "parallel_exports");
-        Some(Config { source: source?, exports, plugins, state, summary, parallel_exports })
+        let notifications = self.notifications(root).unwrap_or_default();
+        Some(Config { source: source?, exports, plugins, state, summary, parallel_exports, notifications })
+    }
+
+    fn notifications(&mut self, root: &Node) -> Option<NotificationsConfig> {
+        let block = self.block(root, "notifications")?;
+        let mut notifications: NotificationsConfig = self.typed(&block, "notifications")?;
+        notifications.fetch(&block, self.variables, self.report);
+        Some(notifications)
     }
 
     fn checker(&mut self) -> Checker<'static, '_> {

@@ -95,7 +95,7 @@ impl SourceConfig {
     pub(super) fn fetch(&mut self, block: &Node, base_dir: &Path, variables: Variables<'_>, report: &mut Report) {
         let mut variable = |key: &str, name: &Option<String>| {
             let (name, entry) = (name.as_ref()?, block.get(key)?);
-            from_variable(name, entry, variables, report)
+            from_variable("source", name, entry, variables, report)
         };
         let in_clear = |key: &str| block.get(key).is_some_and(|entry| !entry.node.from_env);
         let connection = &self.connection;
@@ -137,8 +137,15 @@ impl SourceConfig {
     }
 }
 
-fn from_variable(name: &str, entry: &Entry, variables: Variables<'_>, report: &mut Report) -> Option<Secret> {
-    let path = join("source", &entry.key);
+/// The secret that a variable holds; `block` is the path of the block whose key names it.
+pub(super) fn from_variable(
+    block: &str,
+    name: &str,
+    entry: &Entry,
+    variables: Variables<'_>,
+    report: &mut Report,
+) -> Option<Secret> {
+    let path = join(block, &entry.key);
     match (variables.env)(name) {
         Some(value) if value.is_empty() => {
             let hint = Some("set it in the environment of rivet");

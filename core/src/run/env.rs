@@ -27,6 +27,8 @@ pub struct Env<'a> {
     pub faults: &'a Faults,
     /// What started the run, for whoever finds the lock held: `rivet run`.
     pub command: &'a str,
+    /// What all runs that were started together have in common.
+    pub invocation: &'a str,
 }
 
 /// Locks a mutex whose data stays sound if a holder panicked.

@@ -11,7 +11,7 @@ use super::env::{Env, lock};
 use super::leader::Leader;
 use super::ledger::Ledger;
 use super::pipeline::{self, Attempt, Shared, Tally};
-use super::progress::Retrying;
+use super::progress::{Attempted, Retrying};
 use super::shape::Seen;
 use super::{Planned, begin, drift, judge_drift};
 use crate::error::RunError;
@@ -265,10 +265,18 @@ impl Extraction<'_> {
     fn attempt(&self, pass: &Pass<'_>, split: &PlannedSplit, session: &mut dyn Session) -> Result<(), RunError> {
         let pieces = self.ledger.pieces(split.id);
         let number = self.ledger.begin_attempt(split.id);
+        let began_ms = self.env.clock.monotonic_ms();
         let keep_empty = self.plan.splits.len() == 1 && self.plan.keeps_empty_part();
         let attempt = Attempt { split, number, pieces, keep_empty };
         let result = pipeline::run(&self.shared(&pass.cancel), attempt, session)
             .and_then(|tally| self.ledger.split_done(split.id, number).map(|()| tally));
+        self.env.progress.attempted(&Attempted {
+            split: split.id,
+            attempt: number,
+            began_ms,
+            ended_ms: self.env.clock.monotonic_ms(),
+            rows: result.as_ref().ok().map(|tally| tally.rows),
+        });
         match result {
             Ok(tally) => {
                 let mut progress = lock(&self.progress);

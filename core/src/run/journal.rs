@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use serde_json::{Value, json};
 
 use super::env::Env;
-use super::progress::{Progress, Retrying};
+use super::progress::{Attempted, Progress, Retrying};
+use super::timeline::Recorder;
 use crate::plan::Plan;
 use crate::secrets::hidden;
 use crate::summary::Summary;
@@ -19,13 +20,16 @@ pub struct Journal<'a> {
     /// What is told of nobody.
     secrets: &'a [String],
     n_retries: AtomicU32,
+    recorder: Recorder,
     /// Whether it was said that the journal cannot be written.
     complained: AtomicBool,
 }
 
 impl<'a> Journal<'a> {
     pub fn new(run_id: &'a str, export: &'a str, env: &'a Env<'a>, secrets: &'a [String]) -> Self {
-        Self { run_id, export, env, secrets, n_retries: AtomicU32::new(0), complained: AtomicBool::new(false) }
+        let recorder = Recorder::new(env.clock.now_unix_ms(), env.clock.monotonic_ms());
+        let (n_retries, complained) = (AtomicU32::new(0), AtomicBool::new(false));
+        Self { run_id, export, env, secrets, n_retries, recorder, complained }
     }
 
     /// Attempts that failed and were tried again so far, those to connect included.
@@ -45,7 +49,8 @@ impl<'a> Journal<'a> {
 
 impl Progress for Journal<'_> {
     fn started(&self, run_id: &str, export: &str) {
-        self.write("run_started", &json!({ "export": export, "command": self.env.command }));
+        let told = json!({ "export": export, "command": self.env.command, "invocation": self.env.invocation });
+        self.write("run_started", &told);
         self.env.progress.started(run_id, export);
     }
 
@@ -62,6 +67,7 @@ impl Progress for Journal<'_> {
     }
 
     fn read(&self, export: &str, rows: u64, bytes: u64) {
+        self.recorder.read(rows, self.env.clock.monotonic_ms());
         self.env.progress.read(export, rows, bytes);
     }
 
@@ -73,6 +79,11 @@ impl Progress for Journal<'_> {
     fn split_done(&self, export: &str, done: usize, of: usize) {
         self.write("split_done", &json!({ "done": done, "of": of }));
         self.env.progress.split_done(export, done, of);
+    }
+
+    fn attempted(&self, told: &Attempted) {
+        self.recorder.attempted(told);
+        self.env.progress.attempted(told);
     }
 
     fn retrying(&self, export: &str, retry: &Retrying<'_>) {
@@ -91,6 +102,9 @@ impl Progress for Journal<'_> {
     }
 
     fn finished(&self, summary: &Summary) {
+        if let Some(timeline) = self.recorder.end(self.env.clock.monotonic_ms()) {
+            self.write("timeline", &json!(timeline));
+        }
         let error = summary.error.as_ref().map(|e| json!({ "code": e.code, "message": e.message }));
         let told = json!({
             "status": summary.status,

@@ -29,12 +29,13 @@ mod shape;
 mod silence;
 pub mod survey;
 mod sweep;
+pub mod timeline;
 mod upload;
 mod validate;
 mod verdict;
 mod withdraw;
 
-use rivet_plugin_api::{Estimate, Explained, Store, TableSchema};
+use rivet_plugin_api::{Estimate, Explained, Health, Store, TableSchema};
 use serde_json::Value;
 
 pub use env::Env;
@@ -46,6 +47,7 @@ use crate::error::RunError;
 use crate::manifest::Manifest;
 use crate::memory::peak_rss_bytes;
 use crate::plan::{self, Facts, Plan};
+use crate::preflight::{self, Verdict};
 use crate::resolve::ExportSpec;
 use crate::secrets::hidden;
 use crate::state::{Holder, NewRun, Phase, State, StateError};
@@ -167,12 +169,26 @@ fn begin(
     let planned = planned(spec, run_id, env, summary)?;
     record(env.state, &new_run(spec, &planned.plan))?;
     summary.strategy.clone_from(&planned.plan.strategy);
+    summary.verdict = verdict(spec, &planned);
     env.progress.planned(&planned.plan, planned.estimate.rows);
     if let Some(told) = plan::batch_sizing(spec, &planned.plan, &planned.estimate) {
         tracing::info!("{}: {told}", spec.name);
     }
     env.faults.pass("planned");
     Ok(planned)
+}
+
+/// How hard it will be on the source.
+fn verdict(spec: &ExportSpec, planned: &Planned) -> Option<Verdict> {
+    let facts = preflight::Facts {
+        estimate: &planned.estimate,
+        explained: &planned.explained,
+        health: &Health::default(),
+        mode: &spec.mode(),
+        tuning: &spec.tuning,
+        n_workers: spec.n_workers,
+    };
+    preflight::judge(facts).verdict
 }
 
 /// A plan, and what it was made from.
@@ -252,6 +268,7 @@ fn finish(
         summary.earlier_runs = earlier::tell(spec, plan, store, env);
     }
     summary.status = status;
+    summary.note_degraded();
     measure(summary, started, env);
     let told = serde_json::to_value(&*summary).map_err(|e| RunError::Internal(e.to_string()))?;
     env.state.finish_run_with_cursor(&plan.run_id, &word(&status), &schema, &told, plan.cursor_update().as_ref())?;
@@ -317,6 +334,11 @@ fn judge_drift(
     if changes.is_empty() {
         return Ok(());
     }
+    let said: Vec<String> = changes.iter().map(|change| hidden(change, &spec.secrets).into_owned()).collect();
+    // A plan that is made again finds the same ones.
+    summary
+        .schema_changes
+        .extend(said.into_iter().filter(|change| !summary.schema_changes.contains(change)).collect::<Vec<_>>());
     let drift = RunError::Drift { relation: spec.relation.label(), during_run, changes };
     match spec.on_schema_drift {
         DriftPolicy::Fail => Err(drift),

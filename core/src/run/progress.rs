@@ -31,6 +31,8 @@ pub trait Progress: Send + Sync {
     fn part_written(&self, _export: &str, _name: &str, _rows: u64, _bytes: u64) {}
     /// A split is complete.
     fn split_done(&self, export: &str, done: usize, of: usize);
+    /// An attempt at a split is over, whatever its end.
+    fn attempted(&self, _told: &Attempted) {}
     /// An attempt failed and is tried again after a pause, on a new session.
     fn retrying(&self, export: &str, retry: &Retrying<'_>);
     /// Something the user should know that does not fail the run.
@@ -39,6 +41,21 @@ pub trait Progress: Send + Sync {
     fn finished(&self, _summary: &Summary) {}
     /// The export is over, whatever its end.
     fn ended(&self, export: &str);
+}
+
+/// An attempt at a split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempted {
+    /// Split.
+    pub split: u32,
+    /// Number of the attempt within the run, from 0.
+    pub attempt: u32,
+    /// When it began, by the run's monotonic clock, ms.
+    pub began_ms: u64,
+    /// When it ended, by the same clock.
+    pub ended_ms: u64,
+    /// Rows that it delivered; none when it failed.
+    pub rows: Option<u64>,
 }
 
 /// Hears nothing.

@@ -55,6 +55,28 @@ impl State {
         })
     }
 
+    /// The verdict of a run as it was stored; null before it had one, none when no run has that id.
+    ///
+    /// # Errors
+    /// `Unreadable`, `Access`.
+    pub fn verdict_of(&self, run_id: &str) -> Result<Option<Value>, StateError> {
+        self.read("read a verdict", |db| {
+            let sql = "SELECT verdict_json FROM runs WHERE run_id = ?1";
+            let text: Option<Option<String>> = db.query_row(sql, [run_id], |row| row.get(0)).optional()?;
+            text.map(|text| text.map_or(Ok(Value::Null), |text| json(&text, "verdict"))).transpose()
+        })
+    }
+
+    /// The runs with an event of this kind whose detail `key` is `value`, oldest first.
+    ///
+    /// # Errors
+    /// `Unreadable`, `Access`.
+    pub fn runs_with(&self, kind: &str, key: &str, value: &str) -> Result<Vec<RunEntry>, StateError> {
+        let filter = "WHERE run_id IN (SELECT run_id FROM events WHERE kind = ?1 AND event_json ->> ?2 = ?3) \
+                      ORDER BY started_at_ms, run_id";
+        self.read("read runs by an event", |db| entries(db, filter, params![kind, key, value]))
+    }
+
     /// Every export that has a run, a cursor or a schema here, sorted.
     ///
     /// # Errors

@@ -105,6 +105,7 @@ impl Simulation {
             progress: &heard,
             faults: &Faults::default(),
             command: "simulation",
+            invocation: "simulation",
         };
         let summary = run(spec, &env);
         (summary, heard)

@@ -34,6 +34,8 @@ pub enum Document {
     StateCursor,
     /// What `state import --output json` prints.
     StateImport,
+    /// What `report --output json` prints.
+    Report,
 }
 
 /// Arguments of `completions`.

@@ -98,7 +98,16 @@ fn details(value: &Value) -> String {
     let Some(map) = value.as_object() else { return String::new() };
     let said = map.iter().filter(|(_, value)| !value.is_null());
     let words: Vec<String> = said
-        .map(|(key, value)| format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
+        .map(|(key, value)| format!("{key}={}", value.as_str().map_or_else(|| short(value).to_string(), str::to_owned)))
         .collect();
     words.join(" ")
+}
+
+/// The value with a count in the place of each list: all of it is in the JSON.
+fn short(value: &Value) -> Value {
+    match value {
+        Value::Array(items) => format!("{} items", items.len()).into(),
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), short(value))).collect(),
+        other => other.clone(),
+    }
 }

@@ -18,6 +18,7 @@ mod parallel;
 mod piped;
 pub mod plugin;
 pub mod reference;
+pub mod report;
 pub mod run;
 pub mod schema;
 mod select;

@@ -22,7 +22,7 @@ use super::{direct, dry_run, parallel, piped, select};
 use crate::cli::{Global, RunArgs};
 use crate::exit::Exit;
 use crate::plugins::{self, Need, Plugins, Shadowed};
-use crate::{interrupt, progress, render, summary};
+use crate::{interrupt, notify, progress, render, summary};
 
 /// Runs the command.
 pub fn run(args: &RunArgs, global: &Global) -> Exit {
@@ -35,9 +35,15 @@ pub fn run(args: &RunArgs, global: &Global) -> Exit {
             dry_run::run(specs, args.probe, env, global)
         });
     }
-    match resolved(args, global).and_then(|ready| ready.go(args, global, &faults)) {
-        Ok(exit) | Err(exit) => exit,
-    }
+    let begun = match begin(args, global) {
+        Ok(begun) => begun,
+        Err(exit) => return exit,
+    };
+    let notifications = begun.config.notifications.clone();
+    begun.resolved(args, global).and_then(|ready| ready.go(args, global, &faults)).unwrap_or_else(|exit| {
+        notify::not_begun(&notifications, exit, global);
+        exit
+    })
 }
 
 /// What becomes of exports with `tables`.
@@ -57,7 +63,7 @@ pub fn without_effects(
     act: impl FnOnce(&[ExportSpec], &Env<'_>) -> Exit,
 ) -> Exit {
     let go = || {
-        let ready = resolved(args, global)?;
+        let ready = begin(args, global)?.resolved(args, global)?;
         let state = State::open_existing(&ready.config.state.path);
         let state = state.and_then(|found| found.map_or_else(State::in_memory, Ok));
         let state = state.map(|state| seen_by(&state, args)).map_err(|e| render::failure(global, &e.into()))?;
@@ -88,47 +94,57 @@ struct Ready {
     cancel: CancelToken,
 }
 
-/// Loads and resolves; what fails before the first export is reported here. From its beginning on an interrupt is
-/// heard.
-fn resolved(args: &RunArgs, global: &Global) -> Result<Ready, Exit> {
+/// A config that was read. From here on an interrupt is heard, and no secret of it is said.
+struct Begun {
+    config: Config,
+    base: Places,
+    cancel: CancelToken,
+}
+
+fn begin(args: &RunArgs, global: &Global) -> Result<Begun, Exit> {
     let cancel = CancelToken::new();
     interrupt::cancels(&cancel, global);
     let (config, base) = configured(args, global)?;
-    let need = Need::of(&config);
-    ready((config, base), args, &need, cancel, global)
+    global.streams.secrets.add(secrets::of_config(&config));
+    Ok(Begun { config, base, cancel })
 }
 
 /// Does something with the source of a config that leaves no trace, when all plugins that there are have been loaded.
 pub fn at_source(
-    config: (Config, PathBuf),
+    (config, dir): (Config, PathBuf),
     global: &Global,
     act: impl FnOnce(&ExportSpec, &Plugins, &Env<'_>) -> Result<Exit, Exit>,
 ) -> Result<Exit, Exit> {
     let cancel = CancelToken::new();
     interrupt::cancels(&cancel, global);
-    let ready = ready(config, &RunArgs::default(), &Need::All, cancel, global)?;
+    global.streams.secrets.add(secrets::of_config(&config));
+    let ready = Begun { config, base: places(dir), cancel }.with(&RunArgs::default(), &Need::All, global)?;
     let state = State::in_memory().map_err(|e| render::failure(global, &e.into()))?;
     ready.within(&state, &Faults::default(), global, |ready, env| act(&ready.specs[0], &ready.found, env))
 }
 
-fn ready(
-    (config, base): (Config, PathBuf),
-    args: &RunArgs,
-    need: &Need,
-    cancel: CancelToken,
-    global: &Global,
-) -> Result<Ready, Exit> {
-    let report = |error: &RunError| render::failure(global, error);
-    global.streams.secrets.add(secrets::of_config(&config));
-    let found = load_plugins(global, &config.plugins.dirs, need)?;
-    global.streams.secrets.add(secrets::of_plugins(&config, &found.connectors));
-    let today = format_rfc3339(SystemClock::default().now_unix_ms());
-    let today = today.get(..10).unwrap_or_default().to_owned();
-    let config = select::before_expansion(config, &args.export).map_err(|e| report(&e))?;
-    let mut specs = resolve(&config, &found.connectors, &base, &today).map_err(|e| unresolved(global, &e, &found))?;
-    specs.iter().for_each(|spec| global.streams.secrets.add(spec.secrets.iter().cloned()));
-    once(args, &mut specs).map_err(|e| report(&e))?;
-    Ok(Ready { config, base, today, found, specs, cancel })
+impl Begun {
+    /// Loads the plugins that it names, and resolves.
+    fn resolved(self, args: &RunArgs, global: &Global) -> Result<Ready, Exit> {
+        let need = Need::of(&self.config);
+        self.with(args, &need, global)
+    }
+
+    /// Loads and resolves; what fails before the first export is reported here.
+    fn with(self, args: &RunArgs, need: &Need, global: &Global) -> Result<Ready, Exit> {
+        let Self { config, base, cancel } = self;
+        let report = |error: &RunError| render::failure(global, error);
+        let found = load_plugins(global, &config.plugins.dirs, need)?;
+        global.streams.secrets.add(secrets::of_plugins(&config, &found.connectors));
+        let today = format_rfc3339(SystemClock::default().now_unix_ms());
+        let today = today.get(..10).unwrap_or_default().to_owned();
+        let config = select::before_expansion(config, &args.export).map_err(|e| report(&e))?;
+        let mut specs =
+            resolve(&config, &found.connectors, &base, &today).map_err(|e| unresolved(global, &e, &found))?;
+        specs.iter().for_each(|spec| global.streams.secrets.add(spec.secrets.iter().cloned()));
+        once(args, &mut specs).map_err(|e| report(&e))?;
+        Ok(Ready { config, base, today, found, specs, cancel })
+    }
 }
 
 /// The config, from its file or from the arguments that stand for one, and where its paths start.
@@ -137,7 +153,7 @@ fn configured(args: &RunArgs, global: &Global) -> Result<(Config, Places), Exit>
     let params = args.params().map_err(|text| render::usage(global, &text))?;
     if !args.direct.is_given() {
         let config = config::load(&args.config, &params).map_err(|e| report(e.into()))?;
-        return Ok((config, places(&args.config)));
+        return Ok((config, places(base_dir(&args.config))));
     }
     let refused = |e: direct::Refused| {
         render::problem(global, "usage", &e.message, Some(&e.hint));
@@ -161,7 +177,8 @@ impl Ready {
         let state = if args.keeps_nothing() { State::in_memory() } else { State::open(&self.config.state.path) };
         let state = state.map(|state| seen_by(&state, args)).map_err(|e| render::failure(global, &e.into()))?;
         let at_once = args.parallel_exports || self.config.parallel_exports;
-        let runs = self.config.summary.then(|| self.base.join(".rivet/runs"));
+        let notifications = self.config.notifications.clone();
+        let runs = self.config.summary.then(|| self.base.config_dir.join(".rivet/runs"));
         let tell = |told: &Summary| {
             summary::tell(global, told);
             if let Some(Err((file, e))) = runs.as_ref().map(|runs| summary::save_run(global, told, runs)) {
@@ -173,6 +190,7 @@ impl Ready {
             let n_at_once = if at_once { parallel::share(&mut specs) } else { 1 };
             let summaries = parallel::run(&specs, env, n_at_once, &tell);
             summary::tell_all(global, &summaries, specs.len());
+            notify::ended(&notifications, &summaries, global);
             let failures: Vec<_> = summaries.iter().filter_map(|s| Some(s.error.as_ref()?.class)).collect();
             let exit = Exit::of(&failures);
             Ok(args.summary_output.as_ref().map_or(exit, |file| saved(&summaries, file, exit, global)))
@@ -217,6 +235,7 @@ impl Ready {
         let cancel = self.cancel.clone();
         let piped = self.specs.iter().any(piped::is_piped);
         let shown = progress::listener(global, piped, faults);
+        let invocation = format!("{}-{}", clock.now_unix_ms(), std::process::id());
         let env = Env {
             state,
             clock: &clock,
@@ -225,6 +244,7 @@ impl Ready {
             progress: &*shown,
             faults,
             command: "rivet run",
+            invocation: &invocation,
         };
         act(self, &env)
     }
@@ -314,13 +334,15 @@ fn unresolved(global: &Global, error: &RunError, found: &Plugins) -> Exit {
 
 /// The folder of a config.
 pub fn base_dir(config: &Path) -> PathBuf {
-    places(config).config_dir
+    absolute(config.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")))
 }
 
-/// Where the paths of a config start.
-fn places(config: &Path) -> Places {
-    let dir = config.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let absolute = |dir: &Path| std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+/// Where the paths of a config in this folder start.
+fn places(config_dir: PathBuf) -> Places {
     let home = std::env::var_os("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
-    Places { config_dir: absolute(dir), working_dir: absolute(Path::new(".")), home }
+    Places { config_dir, working_dir: absolute(Path::new(".")), home }
+}
+
+fn absolute(dir: &Path) -> PathBuf {
+    std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())
 }

@@ -15,7 +15,7 @@ use crate::documents::discovery::DiscoveryDocument;
 use crate::documents::doctor::DoctorDocument;
 use crate::documents::events::EventLine;
 use crate::documents::history::{
-    CursorDocument, FilesDocument, ImportDocument, JournalDocument, MetricsDocument, StateDocument,
+    CursorDocument, FilesDocument, ImportDocument, JournalDocument, MetricsDocument, ReportDocument, StateDocument,
 };
 use crate::documents::plans::PlansDocument;
 use crate::exit::Exit;
@@ -37,6 +37,7 @@ pub fn run(of: Document, global: &Global) -> Exit {
         Document::Doctor => of_type::<DoctorDocument>(),
         Document::Discovery => of_type::<DiscoveryDocument>(),
         Document::Metrics => of_type::<MetricsDocument>(),
+        Document::Report => of_type::<ReportDocument>(),
         Document::Journal => of_type::<JournalDocument>(),
         Document::State => of_type::<StateDocument>(),
         Document::StateFiles => of_type::<FilesDocument>(),

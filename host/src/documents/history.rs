@@ -185,6 +185,17 @@ pub struct FilesDocument {
     pub files: Vec<FileRow>,
 }
 
+/// `rivet report`, where the page goes to a file.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ReportDocument {
+    /// Version of this document: 1.
+    pub version: u32,
+    /// The file that was written.
+    pub file: String,
+    /// The runs that it is about.
+    pub runs: Vec<String>,
+}
+
 /// A written part.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct FileRow {

@@ -8,6 +8,6 @@ pub mod streams;
 pub mod table;
 mod text;
 
-pub use outside::shown;
+pub use outside::{bounded, shown};
 pub use streams::Streams;
 pub use text::{Colour, Text, colours};

@@ -49,7 +49,8 @@ impl Secrets {
         Cow::Owned(kept + rest)
     }
 
-    fn hidden<'t>(&self, text: &'t str) -> Cow<'t, str> {
+    /// A text without them.
+    pub fn hidden<'t>(&self, text: &'t str) -> Cow<'t, str> {
         hidden(text, &self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -7,6 +7,7 @@
 
 #![allow(clippy::print_stderr, reason = "what fails in a drop has nowhere else to go")]
 
+pub mod browser;
 mod cache;
 mod certs;
 mod command;
@@ -19,6 +20,7 @@ pub mod postgres;
 pub mod proxy;
 pub mod strace;
 pub mod type_oracle;
+pub mod web;
 pub mod wire;
 
 pub use cache::Cache;

@@ -65,6 +65,8 @@ pub fn page(root: &Value, plugins: &Value) -> Result<Page> {
     for plugin in of_kind(plugins, "destination") {
         options(plugin, "destination", &mut section);
     }
+    let slack = &root["properties"]["notifications"]["properties"]["slack"];
+    section("notifications.slack", &said(slack), all(slack));
     for key in ["plugins", "state"] {
         let block = &root["properties"][key];
         section(key, &said(block), all(block));

@@ -1,0 +1,83 @@
+//! The keys of `notifications`: who is told how runs ended.
+//! It must not know how anybody is told.
+
+use rivet_plugin_api::Secret;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::expand::Variables;
+use super::node::Node;
+use super::report::Report;
+use super::source::from_variable;
+
+/// The `notifications` block.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+pub struct NotificationsConfig {
+    /// A message to a Slack channel.
+    pub slack: Option<SlackConfig>,
+}
+
+/// The `notifications.slack` block: a message to a Slack channel after a run in which one of these things happened. It takes at
+/// most 5 seconds, goes through the proxy of `HTTPS_PROXY`, and never fails a run.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(extend("exclusive" = [[["webhook_url"], ["webhook_url_env"]]]))]
+pub struct SlackConfig {
+    /// URL of the incoming webhook, which is a secret.
+    pub webhook_url: Option<Secret>,
+    /// Environment variable that holds the URL of the incoming webhook.
+    #[schemars(length(min = 1), extend("reads" = "variable"))]
+    webhook_url_env: Option<String>,
+    /// What a message is sent for.
+    #[serde(default = "Trigger::all")]
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
+    pub on: Vec<Trigger>,
+}
+
+/// What a message is sent for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, serde::Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// An export failed.
+    Failure,
+    /// Its columns are not what they were in the last good run.
+    SchemaChange,
+    /// It went through, but not as it should: its verdict is DEGRADED or UNSAFE, or its snapshot was lost on the way.
+    Degraded,
+}
+
+impl Trigger {
+    fn all() -> Vec<Self> {
+        vec![Self::Failure, Self::SchemaChange, Self::Degraded]
+    }
+}
+
+impl NotificationsConfig {
+    /// Reads the URL where it stands elsewhere, and refuses what is none. `block` is what the keys were read from.
+    pub(super) fn fetch(&mut self, block: &Node, variables: Variables<'_>, report: &mut Report) {
+        const PATH: &str = "notifications.slack";
+        let (Some(slack), Some(entry)) = (&mut self.slack, block.get("slack")) else { return };
+        let keys = ["webhook_url", "webhook_url_env"].map(|key| entry.node.get(key));
+        if let (Some(name), [None, Some(key)]) = (&slack.webhook_url_env, keys) {
+            slack.webhook_url = from_variable(PATH, name, key, variables, report);
+        }
+        match (&slack.webhook_url, keys.into_iter().flatten().next()) {
+            (Some(url), Some(key)) if !is_web_url(url.expose()) => {
+                let hint = Some("Slack shows the URL where the incoming webhook was made");
+                report.bad(&super::node::join(PATH, &key.key), key.id, "is no URL that starts with https://", hint);
+            }
+            (None, None) => {
+                let hint = Some("name the variable that holds the URL: `webhook_url_env: SLACK_WEBHOOK_URL`");
+                report.bad(PATH, entry.id, "says no webhook", hint);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether it is an address of the web with a host, and nothing in it that cannot be in one (RFC 3986, 2).
+fn is_web_url(url: &str) -> bool {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    let plain =
+        |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}');
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', ':', '?', '#']) && rest.bytes().all(plain))
+}
