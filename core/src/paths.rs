@@ -3,70 +3,38 @@
 
 use std::path::{Path, PathBuf};
 
+use rivet_plugin_api::FilePath;
 use rivet_plugin_api::wire::Connector;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-/// Deepest chain of references and nested values that is followed.
-const MAX_DEPTH: u32 = 64;
+use crate::plugin_options::each;
 
 /// The options with every relative path (`format: path`) made absolute. `out`, `./out` and `out/` are one place, so they
 /// become one text.
 pub fn absolute(options: Map<String, Value>, of: &Connector, base: &Path) -> Map<String, Value> {
-    let schema = &of.info().options_schema;
     let mut options = Value::Object(options);
-    Paths { root: schema, base }.within(schema, &mut options, 0);
+    start_at(base, &of.info().options_schema, &mut options);
     if let Value::Object(options) = options { options } else { Map::new() }
 }
 
-struct Paths<'s> {
-    root: &'s Value,
-    base: &'s Path,
-}
-
-impl Paths<'_> {
-    fn within(&self, schema: &Value, value: &mut Value, depth: u32) {
-        if depth > MAX_DEPTH {
-            return;
-        }
-        if let Some(target) = schema["$ref"].as_str().and_then(|r| r.strip_prefix('#'))
-            && let Some(target) = self.root.pointer(target)
+fn start_at(base: &Path, schema: &Value, options: &mut Value) {
+    each(schema, options, &mut |said, value| {
+        if let Value::String(path) = value
+            && said.iter().any(|schema| schema["format"] == "path")
         {
-            self.within(target, value, depth + 1);
+            let plain: PathBuf = base.join(path.as_str()).components().collect();
+            *value = json!(FilePath::new(plain));
         }
-        let alternatives = ["anyOf", "oneOf", "allOf"].into_iter().filter_map(|key| schema[key].as_array()).flatten();
-        for alternative in alternatives.filter(|schema| !is_another(schema, value)).collect::<Vec<_>>() {
-            self.within(alternative, value, depth + 1);
-        }
-        match value {
-            Value::String(path) if schema["format"] == "path" => {
-                let plain: PathBuf = self.base.join(path.as_str()).components().collect();
-                *path = plain.to_string_lossy().into_owned();
-            }
-            Value::Object(map) => {
-                for (key, value) in map {
-                    let property = schema["properties"].get(key).unwrap_or(&schema["additionalProperties"]);
-                    self.within(property, value, depth + 1);
-                }
-            }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.within(&schema["items"], item, depth + 1)),
-            _ => {}
-        }
-    }
-}
-
-/// Whether the value has another word where the alternative has one.
-fn is_another(schema: &Value, value: &Value) -> bool {
-    let properties = schema["properties"].as_object().into_iter().flatten();
-    properties.filter_map(|(key, property)| Some((key, property.get("const")?))).any(|(key, word)| value[key] != *word)
+    });
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
 
-    use rivet_plugin_api::FilePath;
     use schemars::JsonSchema;
-    use serde_json::json;
 
     use super::*;
 
@@ -78,6 +46,7 @@ mod tests {
         folder: Option<FilePath>,
         more: Vec<FilePath>,
         named: BTreeMap<String, FilePath>,
+        pairs: Vec<(String, FilePath)>,
         login: Login,
     }
 
@@ -102,7 +71,7 @@ mod tests {
     fn absolute(options: Value) -> Value {
         let schema = schemars::schema_for!(Options).to_value();
         let mut options = options;
-        Paths { root: &schema, base: Path::new("/etc/rivet") }.within(&schema, &mut options, 0);
+        start_at(Path::new("/etc/rivet"), &schema, &mut options);
         options
     }
 
@@ -110,12 +79,12 @@ mod tests {
     fn what_is_a_path_by_its_type_starts_at_the_config_and_nothing_else_does() {
         let given = json!({
             "path": "data/2026", "key_file": "./keys/a.pem", "folder": "out/", "more": ["a", "/b"], "named": {"x": "c"},
-            "login": {"by": "key", "at": "id"}, "unknown": "d",
+            "pairs": [["p", "q"]], "login": {"by": "key", "at": "id"}, "unknown": "d",
         });
         let expected = json!({
             "path": "data/2026", "key_file": "/etc/rivet/keys/a.pem", "folder": "/etc/rivet/out",
             "more": ["/etc/rivet/a", "/b"], "named": {"x": "/etc/rivet/c"},
-            "login": {"by": "key", "at": "/etc/rivet/id"}, "unknown": "d",
+            "pairs": [["p", "/etc/rivet/q"]], "login": {"by": "key", "at": "/etc/rivet/id"}, "unknown": "d",
         });
         assert_eq!(absolute(given), expected);
         for (login, expected) in [
@@ -125,5 +94,15 @@ mod tests {
             assert_eq!(absolute(json!({"login": login}))["login"], expected);
         }
         assert_eq!(absolute(json!({"folder": null})), json!({"folder": null}));
+    }
+
+    #[test]
+    fn a_folder_whose_name_is_no_text_is_not_another_one() {
+        let base = Path::new(OsStr::from_bytes(b"/etc/\xff"));
+        let schema = schemars::schema_for!(Options).to_value();
+        let mut options = json!({"folder": "out"});
+        start_at(base, &schema, &mut options);
+        let folder: FilePath = serde_json::from_value(options["folder"].take()).expect("a path");
+        assert_eq!(&*folder, base.join("out"));
     }
 }

@@ -2,7 +2,7 @@
 //! It must not open anything, and never echoes a URL: it may hold a password.
 
 use percent_encoding::percent_decode_str;
-use rivet_plugin_api::{Connection, ErrorKind, PluginError, Result, Secret, Tls, TlsMode, is_local};
+use rivet_plugin_api::{Connection, ErrorKind, FilePath, PluginError, Result, Secret, Tls, TlsMode, is_local};
 use tokio_postgres::config::ChannelBinding;
 
 /// Time for connecting and logging in where the URL names none, ms.
@@ -186,9 +186,9 @@ impl Parts {
         };
         Ok(Some(Tls {
             mode,
-            ca_file: self.ca_file.clone(),
-            cert_file: self.cert_file.clone(),
-            key_file: self.key_file.clone(),
+            ca_file: self.ca_file.clone().map(FilePath::new),
+            cert_file: self.cert_file.clone().map(FilePath::new),
+            key_file: self.key_file.clone().map(FilePath::new),
             accept_invalid_certs: false,
             accept_invalid_hostnames: false,
         }))
