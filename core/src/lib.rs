@@ -13,6 +13,7 @@ pub mod memory;
 pub mod paths;
 mod placeholders;
 pub mod plan;
+mod plugin_options;
 mod possible;
 pub mod preflight;
 pub mod project;

@@ -3,15 +3,15 @@
 
 use std::path::{Path, PathBuf};
 
+use rivet_plugin_api::FilePath;
 use rivet_plugin_api::wire::Connector;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+use crate::plugin_options::each;
 
 /// What the schema of a path may say of where it starts.
 const FROM: &str = "from";
 const WORKING_DIR: &str = "working-directory";
-
-/// Deepest chain of references and nested values that is followed.
-const MAX_DEPTH: u32 = 64;
 
 /// Where relative paths start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,64 +35,31 @@ pub fn below(start: &Path, home: Option<&Path>, path: &Path) -> PathBuf {
 /// The options with every relative path (`format: path`) made absolute. `out`, `./out` and `out/` are one place, so they
 /// become one text.
 pub fn absolute(options: Map<String, Value>, of: &Connector, places: &Places) -> Map<String, Value> {
-    let schema = &of.info().options_schema;
     let mut options = Value::Object(options);
-    Paths { root: schema, places }.within(schema, &mut options, 0);
+    start_at(places, &of.info().options_schema, &mut options);
     if let Value::Object(options) = options { options } else { Map::new() }
 }
 
-struct Paths<'s> {
-    root: &'s Value,
-    places: &'s Places,
-}
-
-impl Paths<'_> {
-    fn within(&self, schema: &Value, value: &mut Value, depth: u32) {
-        if depth > MAX_DEPTH {
-            return;
-        }
-        if let Some(target) = schema["$ref"].as_str().and_then(|r| r.strip_prefix('#'))
-            && let Some(target) = self.root.pointer(target)
+fn start_at(places: &Places, schema: &Value, options: &mut Value) {
+    each(schema, options, &mut |said, value| {
+        if let Value::String(path) = value
+            && said.iter().any(|schema| schema["format"] == "path")
         {
-            self.within(target, value, depth + 1);
+            let written = said.iter().any(|schema| schema[FROM] == WORKING_DIR);
+            let start = if written { &places.working_dir } else { &places.config_dir };
+            let plain: PathBuf = below(start, places.home.as_deref(), Path::new(path.as_str())).components().collect();
+            *value = json!(FilePath::new(plain));
         }
-        let alternatives = ["anyOf", "oneOf", "allOf"].into_iter().filter_map(|key| schema[key].as_array()).flatten();
-        for alternative in alternatives.filter(|schema| !is_another(schema, value)).collect::<Vec<_>>() {
-            self.within(alternative, value, depth + 1);
-        }
-        match value {
-            Value::String(path) if schema["format"] == "path" => {
-                let places = self.places;
-                let start = if schema[FROM] == WORKING_DIR { &places.working_dir } else { &places.config_dir };
-                let whole = below(start, places.home.as_deref(), Path::new(path.as_str()));
-                let plain: PathBuf = whole.components().collect();
-                *path = plain.to_string_lossy().into_owned();
-            }
-            Value::Object(map) => {
-                for (key, value) in map {
-                    let property = schema["properties"].get(key).unwrap_or(&schema["additionalProperties"]);
-                    self.within(property, value, depth + 1);
-                }
-            }
-            Value::Array(items) => items.iter_mut().for_each(|item| self.within(&schema["items"], item, depth + 1)),
-            _ => {}
-        }
-    }
-}
-
-/// Whether the value has another word where the alternative has one.
-fn is_another(schema: &Value, value: &Value) -> bool {
-    let properties = schema["properties"].as_object().into_iter().flatten();
-    properties.filter_map(|(key, property)| Some((key, property.get("const")?))).any(|(key, word)| value[key] != *word)
+    });
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
 
-    use rivet_plugin_api::FilePath;
     use schemars::JsonSchema;
-    use serde_json::json;
 
     use super::*;
 
@@ -106,6 +73,7 @@ mod tests {
         folder: Option<FilePath>,
         more: Vec<FilePath>,
         named: BTreeMap<String, FilePath>,
+        pairs: Vec<(String, FilePath)>,
         login: Login,
     }
 
@@ -127,12 +95,15 @@ mod tests {
         with: FilePath,
     }
 
+    fn places() -> Places {
+        let [config_dir, working_dir, home] = ["/etc/rivet", "/srv", "/home/me"].map(PathBuf::from);
+        Places { config_dir, working_dir, home: Some(home) }
+    }
+
     fn absolute(options: Value) -> Value {
         let schema = schemars::schema_for!(Options).to_value();
         let mut options = options;
-        let [config_dir, working_dir, home] = ["/etc/rivet", "/srv", "/home/me"].map(PathBuf::from);
-        let places = Places { config_dir, working_dir, home: Some(home) };
-        Paths { root: &schema, places: &places }.within(&schema, &mut options, 0);
+        start_at(&places(), &schema, &mut options);
         options
     }
 
@@ -152,12 +123,12 @@ mod tests {
     fn what_is_a_path_by_its_type_starts_at_the_config_and_nothing_else_does() {
         let given = json!({
             "path": "data/2026", "key_file": "./keys/a.pem", "folder": "out/", "more": ["a", "/b"], "named": {"x": "c"},
-            "login": {"by": "key", "at": "id"}, "unknown": "d",
+            "pairs": [["p", "q"]], "login": {"by": "key", "at": "id"}, "unknown": "d",
         });
         let expected = json!({
             "path": "data/2026", "key_file": "/etc/rivet/keys/a.pem", "folder": "/etc/rivet/out",
             "more": ["/etc/rivet/a", "/b"], "named": {"x": "/etc/rivet/c"},
-            "login": {"by": "key", "at": "/etc/rivet/id"}, "unknown": "d",
+            "pairs": [["p", "/etc/rivet/q"]], "login": {"by": "key", "at": "/etc/rivet/id"}, "unknown": "d",
         });
         assert_eq!(absolute(given), expected);
         for (login, expected) in [
@@ -167,5 +138,15 @@ mod tests {
             assert_eq!(absolute(json!({"login": login}))["login"], expected);
         }
         assert_eq!(absolute(json!({"folder": null})), json!({"folder": null}));
+    }
+
+    #[test]
+    fn a_folder_whose_name_is_no_text_is_not_another_one() {
+        let config_dir = Path::new(OsStr::from_bytes(b"/etc/\xff")).to_owned();
+        let schema = schemars::schema_for!(Options).to_value();
+        let mut options = json!({"folder": "out"});
+        start_at(&Places { config_dir: config_dir.clone(), ..places() }, &schema, &mut options);
+        let folder: FilePath = serde_json::from_value(options["folder"].take()).expect("a path");
+        assert_eq!(&*folder, config_dir.join("out"));
     }
 }

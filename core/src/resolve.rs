@@ -364,13 +364,7 @@ fn filled(options: &Map<String, Value>, placeholders: &Placeholders) -> Map<Stri
 
 /// Plugin and options in a fixed order; options marked secret are left out.
 fn identity(destination: &Connector, options: &Map<String, Value>) -> String {
-    let properties = &destination.info().options_schema["properties"];
-    let open = options.iter().filter(|(key, _)| properties[key.as_str()]["format"] != "secret");
-    let text: Vec<String> = open
-        .map(|(key, value)| format!("{key}={}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)))
-        .collect();
-    let identity = format!("{}({})", destination.info().name, text.join(","));
-    secrets::hidden(&identity, &secrets::of_plugin(destination, options)).into_owned()
+    format!("{}({})", destination.info().name, secrets::open_text(destination, options))
 }
 
 /// Asks the format, which refuses here what its schema could not say about its options.

@@ -3,11 +3,14 @@
 //!
 //! Each value is written so that no two different rows of one schema give the same bytes: a tag byte that tells NULL
 //! from a value, then fixed-width values as they are (little-endian), others after their length (64 bits). Lists are
-//! their length and their elements; dictionaries are what they stand for. The bytes of a row go through XXH3, 128 bits.
+//! their length and their elements, and so are maps of their pairs; structs are their fields; dictionaries are what they stand for. The bytes of a row go through XXH3, 128 bits.
+
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{ArrowDictionaryKeyType, Int8Type, Int16Type, Int32Type, Int64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_buffer::OffsetBuffer;
 use arrow_data::ArrayData;
 use arrow_schema::DataType;
 
@@ -46,7 +49,9 @@ enum Form {
     Binary,
     LargeBinary,
     FixedBinary,
-    List(Box<Cells>),
+    /// Of lists and maps.
+    List(OffsetBuffer<i32>, Box<Cells>),
+    Struct(Vec<Cells>),
     /// The row of the value that each row stands for.
     Dictionary(Vec<usize>, Box<Cells>),
     Null,
@@ -62,7 +67,18 @@ impl Cells {
             DataType::Binary => Form::Binary,
             DataType::LargeBinary => Form::LargeBinary,
             DataType::FixedSizeBinary(_) => Form::FixedBinary,
-            DataType::List(_) => Form::List(Box::new(Self::of(array.as_list::<i32>().values())?)),
+            DataType::List(_) => {
+                let list = array.as_list::<i32>();
+                Form::List(list.offsets().clone(), Box::new(Self::of(list.values())?))
+            }
+            DataType::Map(..) => {
+                let map = array.as_map();
+                let entries: ArrayRef = Arc::new(map.entries().clone());
+                Form::List(map.offsets().clone(), Box::new(Self::of(&entries)?))
+            }
+            DataType::Struct(fields) if !fields.is_empty() => {
+                Form::Struct(array.as_struct().columns().iter().map(Self::of).collect::<Option<_>>()?)
+            }
             DataType::Null => Form::Null,
             DataType::Dictionary(key, _) => {
                 let (rows, values) = match **key {
@@ -100,8 +116,8 @@ impl Cells {
             Form::Binary => write_bytes(self.array.as_binary::<i32>().value(row), out),
             Form::LargeBinary => write_bytes(self.array.as_binary::<i64>().value(row), out),
             Form::FixedBinary => out.extend_from_slice(self.array.as_fixed_size_binary().value(row)),
-            Form::List(values) => {
-                let offsets = self.array.as_list::<i32>().value_offsets();
+            Form::Struct(fields) => fields.iter().for_each(|field| field.write(row, out)),
+            Form::List(offsets, values) => {
                 let (from, to) = (offsets[row], offsets[row + 1]);
                 out.extend_from_slice(&u64::from((to - from).unsigned_abs()).to_le_bytes());
                 let index = |i: i32| usize::try_from(i).unwrap_or(0);
@@ -126,7 +142,6 @@ fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
-    use std::sync::Arc;
 
     use arrow_array::builder::{Int32Builder, ListBuilder};
     use arrow_array::{BooleanArray, DictionaryArray, Int64Array, StringArray};

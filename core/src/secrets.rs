@@ -3,12 +3,14 @@
 
 use std::borrow::Cow;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use rivet_plugin_api::wire::Connector;
 use rivet_plugin_api::{Relation, Secret};
 use serde_json::{Map, Value};
 
 use crate::config::{self, Config, Options};
 use crate::connectors::Connectors;
+use crate::plugin_options::each;
 use crate::resolve::ExportSpec;
 
 /// A shorter one would be found in words that have nothing to do with it.
@@ -55,7 +57,10 @@ fn begun(text: &str, secret: &str) -> Option<usize> {
 /// The secret as it can be written: itself, as a part of a URL, and as text between quotes.
 pub fn forms(secret: &str) -> Vec<String> {
     let mut all = vec![secret.to_owned()];
-    for form in [encoded(secret, b"-._~"), encoded(secret, b""), secret.escape_debug().to_string()] {
+    let in_url = encoded(secret, RESERVED);
+    // In a form a blank is a plus.
+    let in_form = in_url.replace("%20", "+");
+    for form in [in_url, in_form, encoded(secret, NON_ALPHANUMERIC), secret.escape_debug().to_string()] {
         if !all.contains(&form) {
             all.push(form);
         }
@@ -148,38 +153,36 @@ fn of_options(spec: &ExportSpec) -> Vec<String> {
 
 /// Those of one plugin's options that its schema calls secret, at any depth, and the passwords of URLs among the others.
 pub fn of_plugin(connector: &Connector, options: &Map<String, Value>) -> Vec<String> {
-    let root = &connector.info().options_schema;
+    of_values(&connector.info().options_schema, Value::Object(options.clone()))
+}
+
+fn of_values(schema: &Value, mut options: Value) -> Vec<String> {
     let mut found = Vec::new();
-    for (key, value) in options {
-        found.extend(of_value(root, &root["properties"][key.as_str()], value, MAX_DEPTH));
-    }
+    each(schema, &mut options, &mut |said, value| match value {
+        Value::String(text) if is_secret(said) => found.push(text.clone()),
+        Value::Number(number) if is_secret(said) => found.push(number.to_string()),
+        Value::String(text) if text.contains("://") => found.extend(passwords(text)),
+        _ => {}
+    });
     found
 }
 
-/// Schemas may be recursive, values are not this deep.
-const MAX_DEPTH: usize = 32;
+fn is_secret(said: &[&Value]) -> bool {
+    said.iter().any(|schema| schema["format"] == "secret")
+}
 
-fn of_value(root: &Value, schema: &Value, value: &Value, depth: usize) -> Vec<String> {
-    if depth == 0 {
-        return Vec::new();
-    }
-    let inner = |schema: &Value, value: &Value| of_value(root, schema, value, depth - 1);
-    let mut found = match value {
-        Value::String(text) if schema["format"] == "secret" => vec![text.clone()],
-        Value::Number(number) if schema["format"] == "secret" => vec![number.to_string()],
-        Value::String(text) if text.contains("://") => passwords(text),
-        Value::Array(items) => items.iter().flat_map(|item| inner(&schema["items"], item)).collect(),
-        Value::Object(entries) => {
-            let of_key = |key: &str| schema["properties"].get(key).unwrap_or(&schema["additionalProperties"]);
-            entries.iter().flat_map(|(key, value)| inner(of_key(key), value)).collect()
-        }
-        _ => Vec::new(),
+/// A plugin's options as a text for people and for comparisons, without those that are secret. However short a secret is, it is
+/// not in what it belongs to.
+pub fn open_text(connector: &Connector, options: &Map<String, Value>) -> String {
+    let schema = &connector.info().options_schema;
+    let text = |(key, value): (&String, &Value)| {
+        let secrets = of_values(schema, Value::Object(Map::from_iter([(key.clone(), value.clone())])));
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let stars = |text: String, secret: &String| text.replace(secret, STARS);
+        let hidden = secrets.iter().filter(|secret| !secret.is_empty()).fold(text, stars);
+        (hidden != STARS).then(|| format!("{key}={hidden}"))
     };
-    // What a schema is composed of says more about the same value.
-    let target = schema["$ref"].as_str().and_then(|at| root.pointer(at.trim_start_matches('#')));
-    let composed = ["allOf", "anyOf", "oneOf"].iter().filter_map(|word| schema[word].as_array()).flatten();
-    target.into_iter().chain(composed).for_each(|schema| found.extend(inner(schema, value)));
-    found
+    options.iter().filter_map(text).collect::<Vec<_>>().join(",")
 }
 
 /// What parameters of URLs that are secret have in their names.
@@ -194,40 +197,26 @@ pub(crate) fn passwords(url: &str) -> Vec<String> {
     let is_secret = |key: &str| SECRET_WORDS.iter().any(|word| key.to_ascii_lowercase().contains(word));
     let named = pairs.filter(|(key, _)| is_secret(key)).map(|(_, value)| value);
     let written = user.into_iter().chain(named).filter(|text| !text.is_empty());
-    let mut found: Vec<String> = written.flat_map(|text| [text.to_owned(), decoded(text)]).collect();
+    let mut found: Vec<String> =
+        written.flat_map(|text| [text.to_owned(), percent_decode_str(text).decode_utf8_lossy().into_owned()]).collect();
     found.dedup();
     found
 }
 
 /// `@` as `%40`: all but letters, digits and what is plain. RFC 3986, 2.3, has `-._~`, and not everybody keeps to it.
-fn encoded(text: &str, plain: &[u8]) -> String {
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || plain.contains(byte);
-    text.bytes().map(|b| if is_plain(&b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+fn encoded(text: &str, not_plain: &'static AsciiSet) -> String {
+    utf8_percent_encode(text, not_plain).to_string()
 }
 
-/// `%40` as `@` (RFC 3986, 2.1).
-fn decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut i = 0;
-    while i < bytes.len() {
-        let hex = (bytes[i] == b'%').then(|| text.get(i + 1..i + 3)).flatten();
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                plain.push(byte);
-                i += 3;
-            }
-            None => {
-                plain.push(bytes[i]);
-                i += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&plain).into_owned()
-}
+/// What is not plain by the RFC.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use rivet_plugin_api::Secret;
+
     use super::*;
 
     #[test]
@@ -251,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_secret_has_forms() {
-        assert_eq!(forms("p@ss \"ü"), ["p@ss \"ü", "p%40ss%20%22%C3%BC", "p@ss \\\"ü"]);
+        assert_eq!(forms("p@ss \"ü"), ["p@ss \"ü", "p%40ss%20%22%C3%BC", "p%40ss+%22%C3%BC", "p@ss \\\"ü"]);
         assert_eq!(forms("plain"), ["plain"]);
         assert_eq!(forms("a-b"), ["a-b", "a%2Db"]);
     }
@@ -274,9 +263,48 @@ mod tests {
             "url": "s3://me:fourth@h",
             "name": "open",
         });
-        let mut found = of_value(&schema, &schema, &value, MAX_DEPTH);
+        let mut found = of_values(&schema, value);
         found.sort();
         assert_eq!(found, ["first", "fourth", "second", "third"]);
+        // As deep as a config may be, each level by a reference and an alternative.
+        let mut login = serde_json::json!({"by": "key", "key": "deep"});
+        (0..14).for_each(|_| login = serde_json::json!({"by": "more", "more": [login]}));
+        assert_eq!(of_values(&schema, serde_json::json!({"login": login})), ["deep"]);
+    }
+
+    #[derive(schemars::JsonSchema)]
+    #[serde(tag = "by")]
+    #[allow(dead_code, reason = "its schema is what counts")]
+    enum Login {
+        Pairs { pairs: Vec<(String, Secret)> },
+        Numbered { keys: BTreeMap<u32, Secret> },
+        Odd(Generic<Secret>),
+    }
+
+    #[derive(schemars::JsonSchema)]
+    #[schemars(rename = "{T} of <ours> 100%")]
+    #[allow(dead_code, reason = "its schema is what counts")]
+    struct Generic<T> {
+        one: Option<Box<T>>,
+        #[serde(flatten)]
+        others: BTreeMap<String, T>,
+    }
+
+    #[test]
+    fn secrets_are_found_wherever_a_derived_schema_puts_them() {
+        let schema = schemars::schema_for!(Login).to_value();
+        for (options, expected) in [
+            (
+                serde_json::json!({"by": "Pairs", "pairs": [["x-key", "first"], ["y", "second"]]}),
+                &["first", "second"][..],
+            ),
+            (serde_json::json!({"by": "Numbered", "keys": {"1": "third"}}), &["third"]),
+            (serde_json::json!({"by": "Odd", "one": "fourth", "other": "fifth"}), &["fourth", "fifth"]),
+        ] {
+            let mut found = of_values(&schema, options.clone());
+            found.retain(|secret| !["Odd", "Pairs", "Numbered"].contains(&secret.as_str()));
+            assert_eq!(found, expected, "{options} by {schema:#}");
+        }
     }
 
     #[test]

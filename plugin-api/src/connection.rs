@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ErrorKind, PluginError, Result, Secret};
+use crate::{ErrorKind, FilePath, PluginError, Result, Secret};
 
 /// The connection keys of a `source`, resolved: `url_env`, `url_file` and `password_env` are read already.
 /// Either `url` is set or the structured fields are, never both.
@@ -55,14 +55,17 @@ pub struct Tls {
     #[serde(default = "verify_full")]
     pub mode: TlsMode,
     /// PEM file of trusted authorities; the system's by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
-    pub ca_file: Option<String>,
+    pub ca_file: Option<FilePath>,
     /// PEM file of the client's certificate chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
-    pub cert_file: Option<String>,
+    pub cert_file: Option<FilePath>,
     /// PEM file of the client's private key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1))]
-    pub key_file: Option<String>,
+    pub key_file: Option<FilePath>,
     /// Skip the check of the chain.
     #[serde(default)]
     pub accept_invalid_certs: bool,

@@ -10,6 +10,9 @@ use crate::wire::bounded::bounded;
 /// Result of every fallible call of the plugin interfaces.
 pub type Result<T, E = PluginError> = std::result::Result<T, E>;
 
+/// Details of an error of another image; more are left out.
+const MAX_DETAILS: usize = 64;
+
 /// What went wrong. Decides exit code and wording, never the retry: that is [`Retry`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -236,7 +239,7 @@ impl PluginError {
             sqlstate: e.sqlstate,
             code: text(&e.code),
             message: text(&e.message),
-            details: e.details.iter().map(|pair| (text(&pair.0), text(&pair.1))).collect(),
+            details: e.details.iter().take(MAX_DETAILS).map(|pair| (text(&pair.0), text(&pair.1))).collect(),
         }))
     }
 }
@@ -318,6 +321,14 @@ mod tests {
         assert_eq!(format!("{back:?}"), format!("{there:?}"));
         assert_eq!(back.state(), Some("57014"));
         assert_eq!(back.to_string(), "too slow: inner");
+    }
+
+    #[test]
+    fn an_error_of_endless_details_is_cut() {
+        let many =
+            (0..10_000).fold(PluginError::new(ErrorKind::Io, "x", "y").hint("z"), |e, i| e.detail(&i.to_string(), i));
+        let read = PluginError::from_abi(many.into_abi());
+        assert_eq!((read.details().count(), read.hint_text()), (MAX_DETAILS, Some("z")));
     }
 
     #[test]

@@ -31,9 +31,6 @@ pub struct OpenGroup<O> {
     /// Who asks: a newer plugin says to an older host only what that can read.
     #[serde(default)]
     pub host: HostInfo,
-    /// The plugin's own options for this export alone. No host has any yet.
-    #[serde(default)]
-    pub export_options: serde_json::Map<String, serde_json::Value>,
     /// What the sessions are for.
     #[serde(default)]
     pub purpose: Purpose,
@@ -69,7 +66,6 @@ impl<O> OpenGroup<O> {
             limits: SessionLimits::default(),
             choices: Choices::default(),
             host: HostInfo::current(),
-            export_options: serde_json::Map::new(),
             purpose: Purpose::default(),
         }
     }

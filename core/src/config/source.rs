@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use rivet_plugin_api::{Connection, Policies, Secret};
+use rivet_plugin_api::{Connection, FilePath, Policies, Secret};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -113,7 +113,7 @@ impl SourceConfig {
         }
         if let Some(tls) = &mut self.connection.tls {
             for file in [&mut tls.ca_file, &mut tls.cert_file, &mut tls.key_file].into_iter().flatten() {
-                *file = variables.below(base_dir, Path::new(&*file)).to_string_lossy().into_owned();
+                *file = FilePath::new(variables.below(base_dir, &**file));
             }
         }
     }

@@ -73,7 +73,7 @@ impl<'a> Encoder<'a> {
         part.rows += batch.num_rows() as u64;
         part.checksums.add(batch);
         self.rows += batch.num_rows() as u64;
-        let bytes = part.writer.bytes_written() + part.writer.bytes_buffered();
+        let bytes = part.writer.bytes_written().saturating_add(part.writer.bytes_buffered());
         if self.settings.max_part_bytes.is_some_and(|full| bytes >= full) {
             self.end(part)
         } else {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use rivet_plugin_api::wire::FormatHandle;
 use rivet_plugin_api::{
-    CancelToken, ErrorKind, HostCx, Notice, RecordBatch, Scan, Session, Split, SplitRequest, Store, WriterSettings,
+    CancelToken, ErrorKind, HostCx, RecordBatch, Scan, Session, Split, SplitRequest, Store, WriterSettings,
 };
 
 use super::channel::{Disconnected, Receiver, Sender, bounded};
@@ -92,13 +92,12 @@ pub enum Batches {
 pub fn run(shared: &Shared<'_>, attempt: Attempt<'_>, session: &mut dyn Session) -> Result<Tally, RunError> {
     // Its own token: a failed upload must wake a reader that waits for the server.
     let token = CancelToken::new();
-    token.keep_notices();
+    token.keep_warnings();
     let cancel_all = || token.cancel();
     let mut shaper = Shaper::new(shared.plan, shared.seen, shared.observed);
     let tally = shared.cancel.cx().with_wake(&cancel_all, || overlap(shared, attempt, session, &mut shaper, &token))?;
     shaper.keep()?;
-    let warning = |notice| if let Notice::Warning(text) = notice { Some(text) } else { None };
-    Ok(Tally { warnings: token.take_notices().into_iter().filter_map(warning).collect(), ..tally })
+    Ok(Tally { warnings: token.take_warnings(), ..tally })
 }
 
 fn overlap(

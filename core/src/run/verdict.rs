@@ -1,6 +1,8 @@
 //! The verdict on what was extracted: all rows are in the parts and keep the rules, and the manifest says what they are.
 //! It must not know how parts came about, nor what happens to them.
 
+use std::collections::BTreeMap;
+
 use rivet_plugin_api::Estimate;
 
 use super::env::Env;
@@ -67,15 +69,12 @@ fn consistency(parts: &[Part], snapshots: &[Option<String>]) -> Consistency {
 
 /// One line for each column and policy: every split has counted for itself.
 fn summed(hits: Vec<(String, String, u64)>) -> Vec<(String, String, u64)> {
-    let mut sums: Vec<(String, String, u64)> = Vec::new();
+    let mut sums: BTreeMap<(String, String), u64> = BTreeMap::new();
     for (column, policy, n) in hits {
-        match sums.iter_mut().find(|(c, p, _)| *c == column && *p == policy) {
-            Some((_, _, sum)) => *sum += n,
-            None => sums.push((column, policy, n)),
-        }
+        let sum = sums.entry((column, policy)).or_default();
+        *sum = sum.saturating_add(n);
     }
-    sums.sort();
-    sums
+    sums.into_iter().map(|((column, policy), n)| (column, policy, n)).collect()
 }
 
 #[cfg(test)]
@@ -85,8 +84,9 @@ mod tests {
     #[test]
     fn one_line_for_each_column_and_policy() {
         let hit = |column: &str, policy: &str, n| (column.to_owned(), policy.to_owned(), n);
-        let hits = vec![hit("b", "nan", 1), hit("a", "nan", 2), hit("b", "nan", 3), hit("b", "out_of_range", 4)];
-        assert_eq!(summed(hits), [hit("a", "nan", 2), hit("b", "nan", 4), hit("b", "out_of_range", 4)]);
+        let most = hit("b", "out_of_range", u64::MAX);
+        let hits = vec![hit("b", "nan", 1), hit("a", "nan", 2), hit("b", "nan", 3), most.clone(), most.clone()];
+        assert_eq!(summed(hits), [hit("a", "nan", 2), hit("b", "nan", 4), most]);
     }
 
     #[test]

@@ -166,7 +166,7 @@ fn configured(args: &RunArgs, global: &Global) -> Result<(Config, Places), Exit>
     if args.direct.save.is_some() {
         direct::save(&made).map_err(refused)?;
     }
-    Ok((config, places(&made.file)))
+    Ok((config, places(base_dir(&made.file))))
 }
 
 impl Ready {

@@ -38,10 +38,15 @@ pub fn plugin_symbol(path: &Path) -> Result<String, LoadError> {
 }
 
 /// Before and after the crate's name in the plugin symbol.
-pub const SYMBOL_PREFIX: &str = "rivet_plugin_";
-pub const SYMBOL_SUFFIX: &str = "_v1";
+const SYMBOL_PREFIX: &str = "rivet_plugin_";
+const SYMBOL_SUFFIX: &str = "_v1";
 /// Bytes that tell a library from something else.
 const START_BYTES: u64 = 64;
+
+/// The crate that a symbol names, if it is that of a plugin.
+pub fn crate_of(symbol: &str) -> Option<&str> {
+    symbol.strip_prefix(SYMBOL_PREFIX)?.strip_suffix(SYMBOL_SUFFIX).filter(|name| !name.is_empty())
+}
 
 fn symbol_of<'d>(path: &Path, file: &impl Object<'d>) -> Result<String, LoadError> {
     let found = file.architecture();
@@ -61,8 +66,7 @@ fn symbol_of<'d>(path: &Path, file: &impl Object<'d>) -> Result<String, LoadErro
         return Err(not_a_library(path, "an ELF file, but no shared library"));
     }
     let names = file.dynamic_symbols().filter(|s| s.is_definition()).filter_map(|s| s.name().ok());
-    let plugin: Vec<&str> =
-        names.filter(|name| name.starts_with(SYMBOL_PREFIX) && name.ends_with(SYMBOL_SUFFIX)).collect();
+    let plugin: Vec<&str> = names.filter(|name| crate_of(name).is_some()).collect();
     match plugin.as_slice() {
         [one] => Ok((*one).to_owned()),
         [] => Err(LoadError::Symbol { path: path.to_owned(), found: "none".to_owned() }),

@@ -51,7 +51,7 @@ impl LoadedLibrary {
 /// When it is no plugin library for this machine.
 pub fn examine(path: &Path) -> Result<String, LoadError> {
     let symbol = elf::plugin_symbol(path)?;
-    Ok(symbol[elf::SYMBOL_PREFIX.len()..symbol.len() - elf::SYMBOL_SUFFIX.len()].to_owned())
+    Ok(elf::crate_of(&symbol).unwrap_or_default().to_owned())
 }
 
 /// Opens a plugin library and asks it for its connectors. The file is examined before any of its code runs; it is

@@ -1,16 +1,20 @@
 //! RecordBatch and Schema to and from the C Data Interface, and the checks on what comes in.
-//! It must not know which object a batch belongs to.
+//! It must not know which object a batch belongs to, nor what values mean.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::slice;
 use std::sync::Arc;
 
 use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi_and_data_type};
 use arrow_array::{Array, RecordBatch, RecordBatchOptions, StructArray};
+use arrow_buffer::bit_chunk_iterator::UnalignedBitChunk;
 use arrow_data::ArrayData;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use rivet_plugin_abi::{ArrowArray, ArrowSchema};
 
-use super::promise::{DEFECT, has_no_nulls};
+use super::contents;
+use super::promise::{DEFECT, has_no_nulls, no_column_has_nulls};
 use crate::{ErrorKind, PluginError, Result};
 
 const _: () = assert!(size_of::<ArrowArray>() == size_of::<FFI_ArrowArray>());
@@ -26,7 +30,7 @@ pub fn export_schema(schema: &Schema, out: &mut ArrowSchema) -> Result<()> {
 
 /// Takes the schema out of `raw` and leaves it empty.
 pub fn import_schema(raw: &mut ArrowSchema) -> Result<SchemaRef> {
-    check_schema(raw, 0)?;
+    check_schema(raw, 0, &mut { MAX_FIELDS })?;
     // SAFETY: same layout; `from_raw` moves the contents out and marks `raw` released.
     let ffi = unsafe { FFI_ArrowSchema::from_raw(std::ptr::from_mut(raw).cast()) };
     let schema = catch_unwind(AssertUnwindSafe(|| Schema::try_from(&ffi)))
@@ -47,7 +51,7 @@ pub fn export_batch(batch: RecordBatch, out: &mut ArrowArray) {
 pub enum Check {
     /// Lengths, buffers and children: for what the host has checked already.
     Shape,
-    /// Also every offset, every key of a dictionary and all text.
+    /// Also every offset, every key of a dictionary, all text and all decimals.
     Full,
 }
 
@@ -93,13 +97,9 @@ impl Importer {
             .unwrap_or_else(|_| Err(malformed("the batch cannot be read")))
     }
 
-    /// Before anything is read: where there is too much, it is not copied either.
-    fn is_small_enough(&self, data: &ArrayData) -> Result<()> {
-        let Some(most) = self.max_batch_bytes else { return Ok(()) };
-        let bytes = data.get_slice_memory_size().map_err(|e| malformed(&e.to_string()))? as u64;
-        if bytes <= most {
-            return Ok(());
-        }
+    /// Where there is too much, it is not copied.
+    fn is_small_enough(&self, bytes: u64) -> Result<()> {
+        let Some(most) = self.max_batch_bytes.filter(|most| bytes > *most) else { return Ok(()) };
         let what = format!("a batch has {bytes} bytes, where at most {most} are allowed by what was asked for");
         let hint = format!("{DEFECT}; a larger `tuning: {{max_value_mb: …}}` allows more");
         Err(PluginError::new(ErrorKind::Internal, "wire.batch_too_large", what)
@@ -113,40 +113,61 @@ impl Importer {
         // Interface carries no buffer lengths).
         let data: ArrayData = unsafe { from_ffi_and_data_type(ffi, self.struct_field.data_type().clone()) }
             .map_err(|e| malformed(&e.to_string()))?;
-        self.is_small_enough(&data)?;
-        let checked = match self.check {
-            Check::Shape => data.validate(),
-            Check::Full => data.validate_full(),
-        };
-        checked.map_err(|e| malformed(&e.to_string()))?;
-        let (_, columns, nulls) = StructArray::from(data).into_parts();
-        if nulls.is_some() {
+        data.validate().map_err(|e| malformed(&e.to_string()))?;
+        if data.nulls().is_some() {
             return Err(malformed("the batch itself has nulls"));
         }
-        has_no_nulls(&self.schema, &columns)?;
+        let columns = cut_to_rows(&data);
+        self.schema.fields().iter().zip(&*columns).try_for_each(|(field, column)| has_no_nulls(field, column))?;
+        if self.max_batch_bytes.is_some() {
+            self.is_small_enough(columns.iter().map(contents::bytes).fold(0, u64::saturating_add))?;
+        }
+        if self.check == Check::Full {
+            for (field, column) in self.schema.fields().iter().zip(&*columns) {
+                column.validate_full().map_err(|e| malformed(&format!("column '{}': {e}", field.name())))?;
+                contents::decimals_fit(field, column)?;
+            }
+        }
+        drop(columns);
+        let (_, columns, _) = StructArray::from(data).into_parts();
+        if self.max_batch_bytes.is_some() {
+            self.is_small_enough(columns.iter().map(contents::spelt_out_bytes).fold(0, u64::saturating_add))?;
+        }
+        no_column_has_nulls(&self.schema, &columns)?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         RecordBatch::try_new_with_options(self.schema.clone(), columns, &options).map_err(|e| malformed(&e.to_string()))
     }
+}
+
+/// The columns of a batch, which may begin before it and end behind it.
+fn cut_to_rows(batch: &ArrayData) -> Cow<'_, [ArrayData]> {
+    let (start, rows, all) = (batch.offset(), batch.len(), batch.child_data());
+    if start == 0 && all.iter().all(|column| column.len() == rows) {
+        return Cow::Borrowed(all);
+    }
+    all.iter().map(|column| column.slice(start, rows)).collect()
 }
 
 fn malformed(what: &str) -> PluginError {
     PluginError::new(ErrorKind::Internal, "wire.malformed_data", "malformed Arrow data").cause(what).hint(DEFECT)
 }
 
-/// Types nested deeper are refused, and so are schemas of more fields.
+/// Types nested deeper are refused, and so are schemas of more fields in all.
 const MAX_DEPTH: usize = 64;
 const MAX_FIELDS: i64 = 1 << 20;
 /// No memory holds more rows; below it, sizes in bits do not overflow.
 const MAX_ROWS: i64 = 1 << 40;
 
 /// Checks the tree of types before arrow follows its pointers.
-fn check_schema(raw: &ArrowSchema, depth: usize) -> Result<()> {
+fn check_schema(raw: &ArrowSchema, depth: usize, n_left: &mut i64) -> Result<()> {
     if raw.release.is_none() || raw.format.is_null() {
         return Err(malformed("a type of the schema is empty"));
     }
-    if depth > MAX_DEPTH || !(0..=MAX_FIELDS).contains(&raw.n_children) {
+    // One that is at several places counts at each: a small graph of pointers can be an endless tree.
+    if depth > MAX_DEPTH || !(0..=*n_left).contains(&raw.n_children) {
         return Err(malformed("the schema has too many fields or levels"));
     }
+    *n_left -= raw.n_children + i64::from(!raw.dictionary.is_null());
     if raw.n_children > 0 && raw.children.is_null() {
         return Err(malformed("the schema has no children where it says so"));
     }
@@ -157,7 +178,7 @@ fn check_schema(raw: &ArrowSchema, depth: usize) -> Result<()> {
     for below in children.chain((!raw.dictionary.is_null()).then_some(raw.dictionary)) {
         // SAFETY: a non-null child or dictionary is a valid struct by the specification.
         let below = unsafe { below.cast::<ArrowSchema>().as_ref() };
-        check_schema(below.ok_or_else(|| malformed("the schema has a null child"))?, depth + 1)?;
+        check_schema(below.ok_or_else(|| malformed("the schema has a null child"))?, depth + 1, n_left)?;
     }
     Ok(())
 }
@@ -184,6 +205,9 @@ fn check_shape(raw: &ArrowArray, field: &Field, depth: usize) -> Result<()> {
     }
     if let Some(what) = offsets_lie(raw, field.data_type()) {
         return lie(what);
+    }
+    if nulls_lie(raw) {
+        return lie("NULL where it says that there is none");
     }
     if raw.n_children != children.len() as i64 || (!children.is_empty() && raw.children.is_null()) {
         return lie("wrong number of children");
@@ -216,6 +240,23 @@ fn check_shape(raw: &ArrowArray, field: &Field, depth: usize) -> Result<()> {
     Ok(())
 }
 
+/// Whether there is NULL where the count says that there is none: arrow believes it, and what is behind a NULL would be a value.
+/// Any other number it counts itself.
+fn nulls_lie(raw: &ArrowArray) -> bool {
+    if raw.null_count != 0 || raw.n_buffers == 0 {
+        return false;
+    }
+    // SAFETY: the number of buffers was checked; all types that have any have this one first.
+    let validity = unsafe { *raw.buffers };
+    if validity.is_null() {
+        return false;
+    }
+    let (offset, rows) = (raw.offset as usize, raw.length as usize);
+    // SAFETY: a bit for each row is the producer's word, as for every buffer; the sum was checked.
+    let bits = unsafe { slice::from_raw_parts(validity.cast::<u8>(), (offset + rows).div_ceil(8)) };
+    UnalignedBitChunk::new(bits, offset, rows).count_ones() < rows
+}
+
 /// What is wrong with the first and last offset; arrow takes the lengths of buffers from them before it checks any.
 fn offsets_lie(raw: &ArrowArray, data_type: &DataType) -> Option<&'static str> {
     let wide = match data_type {
@@ -245,6 +286,7 @@ fn expected(data_type: &DataType) -> Option<(i64, Vec<&Field>)> {
     match data_type {
         DataType::Null => Some((0, vec![])),
         DataType::Struct(fields) => Some((1, fields.iter().map(AsRef::as_ref).collect())),
+        DataType::FixedSizeList(_, n) | DataType::FixedSizeBinary(n) if *n < 0 => None,
         DataType::FixedSizeList(child, _) => Some((1, vec![child])),
         DataType::Utf8 | DataType::Binary | DataType::LargeUtf8 | DataType::LargeBinary => Some((3, vec![])),
         DataType::List(child) | DataType::LargeList(child) | DataType::Map(child, _) => Some((2, vec![child])),

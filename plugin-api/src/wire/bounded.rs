@@ -1,7 +1,9 @@
-//! How long a text may be that a plugin hands over for people: a server's message can be of any size.
+//! What may be in a text that a plugin hands over for people: a server's message can be of any size, and of any bytes.
 //! It must not know what the text says.
 
 use std::borrow::Cow;
+
+use super::readable;
 
 /// Longest text of an error or a log line, bytes.
 const MAX_TEXT_BYTES: usize = 3 << 10;
@@ -9,8 +11,9 @@ const MAX_TEXT_BYTES: usize = 3 << 10;
 /// The text, or its beginning and how much more there is.
 pub fn bounded(text: &str) -> Cow<'_, str> {
     if text.len() <= MAX_TEXT_BYTES {
-        return Cow::Borrowed(text);
+        return readable(text);
     }
+    let text = readable(text);
     let end = (0..=MAX_TEXT_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     let kept = &text[..end];
     Cow::Owned(format!("{kept}… ({} bytes more)", text.len() - kept.len()))
@@ -23,6 +26,9 @@ mod tests {
     #[test]
     fn a_long_text_is_cut_between_characters_and_says_so() {
         assert_eq!(bounded("short"), "short");
+        // SAFETY: none, which is the point: who is not made of safe Rust can hand over such a text.
+        let no_text = unsafe { std::str::from_utf8_unchecked(b"a \xff\xfe b") };
+        assert_eq!(bounded(no_text), "a \u{fffd}\u{fffd} b");
         let long = format!("x{}", "ä".repeat(MAX_TEXT_BYTES));
         let cut = bounded(&long);
         assert!(cut.starts_with("xää") && cut.ends_with(&format!("ä… ({} bytes more)", MAX_TEXT_BYTES + 2)), "{cut}");

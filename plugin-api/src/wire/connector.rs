@@ -9,7 +9,7 @@ use rivet_plugin_abi::abi_stable::std_types::RStr;
 use serde_json::{Value, json};
 
 use super::calls::{Owned, enter};
-use super::{foreign_source, foreign_store, from_json, from_value, lift};
+use super::{foreign_source, foreign_store, from_json, from_value, lift, unless_cancelled};
 use crate::{ConnectorInfo, ConnectorKind, Cx, ErrorKind, HostInfo, PluginError, Result, SessionGroup, Store};
 
 pub use super::foreign_format::FormatHandle;
@@ -81,9 +81,12 @@ impl Connector {
             keys.insert("host".to_owned(), json!(HostInfo::current()));
         }
         let _in = enter(Some(self.label));
-        let raw = lift(self.raw.open_group()(&cx.0, RStr::from_str(&request.to_string())))?;
+        let raw = lift(self.raw.open_group()(&cx.0, RStr::from_str(&request.to_string())));
+        let raw = raw.map_err(|e| unless_cancelled(e, cx).of_plugin(&self.plugin))?;
         let max_value_bytes = request.pointer("/limits/max_value_bytes").and_then(Value::as_u64).unwrap_or(0);
-        foreign_source::import_group(raw, (self.label, &self.plugin), max_value_bytes)
+        let n_sessions = request["n_sessions"].as_u64().unwrap_or(1);
+        foreign_source::import_group(raw, (self.label, &self.plugin), n_sessions, max_value_bytes)
+            .map_err(|e| e.of_plugin(&self.plugin))
     }
 
     /// Opens a format with its options.
@@ -108,7 +111,8 @@ impl Connector {
     pub fn open_store(&self, options: &Value, cx: &Cx) -> Result<Box<dyn Store>> {
         self.must_be("destination")?;
         let _in = enter(Some(self.label));
-        let raw = lift(self.raw.open_store()(&cx.0, RStr::from_str(&options.to_string())))?;
+        let raw = lift(self.raw.open_store()(&cx.0, RStr::from_str(&options.to_string())));
+        let raw = raw.map_err(|e| unless_cancelled(e, cx).of_plugin(&self.plugin))?;
         Ok(Box::new(foreign_store::ForeignStore(Owned::new(raw, self.label))))
     }
 

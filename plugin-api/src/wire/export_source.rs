@@ -9,11 +9,12 @@ use rivet_plugin_abi::{
     AbiCx, AbiResult, AbiSession, AbiSessionGroup, AbiStream, ArrowArray, ArrowSchema, SessionVtable, SessionVtableRef,
     StreamVtable, StreamVtableRef,
 };
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::guard::{Slot, guard};
 use super::promise::Promise;
 use super::{arrow_ffi, from_request, to_json};
-use crate::{BatchStream, Cx, ErrorKind, PluginError, Result, Session, Source};
+use crate::{BatchStream, Cx, ErrorKind, OpenGroup, PluginError, Result, Session, Source};
 
 type SessionSlot = Slot<dyn Session>;
 type StreamSlot = Slot<Stream>;
@@ -26,11 +27,19 @@ struct Stream {
 
 pub fn open_group<S: Source>(cx: &AbiCx, request: RStr<'_>) -> AbiResult<AbiSessionGroup> {
     guard(|| {
-        let request = serde_json::from_str(request.as_str()).map_err(|e| bad_options(S::NAME, &e))?;
+        let request = read_request(S::NAME, request.as_str())?;
         let group = S::open_group(request, &Cx::lent(cx))?;
         let snapshot_json = to_json(&group.snapshot)?.into();
         let wrap = |session| AbiSession { vtable: SESSION, this: SessionSlot::into_raw(session) };
         Ok(AbiSessionGroup { sessions: group.sessions.into_iter().map(wrap).collect(), snapshot_json })
+    })
+}
+
+/// What does not fit is wrong with the options, unless it is what is around them.
+fn read_request<O: DeserializeOwned>(plugin: &str, request: &str) -> Result<OpenGroup<O>> {
+    serde_json::from_str(request).map_err(|e| match from_request::<OpenGroup<IgnoredAny>>(request) {
+        Ok(_) => bad_options(plugin, &e),
+        Err(not_understood) => not_understood,
     })
 }
 
@@ -66,7 +75,7 @@ fn json_call<A, R>(
     f: impl FnOnce(&mut dyn Session, &A, &Cx) -> Result<R>,
 ) -> AbiResult<RString>
 where
-    A: serde::de::DeserializeOwned,
+    A: DeserializeOwned,
     R: serde::Serialize,
 {
     // SAFETY: `this` was made by `open_group`; one call at a time by contract.

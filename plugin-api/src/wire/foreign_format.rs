@@ -9,8 +9,8 @@ use rivet_plugin_abi::{AbiFormat, AbiWriter, ArrowArray, ArrowSchema};
 use super::arrow_ffi::{export_batch, export_schema};
 use super::calls::Owned;
 use super::foreign_source::ForeignStream;
-use super::promise::Promise;
-use super::{from_json, io, lift, to_json};
+use super::promise::{DEFECT, Promise};
+use super::{from_json, io, lift, text, to_json};
 use crate::{
     BatchStream, BatchWriter, ByteSink, Cx, ErrorKind, FieldMapping, PartFacts, PluginError, ReadAt, RecordBatch,
     Result, SchemaRef, WriterSettings,
@@ -35,7 +35,13 @@ impl FormatHandle {
         export_schema(schema, &mut raw)?;
         let _in = self.raw.enter();
         // SAFETY: the object lives as long as `self` and is thread-safe by contract.
-        from_json(lift(unsafe { self.raw.vtable.map()(self.raw.this, &mut raw) })?.as_str())
+        let mapped: Vec<_> = from_json(lift(unsafe { self.raw.vtable.map()(self.raw.this, &mut raw) })?.as_str())?;
+        let n_fields = schema.fields().len();
+        if mapped.len() == n_fields {
+            return Ok(mapped);
+        }
+        let what = format!("the format answers for {} of {n_fields} columns", mapped.len());
+        Err(PluginError::new(ErrorKind::Internal, "wire.mapping", what).hint(DEFECT).of_plugin(&self.plugin))
     }
 
     /// File name extension of parts with the options it was opened with, without the dot.
@@ -43,10 +49,12 @@ impl FormatHandle {
     /// # Errors
     /// `Internal` when it is no extension, `Panicked`.
     pub fn extension(&self) -> Result<String> {
-        let Some(extension) = self.raw.vtable.extension() else { return Ok(self.usual_extension.clone()) };
         let _in = self.raw.enter();
-        // SAFETY: as in `map`.
-        let extension = lift(unsafe { extension(self.raw.this) })?.into_string();
+        let extension = match self.raw.vtable.extension() {
+            // SAFETY: as in `map`.
+            Some(extension) => text(lift(unsafe { extension(self.raw.this) })?)?,
+            None => self.usual_extension.clone(),
+        };
         if is_extension(&extension) {
             return Ok(extension);
         }

@@ -10,17 +10,19 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::arrow_ffi::{Check, Importer, import_schema};
 use super::calls::Owned;
-use super::{from_json, lift, to_json};
+use super::promise::DEFECT;
+use super::{from_json, lift, to_json, unless_cancelled};
 use crate::{
     Aggregate, BatchStream, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, ListedTable, PluginError,
     RecordBatch, Relation, Result, Scan, SchemaRef, Session, SessionGroup, Split, SplitRequest, StreamFacts,
     TableSchema,
 };
 
-/// Of the plugin with this label and this name; `max_value_bytes` 0 = no limit.
+/// Of the plugin with this label and this name, which was asked for so many; `max_value_bytes` 0 = no limit.
 pub fn import_group(
     raw: AbiSessionGroup,
     (label, plugin): (&'static str, &Arc<str>),
+    n_sessions: u64,
     max_value_bytes: u64,
 ) -> Result<SessionGroup> {
     let snapshot = from_json(raw.snapshot_json.as_str())?;
@@ -29,8 +31,9 @@ pub fn import_group(
             as Box<dyn Session>
     };
     let sessions: Vec<_> = raw.sessions.into_iter().map(wrap).collect();
-    if sessions.is_empty() {
-        return Err(PluginError::new(ErrorKind::Internal, "wire.no_session", "the plugin opened no session"));
+    if !(1..=n_sessions).contains(&(sessions.len() as u64)) {
+        let what = format!("{} sessions were opened, where {n_sessions} were asked for", sessions.len());
+        return Err(PluginError::new(ErrorKind::Internal, "wire.n_sessions", what).hint(DEFECT));
     }
     Ok(SessionGroup { sessions, snapshot })
 }
@@ -84,7 +87,15 @@ impl ForeignSession {
         let _in = self.raw.enter();
         // SAFETY: the object lives as long as `self`; `&mut` makes it one call at a time.
         let answer = lift(unsafe { call(self.raw.this, &cx.0, RStr::from_str(&argument)) });
-        answer.and_then(|json| from_json(json.as_str())).map_err(|e| e.of_plugin(&self.plugin))
+        self.read(answer, cx)
+    }
+
+    fn read<R: DeserializeOwned>(&self, answer: Result<RString>, cx: &Cx) -> Result<R> {
+        answer.and_then(|json| from_json(json.as_str())).map_err(|e| self.told(e, cx))
+    }
+
+    fn told(&self, e: PluginError, cx: &Cx) -> PluginError {
+        unless_cancelled(e, cx).of_plugin(&self.plugin)
     }
 }
 
@@ -104,7 +115,7 @@ impl Session for ForeignSession {
         let _in = self.raw.enter();
         // SAFETY: as in `json_call`; the stream borrows the session until it is dropped.
         let raw = lift(unsafe { self.raw.vtable.scan()(self.raw.this, &cx.0, RStr::from_str(&scan)) });
-        let raw = raw.map_err(|e| e.of_plugin(&self.plugin))?;
+        let raw = raw.map_err(|e| self.told(e, cx))?;
         let raw = Owned::new(raw, self.raw.plugin());
         Ok(Box::new(ForeignStream::open(raw, self.plugin.clone(), Some(asked))?))
     }
@@ -112,7 +123,7 @@ impl Session for ForeignSession {
         let Some(health) = self.raw.vtable.health() else { return Ok(Health::default()) };
         let _in = self.raw.enter();
         // SAFETY: as in `json_call`.
-        from_json(lift(unsafe { health(self.raw.this, &cx.0) })?.as_str())
+        self.read(lift(unsafe { health(self.raw.this, &cx.0) }), cx)
     }
     fn aggregate(&mut self, aggregate: &Aggregate, cx: &Cx) -> Result<Vec<Option<KeyValue>>> {
         let Some(call) = self.raw.vtable.aggregate() else {
@@ -135,13 +146,13 @@ impl Session for ForeignSession {
         };
         let _in = self.raw.enter();
         // SAFETY: as in `json_call`.
-        from_json(lift(unsafe { tables(self.raw.this, &cx.0) })?.as_str())
+        self.read(lift(unsafe { tables(self.raw.this, &cx.0) }), cx)
     }
     fn end(&mut self, cx: &Cx) -> Result<()> {
         let Some(end) = self.raw.vtable.end() else { return Ok(()) };
         let _in = self.raw.enter();
         // SAFETY: as in `json_call`.
-        lift(unsafe { end(self.raw.this, &cx.0) })
+        lift(unsafe { end(self.raw.this, &cx.0) }).map_err(|e| self.told(e, cx))
     }
 }
 
@@ -189,7 +200,7 @@ impl BatchStream for ForeignStream<'_> {
         self.importer.schema().clone()
     }
     fn next(&mut self, cx: &Cx) -> Result<Option<RecordBatch>> {
-        self.next_batch(cx).map_err(|e| e.of_plugin(&self.plugin))
+        self.next_batch(cx).map_err(|e| unless_cancelled(e, cx).of_plugin(&self.plugin))
     }
     fn facts(&self) -> StreamFacts {
         let _in = self.raw.enter();

@@ -1,11 +1,13 @@
-//! What a call tells the host on the way, and where the host keeps it until it looks.
+//! What a call tells the host on the way: warnings, which the host keeps until it looks, and how far it is, for the log.
 //! It must not know who is told.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
 use super::bounded::bounded;
+use super::from_json;
 
 /// What a call tells: nothing that changes its outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,43 +31,55 @@ pub enum Notice {
 /// More warnings are not kept until somebody looks.
 const MAX_WARNINGS: usize = 100;
 
-/// Notices that nobody has looked at: the warnings, each once, and the last progress.
+/// Shortest time between two lines of the log that say how far it is.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+/// The warnings that nobody has looked at, each once.
 #[derive(Default)]
-pub(super) struct Notices(Mutex<Option<Kept>>);
+pub(super) struct Notices(Mutex<Kept>);
 
 #[derive(Default)]
 struct Kept {
-    warnings: Vec<String>,
-    progress: Option<Notice>,
+    /// None where nobody will look.
+    warnings: Option<Vec<String>>,
+    progress_told: Option<Instant>,
 }
 
 impl Notices {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// From now on somebody will look.
     pub fn keep(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_default();
+        self.lock().warnings.get_or_insert_default();
     }
 
     /// All that came since the last time.
-    pub fn take(&self) -> Vec<Notice> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Kept { warnings, progress }) = kept.as_mut().map(std::mem::take) else { return Vec::new() };
-        warnings.into_iter().map(Notice::Warning).chain(progress).collect()
+    pub fn take(&self) -> Vec<String> {
+        self.lock().warnings.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// Where nobody will look, a warning goes to the log.
     pub fn add(&self, json: &str) {
-        let Ok(notice) = serde_json::from_str::<Notice>(json) else { return };
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match (notice, kept.as_mut()) {
-            (Notice::Warning(text), Some(kept)) => {
+        let Ok(notice) = from_json::<Notice>(json) else { return };
+        let mut kept = self.lock();
+        match (notice, &mut kept.warnings) {
+            (Notice::Warning(text), Some(warnings)) => {
                 let text = bounded(&text).into_owned();
-                if kept.warnings.len() < MAX_WARNINGS && !kept.warnings.contains(&text) {
-                    kept.warnings.push(text);
+                if warnings.len() < MAX_WARNINGS && !warnings.contains(&text) {
+                    warnings.push(text);
                 }
             }
             (Notice::Warning(text), None) => tracing::warn!(target: "plugin", "{}", bounded(&text)),
-            (progress @ Notice::Progress { .. }, Some(kept)) => kept.progress = Some(progress),
-            (Notice::Progress { .. } | Notice::Unknown(_), _) => {}
+            (Notice::Progress { done, of }, _) => {
+                if kept.progress_told.is_none_or(|told| told.elapsed() >= PROGRESS_EVERY) {
+                    kept.progress_told = Some(Instant::now());
+                    let of = of.map(|of| format!(" of {of}")).unwrap_or_default();
+                    tracing::info!(target: "plugin", "{done}{of} done");
+                }
+            }
+            (Notice::Unknown(_), _) => {}
         }
     }
 }
@@ -75,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn warnings_are_kept_once_each_and_the_last_progress_is() {
+    fn warnings_are_kept_once_each() {
         let notices = Notices::default();
         notices.add(r#"{"warning": "too early"}"#);
         notices.keep();
@@ -89,9 +103,8 @@ mod tests {
         ] {
             notices.add(json);
         }
-        let expected = [Notice::Warning("a".to_owned()), Notice::Progress { done: 2, of: Some(3) }];
-        assert_eq!(notices.take(), expected);
-        assert_eq!(notices.take(), []);
+        assert_eq!(notices.take(), ["a"]);
+        assert_eq!(notices.take(), [""; 0]);
         for i in 0..2 * MAX_WARNINGS {
             notices.add(&format!(r#"{{"warning": "{i}"}}"#));
         }

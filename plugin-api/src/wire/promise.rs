@@ -4,6 +4,8 @@
 use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_buffer::NullBuffer;
+use arrow_data::ArrayData;
 use arrow_schema::{DataType, Field, SchemaRef};
 
 use crate::{ErrorKind, PluginError, Result};
@@ -38,20 +40,56 @@ impl Promise {
             compare(&self.schema, delivered)?;
             self.compared = delivered.clone();
         }
-        has_no_nulls(&self.schema, batch.columns())
+        no_column_has_nulls(&self.schema, batch.columns())
     }
 }
 
 /// # Errors
 /// `Internal`, with the first column that has NULL where none was promised.
-pub fn has_no_nulls(promised: &SchemaRef, columns: &[ArrayRef]) -> Result<()> {
+pub fn no_column_has_nulls(promised: &SchemaRef, columns: &[ArrayRef]) -> Result<()> {
     for (field, column) in promised.fields().iter().zip(columns) {
         if !field.is_nullable() && n_nulls(column) > 0 {
-            let of = format!("{} NULL of {} rows", n_nulls(column), column.len());
-            return Err(broken(field, "without NULL", &of));
+            return Err(nulls(field.name(), n_nulls(column), column.len(), "rows"));
         }
     }
     Ok(())
+}
+
+/// The same of one column, and of all that is nested in it, before anybody looks at values. Its shape is valid.
+///
+/// # Errors
+/// `Internal`, with the path to the first field that has NULL where none was promised.
+pub fn has_no_nulls(promised: &Field, data: &ArrayData) -> Result<()> {
+    let Some((path, n, of)) = first_null(promised, data, None) else { return Ok(()) };
+    Err(nulls(&path, n, of, if path == *promised.name() { "rows" } else { "values" }))
+}
+
+/// The path, and how many there are of how many values. Where the value `above` is NULL itself, none is missed.
+fn first_null(field: &Field, data: &ArrayData, above: Option<&NullBuffer>) -> Option<(String, usize, usize)> {
+    let own = data.nulls();
+    if let Some(own) = own.filter(|_| !field.is_nullable()) {
+        let n = NullBuffer::union(Some(own), above).map_or(0, |both| both.null_count());
+        let n = n - above.map_or(0, NullBuffer::null_count);
+        if n > 0 {
+            return Some((field.name().clone(), n, data.len()));
+        }
+    }
+    let found = match data.data_type() {
+        DataType::Struct(fields) => {
+            let mut children = fields.iter().zip(data.child_data());
+            children.find_map(|(f, child)| first_null(f, &child.slice(data.offset(), data.len()), own))?
+        }
+        DataType::List(f) | DataType::LargeList(f) | DataType::Map(f, _) => {
+            first_null(f, data.child_data().first()?, None)?
+        }
+        _ => return None,
+    };
+    let (path, n, of) = found;
+    Some((format!("{}.{path}", field.name()), n, of))
+}
+
+fn nulls(path: &str, n: usize, of: usize, units: &str) -> PluginError {
+    broken(path, "without NULL", &format!("{n} NULL of {of} {units}"))
 }
 
 /// A dictionary may say that a word is NULL.
@@ -74,7 +112,7 @@ fn compare(promised: &SchemaRef, delivered: &SchemaRef) -> Result<()> {
             return Err(error(what));
         }
         if !fits(ours.data_type(), theirs.data_type()) {
-            return Err(broken(ours, &ours.data_type().to_string(), &theirs.data_type().to_string()));
+            return Err(broken(ours.name(), &ours.data_type().to_string(), &theirs.data_type().to_string()));
         }
     }
     Ok(())
@@ -106,8 +144,9 @@ fn fits_below(promised: &Field, delivered: &Field) -> bool {
     (promised.is_nullable() || !delivered.is_nullable()) && fits(promised.data_type(), delivered.data_type())
 }
 
-fn broken(field: &Field, promised: &str, delivered: &str) -> PluginError {
-    let what = format!("column '{}' is promised as {promised} and delivered as {delivered}", field.name());
+/// What is said of a column that is not as it was promised.
+pub fn broken(column: &str, promised: &str, delivered: &str) -> PluginError {
+    let what = format!("column '{column}' is promised as {promised} and delivered as {delivered}");
     error(what).detail("promised", promised).detail("delivered", delivered)
 }
 

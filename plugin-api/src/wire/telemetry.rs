@@ -19,7 +19,7 @@ thread_local! {
 
 /// Where the last panic of this thread happened, `file:line:column`.
 pub fn take_panic_location() -> Option<String> {
-    PANIC_LOCATION.take()
+    PANIC_LOCATION.try_with(Cell::take).ok().flatten()
 }
 
 /// Replaces this image's panic hook: nothing is printed, the location is kept for the error that follows.
@@ -28,7 +28,7 @@ pub fn install_panic_hook() {
     std::panic::set_hook(Box::new(|info| {
         let location = info.location().map(|l| format!("{}:{}:{}", l.file(), l.line(), l.column()));
         tracing::debug!(location = location.as_deref().unwrap_or("unknown"), "panicked");
-        PANIC_LOCATION.set(location);
+        let _ = PANIC_LOCATION.try_with(|last| last.set(location));
     }));
 }
 
@@ -72,15 +72,21 @@ impl Forward {
     }
 
     fn path(&self) -> String {
-        OPEN_SPANS.with_borrow(|open| {
+        let path = |open: &Vec<u64>| {
             if open.is_empty() {
                 return String::new();
             }
             let spans = self.spans();
             let names = open.iter().filter_map(|id| Some(spans.get(index(*id))?.as_ref()?.name));
             names.collect::<Vec<_>>().join(":")
-        })
+        };
+        with_open_spans(|open| path(open)).unwrap_or_default()
     }
+}
+
+/// None once the thread is ending, when what another of its variables has to say on its way is still said.
+fn with_open_spans<R>(f: impl FnOnce(&mut Vec<u64>) -> R) -> Option<R> {
+    OPEN_SPANS.try_with(|open| open.try_borrow_mut().map(|mut open| f(&mut open)).ok()).ok().flatten()
 }
 
 fn index(id: u64) -> usize {
@@ -136,11 +142,11 @@ impl Subscriber for Forward {
     }
 
     fn enter(&self, id: &span::Id) {
-        OPEN_SPANS.with_borrow_mut(|open| open.push(id.into_u64()));
+        with_open_spans(|open| open.push(id.into_u64()));
     }
 
     fn exit(&self, id: &span::Id) {
-        OPEN_SPANS.with_borrow_mut(|open| {
+        with_open_spans(|open| {
             if let Some(at) = open.iter().rposition(|x| *x == id.into_u64()) {
                 open.remove(at);
             }

@@ -48,6 +48,17 @@ fn type_name(field: &Field) -> Result<String, DataType> {
         }
         (DataType::Interval(IntervalUnit::MonthDayNano), _) => "BYTE_ARRAY (STRING), ISO 8601".to_owned(),
         (DataType::List(element), _) => format!("LIST of {}", type_name(element)?),
+        // A group of nothing is none.
+        (DataType::Struct(fields), _) if !fields.is_empty() => {
+            let named = fields.iter().map(|f| Ok(format!("{} {}", f.name(), type_name(f)?)));
+            format!("GROUP of {}", named.collect::<Result<Vec<_>, DataType>>()?.join(", "))
+        }
+        (DataType::Map(pair, _), _) => match pair.data_type() {
+            DataType::Struct(both) if both.len() == 2 => {
+                format!("MAP of {} to {}", type_name(&both[0])?, type_name(&both[1])?)
+            }
+            other => return Err(other.clone()),
+        },
         (other, _) => return Err(other.clone()),
     })
 }

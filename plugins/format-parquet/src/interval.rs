@@ -7,10 +7,12 @@ use std::sync::Arc;
 use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::types::IntervalMonthDayNanoType;
-use arrow_array::{Array, ArrayRef, IntervalMonthDayNanoArray, ListArray};
+use arrow_array::{Array, ArrayRef, IntervalMonthDayNanoArray};
 use arrow_buffer::IntervalMonthDayNano;
-use arrow_schema::{ArrowError, DataType, Field, FieldRef, IntervalUnit, Schema};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, IntervalUnit};
 use rivet_plugin_api::{RecordBatch, SchemaRef, write_iso_8601};
+
+use crate::nested;
 
 /// Marks a text field that is an interval.
 const KEY: &str = "rivet.arrow_type";
@@ -32,9 +34,7 @@ pub enum Way {
 
 /// The schema on the other side; none where there are no intervals.
 pub fn schema(from: &SchemaRef, way: Way) -> Option<SchemaRef> {
-    let fields: Vec<FieldRef> = from.fields().iter().map(|f| field(f, way).unwrap_or_else(|| f.clone())).collect();
-    let changed = fields.iter().zip(from.fields()).any(|(new, old)| !Arc::ptr_eq(new, old));
-    changed.then(|| Arc::new(Schema::new_with_metadata(fields, from.metadata().clone())))
+    nested::schema(from, &|f| field(f, way))
 }
 
 /// The field on the other side; none where it stays as it is.
@@ -50,8 +50,7 @@ fn field(from: &FieldRef, way: Way) -> Option<FieldRef> {
             metadata.remove(KEY);
             INTERVAL
         }
-        (DataType::List(element), _) => DataType::List(field(element, way)?),
-        _ => return None,
+        (other, _) => nested::data_type(other, &|f| field(f, way))?,
     };
     Some(Arc::new(Field::new(from.name(), data_type, from.is_nullable()).with_metadata(metadata)))
 }
@@ -69,13 +68,11 @@ fn array(from: &ArrayRef, to: &FieldRef) -> Result<ArrayRef, ArrowError> {
     if from.data_type() == to.data_type() {
         return Ok(from.clone());
     }
+    if let Some(nested) = nested::array(from, to.data_type(), &array)? {
+        return Ok(nested);
+    }
     match to.data_type() {
         DataType::Utf8 => Ok(Arc::new(to_text(from))),
-        DataType::List(element) => {
-            let list = from.as_list::<i32>();
-            let values = array(list.values(), element)?;
-            Ok(Arc::new(ListArray::try_new(element.clone(), list.offsets().clone(), values, list.nulls().cloned())?))
-        }
         _ => {
             let parsed = |text: Option<&str>| {
                 let parse = |text| parse(text).ok_or_else(|| ArrowError::ParseError(format!("no interval: {text:?}")));
@@ -140,6 +137,9 @@ fn seconds(text: &str) -> Option<i128> {
 
 #[cfg(test)]
 mod tests {
+    use arrow_array::ListArray;
+    use arrow_schema::Schema;
+
     use super::*;
 
     #[test]

@@ -10,6 +10,7 @@ mod groups;
 mod header;
 mod inspect;
 mod interval;
+mod nested;
 mod options;
 mod pages;
 mod read;

@@ -8,24 +8,22 @@ use std::sync::Arc;
 
 use arrow_array::builder::{BinaryBuilder, StringBuilder};
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef, ListArray};
-use arrow_buffer::OffsetBuffer;
-use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema};
+use arrow_array::{Array, ArrayRef};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef};
 use rivet_plugin_api::{RecordBatch, SchemaRef};
+
+use crate::nested;
 
 /// The schema with views for text and bytes; none where it has neither.
 pub fn schema(stored: &SchemaRef) -> Option<SchemaRef> {
-    let viewed: Vec<FieldRef> = stored.fields().iter().map(|f| field(f).unwrap_or_else(|| f.clone())).collect();
-    let is_changed = viewed.iter().zip(stored.fields()).any(|(new, old)| !Arc::ptr_eq(new, old));
-    is_changed.then(|| Arc::new(Schema::new_with_metadata(viewed, stored.metadata().clone())))
+    nested::schema(stored, &field)
 }
 
 fn field(stored: &FieldRef) -> Option<FieldRef> {
     let viewed = match stored.data_type() {
         DataType::Utf8 => DataType::Utf8View,
         DataType::Binary => DataType::BinaryView,
-        DataType::List(element) => DataType::List(field(element)?),
-        _ => return None,
+        other => nested::data_type(other, &field)?,
     };
     Some(Arc::new(Field::clone(stored).with_data_type(viewed)))
 }
@@ -75,14 +73,27 @@ fn lengths(array: &ArrayRef) -> Vec<usize> {
     match array.data_type() {
         DataType::Utf8View => viewed(array.as_string_view().views()),
         DataType::BinaryView => viewed(array.as_binary_view().views()),
-        DataType::List(_) => {
-            let list = array.as_list::<i32>();
-            let elements = lengths(list.values());
-            let at = |offset: i32| usize::try_from(offset).unwrap_or(0);
-            list.offsets().windows(2).map(|ends| elements[at(ends[0])..at(ends[1])].iter().sum()).collect()
+        DataType::List(_) => summed(array.as_list::<i32>().offsets(), array.as_list::<i32>().values()),
+        DataType::Map(..) => {
+            let entries: ArrayRef = Arc::new(array.as_map().entries().clone());
+            summed(array.as_map().offsets(), &entries)
+        }
+        DataType::Struct(_) => {
+            let mut all = vec![0; array.len()];
+            for column in array.as_struct().columns() {
+                all.iter_mut().zip(lengths(column)).for_each(|(row, value)| *row += value);
+            }
+            all
         }
         other => vec![other.primitive_width().unwrap_or(1); array.len()],
     }
+}
+
+/// What the elements of each list take, bytes.
+fn summed(offsets: &[i32], elements: &ArrayRef) -> Vec<usize> {
+    let elements = lengths(elements);
+    let at = |offset: i32| usize::try_from(offset).unwrap_or(0);
+    offsets.windows(2).map(|ends| elements[at(ends[0])..at(ends[1])].iter().sum()).collect()
 }
 
 /// The array with values of its own.
@@ -98,15 +109,8 @@ fn owned(array: &ArrayRef, to: &FieldRef) -> Result<ArrayRef, ArrowError> {
             array.as_binary_view().iter().for_each(|value| bytes.append_option(value));
             Ok(Arc::new(bytes.finish()))
         }
-        (found, DataType::List(element)) if found != to.data_type() => {
-            let list = array.as_list::<i32>();
-            let (first, last) = (list.offsets()[0], list.offsets()[list.len()]);
-            let at = |offset: i32| usize::try_from(offset).unwrap_or(0);
-            let elements = owned(&list.values().slice(at(first), at(last) - at(first)), element)?;
-            let offsets = OffsetBuffer::from_lengths(list.offsets().lengths());
-            Ok(Arc::new(ListArray::try_new(element.clone(), offsets, elements, list.nulls().cloned())?))
-        }
-        _ => Ok(array.clone()),
+        (found, to) if found == to => Ok(array.clone()),
+        (_, to) => Ok(nested::array(array, to, &owned)?.unwrap_or_else(|| array.clone())),
     }
 }
 
@@ -114,6 +118,7 @@ fn owned(array: &ArrayRef, to: &FieldRef) -> Result<ArrayRef, ArrowError> {
 mod tests {
     use arrow_array::builder::{ListBuilder, StringViewBuilder};
     use arrow_array::{BinaryViewArray, Int64Array, StringArray, StringViewArray};
+    use arrow_schema::Schema;
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! What is said about a connection, parameter by parameter as libpq names them, and what is refused of it.
 //! It must not know where a parameter stands, nor defaults.
 
-use rivet_plugin_api::{Connection, ErrorKind, PluginError, Result, Secret, Tls, TlsMode, is_local};
+use rivet_plugin_api::{Connection, ErrorKind, FilePath, PluginError, Result, Secret, Tls, TlsMode, is_local};
 use tokio_postgres::config::ChannelBinding;
 
 use crate::address::SessionAttributes;
@@ -72,9 +72,9 @@ impl Parts {
         };
         Ok(Some(Tls {
             mode,
-            ca_file: self.ca_file.clone().filter(|_| !is_system),
-            cert_file: self.cert_file.clone(),
-            key_file: self.key_file.clone(),
+            ca_file: self.ca_file.clone().filter(|_| !is_system).map(FilePath::new),
+            cert_file: self.cert_file.clone().map(FilePath::new),
+            key_file: self.key_file.clone().map(FilePath::new),
             accept_invalid_certs: false,
             accept_invalid_hostnames: false,
         }))

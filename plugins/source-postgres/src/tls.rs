@@ -2,6 +2,7 @@
 //! It must not know the PostgreSQL protocol.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use rivet_plugin_api::{ErrorKind, PluginError, Result, Tls, TlsMode};
@@ -128,10 +129,9 @@ impl ServerCertVerifier for Lenient {
     }
 }
 
-fn unreadable(file: &str, e: &dyn std::fmt::Display) -> PluginError {
-    PluginError::new(ErrorKind::Config, "postgres.tls", format!("failed to read the certificate file '{file}'"))
-        .cause(e)
-        .hint("it must be PEM and readable")
+fn unreadable(file: &Path, e: &dyn std::fmt::Display) -> PluginError {
+    let text = format!("failed to read the certificate file '{}'", file.display());
+    PluginError::new(ErrorKind::Config, "postgres.tls", text).cause(e).hint("it must be PEM and readable")
 }
 
 fn invalid(text: &str, e: &dyn std::fmt::Display) -> PluginError {

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rivet_plugin_api::{Connection as Keys, ErrorKind, PluginError, Result};
@@ -55,11 +56,11 @@ impl Location {
 
     /// What `sqlite3_open_v2` takes: the path itself, or a `file:` URI where there are parameters.
     pub fn to_open(&self) -> PathBuf {
-        let (Some(parameters), Some(path)) = (&self.parameters, self.path.to_str()) else { return self.path.clone() };
+        let Some(parameters) = &self.parameters else { return self.path.clone() };
         let mut uri = String::from("file://");
-        for byte in path.bytes() {
-            if byte.is_ascii_alphanumeric() || b"/._-".contains(&byte) {
-                uri.push(char::from(byte));
+        for byte in self.path.as_os_str().as_bytes() {
+            if byte.is_ascii_alphanumeric() || b"/._-".contains(byte) {
+                uri.push(char::from(*byte));
             } else {
                 // Writing to a string cannot fail.
                 let _ = write!(uri, "%{byte:02X}");

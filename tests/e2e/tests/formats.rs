@@ -4,7 +4,7 @@
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
-use rivet_test_e2e::{Exported, PLUGINS, Workspace, copy_plugins, files_below, plugin_dir};
+use rivet_test_e2e::{Exported, PLUGINS, Workspace, copy_plugins, files_below, finish, plugin_dir};
 use rivet_test_servers::oracle;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -277,5 +277,77 @@ fn the_binary_with_linked_plugins_has_those_that_the_other_loads() -> Result<()>
     let loaded = list(Workspace::new("")?.with_plugins(dir.path()))?;
     let linked = list(Workspace::new("")?.with_linked_plugins())?;
     assert_eq!((loaded.len(), &linked), (1 + PLUGINS.len() + 3, &loaded));
+    Ok(())
+}
+
+/// A source whose one column has names within: `x`, of a number and a map of lists.
+const NESTED: &str = "{struct: {fields: [{name: n, logical: {int: {bits: 64, signed: true}}, nullable: true}, \
+    {name: tags, logical: {map: {key: text, value: {list: {element: text}}}}, nullable: true}]}}";
+
+#[test]
+fn structs_and_maps_are_held_or_refused_by_name() -> Result<()> {
+    const SCRIPT: &str = "
+import pyarrow as pa, pyarrow.parquet, sys
+table = pa.ipc.open_file(sys.argv[1]).read_all() if sys.argv[1].endswith('.arrow') else pa.parquet.read_table(sys.argv[1])
+table.validate(full=True)
+print(table.schema.field('x').type)
+for row in table.to_pylist():
+    print(row['x'])
+";
+    let dir = TempDir::with_prefix("rivet-plugins-")?;
+    copy_plugins(&PLUGINS, dir.path())?;
+    copy_plugins(&["test_hostile"], dir.path())?;
+    let place = |format: &str| {
+        let text = format!(
+            "source: {{type: hostile, n_batches: 1, batch_rows: 2, lie: {{promised: {NESTED}, delivered: {NESTED}, \
+             filled: true}}}}\n\
+             exports: [{{name: e, table: t, format: {format}, meta_columns: {{row_hash: true}}, \
+             destination: {{type: local, path: out}}}}]\n"
+        );
+        anyhow::Ok(Workspace::new(&text)?.with_plugins(dir.path()))
+    };
+    for format in ["parquet", "arrow"] {
+        let workspace = place(format)?;
+        workspace.rivet(&["run", "--validate"])?.expect(0)?;
+        let read = Exported::read(&workspace.path().join("out"))?;
+        let found = oracle::run(SCRIPT, &[read.parts[0].to_str().context("a path")?])?;
+        let expected = "struct<n: int64, tags: map<string, list<element: string>>>\n\
+            {'n': 0, 'tags': [('no 0', ['no 0'])]}\n{'n': 1, 'tags': [('no 1', ['no 1'])]}\n";
+        assert_eq!(found.replace(" ('tags')", "").replace("'entries'", ""), expected, "{format}");
+    }
+    let workspace = place("csv")?;
+    for words in [&["run"][..], &["check"]] {
+        let ran = workspace.rivet(words)?.expect(1)?;
+        let said = format!("{}{}", ran.text()?, ran.stderr);
+        ensure!(
+            said.contains("column 'x': csv cannot hold Struct") && said.contains("write parquet or arrow"),
+            "{said}"
+        );
+    }
+    assert_eq!(files_below(&workspace.path().join("out"))?.len(), 0);
+    Ok(())
+}
+
+#[test]
+fn a_folder_whose_name_is_no_text_is_the_one_that_is_meant() -> Result<()> {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    for is_linked in [false, true] {
+        let workspace = workspace(&[("t", "format: csv")])?;
+        let workspace = if is_linked { workspace.with_linked_plugins() } else { workspace };
+        let inner = workspace.path().join(OsStr::from_bytes(b"in \xff\xfe"));
+        fs::create_dir(&inner)?;
+        for file in ["rivet.yaml", "data.db"] {
+            fs::rename(workspace.path().join(file), inner.join(file))?;
+        }
+        let inside = ["/bin/sh", "-c", "cd in* && exec \"$0\" \"$@\""];
+        for words in [&["check"][..], &["run"]] {
+            finish(workspace.spawn_under(&inside, words)?)?.expect(0)?;
+        }
+        assert_eq!(Exported::read(&inner.join("out/t"))?.n_rows(), 3);
+        let others: Vec<_> =
+            fs::read_dir(workspace.path())?.map(|entry| Ok(entry?.file_name())).collect::<Result<_>>()?;
+        assert_eq!(others, [inner.file_name().context("a name")?], "nothing is elsewhere");
+    }
     Ok(())
 }

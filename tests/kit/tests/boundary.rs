@@ -100,6 +100,51 @@ fn panics_while_opening_describing_and_dropping_stay_inside() -> Result<()> {
 }
 
 #[test]
+fn who_was_not_cancelled_and_says_so_has_failed() -> Result<()> {
+    for connector in both()? {
+        for at in ["open", "describe", "second_batch"] {
+            let options = json!({ "at": at, "how": "cancelled", "n_batches": 3, "batch_rows": 1 });
+            let token = CancelToken::new();
+            let cx = token.cx();
+            let error = open(&connector, &options, &cx).and_then(|mut group| {
+                let session = group.sessions.first_mut().expect("one session");
+                session.describe(&scan().relation, &cx)?;
+                let mut stream = session.scan(&scan(), &cx)?;
+                while stream.next(&cx)?.is_some() {}
+                Ok(())
+            });
+            let error = error.err().with_context(|| at.to_owned())?;
+            assert_eq!((error.kind(), error.code()), (ErrorKind::Internal, "wire.not_cancelled"), "{at}: {error:?}");
+            assert!(error.message().starts_with("plugin 'hostile': "), "{error}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn words_that_are_no_utf_8_are_shown_as_far_as_they_are_text() -> Result<()> {
+    for connector in both()? {
+        let token = CancelToken::new();
+        token.keep_warnings();
+        let error =
+            open(&connector, &json!({ "at": "open", "how": "no_text" }), &token.cx()).err().context("it fails")?;
+        let says = "a\u{fffd}\u{fffd}b";
+        assert_eq!((error.code(), error.message(), error.get(says)), (says, says, Some(says)), "{error:?}");
+        // A message that cannot be read says nothing.
+        assert_eq!(token.take_warnings(), [""; 0]);
+    }
+    Ok(())
+}
+
+#[test]
+fn what_a_thread_says_last_does_no_harm() -> Result<()> {
+    let [_, loaded] = both()?;
+    let options = json!({ "at": "second_batch", "how": "log_last", "n_batches": 2, "batch_rows": 1 });
+    assert_eq!(read_all(&loaded, &options)?.len(), 2);
+    Ok(())
+}
+
+#[test]
 fn every_field_of_an_error_arrives() -> Result<()> {
     for connector in both()? {
         let token = CancelToken::new();

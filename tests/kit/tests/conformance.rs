@@ -10,8 +10,8 @@ use arrow_array::types::{
     TimestampMicrosecondType, TimestampNanosecondType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{
-    ArrayRef, ArrowNativeTypeOp, BinaryArray, BooleanArray, DictionaryArray, FixedSizeBinaryArray, ListArray,
-    PrimitiveArray, RecordBatch, StringArray,
+    ArrayRef, ArrowNativeTypeOp, BinaryArray, BooleanArray, DictionaryArray, FixedSizeBinaryArray, ListArray, MapArray,
+    PrimitiveArray, RecordBatch, StringArray, StructArray,
 };
 use arrow_buffer::{IntervalMonthDayNano, NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, Schema, TimeUnit};
@@ -19,7 +19,7 @@ use rivet_dest_local as _;
 use rivet_format_arrow as _;
 use rivet_format_csv as _;
 use rivet_format_parquet as _;
-use rivet_plugin_api::{Column, Fidelity, LogicalType, Relation, TypesMode};
+use rivet_plugin_api::{Column, Fidelity, FieldMapping, LogicalType, Relation, StructField, TypesMode};
 use rivet_source_sqlite as _;
 use rivet_test_hostile as _;
 use rivet_test_kit::{conformance, linked_and_loaded};
@@ -52,6 +52,35 @@ fn sqlite_is_a_source() -> Result<()> {
     let batches = conformance::source(&linked, &request, &relation).context("linked")?;
     assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 3 + 891);
     assert_eq!(batches, conformance::source(&loaded, &request, &relation).context("loaded")?);
+    Ok(())
+}
+
+/// Time that this thread was on a processor, ns.
+fn busy_ns() -> Result<u64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").context("Linux has it")?;
+    text.split_whitespace().next().and_then(|n| n.parse().ok()).context("a number")
+}
+
+#[test]
+fn the_time_of_the_suite_grows_with_the_rows_and_not_with_their_square() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let [linked, _] = linked_and_loaded("rivet-source-sqlite", "sqlite")?;
+    let mut took = Vec::new();
+    for (name, n_rows) in [("warm", 500), ("few", 500), ("many", 4000)] {
+        let path = dir.path().join(name);
+        rusqlite::Connection::open(&path)?.execute_batch(&format!(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, s TEXT);
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {n_rows})
+             INSERT INTO t SELECT i, 'row ' || i FROM n;"
+        ))?;
+        let request = json!({ "options": { "path": path }, "n_sessions": 1 });
+        let relation = Relation::Table { schema: None, name: "t".to_owned() };
+        let before = busy_ns()?;
+        conformance::source(&linked, &request, &relation)?;
+        took.push(busy_ns()? - before);
+    }
+    // Eight times the rows: eight times the time, or, by the square, sixty-four.
+    assert!(took[2] < 24 * took[1], "{took:?} ns");
     Ok(())
 }
 
@@ -107,9 +136,18 @@ fn parquet_is_a_format_for_every_logical_type() -> Result<()> {
 fn csv_is_a_format_for_every_logical_type() -> Result<()> {
     let [linked, loaded] = linked_and_loaded("rivet-format-csv", "csv")?;
     for types in [TypesMode::Portable, TypesMode::Native] {
-        // Native intervals are refused: there is no text of them that readers of CSV know.
+        // Native intervals are refused: there is no text of them that readers of CSV know. So are values that have names.
         let is_interval = |t: &LogicalType| types == TypesMode::Native && t.to_string().starts_with("interval");
-        let held: Vec<_> = logical_types().into_iter().filter(|t| !is_interval(t)).collect();
+        let (held, named): (Vec<_>, Vec<_>) =
+            logical_types().into_iter().filter(|t| !is_interval(t)).partition(|t| !is_named(t));
+        assert_eq!(named.len(), 5);
+        for (i, mapping) in
+            linked.open_format(&json!({}))?.map(&every_type_of(&named, types, 0)?.schema())?.iter().enumerate()
+        {
+            let column = format!("column '{} {}'", i / 2, ["required", "nullable"][i % 2]);
+            let is_named = |why: &String| why.starts_with(&column) && why.contains("write parquet or arrow");
+            assert!(matches!(mapping, FieldMapping::Refuse(why) if is_named(why)), "{mapping:?}");
+        }
         let batches = [every_type_of(&held, types, 0)?, every_type_of(&held, types, 1)?];
         for (compression, start, extension) in [
             ("none", &b"0 required,"[..], "csv"),
@@ -176,7 +214,30 @@ fn logical_types() -> Vec<LogicalType> {
     let lists: Vec<_> = all.iter().map(list).collect();
     all.push(list(&list(&LogicalType::Text)));
     all.extend(lists);
+    let field = |name: &str, logical: &LogicalType| StructField::new(name, logical.clone());
+    let required = StructField { nullable: false, ..field("id", &LogicalType::Int { bits: 32, signed: true }) };
+    let place = LogicalType::Struct {
+        fields: vec![
+            required,
+            field("name", &LogicalType::Text),
+            field("age", &LogicalType::Interval),
+            field("raw", &LogicalType::Binary),
+        ],
+    };
+    let map =
+        |value: &LogicalType| LogicalType::Map { key: Box::new(LogicalType::Text), value: Box::new(value.clone()) };
+    let deep = LogicalType::Struct { fields: vec![field("places", &list(&place)), field("by_name", &map(&place))] };
+    all.extend([map(&LogicalType::Json), map(&list(&LogicalType::Date)), list(&place), place, deep]);
     all
+}
+
+/// Whether there are names among the values.
+fn is_named(t: &LogicalType) -> bool {
+    match t {
+        LogicalType::Struct { .. } | LogicalType::Map { .. } => true,
+        LogicalType::List { element } => is_named(element),
+        _ => false,
+    }
 }
 
 /// A nullable column and one that is not, per type, with the ends of its range; `rotation` varies the rows.
@@ -288,6 +349,20 @@ fn values(of: &DataType, null: bool, turn: usize) -> Result<ArrayRef> {
             let offsets = OffsetBuffer::from_lengths([2, 0, 1]);
             let missing = null.then(|| NullBuffer::from(vec![true, false, true]));
             Arc::new(ListArray::try_new(element.clone(), offsets, elements, missing)?)
+        }
+        DataType::Struct(fields) => {
+            let columns = fields.iter().map(|f| values(f.data_type(), f.is_nullable(), turn)).collect::<Result<_>>()?;
+            let missing = null.then(|| NullBuffer::from(vec![true, true, false]));
+            Arc::new(StructArray::try_new(fields.clone(), columns, missing)?)
+        }
+        DataType::Map(pair, is_sorted) => {
+            let DataType::Struct(both) = pair.data_type() else { anyhow::bail!("a map of {pair}") };
+            // Three pairs, of which no two of one map have one key.
+            let columns = both.iter().map(|f| values(f.data_type(), f.is_nullable(), turn)).collect::<Result<_>>()?;
+            let pairs = StructArray::try_new(both.clone(), columns, None)?;
+            let missing = null.then(|| NullBuffer::from(vec![true, false, true]));
+            let offsets = OffsetBuffer::from_lengths([2, 0, 1]);
+            Arc::new(MapArray::try_new(pair.clone(), offsets, pairs, missing, *is_sorted)?)
         }
         other => anyhow::bail!("a logical type became {other}, which this test knows no values for"),
     })

@@ -4,8 +4,7 @@
 use anyhow::{Context, Result};
 use rivet_plugin_api::wire::Connector;
 use rivet_plugin_api::{
-    BatchStream, CancelToken, ErrorKind, LogicalType, Notice, PluginError, ReadAt, Relation, Scan, StructField,
-    TypesMode,
+    BatchStream, CancelToken, ErrorKind, LogicalType, PluginError, ReadAt, Relation, Scan, StructField, TypesMode,
 };
 use rivet_test_hostile as _;
 use rivet_test_kit::linked_and_loaded;
@@ -151,6 +150,76 @@ fn null_where_none_was_promised_is_refused() -> Result<()> {
 }
 
 #[test]
+fn a_decimal_of_more_digits_than_it_has_is_refused() -> Result<()> {
+    let decimal = LogicalType::Decimal { precision: 5, scale: 2 };
+    for (logical, of) in [
+        (decimal.clone(), "Decimal128(5, 2)"),
+        (list(decimal.clone()), "Decimal128(5, 2)"),
+        (record(vec![StructField::new("price", decimal)]), "Decimal128(5, 2)"),
+    ] {
+        let lie = json!({ "promised": logical, "delivered": logical, "filled": true });
+        refused(&lie, &[&format!("column 'x' is promised as {of} and delivered as a value of more digits")])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn values_in_structs_and_maps_arrive() -> Result<()> {
+    let int = || LogicalType::Int { bits: 64, signed: true };
+    let pairs = LogicalType::Map { key: Box::new(LogicalType::Text), value: Box::new(list(int())) };
+    let logical = record(vec![StructField::new("n", int()), StructField::new("pairs", pairs)]);
+    for (plugin, result) in told(&json!({ "promised": logical, "delivered": logical, "filled": true }))? {
+        assert_eq!(result?, 6, "{plugin}");
+    }
+    Ok(())
+}
+
+#[test]
+fn text_that_is_no_utf_8_is_refused_linked_and_loaded_alike() -> Result<()> {
+    let options = json!({ "n_batches": 1, "batch_rows": 3, "no_text": true });
+    let mut said = Vec::new();
+    for connector in linked_and_loaded(PACKAGE, "hostile")? {
+        said.push(scanned(&connector, &options, &json!({}), &CancelToken::new()).err().context("a source")?);
+    }
+    for connector in linked_and_loaded(PACKAGE, "hostile-format")? {
+        said.push(read_back(&connector, &options).err().context("a format")?);
+    }
+    for (error, plugin) in said.iter().zip(["hostile", "hostile", "hostile-format", "hostile-format"]) {
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Internal, "wire.malformed_data"), "{error:?}");
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("plugin '{plugin}': ")) && text.contains("column 't'"), "{text}");
+    }
+    assert_eq!(said[0].to_string(), said[1].to_string());
+    assert_eq!(said[2].to_string(), said[3].to_string());
+    Ok(())
+}
+
+#[test]
+fn more_sessions_than_asked_for_are_refused() -> Result<()> {
+    for connector in linked_and_loaded(PACKAGE, "hostile")? {
+        let request = json!({ "options": { "more_sessions": 2 }, "n_sessions": 1 });
+        let error = connector.open_group(&request, &CancelToken::new().cx()).err().context("it opens too many")?;
+        let says = "plugin 'hostile': 3 sessions were opened, where 1 were asked for";
+        assert_eq!((error.code(), error.message()), ("wire.n_sessions", says));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_format_that_does_not_answer_for_each_column_is_refused() -> Result<()> {
+    let schema = rivet_plugin_api::TableSchema::of(rivet_test_hostile::columns()).arrow_schema(TypesMode::Portable);
+    for connector in linked_and_loaded(PACKAGE, "hostile-format")? {
+        for (n_answers, says) in [(1, "for 1 of 2 columns"), (3, "for 3 of 2 columns")] {
+            let format = connector.open_format(&json!({ "n_answers": n_answers }))?;
+            let error = format.map(&schema).expect_err("answers are missing, or there are too many");
+            let says = format!("plugin 'hostile-format': the format answers {says}");
+            assert_eq!((error.code(), error.message()), ("wire.mapping", says.as_str()));
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn other_names_and_other_numbers_of_columns_are_refused() -> Result<()> {
     let lie = |more: Value| {
         let mut lie = json!({ "promised": "text", "delivered": "text" });
@@ -200,11 +269,10 @@ fn what_is_not_as_it_was_asked_for_is_told_once() -> Result<()> {
             (3, 2, Some("plugin 'hostile' delivers more than the 5 rows in all that it was asked for")),
         ] {
             let token = CancelToken::new();
-            token.keep_notices();
+            token.keep_warnings();
             let options = json!({ "n_batches": n_batches, "batch_rows": batch_rows });
             assert_eq!(scanned(&connector, &options, &json!({}), &token)?, n_batches * batch_rows);
-            let expected: Vec<Notice> = says.map(|text| Notice::Warning(text.to_owned())).into_iter().collect();
-            assert_eq!(token.take_notices(), expected);
+            assert_eq!(token.take_warnings(), says.map(str::to_owned).into_iter().collect::<Vec<_>>());
         }
     }
     Ok(())

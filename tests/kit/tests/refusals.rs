@@ -144,9 +144,11 @@ fn libraries_without_the_one_symbol_are_refused_before_their_code_runs() -> Resu
             "none",
         ),
         (deadly(dir.path(), "next", "int rivet_plugin_a_v2 = 1;")?, "none"),
+        (deadly(dir.path(), "nameless", "int rivet_plugin_v1 = 1; int rivet_plugin__v1 = 1;")?, "none"),
         (unrelated, "none"),
     ];
     for (path, expected) in cases {
+        load::examine(&path).expect_err("it is no plugin");
         let error = refusal(&path)?;
         let LoadError::Symbol { found, .. } = &error else { anyhow::bail!("{error:?}") };
         assert_eq!(found, expected, "{error}");

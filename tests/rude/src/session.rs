@@ -55,7 +55,8 @@ impl BatchStream for RudeStream {
         table().arrow_schema(TypesMode::Portable)
     }
 
-    fn next(&mut self, _: &Cx) -> Result<Option<RecordBatch>> {
+    fn next(&mut self, cx: &Cx) -> Result<Option<RecordBatch>> {
+        cx.progress(0, u64::try_from(self.manners.n_rows).ok());
         if self.is_over {
             self.manners.show(Place::Batch)?;
             return Ok(None);

@@ -256,7 +256,7 @@ fn connection_json_is_what_plugins_deserialise() {
     let tls = c.tls.expect("there is a tls block");
     assert_eq!((c.host.as_deref(), c.port, c.user.as_deref()), (Some("h"), Some(1), Some("u")));
     assert_eq!((c.password.expect("there is one").expose(), c.database.as_deref()), ("word", Some("d")));
-    assert_eq!((tls.mode, tls.ca_file.as_deref()), (TlsMode::Require, Some("/ca")));
+    assert_eq!((tls.mode, tls.ca_file.as_deref()), (TlsMode::Require, Some(Path::new("/ca"))));
     assert!(c.url.is_none());
 
     let c: Connection = serde_json::from_value(source("url_env: DB_URL").connection_json()).expect("same keys");

@@ -5,7 +5,10 @@ use std::ffi::c_void;
 use std::ptr::{null, null_mut};
 use std::sync::Arc;
 
-use arrow_array::{BooleanArray, Int64Array, ListArray, RecordBatch, StringArray, types::Int64Type};
+use arrow_array::{
+    Array, ArrayRef, BooleanArray, Int64Array, ListArray, RecordBatch, StringArray, StructArray, types::Int64Type,
+};
+use arrow_buffer::OffsetBuffer;
 use arrow_schema::{DataType, Field, Schema};
 use rivet_plugin_abi::{ArrowArray, ArrowSchema};
 
@@ -23,7 +26,7 @@ fn batch() -> RecordBatch {
         Field::new("n", DataType::Int64, false),
         Field::new("t", DataType::Utf8, true),
         Field::new("b", DataType::Boolean, true),
-        Field::new("l", arrow_array::Array::data_type(&lists).clone(), true),
+        Field::new("l", lists.data_type().clone(), true),
     ];
     RecordBatch::try_new(
         Arc::new(Schema::new(fields)),
@@ -126,6 +129,7 @@ fn shapes_that_lie_are_refused_however_far_they_are_checked() {
         }),
         ("more nulls than rows", |a| child(a, T).null_count = 4),
         ("a null count below -1", |a| child(a, T).null_count = -2),
+        ("a NULL that the count denies", |a| child(a, B).null_count = 0),
         ("a batch with nulls", |a| {
             a.null_count = 1;
             set_buffers(a, vec![Box::leak(Box::new(0b101_u8)) as *const u8 as *const c_void]);
@@ -146,15 +150,62 @@ fn shapes_that_lie_are_refused_however_far_they_are_checked() {
 
 #[test]
 fn nulls_where_there_can_be_none_are_refused() {
-    for (check, code) in [(Check::Shape, "wire.promise"), (Check::Full, "wire.malformed_data")] {
-        let error = import(check, |a| {
-            let data = buffer(child(a, N), 1);
-            child(a, N).null_count = 1;
-            set_buffers(child(a, N), vec![Box::leak(Box::new(0b101_u8)) as *const u8 as *const c_void, data]);
-        })
-        .expect_err("a NULL");
-        assert_eq!(error.code(), code, "{error:?}");
+    for check in [Check::Shape, Check::Full] {
+        for null_count in [1, -1] {
+            let error = import(check, |a| {
+                let data = buffer(child(a, N), 1);
+                child(a, N).null_count = null_count;
+                set_buffers(child(a, N), vec![Box::leak(Box::new(0b101_u8)) as *const u8 as *const c_void, data]);
+            })
+            .expect_err("a NULL");
+            let says = "column 'n' is promised as without NULL and delivered as 1 NULL of 3 rows";
+            assert_eq!((error.code(), error.message()), ("wire.promise", says), "{error:?}");
+        }
     }
+}
+
+/// The batch as one that was promised to be of these types.
+fn read_as(promised: Vec<Field>, delivered: ArrayRef) -> crate::Result<RecordBatch> {
+    let batch = RecordBatch::try_from_iter_with_nullable([("x", delivered, true)]).expect("a batch");
+    let mut raw = ArrowArray::empty();
+    export_batch(batch, &mut raw);
+    Importer::new(Arc::new(Schema::new(promised)), Check::Full).batch(&mut raw)
+}
+
+#[test]
+fn nulls_in_what_is_nested_are_refused_with_the_path() {
+    let text = |nullable| Field::new("land", DataType::Utf8, nullable);
+    let place = |nullable| DataType::Struct(vec![text(nullable)].into());
+    let lands: ArrayRef = Arc::new(StringArray::from(vec![Some("a"), None, Some("b"), None]));
+    let nulls = |valid: [bool; 4]| Some(valid.to_vec().into());
+    let of = |valid| StructArray::new(vec![text(true)].into(), vec![lands.clone()], valid);
+    let promised = || vec![Field::new("x", place(false), true)];
+    let error = read_as(promised(), Arc::new(of(nulls([true, true, true, false])))).expect_err("a NULL");
+    let says = "column 'x.land' is promised as without NULL and delivered as 1 NULL of 4 values";
+    assert_eq!((error.code(), error.message()), ("wire.promise", says));
+    // Where there is no place, none has no land.
+    read_as(promised(), Arc::new(of(nulls([true, false, true, false])))).expect("none is missing");
+
+    let lists = |element: Field, elements: ArrayRef| {
+        ListArray::new(element.into(), OffsetBuffer::from_lengths([1, 3]), elements, None)
+    };
+    let element = |nullable, t| Field::new("element", t, nullable);
+    let delivered = lists(element(true, place(true)), Arc::new(of(None)));
+    let promised = DataType::List(element(true, place(false)).into());
+    let error = read_as(vec![Field::new("x", promised, true)], Arc::new(delivered)).expect_err("a NULL");
+    assert!(error.message().starts_with("column 'x.element.land' is promised as without NULL"), "{error}");
+}
+
+#[test]
+fn a_batch_that_begins_after_its_columns_is_cut_out_of_them() {
+    let (long, importer) = (batch(), Importer::new(batch().schema(), Check::Full).at_most(Some(1000)));
+    let columns: Vec<_> = long.columns().iter().map(|c| c.to_data()).collect();
+    let fields = DataType::Struct(long.schema().fields().clone());
+    let data = arrow_data::ArrayData::builder(fields).len(1).offset(1).child_data(columns).build().expect("a struct");
+    let mut raw = ArrowArray::empty();
+    // SAFETY: as in `export_batch`.
+    unsafe { std::ptr::write(std::ptr::from_mut(&mut raw).cast(), arrow_array::ffi::FFI_ArrowArray::new(&data)) };
+    assert_eq!(importer.batch(&mut raw).expect("it is honest"), long.slice(1, 1));
 }
 
 #[test]
@@ -193,6 +244,24 @@ fn what_was_released_is_refused() {
 unsafe extern "C" fn leak(schema: *mut c_void) {
     // SAFETY: a release callback gets the struct it is in.
     unsafe { (*schema.cast::<ArrowSchema>()).release = None }
+}
+
+/// A graph of few structs that is a tree without an end: two children of each level are both the next one.
+#[test]
+fn a_schema_that_is_at_many_places_at_once_is_refused_soon() {
+    let mut level = ArrowSchema { format: c"l".as_ptr(), release: Some(leak), ..ArrowSchema::empty() };
+    for _ in 0..60 {
+        let next: *mut c_void = Box::into_raw(Box::new(level)).cast();
+        let children = Box::leak(Box::new([next; 2])).as_mut_ptr();
+        level = ArrowSchema {
+            format: c"+s".as_ptr(),
+            n_children: 2,
+            children,
+            release: Some(leak),
+            ..ArrowSchema::empty()
+        };
+    }
+    assert_eq!(import_schema(&mut level).expect_err("it is too large").kind(), ErrorKind::Internal);
 }
 
 #[test]

@@ -66,6 +66,17 @@ fn a_warning_of_a_plugin_is_one_and_names_it() -> Result<()> {
 }
 
 #[test]
+fn how_far_a_call_is_can_be_heard() -> Result<()> {
+    for place in both(&config("at: nowhere", FOLDER))? {
+        let ran = place.workspace.rivet(&["run", "-v"])?.expect(0)?;
+        let told: Vec<&str> = ran.stderr.lines().filter(|line| line.ends_with(" of 3 done")).collect();
+        ensure!(told.len() == 1 && told[0].ends_with("Z  INFO source 'rude': 0 of 3 done"), "{}", ran.stderr);
+        ensure!(!place.workspace.rivet(&["run"])?.expect(0)?.stderr.contains("done"), "nobody asked");
+    }
+    Ok(())
+}
+
+#[test]
 fn a_log_line_of_a_plugin_has_its_fields_as_they_are() -> Result<()> {
     for place in both(&config("at: batch, how: inform, says: 'a page'", FOLDER))? {
         let ran = place.workspace.rivet(&["run", "-v"])?.expect(0)?;

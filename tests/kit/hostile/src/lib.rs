@@ -1,11 +1,14 @@
 //! A source that misbehaves on demand: it panics, blocks, fails and logs as its options say.
 //! It must not know the host.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
+
+mod made;
+mod no_text;
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use arrow_array::{ArrayRef, Int64Array, StringArray, new_null_array};
+use arrow_array::{ArrayRef, Int64Array, new_null_array};
 use arrow_schema::Schema;
 use rivet_plugin_api::{
     BatchStream, BatchWriter, ByteSink, Column, Cx, ErrorKind, Estimate, FieldMapping, Format, FormatCapabilities,
@@ -40,6 +43,12 @@ pub struct HostileOptions {
     pub twin_splits: usize,
     /// Rows that the statistics speak of.
     pub estimated_rows: Option<u64>,
+    /// Open so many sessions more than asked for.
+    pub more_sessions: usize,
+    /// Deliver texts that are no UTF-8.
+    pub no_text: bool,
+    /// Columns that the format answers for, in the place of all.
+    pub n_answers: Option<usize>,
 }
 
 /// A column `x` that is promised as one type and delivered as another.
@@ -59,6 +68,9 @@ pub struct Lie {
     /// How often it is in a batch.
     #[serde(default = "once")]
     pub times: usize,
+    /// Values in the place of NULL, where they can be made; decimals have a digit more than their type.
+    #[serde(default)]
+    pub filled: bool,
 }
 
 fn x() -> String {
@@ -78,7 +90,12 @@ impl Lie {
     fn batch(&self, n_rows: usize) -> Result<RecordBatch> {
         let column = Column::new(&self.name, "made up", self.delivered.clone());
         let field = column.arrow_field(TypesMode::Native);
-        let arrays: Vec<ArrayRef> = vec![new_null_array(field.data_type(), n_rows); self.times];
+        let array = if self.filled {
+            made::array(field.data_type(), n_rows)
+        } else {
+            new_null_array(field.data_type(), n_rows)
+        };
+        let arrays: Vec<ArrayRef> = vec![array; self.times];
         Ok(RecordBatch::try_new(Schema::new(vec![field; self.times]).into(), arrays)?)
     }
 }
@@ -113,6 +130,12 @@ pub enum Mischief {
     Fail,
     /// Log an event inside a span.
     Log,
+    /// Log an event while a thread ends that had a span.
+    LogLast,
+    /// Say that it was cancelled.
+    Cancelled,
+    /// Fail and warn with texts that are no UTF-8.
+    NoText,
 }
 
 /// The `hostile` source.
@@ -130,7 +153,8 @@ impl Source for Hostile {
         misbehave(&request.options, Place::Open, cx)?;
         let session = |_| Box::new(HostileSession { options: request.options.clone() }) as Box<dyn Session>;
         let snapshot = SnapshotInfo { server: "nowhere".to_owned(), ..Default::default() };
-        Ok(SessionGroup { sessions: (0..request.n_sessions).map(session).collect(), snapshot })
+        let n_sessions = request.n_sessions + request.options.more_sessions;
+        Ok(SessionGroup { sessions: (0..n_sessions).map(session).collect(), snapshot })
     }
 }
 
@@ -202,7 +226,11 @@ impl BatchStream for HostileStream {
             0 => (n % 3 != 0).then(|| format!("№ {n}")),
             bytes => Some("x".repeat(bytes)),
         };
-        let texts: StringArray = numbers.values().iter().map(|n| text(*n)).collect();
+        let texts = if self.options.no_text {
+            no_text::array(numbers.len())
+        } else {
+            numbers.values().iter().map(|n| text(*n)).collect()
+        };
         Ok(Some(RecordBatch::try_new(self.schema(), vec![Arc::new(numbers), Arc::new(texts)])?))
     }
 }
@@ -227,7 +255,7 @@ impl Format for HostileFormat {
         Ok(Self(options))
     }
     fn map(&self, schema: &SchemaRef) -> Result<Vec<FieldMapping>> {
-        Ok(vec![FieldMapping::Keep("nothing".to_owned()); schema.fields().len()])
+        Ok(vec![FieldMapping::Keep("nothing".to_owned()); self.0.n_answers.unwrap_or(schema.fields().len())])
     }
     fn writer(&self, _: SchemaRef, _: WriterSettings, _: Box<dyn ByteSink>) -> Result<Box<dyn BatchWriter>> {
         Err(PluginError::new(ErrorKind::Unsupported, "hostile.writer", "nothing is written"))
@@ -258,7 +286,34 @@ fn misbehave(options: &HostileOptions, here: Place, cx: &Cx) -> Result<()> {
             tracing::info!(table = "orders", rows = 7, "fetched a page");
             Ok(())
         }
+        Mischief::LogLast => {
+            let _ = std::thread::spawn(log_last).join();
+            Ok(())
+        }
+        Mischief::Cancelled => Err(PluginError::cancelled()),
+        Mischief::NoText => {
+            let text = no_text::text();
+            cx.warn(&text);
+            Err(PluginError::new(ErrorKind::Config, &text, &text).detail(&text, &text).cause(&text))
+        }
     }
+}
+
+/// As a driver does whose connections belong to threads: it says goodbye when one ends.
+fn log_last() {
+    struct Goodbye;
+    impl Drop for Goodbye {
+        fn drop(&mut self) {
+            tracing::info!("said goodbye");
+        }
+    }
+    thread_local! {
+        static GOODBYE: Goodbye = const { Goodbye };
+    }
+    GOODBYE.with(|_| ());
+    // What is begun later ends first.
+    let _entered = tracing::info_span!("page").entered();
+    tracing::info!("at work");
 }
 
 fn block(cx: &Cx) -> Result<()> {
