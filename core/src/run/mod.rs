@@ -243,7 +243,6 @@ fn finish(
     summary.locations = published.iter().map(|facts| hidden(&facts.location, &spec.secrets).into_owned()).collect();
     let schema = serde_json::to_value(&plan.schema).map_err(|e| RunError::Internal(e.to_string()))?;
     summary.status = status;
-    summary.note_degraded();
     measure(summary, started, env);
     let told = serde_json::to_value(&*summary).map_err(|e| RunError::Internal(e.to_string()))?;
     env.state.finish_run_with_cursor(&plan.run_id, &word(&status), &schema, &told, plan.cursor_update().as_ref())?;
