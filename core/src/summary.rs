@@ -83,8 +83,6 @@ pub struct Summary {
     pub consistency: String,
     /// How hard the plan was on the source; none when that is not known.
     pub verdict: Option<Verdict>,
-    /// Why a run that went through did not go as it should; empty where it did.
-    pub degraded: Vec<String>,
     /// What changed in the columns since the last good run, or during this one.
     pub schema_changes: Vec<String>,
     /// Every part was read back and is what was written (`--validate`).
@@ -146,7 +144,6 @@ impl Summary {
             longest_statement_ms: 0,
             consistency: String::new(),
             verdict: None,
-            degraded: Vec::new(),
             schema_changes: Vec::new(),
             validated: false,
             schema_changed: None,
@@ -159,15 +156,16 @@ impl Summary {
         }
     }
 
-    /// Notes why a run that went through did not go as it should.
-    pub fn note_degraded(&mut self) {
+    /// Why a run that went through did not go as it should; nothing where it did, and of one that failed.
+    pub fn degraded(&self) -> Vec<&'static str> {
         let reasons = [
             (self.verdict == Some(Verdict::Degraded), "verdict DEGRADED: hard on the source"),
             (self.verdict == Some(Verdict::Unsafe), "verdict UNSAFE: very hard on the source"),
             (self.restarts > 0, "the snapshot was lost on the way"),
             (self.consistency == "mixed", "the files hold different states of the source"),
         ];
-        self.degraded = reasons.into_iter().filter(|(is_so, _)| *is_so).map(|(_, reason)| reason.to_owned()).collect();
+        let went_through = self.status != Status::Failed;
+        reasons.into_iter().filter(|(is_so, _)| *is_so && went_through).map(|(_, reason)| reason).collect()
     }
 }
 

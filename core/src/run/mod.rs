@@ -268,7 +268,6 @@ fn finish(
         summary.earlier_runs = earlier::tell(spec, plan, store, env);
     }
     summary.status = status;
-    summary.note_degraded();
     measure(summary, started, env);
     let told = serde_json::to_value(&*summary).map_err(|e| RunError::Internal(e.to_string()))?;
     env.state.finish_run_with_cursor(&plan.run_id, &word(&status), &schema, &told, plan.cursor_update().as_ref())?;

@@ -33,7 +33,7 @@ pub struct Ended<'s> {
     pub rows: u64,
     pub error: Option<&'s Failure>,
     pub schema_changes: &'s [String],
-    pub degraded: &'s [String],
+    pub degraded: Vec<&'static str>,
     /// Why it is told: what happened, the worst first.
     pub happened: Vec<Trigger>,
 }
@@ -57,10 +57,11 @@ pub fn not_begun(config: &NotificationsConfig, exit: Exit, global: &Global) {
 
 impl<'s> Ended<'s> {
     fn of(summary: &'s Summary) -> Self {
+        let degraded = summary.degraded();
         let all = [
             (summary.status == Status::Failed, Trigger::Failure),
             (!summary.schema_changes.is_empty(), Trigger::SchemaChange),
-            (!summary.degraded.is_empty(), Trigger::Degraded),
+            (!degraded.is_empty(), Trigger::Degraded),
         ];
         Self {
             export: &summary.export,
@@ -73,7 +74,7 @@ impl<'s> Ended<'s> {
             rows: summary.rows,
             error: summary.error.as_ref(),
             schema_changes: &summary.schema_changes,
-            degraded: &summary.degraded,
+            degraded,
             happened: all.into_iter().filter_map(|(is_so, trigger)| is_so.then_some(trigger)).collect(),
         }
     }

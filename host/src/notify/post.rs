@@ -13,6 +13,8 @@ use ureq::http::{Response, Uri};
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, Body, Error, Proxy};
 
+/// Time that the body of a refusal is waited for: the status has said enough.
+const BODY_LIMIT: Duration = Duration::from_millis(500);
 /// Bytes of an answer that are looked at.
 const MAX_ANSWER_BYTES: u64 = 64;
 
@@ -35,6 +37,7 @@ fn late(limit: Duration) -> String {
 fn sent(url: &Uri, body: &str, limit: Duration) -> Result<(), String> {
     let agent = Agent::config_builder()
         .timeout_global(Some(limit))
+        .timeout_recv_body(Some(BODY_LIMIT))
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
@@ -56,7 +59,7 @@ fn judged(answer: Response<Body>) -> Result<(), String> {
         return Err(format!("it answers {} to go elsewhere, which is not followed", status.as_u16()));
     }
     let mut said = Vec::new();
-    // As far as it comes: the status has said enough.
+    // As far as it comes.
     let _ = answer.into_body().into_reader().take(MAX_ANSWER_BYTES).read_to_end(&mut said);
     let is_code = !said.is_empty() && said.iter().all(|b| b.is_ascii_lowercase() || *b == b'_');
     let code = String::from_utf8(said).ok().filter(|_| is_code).map_or_else(String::new, |code| format!(" ({code})"));

@@ -5,7 +5,8 @@ use maud::{Markup, html};
 use rivet_core::run::timeline::{Samples, Span, Timeline};
 
 use super::model::{Run, Tone};
-use crate::render::{duration, grouped, size};
+use super::took;
+use crate::render::{grouped, size};
 
 /// Height of a lane, px.
 const LANE: u32 = 24;
@@ -110,7 +111,11 @@ fn phases(run: &Run, axis: &Axis) -> Markup {
     let spans = run.timeline.as_ref().map(|t| t.spans.as_slice()).unwrap_or_default();
     let read = spans.iter().map(|span| span.to_ms).max().map(|to| to.min(end));
     let planned = run.planned_ms.map(|ms| ms.min(end));
-    let last = if run.tone == Tone::Bad { "Clean up" } else { "Publish" };
+    let last = match (run.tone, run.figures.validated) {
+        (Tone::Bad, _) => "Clean up",
+        (_, true) => "Publish and read back",
+        (_, false) => "Publish",
+    };
     let phases: Vec<(&str, u64, u64)> = match (planned, read) {
         (Some(planned), Some(read)) => {
             vec![("Plan", 0, planned), ("Read and write", planned, read.max(planned)), (last, read.max(planned), end)]
@@ -118,7 +123,7 @@ fn phases(run: &Run, axis: &Axis) -> Markup {
         (Some(planned), None) => vec![("Plan", 0, planned), (last, planned, end)],
         _ => vec![("Plan", 0, end)],
     };
-    let said: Vec<String> = phases.iter().map(|(word, from, to)| format!("{word} {}", duration(to - from))).collect();
+    let said: Vec<String> = phases.iter().map(|(word, from, to)| format!("{word} {}", took(to - from))).collect();
     html! {
         svg.lane width="100%" height=(LANE) role="img" aria-label=(said.join(", ")) {
             (axis.grid())
@@ -177,7 +182,7 @@ fn lanes(timeline: &Timeline, axis: &Axis) -> Markup {
 
 fn attempt(placed: &Placed<'_>, axis: &Axis) -> Markup {
     let Placed { span, again_ms } = placed;
-    let took = duration(span.to_ms.saturating_sub(span.from_ms));
+    let took = took(span.to_ms.saturating_sub(span.from_ms));
     let (class, result) = match span.rows {
         Some(rows) => ("read", format!("{} rows", grouped(rows))),
         None => ("failed", "failed".to_owned()),
@@ -200,7 +205,7 @@ fn marks(run: &Run, axis: &Axis) -> Markup {
             (axis.grid())
             @for event in told {
                 circle class=(class(event.tone)) cx=(format!("{:.3}%", axis.at(event.at_ms))) cy=(LANE / 2) r="4.5" {
-                    title { (duration(event.at_ms)) ": " (event.text) }
+                    title { (took(event.at_ms)) ": " (event.text) }
                 }
             }
         }

@@ -6,7 +6,8 @@ use maud::{Markup, html};
 use super::chart;
 use super::model::{Column, File, Rule, Run, Tone};
 use super::page::pill;
-use crate::render::{duration, grouped, size};
+use super::took;
+use crate::render::{grouped, size};
 
 /// Rows of a table that stand open.
 const OPEN_ROWS: usize = 12;
@@ -20,8 +21,7 @@ pub fn section(run: &Run, i: usize, is_only: bool) -> Markup {
             @if !is_only { h2 { (run.export) " " (pill(run)) } p.muted { "run " code { (run.run_id) } } }
             (said(run))
             (facts(run, is_only))
-            h3 { "How it went" }
-            (chart::figure(run))
+            @if run.timeline.is_some() || run.planned_ms.is_some() { h3 { "How it went" } (chart::figure(run)) }
             (attempts(run))
             @if !run.quality.is_empty() { h3 { "Quality" } (quality(&run.quality)) }
             @if !run.columns.is_empty() { h3 { "Columns" } (columns(&run.columns)) }
@@ -65,14 +65,14 @@ fn facts(run: &Run, is_only: bool) -> Markup {
         ("Rows", Some(grouped(figures.rows))),
         ("Files", Some(grouped(run.files.len() as u64))),
         ("Written", Some(size(figures.bytes))),
-        ("Took", Some(duration(run.duration_ms))),
+        ("Took", Some(took(run.duration_ms))),
         ("Rows/s", some(figures.rows_per_second, grouped(figures.rows_per_second))),
         ("Peak memory", some(figures.peak_rss_bytes, size(figures.peak_rss_bytes))),
         ("Retries", some(figures.retries, grouped(figures.retries))),
     ];
     let below = vec![
         ("Left out as known", some(figures.rows_known, grouped(figures.rows_known))),
-        ("Longest statement", some(figures.longest_statement_ms, duration(figures.longest_statement_ms))),
+        ("Longest statement", some(figures.longest_statement_ms, took(figures.longest_statement_ms))),
         ("Lost snapshots", some(figures.restarts, grouped(figures.restarts))),
         ("Verdict", said(figures.verdict.to_string())),
         ("Consistency", said(figures.consistency.to_string())),
@@ -113,7 +113,7 @@ fn attempts(run: &Run) -> Markup {
         @for span in spans.iter().take(MAX_ROWS) {
             tr {
                 td.n { (span.split) } td.n { (span.attempt + 1) }
-                td.n { (duration(span.from_ms)) } td.n { (duration(span.to_ms.saturating_sub(span.from_ms))) }
+                td.n { (took(span.from_ms)) } td.n { (took(span.to_ms.saturating_sub(span.from_ms))) }
                 @match span.rows { Some(rows) => td.n { (grouped(rows)) }, None => td.n.bad { "failed" } }
             }
         }
@@ -185,7 +185,7 @@ fn settings(run: &Run) -> Markup {
 fn journal(run: &Run) -> Markup {
     let rows = html! {
         @for event in run.events.iter().take(MAX_ROWS) {
-            tr { td.n { (duration(event.at_ms)) } td.(if event.tone == Tone::Plain { "" } else { chart::class(event.tone) }) { (event.text) } }
+            tr { td.n { (took(event.at_ms)) } td.(if event.tone == Tone::Plain { "" } else { chart::class(event.tone) }) { (event.text) } }
         }
     };
     folded(run.events.len(), "events", &table("Journal", &[("After", true), ("What happened", false)], &rows))

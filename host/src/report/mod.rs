@@ -14,6 +14,7 @@ use rivet_core::state::{RunEntry, State, StateError};
 use self::model::Report;
 use self::read::Reader;
 use crate::out::secrets::Secrets;
+use crate::render;
 
 /// The page about these runs, of which there is one at least.
 ///
@@ -25,6 +26,15 @@ pub fn page(runs: &[RunEntry], state: &State, secrets: &Secrets) -> Result<Strin
     let mut runs = runs.iter().map(|run| reader.run(run)).collect::<Result<Vec<_>, _>>()?;
     runs.sort_by_key(|run| run.started_at_ms);
     Ok(page::page(&Report { made_at: format_rfc3339(now_ms), runs }))
+}
+
+/// How long something took, as exact as is of interest.
+fn took(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..3_600_000 => render::duration(ms),
+        _ => format!("{} h {} min", ms / 3_600_000, ms / 60_000 % 60),
+    }
 }
 
 #[cfg(test)]

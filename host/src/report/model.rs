@@ -17,11 +17,6 @@ impl Shown {
     pub fn of(text: &str, secrets: &Secrets) -> Self {
         Self(secrets.hidden(&shown(text)).into_owned())
     }
-
-    /// Whether it says anything.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
 }
 
 impl fmt::Display for Shown {
@@ -57,18 +52,16 @@ pub enum Tone {
 pub struct Run {
     pub export: Shown,
     pub run_id: Shown,
-    /// Its word, `degraded` where a run that went through did not go as it should.
+    /// Its word.
     pub status: Shown,
     pub tone: Tone,
     pub source: Shown,
     pub destination: Shown,
     pub started_at_ms: i64,
     pub duration_ms: u64,
-    /// It has not ended.
-    pub is_open: bool,
     pub figures: Figures,
     pub error: Option<Failure>,
-    /// Why it is degraded, and what the user was told.
+    /// What the user was told.
     pub notes: Vec<Shown>,
     pub schema_changes: Vec<Shown>,
     pub quality: Vec<Rule>,

@@ -7,7 +7,8 @@ use rivet_core::clock::format_rfc3339;
 use super::chart;
 use super::export;
 use super::model::{Report, Run, Tone};
-use crate::render::{duration, grouped, moment, size};
+use super::took;
+use crate::render::{grouped, moment, size};
 
 const STYLE: &str = include_str!("style.css");
 /// Nothing is loaded from anywhere, whatever stands in the page.
@@ -73,7 +74,7 @@ fn head(report: &Report) -> Markup {
                 (figure("Rows", &grouped(sum(|run| run.figures.rows))))
                 (figure("Files", &grouped(sum(|run| run.files.len() as u64))))
                 (figure("Written", &size(sum(|run| run.figures.bytes))))
-                (figure("Took", &duration(took_ms)))
+                (figure("Took", &took(took_ms)))
                 (figure("Rows/s", &grouped(sum(|run| run.figures.rows) * 1000 / took_ms.max(1))))
                 (figure("Peak memory", &known(runs.iter().map(|run| run.figures.peak_rss_bytes).max().unwrap_or(0))))
                 (figure("Retries", &grouped(sum(|run| run.figures.retries))))
@@ -131,10 +132,10 @@ fn overview(runs: &[Run]) -> Markup {
                                 td.n { (grouped(run.figures.rows)) }
                                 td.n { (run.files.len()) }
                                 td.n { (size(run.figures.bytes)) }
-                                td.n { (duration(run.duration_ms)) }
+                                td.n { (took(run.duration_ms)) }
                                 td.when {
                                     svg width="100%" height="14" role="img"
-                                        aria-label=(format!("After {}, for {}", duration((run.started_at_ms - from).unsigned_abs()), duration(run.duration_ms))) {
+                                        aria-label=(format!("After {}, for {}", took((run.started_at_ms - from).unsigned_abs()), took(run.duration_ms))) {
                                         rect.track width="100%" height="14" rx="2" {}
                                         rect class=(class) x=(format!("{:.2}%", x.min(99.5))) width=(format!("{width:.2}%")) height="14" rx="2" {}
                                     }

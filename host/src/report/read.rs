@@ -11,9 +11,10 @@ use serde_json::Value;
 
 use super::model::{Column, Event, Failure, Figures, File, Rule, Run, Shown, Tone};
 use super::settings;
+use super::took;
 use crate::documents::history::RunRow;
 use crate::out::secrets::Secrets;
-use crate::render::{duration, grouped};
+use crate::render::grouped;
 
 /// Events of a run that are read into a report at most: the first ones.
 const MAX_EVENTS: usize = 1_000;
@@ -54,7 +55,6 @@ impl Reader<'_> {
             destination: self.text(&entry.destination),
             started_at_ms,
             duration_ms: summary["duration_ms"].as_u64().unwrap_or(since(entry.ended_at_ms.unwrap_or(self.now_ms))),
-            is_open: !entry.phase.is_over(),
             figures: self.figures(&row, summary, manifest.as_ref()),
             error: self.failure(summary),
             notes: self.notes(summary),
@@ -88,16 +88,16 @@ impl Reader<'_> {
     }
 
     fn status(&self, word: &str, summary: &Value) -> (Shown, Tone) {
-        let is_degraded = summary["degraded"].as_array().is_some_and(|reasons| !reasons.is_empty());
-        let is_noted =
-            ["warnings", "schema_changes"].iter().any(|key| summary[*key].as_array().is_some_and(|a| !a.is_empty()));
-        match word {
-            "success" | "skipped" if is_degraded => (self.text("degraded"), Tone::Warning),
-            "success" | "skipped" if is_noted => (self.text(word), Tone::Warning),
-            "success" | "skipped" => (self.text(word), Tone::Good),
-            "running" => (self.text(word), Tone::Plain),
-            _ => (self.text(word), Tone::Bad),
-        }
+        let has = |key: &str| summary[key].as_array().is_some_and(|all| !all.is_empty());
+        let tone = match word {
+            "success" | "skipped" if has("warnings") || has("schema_changes") => Tone::Warning,
+            "success" | "skipped" => Tone::Good,
+            "running" => Tone::Plain,
+            _ => Tone::Bad,
+        };
+        // Not by its colour alone.
+        let more = if tone == Tone::Warning { ", with warnings" } else { "" };
+        (self.text(&format!("{word}{more}")), tone)
     }
 
     fn figures(&self, row: &RunRow, summary: &Value, manifest: Option<&Manifest>) -> Figures {
@@ -124,12 +124,11 @@ impl Reader<'_> {
         Some(Failure { code: text("code")?, message: text("message")?, hint: text("hint") })
     }
 
-    /// Why it is degraded, and warnings; what changed in the schema is said apart.
+    /// Warnings; what changed in the schema is said apart.
     fn notes(&self, summary: &Value) -> Vec<Shown> {
         let change = summary["schema_changes"][0].as_str();
-        let all = ["degraded", "warnings"].into_iter().filter_map(|key| summary[key].as_array()).flatten();
-        let all = all.filter_map(Value::as_str).filter(|text| change.is_none_or(|change| !text.contains(change)));
-        all.map(|text| self.text(text)).collect()
+        let all = summary["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        all.filter(|text| change.is_none_or(|change| !text.contains(change))).map(|text| self.text(text)).collect()
     }
 
     fn quality(&self, rules: &Value) -> Vec<Rule> {
@@ -204,7 +203,7 @@ impl Reader<'_> {
                 (Tone::Plain, format!("planned: {}, splits: {splits}, workers: {workers}{rows}", said("strategy")))
             }
             "retrying" => {
-                let pause = duration(details["after_ms"].as_u64().unwrap_or(0));
+                let pause = took(details["after_ms"].as_u64().unwrap_or(0));
                 (Tone::Warning, format!("{} is tried again after {pause}: {}", said("split"), said("cause")))
             }
             "warning" => (Tone::Warning, said("message").to_owned()),

@@ -6,7 +6,8 @@ use rivet_core::plan::Plan;
 use rivet_plugin_api::{KeyValue, ReadMode};
 use serde_json::Value;
 
-use crate::render::{duration, grouped, size};
+use super::took;
+use crate::render::{grouped, size};
 
 /// Name and value of each setting that says something.
 pub fn of(plan: &Plan, manifest: Option<&Manifest>, summary: &Value) -> Vec<(&'static str, String)> {
@@ -20,9 +21,9 @@ pub fn of(plan: &Plan, manifest: Option<&Manifest>, summary: &Value) -> Vec<(&'s
     };
     let retries = match plan.retry.max_retries {
         0 => "none".to_owned(),
-        n => format!("up to {n} a split, the first after {}", duration(plan.retry.backoff_ms)),
+        n => format!("up to {n} a split, the first after {}", took(plan.retry.backoff_ms)),
     };
-    let pause = format!("{} per {} rows", duration(plan.throttle_ms), grouped(plan.throttle_rows as u64));
+    let pause = format!("{} per {} rows", took(plan.throttle_ms), grouped(plan.throttle_rows as u64));
     let all = [
         ("Relation", plan.relation.label()),
         ("Condition", plan.filter.condition.clone().unwrap_or_default()),

@@ -29,7 +29,6 @@ fn run() -> Run {
         destination: evil(),
         started_at_ms: 0,
         duration_ms: 30,
-        is_open: false,
         figures: Figures { verdict: evil(), consistency: evil(), ..Figures::default() },
         error: Some(Failure { code: evil(), message: evil(), hint: Some(evil()) }),
         notes: vec![evil()],

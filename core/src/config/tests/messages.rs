@@ -43,6 +43,23 @@ fn all_errors_come_at_once_in_the_order_of_the_text() {
 }
 
 #[test]
+fn who_is_told() {
+    let texts = [
+        "",
+        "on: [failure]",
+        "webhook_url: https://h/a, webhook_url_env: WORD",
+        "webhook_url: hooks.example/a",
+        "webhook_url: https://",
+        "webhook_url_env: WORD",
+        "webhook_url_env: NO_SUCH",
+        "webhook_url: https://h/a, on: []",
+        "webhook_url: https://h/a, on: [failure, sucess]",
+        "webhook: https://h/a",
+    ];
+    check(&texts, |text| format!("{SOURCE}{EXPORTS}notifications: {{slack: {{{text}}}}}\n"), expect![[r#""#]]);
+}
+
+#[test]
 fn where_the_server_is() {
     let texts = [
         "url: a, host: b, port: 1",

@@ -22,7 +22,7 @@ fn assert_hidden(yaml: &str) {
             let of = |e: &ExportConfig| format!("{:?} {:?}", e.format.options, e.destination.options);
             let exports: String = config.exports.iter().map(of).collect();
             let c = &config.source.connection;
-            format!("{:?} {:?} {:?} {exports}", c.url, c.password, config.source.options)
+            format!("{:?} {:?} {:?} {exports} {:?}", c.url, c.password, config.source.options, config.notifications)
         }
         Err(errors) => {
             let parts = errors.0.iter().map(|e| format!("{e} {e:?} {:?} {:?}", e.hint(), e.at()));
@@ -61,6 +61,12 @@ const LEAVES: &[&str] = &[
     "source: {type: s}\nE\nplugins: {dirs: [@]}\n",
     "source: {type: s}\nE\nplugins: {lockfile: [@]}\n",
     "source: {type: s}\nE\nstate: {url: @}\n",
+    "source: {type: s}\nE\nnotifications: @\n",
+    "source: {type: s}\nE\nnotifications: {slack: @}\n",
+    "source: {type: s}\nE\nnotifications: {slack: {webhook_url: @}}\n",
+    "source: {type: s}\nE\nnotifications: {slack: {webhook_url: 'https://@'}}\n",
+    "source: {type: s}\nE\nnotifications: {slack: {webhook_url_env: @, on: [@]}}\n",
+    "source: {type: s}\nE\nnotifications: {slack: {webhook_url: h, own: @}}\n",
     "source: {type: s}\nE\ndefaults: @\n",
     "source: {type: s}\nE\ndefaults: {mode: @, types: @, max_file_size: @, skip_empty: @, on_schema_drift: @}\n",
     "source: {type: s}\nE\ndefaults: {parallel: @, format: @, destination: @, tuning: @, own: @}\n",
