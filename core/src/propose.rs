@@ -91,7 +91,7 @@ pub struct Proposal {
     pub way: Way,
     /// Why so; none where there is nothing to say.
     pub reason: Option<String>,
-    /// What may be better, if the sentence before it holds.
+    /// What is better for a large relation, and the condition under which it is.
     pub instead: Option<(String, Way)>,
     /// Pace.
     pub profile: Profile,
@@ -117,11 +117,16 @@ fn proposal(one: &Surveyed, name: String, known: Known<'_>) -> Result<Proposal, 
     }
     let is_append_only = known.append_only.iter().any(|pattern| pattern.matches(table));
     let Choice { way, reason, instead } = choose(schema, is_append_only);
-    let by_index = way != Way::Full;
+    let profile = preflight::profile(way != Way::Full, estimate.rows.unwrap_or(0));
+    // What is small is read whole in no time.
+    let instead = instead.filter(|_| profile != Profile::Fast || estimate.rows.is_none());
     let columns = if known.overrides { found.texts() } else { Vec::new() };
     let mut notes = Vec::new();
     if schema.keys.is_empty() && table.kind == TableKind::Table {
-        notes.push("no key: no primary key and no unique columns that are never NULL, so that nothing tells one row from another".to_owned());
+        notes.push(
+            "no key: nothing tells one row from another (no primary key, no unique columns that are never NULL)"
+                .to_owned(),
+        );
     }
     notes.extend(text_note(schema, &found.refused));
     notes.extend(stop_note(schema, known.policies));
@@ -135,7 +140,7 @@ fn proposal(one: &Surveyed, name: String, known: Known<'_>) -> Result<Proposal, 
         way,
         reason,
         instead,
-        profile: preflight::profile(by_index, estimate.rows.unwrap_or(0)),
+        profile,
         columns,
         notes,
     })
@@ -198,7 +203,7 @@ fn choose(schema: &TableSchema, is_append_only: bool) -> Choice {
         };
         format!("{} could tell what is new, if it {lacks}", cursor.name)
     });
-    let only_added = || "If rows are only added here and never changed, read just the new ones:".to_owned();
+    let only_added = || "if rows are only added here and never changed".to_owned();
     let instead = arrival.map(|cursor| (only_added(), incremental(cursor)));
     Choice { way: Way::Full, reason, instead }
 }
@@ -249,7 +254,7 @@ fn stop_note(schema: &TableSchema, policies: &[String]) -> Option<String> {
     let said = [("infinity", moments), ("NaN", decimals)];
     let said = said.iter().filter(|(_, names)| !names.is_empty());
     let said: Vec<String> = said.map(|(value, names)| format!("{value} in {}", some(names))).collect();
-    (!said.is_empty()).then(|| format!("stops the run: {}", said.join("; ")))
+    (!said.is_empty()).then(|| format!("would stop the run: {}", said.join("; ")))
 }
 
 /// Names that a note says before it counts the rest.

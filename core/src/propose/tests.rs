@@ -58,8 +58,12 @@ fn a_cursor_is_chosen_where_no_change_is_missed() {
     for (name, columns, expected, reason) in cases {
         let mut schema = schema(columns);
         schema.columns.push(Column::new("v", "text", LogicalType::Text));
-        let found = Found { schema, ..Found::default() };
-        let made = one(table(name), found, Known { append_only: &append, ..Known::default() });
+        let estimate = Estimate { rows: Some(1_000_000), ..Estimate::default() };
+        let made = one(
+            table(name),
+            Found { schema, estimate, refused: Vec::new() },
+            Known { append_only: &append, ..Known::default() },
+        );
         let cursor = |way: &Way| match way {
             Way::Full => "full".to_owned(),
             Way::Incremental { cursor } => cursor.clone(),
@@ -115,10 +119,10 @@ fn what_is_no_more_than_text_is_said_and_written() {
     assert_eq!(
         made.notes,
         [
-            "no key: no primary key and no unique columns that are never NULL, so that nothing tells one row from another",
+            "no key: nothing tells one row from another (no primary key, no unique columns that are never NULL)",
             "written as text, as the source shows it, since files have no such type: n (numeric), ips (inet[]); \
              written as text, since the format has no place for it: tags (text[])",
-            "stops the run: infinity in at; NaN in d",
+            "would stop the run: infinity in at; NaN in d",
         ]
     );
     let view = ListedTable { kind: TableKind::View, ..table("v") };

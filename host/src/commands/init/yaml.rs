@@ -51,9 +51,14 @@ pub fn config(frame: &Frame<'_>, surveyed: &[Surveyed], proposed: &[Result<Propo
         let _ = writeln!(text, "  {line}");
     }
     let _ = writeln!(text, "  destination: {{type: local, path: {}}}", literal(frame.to));
+    // One that was chosen is in `shape`, and holds for all.
+    let usual = if frame.has_profile { None } else { Some(usual_profile(&exports)) };
+    if let Some(usual) = usual.filter(|usual| *usual != Profile::default()) {
+        let _ = writeln!(text, "  tuning: {{profile: {usual}}}");
+    }
     text.push_str("\nexports:\n");
     for proposal in exports {
-        export(&mut text, proposal, frame.has_profile);
+        export(&mut text, proposal, usual);
         text.push('\n');
     }
     foot(&mut text, frame.others, surveyed, proposed);
@@ -76,16 +81,23 @@ fn head(text: &mut String, exports: &[&Proposal]) {
              # are committed late with a smaller cursor only within a `lookback`, such as `lookback: 15m`.\n",
         );
     }
-    if exports.iter().any(|p| p.notes.iter().any(|note| note.starts_with("stops the run"))) {
+    if exports.iter().any(|p| p.notes.iter().any(|note| note.starts_with("would stop the run"))) {
         text.push_str(
             "#\n\
-             # \"stops the run\": files have no place for such a value. An export that meets one fails and names it;\n\
-             # `policies: {infinity_timestamp: clamp, nan: \"null\"}` in `defaults` or an export goes on instead.\n",
+             # \"would stop the run\": files have no place for such a value. An export that meets one fails and names it;\n\
+             # with `policies: {infinity_timestamp: clamp, nan: \"null\"}` in `defaults` or an export it goes on.\n",
         );
     }
 }
 
-fn export(text: &mut String, proposal: &Proposal, has_profile: bool) {
+/// The pace that suits most of the exports.
+fn usual_profile(exports: &[&Proposal]) -> Profile {
+    let count = |profile: &Profile| exports.iter().filter(|p| p.profile == *profile).count();
+    Profile::ALL.into_iter().max_by_key(count).unwrap_or_default()
+}
+
+/// An export; `usual` is the pace of those that say nothing, where one was proposed.
+fn export(text: &mut String, proposal: &Proposal, usual: Option<Profile>) {
     comment(text, "  ", &facts(proposal));
     for note in &proposal.notes {
         comment(text, "  ", note);
@@ -98,12 +110,10 @@ fn export(text: &mut String, proposal: &Proposal, has_profile: bool) {
         let _ = writeln!(text, "    {key}: {}", literal(value));
     }
     if let Some((when, way)) = &proposal.instead {
-        comment(text, "    ", when);
-        for (key, value) in way.keys() {
-            comment(text, "    ", &format!("  {key}: {}", literal(value)));
-        }
+        let keys: Vec<String> = way.keys().iter().map(|(key, value)| format!("`{key}: {}`", literal(value))).collect();
+        comment(text, "    ", &format!("{when}: {}", keys.join(", ")));
     }
-    if !has_profile && proposal.profile != Profile::default() {
+    if usual.is_some_and(|usual| usual != proposal.profile) {
         let _ = writeln!(text, "    tuning: {{profile: {}}}", proposal.profile);
     }
     if !proposal.columns.is_empty() {
@@ -121,8 +131,11 @@ fn facts(proposal: &Proposal) -> String {
         TableKind::Table => "table",
         _ => "relation",
     };
-    let rows =
-        proposal.estimate.rows.map_or_else(|| "rows unknown".to_owned(), |n| format!("about {} rows", grouped(n)));
+    let rows = match proposal.estimate.rows {
+        None => "rows unknown".to_owned(),
+        Some(1) => "about 1 row".to_owned(),
+        Some(n) => format!("about {} rows", grouped(n)),
+    };
     let bytes = proposal.estimate.bytes.map_or_else(String::new, |n| format!(", {}", size(n)));
     let key = proposal.key.as_ref().map_or_else(String::new, |key| format!(", key {}", key.join(", ")));
     format!("{kind}, {rows}{bytes}{key}")
@@ -201,8 +214,8 @@ mod tests {
 # Incremental exports read what their cursor shows as new. Rows that are deleted are not seen, and rows that
 # are committed late with a smaller cursor only within a `lookback`, such as `lookback: 15m`.
 #
-# "stops the run": files have no place for such a value. An export that meets one fails and names it;
-# `policies: {infinity_timestamp: clamp, nan: "null"}` in `defaults` or an export goes on instead.
+# "would stop the run": files have no place for such a value. An export that meets one fails and names it;
+# with `policies: {infinity_timestamp: clamp, nan: "null"}` in `defaults` or an export it goes on.
 
 # The URL holds a password, so it is not written here: set DATABASE_URL to it.
 source:
@@ -216,7 +229,7 @@ defaults:
 
 exports:
   # table, about 1 234 567 rows, 117.7 MiB, key id
-  # stops the run: infinity in updated_at
+  # would stop the run: infinity in updated_at
   - name: orders
     table: shop.orders
     # updated_at: indexed, never NULL, and a trigger sets it anew whenever a row changes
@@ -224,15 +237,13 @@ exports:
     cursor_column: updated_at
 
   # table, rows unknown
-  # no key: no primary key and no unique columns that are never NULL, so that nothing tells one row from another
+  # no key: nothing tells one row from another (no primary key, no unique columns that are never NULL)
   # written as text, as the source shows it, since files have no such type: a\nb (numeric)
   # row-level security may hide rows of it: only those that this login sees are exported
   - name: _odd___1
     table: "shop.$$odd: #1"
     mode: full
-    # If rows are only added here and never changed, read just the new ones:
-    #   mode: incremental
-    #   cursor_column: id
+    # if rows are only added here and never changed: `mode: incremental`, `cursor_column: id`
     tuning: {profile: fast}
     columns:
       "a\nb": text
