@@ -162,12 +162,10 @@ fn summary_text(s: &Summary) -> Text {
 
 /// Whether the rows keep the rules, where there are some; each broken one on a line of its own.
 fn quality(text: &mut Text, s: &Summary) {
-    let broken: Vec<String> = s.quality.iter().filter(|rule| !rule.passed).map(ToString::to_string).collect();
-    if !s.quality.is_empty() {
-        let (word, colour) = if broken.is_empty() { ("pass", Colour::Green) } else { ("FAIL", Colour::Red) };
-        text.spans(&[("  quality: ", None), (word, Some(colour))]);
-    }
-    broken.iter().for_each(|rule| text.line(format_args!("    {rule}")));
+    let Some(word) = s.quality_word() else { return };
+    let colour = if word == "pass" { Colour::Green } else { Colour::Red };
+    text.spans(&[("  quality: ", None), (word, Some(colour))]);
+    s.quality.iter().filter(|rule| !rule.passed).for_each(|rule| text.line(format_args!("    {rule}")));
 }
 
 /// `1234567` as `1 234 567`.
