@@ -118,6 +118,12 @@ pub struct Failure {
 }
 
 impl Summary {
+    /// Whether the rows keep all rules: `pass` or `FAIL`; none where there is no rule, or none was judged.
+    pub fn quality_word(&self) -> Option<&'static str> {
+        let kept = self.quality.iter().all(|rule| rule.passed);
+        (!self.quality.is_empty()).then_some(if kept { "pass" } else { "FAIL" })
+    }
+
     /// Of a run that has only begun.
     pub fn new(spec: &ExportSpec, run_id: &str, started_at_ms: i64) -> Self {
         Self {

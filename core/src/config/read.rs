@@ -329,8 +329,8 @@ impl Reader<'_> {
             (export.quality.row_count_min, export.quality.row_count_max, merged.get("quality.row_count_min"))
             && min > max
         {
-            let hint = "no number of rows is in between: correct one of them";
-            self.report.bad(&join(path, "quality.row_count_min"), entry.id, "is more than `row_count_max`", Some(hint));
+            let (key, hint) = (join(path, "quality"), "the larger number is `row_count_max`");
+            self.report.bad(&join(&key, "row_count_min"), entry.id, "is more than `row_count_max`", Some(hint));
         }
         if !merged.get("mode").is_some_and(|entry| matches!(entry.node.value, Value::Failed)) {
             self.modes(export.mode_word.as_str(), block);

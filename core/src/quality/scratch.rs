@@ -16,6 +16,8 @@ struct Open {
     file: File,
     /// Where what is reserved ends, bytes.
     end: u64,
+    /// Something could not be written: what is there is not complete.
+    failed: bool,
 }
 
 impl Scratch {
@@ -39,11 +41,16 @@ impl Scratch {
         })
     }
 
-    /// Writes at a place that was reserved.
+    /// Writes at a place that was reserved. Where that fails all of it is lost, and its space free for others: for the state,
+    /// which has to say so on the same disk.
     pub fn write_at(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
         self.with(|open| {
-            open.file.seek(SeekFrom::Start(at))?;
-            open.file.write_all(bytes)
+            let written = open.file.seek(SeekFrom::Start(at)).and_then(|_| open.file.write_all(bytes));
+            if written.is_err() {
+                open.failed = true;
+                let _ = open.file.set_len(0);
+            }
+            written
         })
     }
 
@@ -59,8 +66,11 @@ impl Scratch {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let open = match &mut *open {
             Some(open) => open,
-            none => none.insert(Open { file: nameless(&self.path)?, end: 0 }),
+            none => none.insert(Open { file: nameless(&self.path)?, end: 0, failed: false }),
         };
+        if open.failed {
+            return Err(io::Error::other("it could not be written before"));
+        }
         work(open)
     }
 }

@@ -112,6 +112,7 @@ impl Progress for Journal<'_> {
             "files": summary.files,
             "bytes": summary.bytes,
             "duration_ms": summary.duration_ms,
+            "quality": summary.quality_word(),
             "error": error,
         });
         self.write("export_finished", &told);

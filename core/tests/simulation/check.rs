@@ -58,6 +58,8 @@ fn manifest(world: &World, inner: &Inner, bytes: &[u8]) -> Checked<Manifest> {
     })?;
     let mixed = manifest.consistency == Consistency::Mixed;
     ensure(mixed == (epochs.len() > 1), || format!("it says {:?}", manifest.consistency))?;
+    let proved = manifest.quality.iter().any(|rule| rule.proved);
+    ensure(!(proved && mixed), || "a key of each of two snapshots proves nothing of both".to_owned())?;
     Ok(manifest)
 }
 

@@ -36,5 +36,34 @@ fn what_is_wrong_with_a_rule() {
         "table: t, quality: {unique_columns: []}",
         "table: t, quality: [row_count_min]",
     ];
-    export(&texts, expect![[""]]);
+    export(
+        &texts,
+        expect![[r#"
+        "table: t, quality: {row_count_mim: 1}"
+        config.unknown_key: unknown key exports.orders.quality.row_count_mim (line 2)
+          hint: did you mean 'row_count_min'?
+        "table: t, quality: {row_count_min: -1}"
+        config.bad_value: exports.orders.quality.row_count_min (line 2) must be at least 0
+        "table: t, quality: {row_count_min: 2, row_count_max: 1}"
+        config.bad_value: exports.orders.quality.row_count_min (line 2) is more than `row_count_max`
+          hint: the larger number is `row_count_max`
+        "table: t, quality: {null_ratio_max: {a: 1.01, b: -0.1, c: 5%}}"
+        config.bad_value: exports.orders.quality.null_ratio_max.a (line 2) must be between 0 and 1
+        config.bad_value: exports.orders.quality.null_ratio_max.b (line 2) must be between 0 and 1
+        config.wrong_type: exports.orders.quality.null_ratio_max.c (line 2) must be a number, not text
+        "table: t, quality: {null_ratio_max: 0.1}"
+        config.wrong_type: exports.orders.quality.null_ratio_max (line 2) must be a block of keys, not a fraction
+        "table: t, quality: {unique_columns: id}"
+        config.wrong_type: exports.orders.quality.unique_columns (line 2) must be a list, not text
+        "table: t, quality: {unique_columns: [id, id, '']}"
+        config.bad_value: exports.orders.quality.unique_columns[1] (line 2) is in the list already
+        config.bad_value: exports.orders.quality.unique_columns[2] (line 2) is empty
+          hint: give it a value, or remove the key
+        "table: t, quality: {unique_columns: []}"
+        config.bad_value: exports.orders.quality.unique_columns (line 2) is empty
+          hint: give it a value, or remove the key
+        "table: t, quality: [row_count_min]"
+        config.wrong_type: exports.orders.quality (line 2) must be a block of keys, not a list
+    "#]],
+    );
 }

@@ -53,6 +53,27 @@ fn a_full_disk_under_the_state_is_said() -> Result<()> {
 }
 
 #[test]
+fn a_full_disk_under_the_keys_of_unique_columns_is_said() -> Result<()> {
+    let mount = Mount::tmpfs("size=1m")?;
+    let text = "source: {type: sqlite, path: data.db, tuning: {profile: fast, memory_mb: 32}}\n\
+                exports: [{name: t, table: t, quality: {unique_columns: [id]}, destination: {type: local, path: out}}]\n";
+    let place = Workspace::new(&format!("{text}state: {{url: '{}/state.db'}}\n", mount.path().display()))?;
+    const SCRIPT: &str = "
+import sqlite3, sys
+con = sqlite3.connect(sys.argv[1])
+con.execute('create table t (id integer)')
+con.executemany('insert into t values (?)', ((i,) for i in range(150000)))
+con.commit()
+";
+    oracle::run(SCRIPT, &[&place.path().join("data.db").display().to_string()])?;
+    refused(&place, 2, &["export 't'", "unique_columns", "space"])?;
+    // In memory there is room for them.
+    place.configure(&text.replace("memory_mb: 32", "memory_mb: 64"))?;
+    place.rivet(&["run"])?.expect(0)?;
+    Ok(())
+}
+
+#[test]
 fn a_read_only_place_is_named() -> Result<()> {
     let mount = Mount::tmpfs("ro")?;
     for path in [mount.path(), mount.path().join("below/it")] {
