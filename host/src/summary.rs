@@ -5,7 +5,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rivet_core::quality::Checked;
 use rivet_core::summary::{Status, Summary};
 
 use crate::cli::{Global, Output};
@@ -31,7 +30,7 @@ const LINES: &[Line] = &[
     ("retries", |s| (s.retries > 0).then(|| s.retries.to_string())),
     ("restarts", |s| (s.restarts > 0).then(|| format!("{}, each after a lost snapshot", s.restarts))),
     ("validated", |s| s.validated.then(|| "pass".to_owned())),
-    ("quality", |s| (!s.quality.is_empty()).then(|| if broken(s).next().is_none() { "pass" } else { "FAIL" }.to_owned())),
+    ("quality", |s| s.quality_word().map(str::to_owned)),
     ("schema", |s| s.schema_changed.map(|changed| if changed { "CHANGED" } else { "unchanged" }.to_owned())),
     ("consistency", |s| Some(s.consistency.clone()).filter(|text| !["", "snapshot"].contains(&text.as_str()))),
     ("compression", |s| s.compression.clone().filter(|_| s.files > 0)),
@@ -47,11 +46,6 @@ const LABEL: usize = 13;
 
 fn written(s: &Summary) -> bool {
     s.status != Status::Failed
-}
-
-/// The rules of `quality` that the rows break.
-fn broken(s: &Summary) -> impl Iterator<Item = &Checked> {
-    s.quality.iter().filter(|rule| !rule.passed)
 }
 
 fn rate(s: &Summary) -> String {
@@ -94,7 +88,7 @@ fn block(s: &Summary) -> Text {
             let label = format!("  {:LABEL$}", format!("{name}:"));
             text.spans(&[(&label, Some(Colour::Red).filter(|_| label.contains("error"))), (&said, colour(&said))]);
             if *name == "quality" {
-                broken(s).for_each(|rule| text.line(format_args!("    {rule}")));
+                s.quality.iter().filter(|rule| !rule.passed).for_each(|rule| text.line(format_args!("    {rule}")));
             }
         }
     }

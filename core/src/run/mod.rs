@@ -178,15 +178,21 @@ fn begin(
     Ok(planned)
 }
 
-/// How hard it will be on the source.
+/// How hard it is on the source; the first run of an incremental export, which reads everything, tells nothing of the others.
 fn verdict(spec: &ExportSpec, planned: &Planned) -> Option<Verdict> {
+    if planned.plan.increment.as_ref().is_some_and(|increment| increment.lower.is_none()) {
+        return None;
+    }
     let facts = preflight::Facts {
-        estimate: &planned.estimate,
+        relation: &spec.relation,
+        schema: &planned.plan.schema,
+        has_condition: spec.condition.is_some(),
+        whole: &planned.foreseen.whole,
         explained: &planned.explained,
         health: &Health::default(),
         mode: &spec.mode(),
         tuning: &spec.tuning,
-        n_workers: spec.n_workers,
+        n_workers: planned.plan.n_workers,
     };
     preflight::judge(facts).verdict
 }

@@ -49,7 +49,7 @@ fn look(
         let (mut session, n_seen) = match open.take().filter(|(_, n_seen)| *n_seen < PER_SESSION) {
             Some(open) => open,
             None => {
-                let mut group = spec.open_sessions(1, &Snapshot::None, None, &cx)?;
+                let mut group = spec.open_sessions("", 1, &Snapshot::None, None, &cx)?;
                 let none = || RunError::Internal("the source opened no session".to_owned());
                 (group.sessions.pop().ok_or_else(none)?, 0)
             }

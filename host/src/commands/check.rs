@@ -106,8 +106,8 @@ fn row(spec: &ExportSpec, found: Rehearsal, args: &CheckArgs) -> Result<CheckRow
     // What the config says itself happens to nobody in silence.
     let chosen = spec.choices().columns;
     let is_chosen = |name: &String| chosen.get(name).is_some_and(|choice| choice.logical.is_some());
-    let asked = columns.iter().filter(|c| args.strict && (c.problem.is_some() || !is_chosen(&c.name)));
-    let inexact = asked.filter_map(inexact);
+    let counted = columns.iter().filter(|c| args.strict && (c.problem.is_some() || !is_chosen(&c.name)));
+    let inexact = counted.filter_map(inexact);
     Ok(CheckRow {
         export: spec.name.clone(),
         relation: spec.relation.label(),

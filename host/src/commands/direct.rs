@@ -316,7 +316,8 @@ mod tests {
     #[test]
     fn the_name_of_a_file_says_its_format() {
         let to = |to: &str, format: Option<&str>| {
-            let args = DirectArgs { format: format.map(str::to_owned), ..args("sqlite:d.db") };
+            let shape = ShapeArgs { format: format.map(str::to_owned), ..ShapeArgs::default() };
+            let args = DirectArgs { shape, ..args("sqlite:d.db") };
             let made = config(&args, Some(to), &env).expect("it is right").text;
             let lines = made.lines().filter(|line| line.contains("format:") || line.contains("destination:"));
             lines.map(str::trim).collect::<Vec<_>>().join("; ")

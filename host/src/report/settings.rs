@@ -23,7 +23,13 @@ pub fn of(plan: &Plan, manifest: Option<&Manifest>, summary: &Value) -> Vec<(&'s
         0 => "none".to_owned(),
         n => format!("up to {n} a split, the first after {}", took(plan.retry.backoff_ms)),
     };
-    let pause = format!("{} per {} rows", took(plan.throttle_ms), grouped(plan.throttle_rows as u64));
+    let throttle = plan.throttle;
+    let pause = format!("{} per {} rows", took(throttle.ms), grouped(throttle.rows as u64));
+    let pause = match throttle.at_most {
+        _ if throttle.ms == 0 => "none".to_owned(),
+        None => pause,
+        Some(times) => format!("{pause}, together at most {times} times as long as the source works"),
+    };
     let all = [
         ("Relation", plan.relation.label()),
         ("Condition", plan.filter.condition.clone().unwrap_or_default()),
@@ -37,7 +43,7 @@ pub fn of(plan: &Plan, manifest: Option<&Manifest>, summary: &Value) -> Vec<(&'s
         ("Workers", plan.n_workers.to_string()),
         ("Profile", word(&summary["profile"])),
         ("Batches", batch),
-        ("Pause", if plan.throttle_ms == 0 { "none".to_owned() } else { pause }),
+        ("Pause", pause),
         ("Retries", retries),
         ("Statements", if plan.read == ReadMode::Fetch { "fetched in pieces" } else { "streamed" }.to_owned()),
         (

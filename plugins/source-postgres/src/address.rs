@@ -254,7 +254,7 @@ mod tests {
         let keys = |url: &str| Connection { url: Some(Secret::new(url)), ..Default::default() };
         let s =
             Settings::with_variables(&keys("postgres://a@db1/d?sslmode=verify-full"), "x", &variable).expect("a url");
-        assert_eq!(s.tls.and_then(|tls| tls.ca_file).as_deref(), Some("ca.pem"));
+        assert_eq!(s.tls.and_then(|tls| tls.ca_file).as_deref(), Some(std::path::Path::new("ca.pem")));
         let system = settings("postgres://a@db1/d?sslrootcert=system").expect("a url").tls.expect("tls");
         assert_eq!((system.mode, system.ca_file), (TlsMode::VerifyFull, None));
     }

@@ -4,7 +4,6 @@
 mod commands;
 mod guide;
 mod uat;
-mod uat;
 
 use std::collections::BTreeSet;
 use std::fs;
