@@ -24,7 +24,7 @@ pub(super) enum MetaChoice {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct MetaBlock {
+pub(super) struct MetaBlock {
     /// `_rivet_exported_at`
     #[serde(default)]
     exported_at: bool,
@@ -35,7 +35,7 @@ struct MetaBlock {
 
 #[derive(PartialEq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum MetaColumn {
+pub(super) enum MetaColumn {
     ExportedAt,
     RowHash,
 }
