@@ -71,7 +71,7 @@ fn with_a_crate(elsewhere: &Path) -> Result<()> {
     let rivet = slim(&["--with", "csv,local", "--with-crate", &to.to_string_lossy()], elsewhere)?;
     std::fs::write(elsewhere.join("t.ndjson"), "{\"id\": 1}\n{\"id\": 2}\n")?;
     let config = "source: {type: ndjson, path: ., tables: {t: [{name: id, type: int64}]}}\n\
-                  exports: [{name: t, table: t, format: csv, destination: {type: local, path: out}}]\n";
+                  exports: [{name: t, table: t, format: csv, destination: {type: local, path: '{config_dir}/out'}}]\n";
     std::fs::write(elsewhere.join("rivet.yaml"), config)?;
     run(Command::new(rivet).args(["run", "--config"]).arg(elsewhere.join("rivet.yaml")))?;
     let written = std::fs::read_dir(elsewhere.join("out"))?.flatten().map(|entry| entry.path());

@@ -30,12 +30,11 @@ pub(super) fn text_of(path: &Path) -> Result<String, ConfigError> {
         Unread::TooLarge => ConfigError::TooLarge { limit_bytes: yaml::MAX_BYTES },
         Unread::Failed(cause) => ConfigError::File { file: path.display().to_string(), cause },
     })?;
-    let text = String::from_utf8(bytes).map_err(|e| {
+    String::from_utf8(bytes).map_err(|e| {
         let valid = &e.as_bytes()[..e.utf8_error().valid_up_to()];
         let line = 1 + valid.iter().filter(|b| **b == b'\n').count();
         ConfigError::NotUtf8 { at: At::line(u32::try_from(line).ok()) }
-    })?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+    })
 }
 
 /// Reads a config from text. `base_dir` is the folder that relative paths start from; `env` answers for variables.

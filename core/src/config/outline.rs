@@ -43,10 +43,11 @@ const KEYS: [&str; 4] = ["name", "mode", "cursor_column", "cursor_fallback_colum
 /// What is wrong with the file as a whole, with `state`, and with the variables in what is read.
 pub fn outline(path: &Path) -> Result<Outline, ConfigErrors> {
     let text = text_of(path)?;
-    let mut root = kept(&yaml::tree(&text)?);
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let mut root = kept(&yaml::tree(text)?);
     let (params, asked) = (Params::new(), RefCell::default());
     let variables = Variables { env: &|name| std::env::var(name).ok(), params: &params, asked: &asked };
-    let mut report = Report::new(Locator::new(&text));
+    let mut report = Report::new(Locator::new(text));
     prepare(&mut root, "", false, variables, &mut report);
     let base_dir = path.parent().unwrap_or(Path::new(""));
     let mut reader = Reader { report: &mut report, base_dir, variables };

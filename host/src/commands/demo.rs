@@ -56,7 +56,7 @@ defaults:
   format: parquet
   destination:
     type: local
-    path: out/{export}
+    path: '{config_dir}/out/{export}'
 
 exports:
   - name: customers

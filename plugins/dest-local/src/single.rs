@@ -1,9 +1,10 @@
 //! One file as a destination: it is written beside its place, and takes it when all is in.
 //! It must not know exports or formats, nor keep anything beside the file.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rivet_plugin_api::{
@@ -41,24 +42,28 @@ impl Destination for OneFile {
 
     fn open(options: FileOptions, _cx: &Cx) -> Result<Box<dyn Store>> {
         let path = options.path.into_path_buf();
-        let Some(name) = path.file_name().filter(|_| !path.is_dir()) else {
+        if path.file_name().is_none() || path.is_dir() {
             let text = format!("'{}' is no place for a file", path.display());
             return Err(PluginError::new(ErrorKind::Config, "file.path", text)
                 .hint("name a file, or write into the folder with `type: local`"));
-        };
-        let mut staged = name.to_owned();
-        staged.push(STAGED);
-        let staged = path.with_file_name(staged);
-        Ok(Box::new(FileStore { path, staged, taken: AtomicBool::new(false) }))
+        }
+        Ok(Box::new(FileStore { path, taken: Arc::default() }))
     }
 }
 
 /// An open `file` destination.
 struct FileStore {
     path: PathBuf,
-    staged: PathBuf,
     /// Whether the one part is on its way or there.
-    taken: AtomicBool,
+    taken: Arc<AtomicBool>,
+}
+
+impl FileStore {
+    /// What the file is called while it is being written: each attempt of each run has a name of its own.
+    fn staged(&self, part: &str) -> PathBuf {
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        self.path.with_file_name(format!("{name}.{part}{STAGED}"))
+    }
 }
 
 /// What publishes or discards the part, in any process.
@@ -94,23 +99,11 @@ impl Store for FileStore {
             return Err(one_part("hold several parts"));
         }
         std::fs::create_dir_all(folder(&self.path)).map_err(at("make the folder of", &self.path))?;
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(&self.staged);
-        let file = file.map_err(at("create", &self.staged))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let text = format!("another process is writing '{}'", self.path.display());
-                return Err(PluginError::new(ErrorKind::Conflict, "file.taken", text).hint("wait until it has ended"));
-            }
-            Err(TryLockError::Error(e)) => return Err(at("lock", &self.staged)(e)),
-        }
-        file.set_len(0).map_err(at("empty", &self.staged))?;
-        let (path, staged) = (self.path.clone(), self.staged.clone());
-        Ok(Box::new(FileUpload {
-            file,
-            token: Token { name: name.to_owned(), bytes: 0, path, staged },
-            complete: false,
-        }))
+        let staged = self.staged(name);
+        let opened = OpenOptions::new().write(true).create_new(true).open(&staged);
+        let file = opened.map_err(at("create", &staged)).inspect_err(|_| self.taken.store(false, Ordering::SeqCst))?;
+        let token = Token { name: name.to_owned(), bytes: 0, path: self.path.clone(), staged };
+        Ok(Box::new(FileUpload { file, token, taken: self.taken.clone(), complete: false }))
     }
 
     fn publish(&self, token: &str, _cx: &Cx) -> Result<ObjectFacts> {
@@ -150,9 +143,27 @@ impl Store for FileStore {
     }
 
     fn probe(&self, cx: &Cx) -> Result<()> {
-        self.begin("probe", cx)?.abort(cx)?;
-        self.taken.store(false, Ordering::SeqCst);
-        Ok(())
+        self.begin(&format!("probe-{}", std::process::id()), cx)?.abort(cx)
+    }
+
+    fn sweep(&self, prefix: &str, cx: &Cx) -> Result<u64> {
+        cx.check()?;
+        let start = format!("{}.{prefix}", self.path.file_name().unwrap_or_default().to_string_lossy());
+        let entries = match std::fs::read_dir(folder(&self.path)) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+            entries => entries.map_err(at("list the folder of", &self.path))?,
+        };
+        let mut n = 0;
+        for entry in entries {
+            let entry = entry.map_err(at("list the folder of", &self.path))?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if name.starts_with(&start) && name.ends_with(STAGED) {
+                removed(&entry.path())?;
+                n += 1;
+            }
+        }
+        Ok(n)
     }
 }
 
@@ -163,10 +174,12 @@ fn removed(staged: &Path) -> Result<()> {
     }
 }
 
-/// The one part on its way. The lock on its file goes with it.
+/// The one part on its way.
 struct FileUpload {
     file: File,
     token: Token,
+    /// Of the store: another attempt may follow when this one ends without a part.
+    taken: Arc<AtomicBool>,
     complete: bool,
 }
 
@@ -188,6 +201,7 @@ impl Upload for FileUpload {
     }
 
     fn abort(&mut self, _cx: &Cx) -> Result<()> {
+        self.taken.store(false, Ordering::SeqCst);
         self.complete = true;
         removed(&self.token.staged)
     }
@@ -196,6 +210,7 @@ impl Upload for FileUpload {
 impl Drop for FileUpload {
     fn drop(&mut self) {
         if !self.complete {
+            self.taken.store(false, Ordering::SeqCst);
             let _ = removed(&self.token.staged);
         }
     }
@@ -221,7 +236,10 @@ mod tests {
             store.probe(&cx)?;
             let mut upload = store.begin("part", &cx)?;
             assert!(store.begin("other", &cx).is_err(), "there is one part");
-            assert!(open(&path)?.begin("part", &cx).is_err(), "another process writes it");
+            let other = open(&path)?;
+            assert!(other.begin("part", &cx).is_err(), "an attempt has a name of its own");
+            drop(other.begin("other-1", &cx)?);
+            drop(other.begin("other-2", &cx)?);
             upload.write(round.as_bytes(), &cx)?;
             let prepared = upload.prepare(&cx)?;
             let before = std::fs::read_to_string(&path).unwrap_or_default();
@@ -236,7 +254,9 @@ mod tests {
         let store = open(&path)?;
         let mut upload = store.begin("part", &cx)?;
         upload.write(b"half", &cx)?;
-        drop(upload);
+        // As a process leaves it that was killed.
+        std::mem::forget(upload);
+        assert_eq!((store.sweep("other", &cx)?, store.sweep("par", &cx)?), (0, 1));
         let left: Vec<_> = std::fs::read_dir(dir.path().join("new"))?.collect::<Result<_, _>>()?;
         assert_eq!(left.len(), 1, "{left:?}");
         assert!(open(dir.path()).is_err(), "a folder is no file");

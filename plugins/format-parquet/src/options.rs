@@ -103,6 +103,15 @@ mod tests {
     }
 
     #[test]
+    fn lz4_is_the_block_form_that_parquet_calls_raw() {
+        for word in ["lz4", "lz4_raw"] {
+            let options: ParquetOptions =
+                serde_json::from_value(serde_json::json!({ "compression": word })).expect("a codec");
+            assert_eq!(options.compression().expect("it has no level"), Compression::LZ4_RAW, "{word}");
+        }
+    }
+
+    #[test]
     fn none_of_something_is_no_number_of_it() {
         for option in ["row_group_rows", "encode_threads"] {
             let read = |n: u8| serde_json::from_value::<ParquetOptions>(serde_json::json!({ option: n }));

@@ -86,7 +86,7 @@ fn plugins_are_listed_and_described() -> Result<()> {
     let text = workspace.rivet(&["plugin", "list"])?.expect(0)?;
     let json = workspace.rivet(&["plugin", "list", "--output", "json"])?.expect(0)?.json()?;
     let listed = json["plugins"].as_array().context("a list")?;
-    assert_eq!(listed.len(), 7);
+    assert_eq!(listed.len(), 8);
     for (kind, name) in [
         ("source", "sqlite"),
         ("source", "postgres"),
@@ -94,6 +94,7 @@ fn plugins_are_listed_and_described() -> Result<()> {
         ("format", "csv"),
         ("format", "arrow"),
         ("destination", "local"),
+        ("destination", "file"),
         ("destination", "stdout"),
     ] {
         let found = text.text()?.lines().any(|l| l.starts_with(kind) && l.split_whitespace().nth(1) == Some(name));
@@ -175,16 +176,28 @@ fn an_empty_table_is_a_file_with_its_columns_or_skipped() -> Result<()> {
 }
 
 #[test]
-fn two_exports_into_one_folder_are_refused() -> Result<()> {
-    for same in ["out", "./out", "out/"] {
-        let twice = format!("- name: u\n  table: t\n  destination: {{type: local, path: {same}}}\n");
-        let workspace = Workspace::new(&config("t", &twice))?;
-        sqlite(&workspace, "data.db", "create table t (id integer primary key)")?;
-        let ran = workspace.rivet(&["run"])?.expect(1)?;
-        for part in ["'t'", "'u'", "hint:"] {
-            ensure!(ran.stderr.contains(part), "{part} in {}", ran.stderr);
+fn two_exports_share_a_folder_and_a_pipe_takes_one() -> Result<()> {
+    let twice = "- name: t-2\n  table: u\n  keep_runs: 1\n  destination: {type: local, path: ./out/}\n";
+    let workspace = Workspace::new(&config("t", twice))?;
+    let sql =
+        "create table t (id integer primary key); create table u (id integer primary key); insert into t values (1)";
+    sqlite(&workspace, "data.db", sql)?;
+    for _ in 0..2 {
+        workspace.rivet(&["run"])?.expect(0)?;
+        for (export, rows) in [("t", 1), ("t-2", 0)] {
+            let pointer = std::fs::read(workspace.path().join(format!("out/_SUCCESS.{export}")))?;
+            let pointer: serde_json::Value = serde_json::from_slice(&pointer)?;
+            assert_eq!(pointer["rows"], rows, "each pointer is its export's own: {pointer}");
         }
-        assert_eq!(files_below(&workspace.path().join("out"))?.len(), 0);
+    }
+    let left = files_below(&workspace.path().join("out"))?;
+    let of = |export: &str| left.iter().filter(|f| f.to_string_lossy().contains(&format!("/{export}-2"))).count();
+    assert_eq!((of("t"), of("t-2")), (3, 1), "keep_runs of one removes nothing of the other: {left:?}");
+    let piped = config("t", "- name: u\n  table: t\n  destination: {type: stdout}\n");
+    workspace.configure(&piped.replace("{type: local, path: out}", "{type: stdout}"))?;
+    let ran = workspace.rivet(&["run"])?.expect(1)?;
+    for part in ["'t'", "'u'", "write to the same place", "hint:"] {
+        ensure!(ran.stderr.contains(part), "{part} in {}", ran.stderr);
     }
     Ok(())
 }

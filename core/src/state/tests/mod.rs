@@ -4,6 +4,7 @@
 mod concurrency;
 mod configs;
 mod files;
+mod foreign;
 mod history;
 mod locks;
 mod migrations;

@@ -54,9 +54,12 @@ fn blocks() -> Vec<(&'static str, String)> {
             "/properties/defaults/properties/columns/additionalProperties/anyOf/1",
             format!("{SQLITE}{exports}defaults:\n  columns:\n    id:\n      @"),
         ),
-        ("/properties/exports/items/properties/meta_columns/anyOf/2", with(SQLITE, "    meta_columns:\n      @")),
         (
-            "/properties/defaults/properties/meta_columns/anyOf/2",
+            "/properties/exports/items/properties/meta_columns/anyOf/0/anyOf/2",
+            with(SQLITE, "    meta_columns:\n      @"),
+        ),
+        (
+            "/properties/defaults/properties/meta_columns/anyOf/0/anyOf/2",
             format!("{SQLITE}{exports}defaults:\n  meta_columns:\n    @"),
         ),
     ];
