@@ -4,10 +4,10 @@
 use std::fs;
 
 use anyhow::{Result, ensure};
-use rivet_test_e2e::{Mount, Workspace};
+use rivet_test_e2e::{Mount, Workspace, finish};
 use rivet_test_servers::oracle;
 
-use crate::{refused, refused_in};
+use crate::{nothing_left, refused, refused_in};
 
 /// A workspace with 4 MB of noise in SQLite and this output path.
 fn noise(path: &str) -> Result<Workspace> {
@@ -54,10 +54,10 @@ fn a_full_disk_under_the_state_is_said() -> Result<()> {
 
 #[test]
 fn a_full_disk_under_the_keys_of_unique_columns_is_said() -> Result<()> {
-    let mount = Mount::tmpfs("size=1m")?;
     let text = "source: {type: sqlite, path: data.db, tuning: {profile: fast, memory_mb: 32}}\n\
-                exports: [{name: t, table: t, quality: {unique_columns: [id]}, destination: {type: local, path: out}}]\n";
-    let place = Workspace::new(&format!("{text}state: {{url: '{}/state.db'}}\n", mount.path().display()))?;
+                exports: [{name: t, table: t, quality: {unique_columns: [id]}, destination: {type: local, path: out}}]\n\
+                state: {url: small/state.db}\n";
+    let place = Workspace::new(text)?;
     const SCRIPT: &str = "
 import sqlite3, sys
 con = sqlite3.connect(sys.argv[1])
@@ -66,10 +66,17 @@ con.executemany('insert into t values (?)', ((i,) for i in range(150000)))
 con.commit()
 ";
     oracle::run(SCRIPT, &[&place.path().join("data.db").display().to_string()])?;
-    refused(&place, 2, &["export 't'", "unique_columns", "space"])?;
+    fs::create_dir(place.path().join("small"))?;
+    let on_small_disk = ["unshare", "-rm", "sh", "-c", "mount -t tmpfs -o size=1m tmpfs small && exec \"$@\"", "sh"];
+    let ran = finish(place.spawn_under(&on_small_disk, &["run"])?)?.expect(2)?;
+    for part in ["export 't': failed to keep the keys of `unique_columns`", "t.scratch", "No space left", "hint:"] {
+        ensure!(ran.stderr.contains(part), "{part:?} in {}", ran.stderr);
+    }
+    ensure!(!ran.stderr.contains("clean up"), "the state has room to say so: {}", ran.stderr);
+    nothing_left(&place.path().join("out"))?;
     // In memory there is room for them.
     place.configure(&text.replace("memory_mb: 32", "memory_mb: 64"))?;
-    place.rivet(&["run"])?.expect(0)?;
+    finish(place.spawn_under(&on_small_disk, &["run"])?)?.expect(0)?;
     Ok(())
 }
 

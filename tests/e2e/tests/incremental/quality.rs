@@ -68,15 +68,11 @@ impl Place {
 fn broken(n: u64) -> [(&'static str, String, String); 4] {
     let one_more = n + 1;
     let one_less = n - 1;
-    let nulls = n / 10;
+    let nulls = if n == 10 { "1 row is NULL".to_owned() } else { format!("{} rows are NULL", n / 10) };
     [
         ("min", format!("row_count_min: {one_more}"), format!("row_count_min {one_more}: {n} rows")),
         ("max", format!("row_count_max: {one_less}"), format!("row_count_max {one_less}: {n} rows")),
-        (
-            "nulls",
-            "null_ratio_max: {a: 0.09999}".to_owned(),
-            format!("null_ratio_max a 0.09999: {nulls} rows are NULL, 0.1 of all"),
-        ),
+        ("nulls", "null_ratio_max: {a: 0.09999}".to_owned(), format!("null_ratio_max a 0.09999: {nulls}, 0.1 of all")),
         ("unique", "unique_columns: [id, d]".to_owned(), "unique_columns d: 1 row repeats a value".to_owned()),
     ]
 }
@@ -242,11 +238,11 @@ fn columns_of_rules_are_looked_up_before_anything_is_read() -> Result<()> {
     place.sql(TABLE)?;
     let keys = "name: t, table: t, exclude: [d], meta_columns: [row_hash], destination: {type: local, path: out}";
     for (rules, said) in [
-        ("unique_columns: [ID]", "'ID', which is not exported from t  hint: did you mean 'id'?"),
-        ("unique_columns: [d]", "'d', which is not exported from t  hint: did you mean 'id'?"),
+        ("unique_columns: [ID]", "'ID', which is not exported from t\n  hint: did you mean 'id'?"),
+        ("unique_columns: [d]", "'d', which is not exported from t\n  hint: did you mean 'id'?"),
         (
             "null_ratio_max: {email: 0.5}",
-            "'email', which is not exported from t  hint: it exports id, a, _rivet_row_hash",
+            "'email', which is not exported from t\n  hint: it exports id, a, _rivet_row_hash",
         ),
     ] {
         place.configure(&format!("exports: [{{{keys}, quality: {{{rules}}}}}]\n"))?;
