@@ -128,15 +128,19 @@ pub fn of_config(config: &Config) -> Vec<String> {
     secrets
 }
 
-/// A webhook's URL is what opens it; so are its path, and the end of that, wherever they are said without the host.
+/// A token that is shorter may be a word.
+const MIN_TOKEN_BYTES: usize = 16;
+
+/// A webhook's URL is what opens it; so are its path, and the token at the end of that, wherever they are said without the host.
 fn of_webhook(url: Option<&Secret>) -> Vec<String> {
     let Some(url) = url.map(Secret::expose) else { return Vec::new() };
     let place = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let path = place.split_once('/').map_or("", |(_, path)| path);
-    let end = path.rsplit('/').next().unwrap_or_default();
-    let mut found = vec![url.to_owned(), place.to_owned(), path.to_owned(), end.to_owned()];
+    let mut found = vec![url.to_owned(), place.to_owned()];
     found.extend(passwords(url));
-    found.retain(|form| form.len() >= MIN_BYTES);
+    if let Some((_, path)) = place.split_once('/') {
+        let forms = [path, path.rsplit('/').next().unwrap_or_default()];
+        found.extend(forms.into_iter().filter(|form| form.len() >= MIN_TOKEN_BYTES).map(str::to_owned));
+    }
     found
 }
 
@@ -236,6 +240,17 @@ mod tests {
         ] {
             assert_eq!(hidden(text, &secrets), expected);
         }
+    }
+
+    #[test]
+    fn a_webhook_is_hidden_with_and_without_its_host_and_its_words_are_not() {
+        let of = |url: &str| of_webhook(Some(&Secret::new(url)));
+        let slack = "https://hooks.example/services/T0/B0/xxxxxxxxxxxxxxxxxxxxxxxx";
+        assert_eq!(of(slack), [slack, &slack[8..], &slack[22..], &slack[37..]]);
+        assert_eq!(
+            of("https://gateway.example/services"),
+            ["https://gateway.example/services", "gateway.example/services"]
+        );
     }
 
     #[test]

@@ -5,8 +5,9 @@ use rivet_plugin_api::Secret;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::error::ConfigError;
 use super::expand::Variables;
-use super::node::Node;
+use super::node::{Node, join};
 use super::report::Report;
 use super::source::from_variable;
 
@@ -64,11 +65,12 @@ impl NotificationsConfig {
         match (&slack.webhook_url, keys.into_iter().flatten().next()) {
             (Some(url), Some(key)) if !is_web_url(url.expose()) => {
                 let hint = Some("Slack shows the URL where the incoming webhook was made");
-                report.bad(&super::node::join(PATH, &key.key), key.id, "is no URL that starts with https://", hint);
+                report.bad(&join(PATH, &key.key), key.id, "must be a URL that starts with https://", hint);
             }
             (None, None) => {
-                let hint = Some("name the variable that holds the URL: `webhook_url_env: SLACK_WEBHOOK_URL`");
-                report.bad(PATH, entry.id, "says no webhook", hint);
+                let hint = Some("name the variable that holds it: `webhook_url_env: SLACK_WEBHOOK_URL`".to_owned());
+                let at = report.at(join(PATH, "webhook_url"), entry.id);
+                report.push(ConfigError::MissingKey { at, hint });
             }
             _ => {}
         }

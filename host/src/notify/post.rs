@@ -26,7 +26,8 @@ pub fn post(url: &str, body: String, limit: Duration) -> Result<(), String> {
     let url: Uri = url.parse().map_err(|_| "its URL cannot be read".to_owned())?;
     let (answer, answered) = mpsc::channel();
     // On a thread of its own, which is left behind: whatever of this waits for the system cannot hold up the run.
-    std::thread::spawn(move || answer.send(sent(&url, &body, limit)));
+    let started = std::thread::Builder::new().spawn(move || answer.send(sent(&url, &body, limit)));
+    started.map_err(|e| format!("no thread could be started: {}", e.kind()))?;
     answered.recv_timeout(limit).unwrap_or_else(|_| Err(late(limit)))
 }
 

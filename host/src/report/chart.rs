@@ -32,7 +32,7 @@ pub fn figure(run: &Run) -> Markup {
             }
             (band("", axis.labels()))
             @if run.timeline.is_some() { (legend(run)) }
-            @else { figcaption.muted { "Nothing was read, or the process ended before it could write down how it went." } }
+            @else { figcaption.muted { "What was read when is written down as a run ends, and this one did not." } }
         }
     }
 }
@@ -120,7 +120,7 @@ fn phases(run: &Run, axis: &Axis) -> Markup {
         (Some(planned), Some(read)) => {
             vec![("Plan", 0, planned), ("Read and write", planned, read.max(planned)), (last, read.max(planned), end)]
         }
-        (Some(planned), None) => vec![("Plan", 0, planned), (last, planned, end)],
+        (Some(planned), None) => vec![("Plan", 0, planned), ("Read and write", planned, end)],
         _ => vec![("Plan", 0, end)],
     };
     let said: Vec<String> = phases.iter().map(|(word, from, to)| format!("{word} {}", took(to - from))).collect();

@@ -157,7 +157,8 @@ fn look(runs: &[Run]) -> Markup {
         None => {
             let first = run.schema_changes.first().or(run.notes.first())?;
             let more = (run.schema_changes.len() + run.notes.len()).saturating_sub(1);
-            Some((Tone::Warning, html! { (first) @if more > 0 { " (and " (more) " more)" } }))
+            let tone = if run.tone == Tone::Bad { Tone::Bad } else { Tone::Warning };
+            Some((tone, html! { (first) @if more > 0 { " (and " (more) " more)" } }))
         }
     };
     let all: Vec<_> = runs.iter().enumerate().filter_map(|(i, run)| Some((i, run, matter(run)?))).collect();

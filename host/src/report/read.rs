@@ -57,7 +57,7 @@ impl Reader<'_> {
             duration_ms: summary["duration_ms"].as_u64().unwrap_or(since(entry.ended_at_ms.unwrap_or(self.now_ms))),
             figures: self.figures(&row, summary, manifest.as_ref()),
             error: self.failure(summary),
-            notes: self.notes(summary),
+            notes: self.notes(summary, &row.status),
             schema_changes,
             quality: self.quality(&summary["quality"]),
             columns: plan.as_ref().map(|plan| self.columns(plan, manifest.as_ref())).unwrap_or_default(),
@@ -125,7 +125,14 @@ impl Reader<'_> {
     }
 
     /// Warnings; what changed in the schema is said apart.
-    fn notes(&self, summary: &Value) -> Vec<Shown> {
+    fn notes(&self, summary: &Value, status: &str) -> Vec<Shown> {
+        match status {
+            "unfinished" => {
+                return vec![self.text("its process ended before it did: the next run of the export settles it")];
+            }
+            "abandoned" => return vec![self.text("its process ended before it did, and nothing of it is visible")],
+            _ => {}
+        }
         let change = summary["schema_changes"][0].as_str();
         let all = summary["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
         all.filter(|text| change.is_none_or(|change| !text.contains(change))).map(|text| self.text(text)).collect()

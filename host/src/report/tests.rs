@@ -1,7 +1,10 @@
 //! A page of hostile texts: all of them stay text, wherever they stand.
-//! It must not test what a page looks like.
+//! And what the state keeps of a run is on its page. It must not test what a page looks like.
 
 use rivet_core::run::timeline::{Samples, Span, Timeline};
+
+use rivet_core::state::{NewRun, State};
+use serde_json::{Value, json};
 
 use super::model::{Column, Event, Failure, Figures, File, Report, Rule, Run, Shown, Tone};
 use super::page::page;
@@ -67,4 +70,57 @@ fn hostile_texts_stay_text() {
             assert!(!ours.contains(loaded), "{loaded:?} would be loaded");
         }
     }
+}
+
+#[test]
+fn what_the_state_keeps_of_a_run_is_on_its_page() {
+    let state = State::in_memory().expect("there is memory");
+    let run = NewRun {
+        run_id: "r1".to_owned(),
+        export: "orders".to_owned(),
+        plan_json: Value::Null,
+        source: "db.example/shop".to_owned(),
+        destination: "out".to_owned(),
+        started_at_ms: 5_000,
+    };
+    let summary = json!({
+        "duration_ms": 1_500, "rows": 12_345, "retries": 2, "verdict": "UNSAFE", "validated": true,
+        "error": {"code": "x.y", "message": "no room", "hint": "make some"},
+        "warnings": ["the schema changed: 'a' was added", "a second thing"],
+        "schema_changes": ["'a' was added"],
+        "quality": [
+            {"rule": "row_count_min", "limit": 10, "figure": 12_345, "passed": true},
+            {"rule": "null_ratio_max", "column": "email", "limit": 0.05, "figure": 0.07, "passed": false},
+            {"rule": "unique_columns", "column": "id", "limit": 0, "figure": 0, "proved": true, "passed": true},
+        ],
+    });
+    state.journal("r1", 4_000, "run_started", &json!({ "command": "rivet run" })).expect("appended");
+    state
+        .journal("r1", 4_700, "retrying", &json!({ "split": "s7", "cause": "lost", "after_ms": 300 }))
+        .expect("appended");
+    state.record_failed_start(&run, &summary).expect("recorded");
+    let runs = vec![state.run("r1").expect("read").expect("it is there")];
+    let page = super::page(&runs, &state, &Secrets::default()).expect("the state can be read");
+    for said in [
+        "orders",
+        "r1",
+        "db.example/shop",
+        "1970-01-01 00:00:04 UTC",
+        "12 345",
+        "1.5 s",
+        "UNSAFE",
+        "no room",
+        "make some",
+        "x.y",
+        "&#39;a&#39; was added",
+        "a second thing",
+        "row_count_min",
+        "0.07",
+        "FAIL",
+        "proved by a constraint",
+        "s7 is tried again after 300 ms: lost",
+    ] {
+        assert!(page.contains(&said.replace("&#39;", "'")), "{said:?} is not in {page}");
+    }
+    assert!(!page.contains("the schema changed:"), "what changed is said once");
 }

@@ -161,6 +161,7 @@ fn documents_are_as_their_schemas_say() -> Result<()> {
         ("state", printed(&["state", "show"])?),
         ("state-files", printed(&["state", "files", "-e", "a"])?),
         ("state-cursor", printed(&["state", "set", "-e", "a", "--cursor", "y"])?),
+        ("report", printed(&["report"])?),
     ] {
         let schema = schema(&workspace, of)?;
         let mut broken: Value = serde_json::from_str(&document)?;

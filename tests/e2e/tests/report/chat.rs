@@ -115,6 +115,32 @@ fn a_schema_that_changed_is_told() -> Result<()> {
 }
 
 #[test]
+fn a_run_that_was_hard_on_the_source_is_told_to_those_who_ask() -> Result<()> {
+    const SCRIPT: &str = "
+import sqlite3, sys
+con = sqlite3.connect(sys.argv[1])
+con.execute('drop table a')
+con.execute('create table a (id integer primary key, v text)')
+con.execute('with recursive n (i) as (select 1 union all select i + 1 from n where i < 100001) insert into a select i, 1 from n')
+con.commit()
+";
+    for (on, expected) in [("on: [degraded]", 1), ("", 0)] {
+        let web = Web::start(ok())?;
+        let workspace = workspace(&url(&web), on)?;
+        oracle::run(SCRIPT, &[&workspace.path().join("data.db").display().to_string()])?;
+        workspace.rivet(&["run", "-e", "a"])?.expect(0)?;
+        assert_eq!(web.requests().len(), expected, "{on}");
+        if expected == 1 {
+            let message = told(&web)?;
+            assert_eq!(message["text"], "Rivet: 1 export degraded");
+            let why = field(&message["attachments"][0], "Degraded").context("why")?;
+            ensure!(why.contains("DEGRADED"), "{why}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn a_run_that_cannot_begin_is_told_too() -> Result<()> {
     let web = Web::start(ok())?;
     let workspace = workspace(&url(&web), "on: [failure]")?;

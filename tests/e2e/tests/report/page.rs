@@ -124,3 +124,23 @@ fn a_page_is_about_the_runs_that_were_started_together_unless_others_are_named()
     ensure!(std::fs::read_to_string(workspace.path().join("report.html"))?.contains(run_id));
     Ok(())
 }
+
+#[test]
+fn a_run_that_died_says_so_before_and_after_the_next_one_settles_it() -> Result<()> {
+    let workspace = workspace()?;
+    let died = workspace.rivet(&["run", "-e", "plain", "--fault", "planned"])?;
+    ensure!(died.code != Some(0), "{}", died.stderr);
+    let page = report(&workspace, &[])?;
+    let found = parsed(&page)?;
+    let run_id =
+        page.split_once("run <code>").and_then(|(_, rest)| rest.split_once('<')).context("the run is named")?.0;
+    ensure!(
+        texts(&found).iter().any(|text| text.contains("the next run of the export settles it")),
+        "{:?}",
+        texts(&found)
+    );
+    workspace.rivet(&["run", "-e", "plain"])?.expect(0)?;
+    let found = parsed(&report(&workspace, &[run_id])?)?;
+    ensure!(texts(&found).iter().any(|text| text.contains("nothing of it is visible")), "{:?}", texts(&found));
+    Ok(())
+}

@@ -133,12 +133,19 @@ fn the_journal_has_the_events_of_a_run_in_order() -> Result<()> {
     let journal = json_of(&workspace, &["journal", run_id(0)?])?;
     let events = journal["events"].as_array().context("events")?;
     let kinds: Vec<_> = events.iter().filter_map(|e| e["event"].as_str()).collect();
-    assert_eq!(kinds, ["run_started", "planned", "split_done", "export_finished"]);
+    assert_eq!(kinds, ["run_started", "planned", "split_done", "timeline", "export_finished"]);
     assert_eq!(events[1]["details"]["strategy"], "full-scan");
-    assert_eq!((&events[3]["details"]["rows"], &journal["run"]["rows"]), (&json!(100), &json!(100)));
+    let (timeline, end) = (&events[3]["details"], &events[4]["details"]);
+    let samples = timeline["samples"]["rows"].as_array().context("samples")?;
+    assert_eq!((samples.last(), &timeline["spans"][0]["rows"]), (Some(&json!(100)), &json!(100)));
+    assert_eq!((&end["rows"], &journal["run"]["rows"]), (&json!(100), &json!(100)));
     ensure!(events.windows(2).all(|w| w[0]["at"].as_str() <= w[1]["at"].as_str()), "{journal}");
     let last = json_of(&workspace, &["journal", "--last", "-e", "gone"])?;
     assert_eq!(last["run_id"], run_id(1)?);
+    let invocation = |events: &Value| events[0]["details"]["invocation"].clone();
+    assert_eq!(invocation(&last["events"]), invocation(&journal["events"]), "they were started together");
+    let short = workspace.rivet(&["journal", run_id(0)?])?.expect(0)?;
+    ensure!(short.text()?.contains("\"rows\":\"2 items\""), "lists are counted: {}", short.text()?);
     let text = workspace.rivet(&["journal", run_id(1)?])?.expect(0)?;
     for word in ["failed", "run_started", "export_finished", "gone"] {
         ensure!(text.text()?.contains(word), "{word} in {:?}", text.text()?);
