@@ -56,7 +56,7 @@ fn slim(words: &[&str], out: &Path) -> Result<PathBuf> {
     Ok(out.join("rivet"))
 }
 
-/// The example, out of the tree and asking for a version of the API as its author would, exports by a slim binary.
+/// The example, in a repository of its own and asking for a version of the API as its author would, exports by a slim binary.
 fn with_a_crate(elsewhere: &Path) -> Result<()> {
     let (from, to) = (root().join("examples/source-ndjson"), elsewhere.join("acme-lines"));
     std::fs::create_dir_all(to.join("src"))?;
@@ -68,7 +68,13 @@ fn with_a_crate(elsewhere: &Path) -> Result<()> {
     let (manifest, _) = manifest.split_once("[dev-dependencies]").context("tests have dependencies of their own")?;
     let manifest = manifest.replace("{ path = \"../../plugin-api\" }", "\"0.1\"");
     std::fs::write(to.join("Cargo.toml"), manifest + "[workspace]\n")?;
-    let rivet = slim(&["--with", "csv,local", "--with-crate", &to.to_string_lossy()], elsewhere)?;
+    let url = format!("file://{}#v1", to.display());
+    for words in [&["init", "--quiet"][..], &["add", "."], &["commit", "--quiet", "--message", "first"], &["tag", "v1"]]
+    {
+        let identity = ["-c", "user.name=acme", "-c", "user.email=acme@localhost", "-c", "commit.gpgsign=false"];
+        run(Command::new("git").arg("-C").arg(&to).args(identity).args(words))?;
+    }
+    let rivet = slim(&["--with", "csv,local", "--with-crate", &url], elsewhere)?;
     std::fs::write(elsewhere.join("t.ndjson"), "{\"id\": 1}\n{\"id\": 2}\n")?;
     let config = "source: {type: ndjson, path: ., tables: {t: [{name: id, type: int64}]}}\n\
                   exports: [{name: t, table: t, format: csv, destination: {type: local, path: '{config_dir}/out'}}]\n";

@@ -26,8 +26,9 @@ mod tests {
     #[test]
     fn a_long_text_is_cut_between_characters_and_says_so() {
         assert_eq!(bounded("short"), "short");
+        let bytes = [b"a ".as_slice(), &[0xff, 0xfe], b" b"].concat();
         // SAFETY: none, which is the point: who is not made of safe Rust can hand over such a text.
-        let no_text = unsafe { std::str::from_utf8_unchecked(b"a \xff\xfe b") };
+        let no_text = unsafe { std::str::from_utf8_unchecked(&bytes) };
         assert_eq!(bounded(no_text), "a \u{fffd}\u{fffd} b");
         let long = format!("x{}", "ä".repeat(MAX_TEXT_BYTES));
         let cut = bounded(&long);

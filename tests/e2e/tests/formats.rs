@@ -301,7 +301,7 @@ for row in table.to_pylist():
         let text = format!(
             "source: {{type: hostile, n_batches: 1, batch_rows: 2, lie: {{promised: {NESTED}, delivered: {NESTED}, \
              filled: true}}}}\n\
-             exports: [{{name: e, table: t, format: {format}, meta_columns: {{row_hash: true}}, \
+             exports: [{{name: e, table: t, format: {format}, meta_columns: [row_hash], \
              destination: {{type: local, path: out}}}}]\n"
         );
         anyhow::Ok(Workspace::new(&text)?.with_plugins(dir.path()))

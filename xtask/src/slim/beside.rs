@@ -32,12 +32,7 @@ struct Crate {
 /// # Errors
 /// When a crate is not there or cannot be linked, or the build fails.
 pub fn build(workspace: &Workspace, features: &[&str], words: &[&str], target: &Path) -> Result<PathBuf> {
-    let mut crates = Vec::new();
-    for word in words {
-        let dir = if is_url(word) { fetched(word, target)? } else { PathBuf::from(word) };
-        let dir = dir.canonicalize().with_context(|| format!("there is no folder {}", dir.display()))?;
-        crates.extend(linkable(&dir)?);
-    }
+    let crates = found(words, &target.join("crates"))?;
     let package = target.join("package");
     let mut patched = BTreeSet::new();
     loop {
@@ -53,19 +48,35 @@ pub fn build(workspace: &Workspace, features: &[&str], words: &[&str], target: &
     Ok(target.join("release/rivet"))
 }
 
+/// The crates of all folders and repositories; the latter are cloned into `clones`, each into a folder of its own.
+fn found(words: &[&str], clones: &Path) -> Result<Vec<Crate>> {
+    let mut crates: Vec<Crate> = Vec::new();
+    for (i, word) in words.iter().enumerate() {
+        let dir = if is_url(word) { fetched(word, &clones.join(i.to_string()))? } else { PathBuf::from(word) };
+        let dir = dir.canonicalize().with_context(|| format!("there is no folder {}", dir.display()))?;
+        for new in linkable(&dir)? {
+            if let Some(other) = crates.iter().find(|c| c.package == new.package) {
+                bail!("both {} and {} are called {}", other.dir.display(), new.dir.display(), new.package);
+            }
+            crates.push(new);
+        }
+    }
+    Ok(crates)
+}
+
 fn is_url(word: &str) -> bool {
     word.contains("://") || word.starts_with("git@")
 }
 
-/// Clones a repository; what an earlier build left is removed.
-fn fetched(word: &str, target: &Path) -> Result<PathBuf> {
+/// Clones a repository into a folder; what an earlier build left there is removed.
+fn fetched(word: &str, into: &Path) -> Result<PathBuf> {
     let (url, revision) = word.split_once('#').map_or((word, None), |(url, revision)| (url, Some(revision)));
     let name = url.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default().trim_end_matches(".git");
     ensure!(!name.is_empty() && !name.starts_with('.'), "'{url}' does not end with the name of a repository");
-    let dir = target.join("crates").join(name);
-    if dir.exists() {
-        fs::remove_dir_all(&dir).with_context(|| format!("failed to remove {}", dir.display()))?;
+    if into.exists() {
+        fs::remove_dir_all(into).with_context(|| format!("failed to remove {}", into.display()))?;
     }
+    let dir = into.join(name);
     run(Command::new("git").args(["clone", "--quiet", "--", url]).arg(&dir))?;
     if let Some(revision) = revision {
         run(Command::new("git").arg("-C").arg(&dir).args(["checkout", "--quiet", "--detach", revision]))?;
@@ -174,6 +185,52 @@ mod tests {
             assert!(text.contains(part), "{part} in {text}");
         }
         Ok(())
+    }
+
+    /// A repository with a crate of this name, tagged, and of another one since.
+    fn repository(dir: &Path, name: &str) -> Result<String> {
+        let git = |words: &[&str]| {
+            let identity = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"];
+            output(Command::new("git").arg("-C").arg(dir).args(identity).args(words)).map(drop)
+        };
+        fs::create_dir_all(dir.join("src"))?;
+        fs::write(dir.join("src/lib.rs"), "")?;
+        git(&["init", "--quiet"])?;
+        for (tag, name) in [("v1", name), ("v2", "later")] {
+            let api = root().join("plugin-api");
+            let manifest = format!(
+                "[package]\nname = \"{name}\"\nversion = \"1.0.0\"\n[dependencies]\n{API} = {{ path = {api:?} }}\n[workspace]\n"
+            );
+            fs::write(dir.join("Cargo.toml"), manifest)?;
+            git(&["add", "."])?;
+            git(&["commit", "--quiet", "--message", tag])?;
+            git(&["tag", tag])?;
+        }
+        Ok(format!("file://{}", dir.display()))
+    }
+
+    #[test]
+    fn repositories_are_cloned_at_their_revisions_and_apart() -> Result<()> {
+        let dir = std::env::temp_dir().join(format!("rivet-clones-{}", std::process::id()));
+        let one = repository(&dir.join("one/plugin.git"), "one")? + "#v1";
+        let other = repository(&dir.join("other/plugin.git"), "other")?;
+        let words = [one.as_str(), &format!("{other}#v1")];
+        let names = |crates: Vec<Crate>| crates.into_iter().map(|c| c.package).collect::<Vec<_>>();
+        // The second time there is what the first one left.
+        for _ in 0..2 {
+            let crates = found(&words, &dir.join("clones"))?;
+            assert!(
+                crates
+                    .iter()
+                    .all(|c| fs::read_to_string(c.dir.join("Cargo.toml")).is_ok_and(|t| t.contains(&c.package)))
+            );
+            assert_eq!(names(crates), ["one", "other"]);
+        }
+        assert_eq!(names(found(&[&other], &dir.join("clones"))?), ["later"], "without a revision it is the last one");
+        let twice = found(&[&one, &one], &dir.join("clones")).expect_err("they are one").to_string();
+        assert!(twice.contains("are called one"), "{twice}");
+        assert!(found(&[&format!("{other}#v9")], &dir.join("clones")).is_err(), "there is no such revision");
+        fs::remove_dir_all(&dir).map_err(Into::into)
     }
 
     #[test]
