@@ -26,6 +26,11 @@ pub fn manifest_name(export: &str, run_id: &str) -> String {
     format!("_manifest-{export}-{run_id}.json")
 }
 
+/// What the names of all parts of a run start with, and those of no other run.
+pub fn part_prefix(export: &str, run_id: &str) -> String {
+    format!("{export}_{run_id}_")
+}
+
 /// What a run wrote.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Manifest {

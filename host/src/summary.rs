@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rivet_core::manifest::part_prefix;
 use rivet_core::summary::{Status, Summary};
 
 use crate::cli::{Global, Output};
@@ -58,7 +59,7 @@ fn read(s: &Summary) -> Option<String> {
     if s.locations.len() == 1 {
         return Some(first.clone());
     }
-    let parts = format!("{}-{}-", s.export, s.run_id);
+    let parts = part_prefix(&s.export, &s.run_id);
     let (folder, name) = first.rsplit_once(&parts)?;
     let extension = name.split_once('.').map_or("", |(_, extension)| extension);
     Some(format!("{folder}{parts}*.{extension}"))
@@ -66,7 +67,7 @@ fn read(s: &Summary) -> Option<String> {
 
 /// Where the files are, to its last slash.
 fn folder(s: &Summary) -> &str {
-    let parts = format!("{}-{}-", s.export, s.run_id);
+    let parts = part_prefix(&s.export, &s.run_id);
     s.locations.first().and_then(|first| first.rsplit_once(&parts)).map_or("", |(folder, _)| folder)
 }
 

@@ -10,7 +10,7 @@ use rivet_plugin_api::{Filter, ReadMode, Relation, SchemaRef, Split, TableSchema
 use serde::{Deserialize, Serialize};
 
 use crate::config::{MetaColumns, Throttle};
-use crate::manifest::manifest_name;
+use crate::manifest::{manifest_name, part_prefix};
 use crate::project::written_schema;
 use crate::quality::Rules;
 use crate::retry::RetryPolicy;
@@ -119,12 +119,12 @@ impl Plan {
     /// Name of a part: a function of run, split, attempt and index alone, so that no two attempts collide and
     /// nothing is ever overwritten. All numbers are 0-based.
     pub fn part_name(&self, split: u32, attempt: u32, index: u32) -> String {
-        format!("{}s{split:05}-a{attempt:02}-{index:05}.{}", self.part_prefix(), self.extension)
+        format!("{}s{split:05}_a{attempt:02}_part{index:05}.{}", self.part_prefix(), self.extension)
     }
 
     /// What the names of all parts of this run start with, and those of no other run.
     pub fn part_prefix(&self) -> String {
-        format!("{}-{}-", self.export, self.run_id)
+        part_prefix(&self.export, &self.run_id)
     }
 
     /// The schema of what is written.

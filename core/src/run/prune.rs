@@ -7,7 +7,7 @@ use super::env::Env;
 use super::finish::read_to_end;
 use crate::config::Mode;
 use crate::error::RunError;
-use crate::manifest::{Manifest, Success, manifest_name, pointer_names};
+use crate::manifest::{Manifest, Success, manifest_name, part_prefix, pointer_names};
 use crate::resolve::ExportSpec;
 use crate::state::Phase;
 
@@ -66,7 +66,7 @@ fn ours(spec: &ExportSpec, name: &str, store: &dyn Store, env: &Env<'_>) -> Resu
         Err(e) => return Err(RunError::plugin("read", name)(e)),
     };
     let Ok(manifest) = serde_json::from_slice::<Manifest>(&read_to_end(name, &*reader)?) else { return Ok(None) };
-    let parts = format!("{}-{}-", manifest.export, manifest.run_id);
+    let parts = part_prefix(&manifest.export, &manifest.run_id);
     let is_ours = manifest.export == spec.name
         && name == manifest_name(&manifest.export, &manifest.run_id)
         && manifest.parts.iter().all(|part| part.name.starts_with(&parts));

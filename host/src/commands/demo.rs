@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use rivet_core::manifest::{Success, pointer_names};
+use rivet_core::manifest::{Success, part_prefix, pointer_names};
 use rusqlite::Connection;
 
 use super::run;
@@ -41,8 +41,9 @@ pub fn run(args: &DemoArgs, global: &Global) -> Exit {
 fn files(dir: &Path, export: &str) -> String {
     let folder = dir.join("out").join(export);
     let pointer = std::fs::read(folder.join(&pointer_names(export)[0])).unwrap_or_default();
-    let run = serde_json::from_slice::<Success>(&pointer).map_or_else(|_| String::new(), |newest| newest.run_id + "-");
-    format!("{}/{export}-{run}*.parquet", folder.display())
+    let newest = serde_json::from_slice::<Success>(&pointer);
+    let parts = newest.map_or_else(|_| format!("{export}_"), |newest| part_prefix(export, &newest.run_id));
+    format!("{}/{parts}*.parquet", folder.display())
 }
 
 const CONFIG: &str = "\

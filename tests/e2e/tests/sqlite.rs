@@ -191,7 +191,7 @@ fn two_exports_share_a_folder_and_a_pipe_takes_one() -> Result<()> {
         }
     }
     let left = files_below(&workspace.path().join("out"))?;
-    let of = |export: &str| left.iter().filter(|f| f.to_string_lossy().contains(&format!("/{export}-2"))).count();
+    let of = |export: &str| left.iter().filter(|f| f.to_string_lossy().contains(&format!("/{export}_2"))).count();
     assert_eq!((of("t"), of("t-2")), (3, 1), "keep_runs of one removes nothing of the other: {left:?}");
     let piped = config("t", "- name: u\n  table: t\n  destination: {type: stdout}\n");
     workspace.configure(&piped.replace("{type: local, path: out}", "{type: stdout}"))?;

@@ -36,11 +36,19 @@ while row := cur.fetchone():
 
 const VALIDATE_SCRIPT: &str = r#"
 import json, jsonschema, sys, yaml
+
+# As YAML 1.2 has it, and editors: `on` is a word and no truth value.
+class Loader(yaml.CSafeLoader):
+    yaml_implicit_resolvers = {
+        first: [(tag, words) for tag, words in all if tag != 'tag:yaml.org,2002:bool' or first in 'tTfF']
+        for first, all in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    }
+
 schema = json.loads(sys.argv[1])
 jsonschema.Draft202012Validator.check_schema(schema)
 validator = jsonschema.Draft202012Validator(schema)
 for document in json.load(sys.stdin):
-    errors = validator.iter_errors(yaml.load(document, yaml.CSafeLoader))
+    errors = validator.iter_errors(yaml.load(document, Loader))
     print(json.dumps(["/" + "/".join(map(str, e.absolute_path)) + ": " + e.message.split("\n")[0] for e in errors]))
 "#;
 

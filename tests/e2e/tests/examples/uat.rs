@@ -13,13 +13,12 @@ use rivet_test_servers::postgres;
 fn every_check_that_needs_no_later_feature_passes() -> Result<()> {
     let server = postgres::shared();
     let psql = postgres::find_psql()?;
-    let url = server.url("rivet");
+    let url = format!("postgresql://rivet:rivet@{}:{}/rivet", server.host(), server.port());
     server.psql("postgres", "create role rivet login password 'rivet'; create database rivet owner rivet")?;
     let dev = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../dev");
     let seed = dev.join("uat/seed.sql");
     let seeded = Command::new(&psql).args(["-q", "-v", "users=5000", "-d", &url, "-f"]).arg(seed).output()?;
     ensure!(seeded.status.success(), "{}", String::from_utf8_lossy(&seeded.stderr));
-    server.psql("rivet", "reassign owned by postgres to rivet")?;
     let place = tempfile::TempDir::with_prefix("rivet-uat-")?;
     fs::create_dir(place.path().join("dev"))?;
     for entry in fs::read_dir(&dev)? {
