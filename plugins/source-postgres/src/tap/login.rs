@@ -147,7 +147,7 @@ mod tests {
     fn login(url: &str) -> Login {
         let url = Some(rivet_plugin_api::Secret::new(url));
         let keys = rivet_plugin_api::Connection { url, ..Default::default() };
-        Login::new(&Settings::from_connection(&keys).expect("a url"))
+        Login::new(&Settings::from_connection(&keys, "rivet").expect("a url"))
     }
 
     fn ask(login: &mut Login, method: u8, data: &[u8]) -> Option<String> {

@@ -6,7 +6,7 @@ use super::*;
 fn settings(max_value_bytes: u64) -> Settings {
     let url = Some(rivet_plugin_api::Secret::new("postgres://u:p@localhost/d"));
     let keys = rivet_plugin_api::Connection { url, ..Default::default() };
-    Settings { max_value_bytes, ..Settings::from_connection(&keys).expect("a url") }
+    Settings { max_value_bytes, ..Settings::from_connection(&keys, "rivet").expect("a url") }
 }
 
 /// A frame's tag and body.
