@@ -74,14 +74,9 @@ fn check(specs: &[ExportSpec], env: &Env<'_>, args: &CheckArgs, global: &Global)
 /// What `--strict` fails on.
 fn say_strict(row: &CheckRow, global: &Global) {
     let n = row.strict.len();
-    let (s, are) = if n == 1 { ("", "is") } else { ("s", "are") };
-    let message = format!(
-        "export '{}': --strict: {n} column{s} {are} not as exact as can be: {}",
-        row.export,
-        row.strict.join("; ")
-    );
-    let hint =
-        "choose a type for each with `columns: {NAME: TYPE}`, leave it out with `exclude`, or check without --strict";
+    let s = if n == 1 { "" } else { "s" };
+    let message = format!("export '{}': --strict fails on {n} column{s}: {}", row.export, row.strict.join("; "));
+    let hint = "choose another type with `columns: {NAME: TYPE}`, or leave a column out with `exclude`";
     render::problem(global, "check.strict", &message, Some(hint));
 }
 

@@ -225,9 +225,12 @@ fn types_are_reported_and_strictly_refused() -> Result<()> {
         "{columns}"
     );
     let failed = place.rivet(&["check", "--strict", "--target", "spark"])?.expect(3)?;
-    for words in
-        ["export 't': --strict: 2 columns", "column 'n' is numeric, held as text", "column 'tod': Spark", "hint: "]
-    {
+    for words in [
+        "export 't': --strict fails on 2 columns: ",
+        "column 'n' is numeric, held as text",
+        "column 'tod': Spark",
+        "hint: ",
+    ] {
         ensure!(failed.stderr.contains(words), "{words:?} in {}", failed.stderr);
     }
     let document = place.rivet(&["check", "--strict", "--json"])?.expect(3)?.json()?;

@@ -223,9 +223,9 @@ fn the_environment_is_read_as_libpq_reads_it() -> Result<()> {
     let server = postgres::shared();
     let database = database(server, "environment")?;
     let url = server.url(&database);
-    let (login, place) = url.strip_prefix("postgres://").and_then(|rest| rest.split_once('@')).context("a url")?;
+    let (login, place) = url.split_once("://").and_then(|(_, rest)| rest.split_once('@')).context("a url")?;
     let (user, password) = login.split_once(':').context("a password")?;
-    let (host, port) = place.split_once('/').and_then(|(at, _)| at.split_once(':')).context("a port")?;
+    let (host, port) = place.split_once('/').and_then(|(at, _)| at.rsplit_once(':')).context("a port")?;
     let bare = Workspace::new(
         "source: {type: postgres, url: 'postgres:///', tuning: {profile: fast, max_retries: 0}}\n\
          exports: [{name: t, table: t, destination: {type: local, path: out}}]\n",
