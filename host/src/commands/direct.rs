@@ -72,9 +72,6 @@ pub fn config(args: &DirectArgs, to: Option<&str>, env: &dyn Fn(&str) -> Option<
     let _ =
         writeln!(text, "    # The whole relation, every run; `incremental` with a `cursor_column` reads what is new.");
     text.push_str("    mode: full\n");
-    if let Some(n) = args.parallel {
-        let _ = writeln!(text, "    parallel: {n}");
-    }
     for line in shape(&args.shape)? {
         let _ = writeln!(text, "    {line}");
     }
@@ -87,7 +84,8 @@ pub fn config(args: &DirectArgs, to: Option<&str>, env: &dyn Fn(&str) -> Option<
 /// # Errors
 /// An option of the format that is given twice.
 pub fn shape(args: &ShapeArgs) -> Result<Vec<String>, Refused> {
-    let mut lines = vec![format!("format: {}", format(args)?)];
+    let mut lines: Vec<String> = args.parallel.iter().map(|n| format!("parallel: {n}")).collect();
+    lines.push(format!("format: {}", format(args)?));
     lines.extend(args.compression.iter().map(|codec| format!("compression: {}", literal(codec))));
     lines.extend(args.profile.iter().map(|profile| format!("tuning: {{profile: {profile}}}")));
     Ok(lines)
