@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::RunArgs;
-use super::direct::DirectArgs;
+use super::direct::{DirectArgs, ShapeArgs};
 
 /// Exports of a config, or one without a config.
 #[derive(Debug, Clone, Args)]
@@ -33,13 +33,14 @@ impl ChosenArgs {
     pub fn run(&self, elsewhere: &str) -> RunArgs {
         let to = self.to.clone().or_else(|| self.direct.is_given().then(|| elsewhere.to_owned()));
         // A stream that only stands in for a folder takes one part.
-        let parallel = self.direct.parallel.filter(|_| self.to.is_some() || elsewhere != "-");
+        let parallel = self.direct.shape.parallel.filter(|_| self.to.is_some() || elsewhere != "-");
+        let shape = ShapeArgs { parallel, ..self.direct.shape.clone() };
         RunArgs {
             config: self.config.clone(),
             export: self.export.clone(),
             param: self.param.clone(),
             to,
-            direct: DirectArgs { parallel, ..self.direct.clone() },
+            direct: DirectArgs { shape, ..self.direct.clone() },
             ..RunArgs::default()
         }
     }

@@ -32,9 +32,6 @@ pub struct DirectArgs {
     /// Name of the export [default: the table's name, or query].
     #[arg(long, value_name = "NAME", requires = "direct")]
     pub name: Option<String>,
-    /// Workers that read at once [default: 1].
-    #[arg(long, value_name = "N", requires = "direct")]
-    pub parallel: Option<u16>,
     /// How files look, and at which pace.
     #[command(flatten)]
     pub shape: ShapeArgs,
@@ -58,6 +55,9 @@ pub struct SourceArgs {
 /// How files look, at which pace they are made, and where state is kept.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ShapeArgs {
+    /// Workers that read at once [default: 1].
+    #[arg(long, value_name = "N", requires = "direct")]
+    pub parallel: Option<u16>,
     /// How files are encoded [default: parquet].
     #[arg(long, value_name = "FORMAT", requires = "direct")]
     pub format: Option<String>,

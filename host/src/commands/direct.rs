@@ -75,9 +75,6 @@ pub fn config(args: &DirectArgs, to: Option<&str>, env: &dyn Fn(&str) -> Option<
     let _ =
         writeln!(text, "    # The whole relation, every run; `incremental` with a `cursor_column` reads what is new.");
     text.push_str("    mode: full\n");
-    if let Some(n) = args.parallel {
-        let _ = writeln!(text, "    parallel: {n}");
-    }
     for line in shape(&args.shape, Some(to))? {
         let _ = writeln!(text, "    {line}");
     }
@@ -127,7 +124,8 @@ pub fn shape(args: &ShapeArgs, file: Option<&str>) -> Result<Vec<String>, Refuse
     };
     let codec = args.compression.iter().map(|codec| format!("compression: {}", literal(codec)));
     let profile = args.profile.iter().map(|profile| format!("tuning: {{profile: {profile}}}"));
-    Ok(std::iter::once(format).chain(codec).chain(profile).collect())
+    let parallel = args.parallel.iter().map(|n| format!("parallel: {n}"));
+    Ok(parallel.chain([format]).chain(codec).chain(profile).collect())
 }
 
 /// A number or a truth value as such, anything else as a text that means itself.
