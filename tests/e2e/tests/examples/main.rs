@@ -233,7 +233,7 @@ fn parallel(place: &Place<'_>, ran: &Ran) -> Result<()> {
 
 fn busy_server(place: &Place<'_>, ran: &Ran) -> Result<()> {
     parallel(place, ran)?;
-    ensure!(ran.stderr.contains("profile safe"), "{}", ran.stderr);
+    ensure!(ran.stderr.contains("profile=safe"), "{}", ran.stderr);
     Ok(())
 }
 
