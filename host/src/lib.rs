@@ -24,6 +24,7 @@ use clap::Parser;
 use rivet_plugin_api::load;
 use rivet_plugin_api::wire::output::set_data_apart;
 
+use crate::documents::ProblemRow;
 use crate::exit::Exit;
 use crate::out::streams::stdout_is_terminal;
 use crate::out::{Colour, Streams, Text, colours, shown};
@@ -77,6 +78,15 @@ fn arguments(e: &clap::Error) -> Exit {
     // The words of the command line are in there, and may come from anywhere: what is said is said of words that do nothing.
     let words = std::env::args_os().map(|word| shown(&word.to_string_lossy()));
     let said = cli::Cli::try_parse_from(words).err().map_or_else(|| e.render(), |of_harmless| of_harmless.render());
+    if std::env::args_os().any(|word| word == "--json-errors") {
+        let said = said.to_string();
+        // What follows is the usage of the command.
+        let what = said.split("\n\nUsage:").next().unwrap_or_default().trim_start_matches("error: ");
+        let message = what.split_whitespace().collect::<Vec<_>>().join(" ");
+        let hint = Some("see `rivet --help`".to_owned());
+        render::json_error(&streams, ProblemRow { code: "usage".to_owned(), message, hint });
+        return Exit::Config;
+    }
     let mut text = Text::for_stderr();
     for line in said.to_string().lines() {
         match line.strip_prefix("error: ") {

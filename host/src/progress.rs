@@ -3,7 +3,6 @@
 
 mod line;
 
-use std::io::IsTerminal;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -34,9 +33,6 @@ pub fn listener(global: &Global, piped: bool, faults: &Faults) -> Box<dyn Progre
     let is_for_people = !global.quiet && global.output == Output::Text;
     // Data on the same terminal is not to be drawn over.
     let is_watched = is_for_people && status::is_possible() && !(piped && stdout_is_terminal());
-    if is_for_people && !std::io::stderr().is_terminal() {
-        global.streams.time_warnings();
-    }
     let runs = Arc::default();
     let every = if is_watched { REDRAW_EVERY } else { faults.progress_ms().map_or(TELL_EVERY, Duration::from_millis) };
     let ticker = ticker(Arc::clone(&runs), global.clone(), is_watched, every);

@@ -59,14 +59,14 @@ pub fn problem(global: &Global, code: &str, message: &str, hint: Option<&str>) {
     match global.output {
         Output::Json => global.streams.data(&Text::json(&json!({ "error": error() }))),
         Output::Ndjson => global.streams.data(&events::line(Event::Error { error: error() })),
-        Output::Text if global.json_errors => json_error(global, error()),
+        Output::Text if global.json_errors => json_error(&global.streams, error()),
         Output::Text => global.streams.say(&problem_text(message, hint)),
     }
 }
 
 /// An error as JSON on a line of stderr.
-pub fn json_error(global: &Global, error: ProblemRow) {
-    global.streams.say(&Text::json(&json!({ "error": error })));
+pub fn json_error(streams: &Streams, error: ProblemRow) {
+    streams.say(&Text::json(&json!({ "error": error })));
 }
 
 /// Data on stdout, in the form that was asked for: the whole document, its items one a line, or text.

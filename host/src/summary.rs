@@ -104,7 +104,7 @@ pub fn tell(global: &Global, s: &Summary) {
     let Some(error) = &s.error else { return };
     let error = ProblemRow::of_export(&s.export, &error.code, &error.message, error.hint.clone());
     if global.json_errors {
-        render::json_error(global, error);
+        render::json_error(&global.streams, error);
     } else if global.output == Output::Text && global.quiet {
         global.streams.say(&render::problem_text(&error.message, error.hint.as_deref()));
     }

@@ -23,10 +23,10 @@ pub fn tell(spec: &ExportSpec, plan: &Plan, store: &dyn Store, env: &Env<'_>) ->
     // The run is done: what cannot be listed is no reason to say more than that.
     let n_runs = count(plan, store, env).unwrap_or_default();
     if n_runs > 0 {
-        let (runs, their) = if n_runs == 1 { ("run", "its") } else { ("runs", "their") };
+        let runs = if n_runs == 1 { "run" } else { "runs" };
         let told = format!(
-            "this folder holds parts of {n_runs} earlier {runs}: who reads all of it reads {their} rows too; read the \
-             files of this run alone, or remove older runs with `keep_runs: 1`"
+            "this folder holds parts of {n_runs} earlier {runs}: whoever reads the whole folder gets those rows too; read \
+             only the files of this run, or let `keep_runs: 1` remove older runs"
         );
         env.progress.warn(&spec.name, &told);
     }

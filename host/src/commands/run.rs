@@ -1,6 +1,7 @@
 //! `rivet run`: load, resolve, run each export, report.
 //! It must not know the steps of a run.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use rivet_core::clock::{Clock, SystemClock, format_rfc3339};
@@ -19,7 +20,7 @@ use rivet_plugin_api::CancelToken;
 use rivet_plugin_api::wire::Origin;
 
 use super::{direct, dry_run, parallel, piped, select};
-use crate::cli::{Global, RunArgs};
+use crate::cli::{Global, Output, RunArgs};
 use crate::exit::Exit;
 use crate::plugins::{self, Need, Plugins, Shadowed};
 use crate::{interrupt, notify, progress, render, summary};
@@ -34,6 +35,9 @@ pub fn run(args: &RunArgs, global: &Global) -> Exit {
         return without_effects(args, global, Tables::Listed, |specs, env| {
             dry_run::run(specs, args.probe, env, global)
         });
+    }
+    if global.output == Output::Text && !std::io::stderr().is_terminal() {
+        global.streams.time_warnings();
     }
     let begun = match begin(args, global) {
         Ok(begun) => begun,

@@ -1,7 +1,7 @@
 //! `rivet demo`: what its files hold is what its sample holds, read by software that is not ours.
 //! Must not know any crate of the product.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use rivet_test_e2e::Workspace;
 use rivet_test_servers::oracle;
 
@@ -10,7 +10,7 @@ fn the_demo_writes_what_its_sample_holds() -> Result<()> {
     let place = Workspace::new("")?;
     let demo = place.path().join("demo");
     let ran = place.rivet(&["demo", "--dir", "demo"])?.expect(0)?;
-    ensure!(ran.stderr.contains("100 000 rows") && ran.stderr.contains("duckdb"), "{}", ran.stderr);
+    ensure!(ran.stderr.contains("rows:        100,000") && ran.stderr.contains("duckdb"), "{}", ran.stderr);
     // Compared by the sqlite3 module of Python and DuckDB, which share no code with us.
     let script = r#"
 import sys, sqlite3, duckdb
@@ -31,5 +31,17 @@ print('equal')
 "#;
     let said = oracle::run(script, &[&demo.to_string_lossy()])?;
     ensure!(said.trim() == "equal", "{said}");
+    // The second demo writes beside the first one, and its hints read what it wrote alone.
+    let again = place.rivet(&["demo", "--dir", "demo", "--rows", "1000"])?.expect(0)?;
+    let line = |start: &str| again.stderr.lines().find(|line| line.trim_start().starts_with(start)).map(str::to_owned);
+    let (_, query) =
+        line("duckdb -c").and_then(|l| Some((l.clone(), l.split('"').nth(1)?.to_owned()))).context("a query")?;
+    let (script, n_rows) = ("import sys, duckdb; print(sum(r[1] for r in duckdb.sql(sys.argv[1]).fetchall()))", "1000");
+    let in_place = format!("import os; os.chdir({:?}); {script}", place.path());
+    ensure!(oracle::run(&in_place, &[&query])?.trim() == n_rows, "{query}");
+    let hint = line("python3 -c").context("a hint for Python")?;
+    let code = hint.split('"').nth(1).context("its code")?.replace(".to_table()", ".count_rows()");
+    let in_place = format!("import os; os.chdir({:?}); {code}", place.path());
+    ensure!(oracle::run(&in_place, &[])?.trim() == "50", "{code}");
     Ok(())
 }

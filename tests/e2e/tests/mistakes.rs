@@ -126,7 +126,7 @@ fn each_mistake_is_named_with_what_to_do() -> Result<()> {
     workspace.configure(CONFIG)?;
     for (words, said) in [
         (&["run", "-c", "other.yaml"][..], &["other.yaml: there is no such file", "--config"][..]),
-        (&["run", "-e", "order"], &["no export is called 'order'", "did you mean 'orders'?"]),
+        (&["run", "-e", "order"], &["no export is called 'order'", "did you mean 'orders'? Known exports: orders"]),
         (&["run", &url, "--table", "orders", "--to", "o"], &["holds a password", "--url-env"]),
         (&["run", "--url-env", "DATABASE_URL", "--table", "order", "--to", "o"], &["did you mean 'public.orders'?"]),
         (&["plugin", "info", "postgresql"], &["no plugin is called 'postgresql'; did you mean 'postgres'?"]),

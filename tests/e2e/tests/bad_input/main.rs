@@ -23,7 +23,7 @@ use rivet_test_e2e::{CANARY, Ran, Workspace, files_below, no_canary};
 /// Runs the workspace's config and checks what all refusals have in common; `output` is where nothing may be left.
 fn refused_in(place: &Workspace, output: &Path, code: i32, says: &[&str]) -> Result<Ran> {
     let ran = place.rivet(&["run"])?.expect(code)?;
-    let errors = ran.stderr.lines().filter(|l| l.starts_with("error: ")).count();
+    let errors = ran.stderr.lines().filter(|l| l.trim_start().starts_with("error: ")).count();
     ensure!(errors == 1, "{errors} errors instead of one: {}", ran.stderr);
     for part in says.iter().chain(&["\n  hint: "]) {
         ensure!(ran.stderr.contains(part), "{part:?} is missing in {}", ran.stderr);

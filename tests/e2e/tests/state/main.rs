@@ -66,7 +66,7 @@ fn before_the_first_run_there_is_nothing_and_looking_makes_nothing() -> Result<(
         (&["state", "set", "-e", "a", "--cursor", "1"][..], "has no cursor"),
         (&["state", "reset", "-e", "a"], "has no cursor"),
         (&["state", "files", "-e", "b"], "no export is called 'b'"),
-        (&["metrics", "-e", "b"], "there is a, gone"),
+        (&["metrics", "-e", "b"], "Known exports: a, gone"),
         (&["journal", "--last"], "no run is remembered"),
         (&["journal", "r1"], "no run is remembered"),
         (&["journal"], "RUN_ID"),
@@ -113,10 +113,23 @@ fn history_says_what_the_runs_said() -> Result<()> {
     assert_eq!((&files[0]["run_id"], &files[0]["rows"]), (&good["run_id"], &json!(100)));
     assert_eq!(files[0]["bytes"], fs::metadata(path)?.len());
     workspace.run()?;
-    let count = |last: &str| -> Result<_> {
-        Ok(json_of(&workspace, &["state", "files", "-e", "a", "--last", last])?["files"].as_array().map(Vec::len))
+    let count = |words: &[&str]| -> Result<_> {
+        let words = [&["state", "files"], words].concat();
+        Ok(json_of(&workspace, &words)?["files"].as_array().map(Vec::len))
     };
-    assert_eq!((count("1")?, count("5")?), (Some(1), Some(2)));
+    assert_eq!((count(&["-e", "a", "--last", "1"])?, count(&["-l", "5"])?, count(&[])?), (Some(1), Some(2), Some(2)));
+    let table = workspace.rivet(&["state", "files"])?.expect(0)?;
+    let head = table.text()?.lines().next().map(|head| head.split_whitespace().collect::<Vec<_>>());
+    let columns = ["RUN", "ID", "EXPORT", "CREATED", "(UTC)", "FORMAT", "COMPRESSION", "ROWS", "BYTES", "FILE"];
+    assert_eq!(head, Some(columns.to_vec()));
+    for key in ["created_at", "format", "compression"] {
+        ensure!(files[0][key].as_str().is_some_and(|text| !text.is_empty()), "{key} in {}", files[0]);
+    }
+    let listed = workspace.rivet(&["metrics", "-l", "2"])?.expect(0)?;
+    for word in ["MODE", "PROFILE", "FORMAT", "FILES", "VALIDATED", "SCHEMA", "full", "fast", "parquet", "unchanged"] {
+        ensure!(listed.text()?.contains(word), "{word} in {}", listed.text()?);
+    }
+    assert_eq!((&row("a")?["mode"], &row("a")?["format"]), (&json!("full"), &json!("parquet")));
     let lines = workspace.rivet(&["metrics", "--output", "ndjson"])?.expect(0)?;
     let lines: Vec<Value> = lines.text()?.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     assert_eq!(Value::from(lines), json_of(&workspace, &["metrics"])?["runs"], "a list becomes lines");
@@ -146,6 +159,11 @@ fn the_journal_has_the_events_of_a_run_in_order() -> Result<()> {
     assert_eq!(invocation(&last["events"]), invocation(&journal["events"]), "they were started together");
     let short = workspace.rivet(&["journal", run_id(0)?])?.expect(0)?;
     ensure!(short.text()?.contains("\"rows\":\"2 items\""), "lists are counted: {}", short.text()?);
+    assert_eq!(json_of(&workspace, &["journal", "-e", "gone"])?["run_id"], run_id(1)?);
+    assert_eq!(json_of(&workspace, &["journal", "--run-id", run_id(0)?])?, journal);
+    let both = json_of(&workspace, &["journal", "--last", "2"])?;
+    assert_eq!((&both["run_id"], &both["earlier"][0]["run_id"]), (&json!(run_id(1)?), &json!(run_id(0)?)));
+    assert_eq!(both["earlier"][0]["events"], journal["events"]);
     let text = workspace.rivet(&["journal", run_id(1)?])?.expect(0)?;
     for word in ["failed", "run_started", "export_finished", "gone"] {
         ensure!(text.text()?.contains(word), "{word} in {:?}", text.text()?);

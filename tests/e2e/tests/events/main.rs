@@ -1,5 +1,8 @@
-//! `--output ndjson`: one JSON object a line, while a run goes on.
+//! What a run says while it goes on: events (`--output ndjson`: one JSON object a line), a log, a terminal.
 //! Must not know any crate of the product.
+
+mod seen;
+mod terminal;
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
