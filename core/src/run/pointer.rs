@@ -108,7 +108,8 @@ fn of_another_config(spec: &ExportSpec, name: &str, run: &RunEntry, env: &Env<'_
     let (export, config) = (&spec.name, &run.config);
     Some(RunError::Behind {
         what: format!(
-            "'{name}' in the destination of export '{export}' names run {}, which is of the export of that name of {config}",
+            "'{name}' in the destination of export '{export}' names run {} of another config, {config}, which has an export \
+             of this name too",
             run.run_id
         ),
         hint: format!(

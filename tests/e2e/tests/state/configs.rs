@@ -72,7 +72,11 @@ fn a_config_of_another_name_takes_over_what_its_predecessor_left() -> Result<()>
     workspace.rivet(&["run", "-c", "a.yaml"])?.expect(0)?;
     fs::copy(workspace.path().join("a.yaml"), workspace.path().join("copy.yaml"))?;
     let copy = workspace.rivet(&["run", "-c", "copy.yaml"])?.expect(1)?;
-    for said in ["_SUCCESS.orders", "which is of the export of that name of a.yaml", "another name or destination"] {
+    for said in [
+        "_SUCCESS.orders",
+        "of another config, a.yaml, which has an export of this name too",
+        "another name or destination",
+    ] {
         ensure!(copy.stderr.contains(said), "'{said}' in {}", copy.stderr);
     }
     fs::rename(workspace.path().join("a.yaml"), workspace.path().join("c.yaml"))?;
