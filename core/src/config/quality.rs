@@ -18,10 +18,12 @@ pub struct Quality {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub row_count_max: Option<u64>,
     /// By column: the largest share of its rows that may be NULL, from 0 to 1.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("additionalProperties" = { "type": "number", "minimum": 0, "maximum": 1 }))]
     pub null_ratio_max: BTreeMap<String, f64>,
-    /// Columns in which no value comes twice among the rows that a run exports, each by itself. NULL is no value: it may come
-    /// often. What a unique constraint of the source does not prove takes 16 bytes a row on disk, beside the state, while it runs.
+    /// Columns in which no value comes twice among the rows that a run exports, each by itself. NULLs do not count, as in SQL's
+    /// UNIQUE. Where no unique constraint of the source proves it, the run needs up to 16 bytes a row on disk, beside the state.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1), inner(length(min = 1)), extend("uniqueItems" = true))]
     pub unique_columns: Vec<String>,
 }

@@ -242,7 +242,7 @@ mod tests {
             // Attempts of different lengths; some fail, and leave nothing.
             let mut came = 0;
             while came < n {
-                let (mut attempt, fails) = (Keys::new(1), random.next_u64() % 4 == 0);
+                let (mut attempt, fails) = (Keys::new(1), random.next_u64().is_multiple_of(4));
                 for _ in 0..(random.next_u64() % 5_000).min(n - came) {
                     let key = u128::from(random.next_u64() % different) << 64 | 1;
                     attempt.push(key, &scratch).expect("it is kept");

@@ -158,7 +158,7 @@ pub enum Rule {
 }
 
 /// A limit, or what was measured.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Figure {
     /// A number of rows.
@@ -176,8 +176,10 @@ pub struct Checked {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
     /// The limit; of `unique_columns` always 0.
+    #[schemars(with = "f64")]
     pub limit: Figure,
     /// What was measured: rows, the share of NULLs, or rows whose value another row has before them.
+    #[schemars(with = "f64")]
     pub figure: Figure,
     /// Rows in which the column is NULL, for `null_ratio_max`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -53,6 +53,8 @@ pub fn page(root: &Value, plugins: &Value) -> Result<Page> {
     let about = "By the name of a column: a type such as `text` or `decimal(18,2)`, or a block with these keys. Sources that \
                  can are marked in [plugins](plugins.md).";
     section("columns", about, schema.keys(column, |key| ["type", "lossy"].contains(&key)));
+    let quality = &export["properties"]["quality"];
+    section("quality", &said(quality), all(quality));
     let about = "In `source` and `defaults`, in an export for all its columns, and in a column's block. Those that a source knows \
                  are listed in [plugins](plugins.md).";
     section("policies", about, all(&root["$defs"]["policies"]));
