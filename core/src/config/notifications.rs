@@ -14,12 +14,12 @@ use super::source::from_variable;
 /// The `notifications` block.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct NotificationsConfig {
-    /// A message to a Slack channel.
+    /// One message to a Slack channel after a run, where something happened that `on` names. It takes at most 5 seconds, goes
+    /// through the proxy of `HTTPS_PROXY`, and never fails a run.
     pub slack: Option<SlackConfig>,
 }
 
-/// The `notifications.slack` block: a message to a Slack channel after a run in which one of these things happened. It takes at
-/// most 5 seconds, goes through the proxy of `HTTPS_PROXY`, and never fails a run.
+/// The `notifications.slack` block.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[schemars(extend("exclusive" = [[["webhook_url"], ["webhook_url_env"]]]))]
 pub struct SlackConfig {
@@ -28,7 +28,8 @@ pub struct SlackConfig {
     /// Environment variable that holds the URL of the incoming webhook.
     #[schemars(length(min = 1), extend("reads" = "variable"))]
     webhook_url_env: Option<String>,
-    /// What a message is sent for.
+    /// What a message is sent for: an export failed (`failure`), its columns are not those of the last good run
+    /// (`schema_change`), it went through but was hard on the source or lost its snapshot (`degraded`).
     #[serde(default = "Trigger::usual")]
     #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub on: Vec<Trigger>,
