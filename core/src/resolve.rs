@@ -364,7 +364,7 @@ fn filled(options: &Map<String, Value>, placeholders: &Placeholders) -> Map<Stri
 
 /// Plugin and options in a fixed order; options marked secret are left out.
 fn identity(destination: &Connector, options: &Map<String, Value>) -> String {
-    format!("{}({})", destination.info().name, secrets::open_text(destination, options))
+    format!("{}({})", destination.info().name, secrets::open_text(&destination.info().options_schema, options))
 }
 
 /// Asks the format, which refuses here what its schema could not say about its options.

@@ -177,8 +177,7 @@ fn is_secret(said: &[&Value]) -> bool {
 
 /// A plugin's options as a text for people and for comparisons, without those that are secret. However short a secret is, it is
 /// not in what it belongs to.
-pub fn open_text(connector: &Connector, options: &Map<String, Value>) -> String {
-    let schema = &connector.info().options_schema;
+pub fn open_text(schema: &Value, options: &Map<String, Value>) -> String {
     let text = |(key, value): (&String, &Value)| {
         let secrets = of_values(schema, Value::Object(Map::from_iter([(key.clone(), value.clone())])));
         let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -320,6 +319,17 @@ mod tests {
             found.retain(|secret| !["Odd", "Pairs", "Numbered"].contains(&secret.as_str()));
             assert_eq!(found, expected, "{options} by {schema:#}");
         }
+    }
+
+    #[test]
+    fn in_what_it_belongs_to_a_secret_is_never_open_however_short() {
+        let schema = serde_json::json!({"properties": {
+            "pin": {"type": "string", "format": "secret"},
+            "login": {"properties": {"pin": {"type": "integer", "format": "secret"}}},
+        }});
+        let options = serde_json::json!({"at": "s3://me:pw@b/x", "login": {"pin": 1234, "user": "me"}, "pin": "99"});
+        let text = open_text(&schema, options.as_object().expect("it is one"));
+        assert_eq!(text, r#"at=s3://me:***@b/x,login={"pin":***,"user":"me"}"#);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use arrow_array::ffi::{FFI_ArrowArray, FFI_ArrowSchema, from_ffi_and_data_type};
 use arrow_array::{Array, RecordBatch, RecordBatchOptions, StructArray};
 use arrow_buffer::bit_chunk_iterator::UnalignedBitChunk;
 use arrow_data::ArrayData;
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use rivet_plugin_abi::{ArrowArray, ArrowSchema};
 
 use super::contents;
@@ -124,7 +124,7 @@ impl Importer {
         }
         if self.check == Check::Full {
             for (field, column) in self.schema.fields().iter().zip(&*columns) {
-                column.validate_full().map_err(|e| malformed(&format!("column '{}': {e}", field.name())))?;
+                validate_contents(column).map_err(|e| malformed(&format!("column '{}': {e}", field.name())))?;
                 contents::decimals_fit(field, column)?;
             }
         }
@@ -146,6 +146,13 @@ fn cut_to_rows(batch: &ArrayData) -> Cow<'_, [ArrayData]> {
         return Cow::Borrowed(all);
     }
     all.iter().map(|column| column.slice(start, rows)).collect()
+}
+
+/// What is left where shapes are valid, as `validate_full`, which looks at those again at each level.
+fn validate_contents(data: &ArrayData) -> Result<(), ArrowError> {
+    data.validate_nulls()?;
+    data.validate_values()?;
+    data.child_data().iter().try_for_each(validate_contents)
 }
 
 fn malformed(what: &str) -> PluginError {
