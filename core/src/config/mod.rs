@@ -13,6 +13,7 @@ mod files;
 mod json_schema;
 mod load;
 mod merge;
+mod mode;
 mod node;
 mod options;
 mod patterns;
@@ -32,11 +33,12 @@ mod yaml;
 
 pub use error::{At, ConfigError, ConfigErrors};
 pub use expand::Params;
-pub use export::{DriftPolicy, ExportConfig, Incremental, MetaColumns, Mode, NullCursor, Select, Written};
+pub use export::{DriftPolicy, ExportConfig, MetaColumns, NullCursor, Select, Written};
 pub(crate) use file::is_key;
 pub use file::{Config, PluginsConfig, StateConfig, check_reserved};
 pub use json_schema::json_schema;
 pub use load::{load, parse};
+pub use mode::{Chunked, Chunks, Incremental, Mode, TimeWindow};
 #[cfg(test)]
 pub(crate) use node::name_problem;
 pub use options::{Options, PluginConfig};

@@ -11,10 +11,11 @@ use serde_json::{Value as Json, json};
 use super::check::{Checker, Place};
 use super::error::ConfigError;
 use super::expand::{Variables, expand_query};
-use super::export::{DEFAULT_FORMAT, ExportConfig, ModeWord, Written};
+use super::export::{DEFAULT_FORMAT, ExportConfig, Written};
 use super::file::{Config, PluginsConfig, StateConfig, schema, source_keys};
 use super::files::{self, Unread};
 use super::merge::merge;
+use super::mode::ModeWord;
 use super::node::{Entry, NOWHERE, Node, Value, item, join};
 use super::options::Options;
 use super::relation;
@@ -32,6 +33,17 @@ const MAX_GROUP_NAME_BYTES: usize = 50;
 const WHAT: [&str; 4] = ["table", "tables", "query", "query_file"];
 /// Keys of an export that are options of its format.
 const SHORTCUTS: [&str; 2] = ["compression", "compression_level"];
+
+/// Keys that a mode needs.
+const NEEDED: [(ModeWord, &str, &str); 3] = [
+    (ModeWord::Incremental, "cursor_column", "name the column that grows, such as `cursor_column: updated_at`"),
+    (
+        ModeWord::TimeWindow,
+        "time_column",
+        "name the column that says when a row is from, such as `time_column: created_at`",
+    ),
+    (ModeWord::TimeWindow, "days_window", "say how many days up to now are read, such as `days_window: 7`"),
+];
 
 /// Makes a config of a tree whose variables are expanded.
 pub(super) struct Reader<'a> {
@@ -272,9 +284,10 @@ impl Reader<'_> {
             let at = self.report.at(path.to_owned(), entry.id);
             self.report.push(ConfigError::Conflict { at, keys: ("query".to_owned(), "where".to_owned()) });
         }
-        if export.mode_word == ModeWord::Incremental && merged.get("cursor_column").is_none() {
-            let hint = "name the column that grows, such as `cursor_column: updated_at`";
-            self.missing("cursor_column", hint, block);
+        for (mode, key, hint) in NEEDED {
+            if export.mode_word == mode && merged.get(key).is_none() {
+                self.missing(key, hint, block);
+            }
         }
         if !merged.get("mode").is_some_and(|entry| matches!(entry.node.value, Value::Failed)) {
             self.modes(export.mode_word.as_str(), block);

@@ -9,11 +9,11 @@ use rivet_plugin_api::{
 
 use super::doubts;
 use super::env::Env;
-use super::increment;
 use super::shape::HashCounts;
+use super::{cut, increment, window};
 use crate::config::Mode;
 use crate::error::RunError;
-use crate::plan::{self, Increment, Plan};
+use crate::plan::{Increment, Plan, Window};
 use crate::project;
 use crate::resolve::ExportSpec;
 use crate::retry::{Decision, RetryPolicy, decide};
@@ -32,6 +32,10 @@ pub struct Description {
     pub splits: Vec<Split>,
     pub filter: Filter,
     pub increment: Option<Increment>,
+    /// The key that the splits are ranges of.
+    pub along: Option<Vec<String>>,
+    /// The time that rows are from.
+    pub window: Option<Window>,
     /// How rows are found.
     pub explained: Explained,
     /// Rows that were exported before.
@@ -74,48 +78,62 @@ impl Leader {
     fn describe(&mut self, spec: &ExportSpec, env: &Env<'_>) -> Result<Description, RunError> {
         let cx = env.cancel.cx();
         let relation = &spec.relation;
-        let schema = self.session.describe(relation, &cx).map_err(RunError::plugin("describe", relation.label()))?;
-        let mut schema = project::columns(schema, &spec.select(), &spec.choices(), spec.meta_columns, relation)?;
+        let whole = self.session.describe(relation, &cx).map_err(RunError::plugin("describe", relation.label()))?;
+        let mut schema = project::columns(whole.clone(), &spec.select(), &spec.choices(), spec.meta_columns, relation)?;
         let mut warnings = std::mem::take(&mut schema.warnings);
         let estimate = self.session.estimate(relation, &cx).map_err(RunError::plugin("estimate", relation.label()))?;
-        let found = self.rows(spec, &schema, env)?;
+        let found = self.rows(spec, (&schema, &whole), env)?;
         // Columns alone are what a later run compares with.
         let schema = TableSchema::of(schema.columns);
         let estimate = narrowed(estimate, found.explained.rows);
-        let n_splits = plan::wanted(spec, &estimate);
-        let splits = if n_splits > 1 {
-            let request = SplitRequest { relation: relation.clone(), within: None, n_splits };
-            let mut splits = self.session.split(&request, &cx).map_err(RunError::plugin("split", relation.label()))?;
-            splits.iter_mut().for_each(|split| split.label = hidden(&split.label, &spec.secrets).into_owned());
-            splits
-        } else {
-            Vec::new()
+        let request = cut::request(spec, &whole, &estimate, &found.filter, &mut warnings)?;
+        let along = request.as_ref().and_then(|request| Some(request.along.as_ref()?.key.clone()));
+        let splits = match request {
+            Some(request) => {
+                let splits = self.session.split(&request, &cx);
+                let mut splits = splits.map_err(RunError::plugin("split", relation.label()))?;
+                splits.iter_mut().for_each(|split| split.label = hidden(&split.label, &spec.secrets).into_owned());
+                splits
+            }
+            None => Vec::new(),
         };
-        let Rows { filter, increment, seen, explained, warnings: of_rows } = found;
+        let Rows { filter, increment, window, seen, explained, warnings: of_rows } = found;
         warnings.extend(of_rows);
         warnings.extend(doubts::of_splits(&splits));
-        Ok(Description { schema, estimate, splits, filter, increment, seen, explained, warnings })
+        Ok(Description { schema, estimate, splits, filter, increment, along, window, seen, explained, warnings })
     }
 
-    /// Which rows of the relation are read.
-    fn rows(&mut self, spec: &ExportSpec, schema: &TableSchema, env: &Env<'_>) -> Result<Rows, RunError> {
+    /// Which rows of the relation are read; `schema` has the columns that are, and `whole` all.
+    fn rows(
+        &mut self,
+        spec: &ExportSpec,
+        (schema, whole): (&TableSchema, &TableSchema),
+        env: &Env<'_>,
+    ) -> Result<Rows, RunError> {
         if let Mode::Incremental(mode) = spec.mode() {
             let session = &mut *self.session;
             let found = increment::find(spec, &mode, schema, &self.snapshot.server, session, env)?;
             return Ok(Rows {
                 filter: found.filter,
                 increment: Some(found.increment),
+                window: None,
                 seen: found.seen,
                 explained: found.explained,
                 warnings: found.warnings,
             });
         }
-        let filter = Filter { condition: spec.condition.clone(), range: None };
+        let (filter, window) = match spec.mode() {
+            Mode::TimeWindow(mode) => {
+                let (filter, window) = window::find(spec, &mode, whole, &mut *self.session, env)?;
+                (filter, Some(window))
+            }
+            _ => (Filter { condition: spec.condition.clone(), range: None }, None),
+        };
         let explain = Explain { relation: spec.relation.clone(), filter: filter.clone() };
         let label = spec.relation.label();
         let explained = self.session.explain(&explain, &env.cancel.cx());
         let explained = explained.map_err(RunError::plugin("ask for the plan of", label))?;
-        Ok(Rows { filter, explained, ..Default::default() })
+        Ok(Rows { filter, window, explained, ..Default::default() })
     }
 }
 
@@ -124,6 +142,7 @@ impl Leader {
 struct Rows {
     filter: Filter,
     increment: Option<Increment>,
+    window: Option<Window>,
     seen: HashCounts,
     explained: Explained,
     warnings: Vec<String>,

@@ -2,6 +2,7 @@
 //! It must not know modes (they differ in the plan's splits), engines or terminals.
 
 mod channel;
+mod cut;
 mod doubts;
 mod drift;
 mod encode;
@@ -28,6 +29,7 @@ mod sweep;
 mod upload;
 mod validate;
 mod verdict;
+mod window;
 mod withdraw;
 
 use rivet_plugin_api::{Estimate, Explained, Store, TableSchema};
@@ -189,6 +191,8 @@ fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary
             splits: described.splits,
             filter: described.filter,
             increment: described.increment,
+            along: described.along,
+            window: described.window,
         },
     );
     Ok(Planned { leader, plan, estimate, explained: described.explained, seen: described.seen })

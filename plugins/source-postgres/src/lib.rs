@@ -16,6 +16,7 @@ mod identity;
 mod listing;
 mod locks;
 mod lookback;
+mod moment;
 mod options;
 mod row_security;
 mod rows;
@@ -57,6 +58,8 @@ impl Source for Postgres {
             query: true,
             overrides: true,
             policies: POLICIES.map(str::to_owned).to_vec(),
+            cut: true,
+            moment: true,
         }
     }
 
