@@ -16,6 +16,7 @@ pub mod plan;
 mod possible;
 pub mod preflight;
 pub mod project;
+pub mod propose;
 pub mod random;
 pub mod resolve;
 pub mod retry;

@@ -98,7 +98,7 @@ pub fn judge(facts: Facts<'_>) -> Judgement {
 }
 
 /// The more rows, and the less an index helps, the more gently.
-fn profile(by_index: bool, rows: u64) -> Profile {
+pub(crate) fn profile(by_index: bool, rows: u64) -> Profile {
     let (fast, balanced) = if by_index { (1_000_000, 10_000_000) } else { (100_000, 1_000_000) };
     match rows {
         rows if rows < fast => Profile::Fast,

@@ -173,7 +173,7 @@ fn of_value(root: &Value, schema: &Value, value: &Value, depth: usize) -> Vec<St
 const SECRET_WORDS: [&str; 5] = ["password", "passwd", "secret", "token", "api_key"];
 
 /// The passwords in a URL: in its user information, and in parameters that are called so; as written and as meant.
-fn passwords(url: &str) -> Vec<String> {
+pub(crate) fn passwords(url: &str) -> Vec<String> {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let user = place.rsplit_once('@').and_then(|(user, _)| user.split_once(':')).map(|(_, password)| password);

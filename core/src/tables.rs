@@ -8,7 +8,7 @@ use crate::config::{Config, ExportConfig, Tables};
 use crate::error::RunError;
 
 /// Longest name of a group's export, bytes: it becomes part of file names.
-const MAX_NAME_BYTES: usize = 100;
+pub(crate) const MAX_NAME_BYTES: usize = 100;
 
 /// The config with an export for each table.
 pub struct Expanded {
@@ -102,7 +102,7 @@ fn name(export: &str, table: &ListedTable) -> String {
 }
 
 /// A text as part of a path: letters, digits, `_`, `-` and `.`, at most so many bytes, with a digest of `identity`.
-fn told_apart(text: &str, identity: &str, max_bytes: usize) -> String {
+pub(crate) fn told_apart(text: &str, identity: &str, max_bytes: usize) -> String {
     let digest = format!("-{:08x}", xxh3_64(identity.as_bytes()) >> 32);
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let fitting: String = text.chars().map(|c| if allowed(c) { c } else { '_' }).collect();

@@ -6,6 +6,7 @@ pub mod chosen;
 pub mod direct;
 pub mod doctor;
 pub mod history;
+pub mod init;
 pub mod reference;
 
 use std::path::PathBuf;
@@ -85,6 +86,8 @@ pub enum Command {
     Check(check::CheckArgs),
     /// Find out why exports cannot run: name resolution, TCP, TLS, login, grants, pooler; write and delete where they go.
     Doctor(doctor::DoctorArgs),
+    /// Look at a database and write a config for its tables: mode, key and cursor of each, with comments.
+    Init(Box<init::InitArgs>),
     /// Show and change what is remembered from run to run: cursors, written files, locks.
     State {
         /// What to show or change.
@@ -120,10 +123,10 @@ pub enum Command {
 #[derive(Debug, Clone, Default, Args)]
 pub struct RunArgs {
     /// The configuration.
-    #[arg(long, short, default_value = "rivet.yaml", value_name = "FILE")]
+    #[arg(long, short, default_value = "rivet.yaml", value_name = "FILE", conflicts_with = "direct")]
     pub config: PathBuf,
     /// Run only this export; may be given several times.
-    #[arg(long, short, value_name = "NAME")]
+    #[arg(long, short, value_name = "NAME", conflicts_with = "direct")]
     pub export: Vec<String>,
     /// Value for `${KEY}` in queries; may be given several times.
     #[arg(long, short, value_name = "KEY=VALUE", value_parser = param)]
@@ -164,6 +167,11 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
+    /// An export without a config that goes to stdout: there is nothing to remember of it.
+    pub fn keeps_nothing(&self) -> bool {
+        self.direct.is_given() && self.to.as_deref() == Some("-") && self.direct.shape.state.is_none()
+    }
+
     /// The parameters by key.
     ///
     /// # Errors

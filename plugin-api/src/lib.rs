@@ -7,6 +7,7 @@
 
 mod choices;
 mod connection;
+mod cursor;
 mod cut;
 mod destination;
 mod error;
@@ -34,6 +35,7 @@ pub use choices::{
     ZeroDate,
 };
 pub use connection::{Connection, Tls, TlsMode, is_local};
+pub use cursor::{CursorColumn, SetOn};
 pub use cut::{KeyCut, KeyStep};
 pub use destination::{Destination, ObjectFacts, PutMode, Store, StoreCapabilities, Upload};
 pub use error::{ErrorKind, PluginError, Result, Retry};

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    Aggregate, Column, Cx, ErrorKind, Explain, Explained, Filter, KeyCut, KeyValue, ListedTable, OpenGroup,
-    PluginError, Result, SessionGroup, TypesMode,
+    Aggregate, Column, CursorColumn, Cx, ErrorKind, Explain, Explained, Filter, KeyCut, KeyValue, ListedTable,
+    OpenGroup, PluginError, Result, SessionGroup, TypesMode,
 };
 
 /// Code of the error after which only a new snapshot helps: the one that is read is gone, or others replaced what it
@@ -212,9 +212,9 @@ pub struct TableSchema {
     /// Columns that together find one row, never NULL, one list a key; the primary key first. What is not known is not said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<Vec<String>>,
-    /// Columns that the source can order and compare as a cursor does. None where the source does not say.
+    /// Columns that a cursor could go by, in the relation's order. None where the source does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cursors: Option<Vec<String>>,
+    pub cursors: Option<Vec<CursorColumn>>,
 }
 
 impl TableSchema {

@@ -111,7 +111,7 @@ const MAX_SILENCE_MS: u64 = 600_000;
 
 impl Profile {
     /// All, the fastest first.
-    const ALL: [Self; 3] = [Self::Fast, Self::Balanced, Self::Safe];
+    pub const ALL: [Self; 3] = [Self::Fast, Self::Balanced, Self::Safe];
 
     /// What it sets, in the units of the keys.
     fn row(self) -> (usize, u64, u64, u64, u64, u64) {

@@ -34,12 +34,28 @@ pub(super) fn words() -> Vec<&'static str> {
 /// What the text of a type matches, as a regular expression.
 pub(super) fn pattern() -> String {
     let words: Vec<&str> = WORDS.iter().map(|(word, _)| *word).collect();
-    format!("^\\s*({}|decimal\\(\\s*[0-9]{{1,2}}\\s*(,\\s*[0-9]{{1,2}}\\s*)?\\))\\s*$", words.join("|"))
+    format!(
+        "^\\s*({}|decimal\\(\\s*[0-9]{{1,2}}\\s*(,\\s*[0-9]{{1,2}}\\s*)?\\))(\\[\\]){{0,{MAX_LISTS}}}\\s*$",
+        words.join("|")
+    )
 }
 
-/// The type that a text names.
+/// Most lists in lists.
+const MAX_LISTS: usize = 6;
+
+/// The type that a text names; `text[]` is a list of texts.
 pub(super) fn logical(text: &str) -> Option<LogicalType> {
-    let text = text.trim();
+    let mut element = text.trim();
+    let mut n_lists = 0;
+    while let Some(inner) = element.strip_suffix("[]") {
+        (element, n_lists) = (inner, n_lists + 1);
+    }
+    let list = |of, _| LogicalType::List { element: Box::new(of) };
+    let element = single(element).filter(|_| n_lists <= MAX_LISTS)?;
+    Some((0..n_lists).fold(element, list))
+}
+
+fn single(text: &str) -> Option<LogicalType> {
     if let Some((_, found)) = WORDS.iter().find(|(word, _)| *word == text) {
         return Some(found.clone());
     }
@@ -67,6 +83,9 @@ mod tests {
             ("decimal(77,1)", None),
             ("decimal(5,6)", None),
             ("decimal(5,-1)", None),
+            ("text[]", Some(LogicalType::List { element: Box::new(LogicalType::Text) })),
+            ("text[][][][][][][]", None),
+            ("[]", None),
             ("numeric", None),
             ("", None),
         ];

@@ -25,6 +25,7 @@ mod recover;
 pub mod rehearse;
 mod shape;
 mod silence;
+pub mod survey;
 mod sweep;
 mod upload;
 mod validate;

@@ -58,15 +58,17 @@ struct Note {
 /// A held lock; dropping it frees it. Its file stays: removing it would let two processes lock two files.
 #[derive(Debug)]
 pub struct ExportLock {
-    file: File,
+    /// None where the state is in memory: nobody else sees it.
+    file: Option<File>,
 }
 
 impl Drop for ExportLock {
     fn drop(&mut self) {
+        let Some(file) = &self.file else { return };
         // Whoever finds it locked next must not read about us.
-        let _ = self.file.set_len(0);
+        let _ = file.set_len(0);
         // Not left to closing: a child process that is being started holds a copy of the file for a moment.
-        let _ = self.file.unlock();
+        let _ = file.unlock();
     }
 }
 
@@ -86,6 +88,9 @@ impl State {
     /// `Locked`, naming the holder, when it is held, by this process or another; `NoFile` when something else is in the
     /// place of its file; `Lock` when the file cannot be used.
     pub fn lock_export(&self, export: &str, holder: &Holder) -> Result<ExportLock, StateError> {
+        if self.path().as_os_str().is_empty() {
+            return Ok(ExportLock { file: None });
+        }
         let path = self.lock_path(export);
         let failed = |source| StateError::Lock { export: export.to_owned(), path: path.clone(), source };
         if let Some(dir) = path.parent() {
@@ -123,10 +128,12 @@ impl State {
             }
             Err(TryLockError::Error(e)) => return Err(failed(e)),
         }
-        let mut lock = ExportLock { file };
+        let lock = ExportLock { file: Some(file) };
         let note = Note { holder: holder.clone(), since_unix_ms: self.clock.now_unix_ms() };
         let text = serde_json::to_vec(&note).map_err(|e| failed(e.into()))?;
-        lock.file.set_len(0).and_then(|()| lock.file.write_all(&text)).map_err(failed)?;
+        if let Some(mut file) = lock.file.as_ref() {
+            file.set_len(0).and_then(|()| file.write_all(&text)).map_err(failed)?;
+        }
         Ok(lock)
     }
 

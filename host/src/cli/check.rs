@@ -17,7 +17,8 @@ pub struct CheckArgs {
     /// Warn of columns that this reader does not read as they are.
     #[arg(long, value_enum)]
     pub target: Option<TargetName>,
-    /// Fail (exit code 3) when a column is not held exactly, or surprises the target.
+    /// Fail (exit code 3) when a column is not held exactly and `columns` does not say so (`columns: {amount: text}`), or
+    /// when it surprises the target.
     #[arg(long)]
     pub strict: bool,
 }

@@ -20,6 +20,8 @@ pub enum Document {
     DryRun,
     /// What `doctor --output json` prints.
     Doctor,
+    /// What `init --discover` prints.
+    Discovery,
     /// What `metrics --output json` prints.
     Metrics,
     /// What `journal --output json` prints.

@@ -21,7 +21,7 @@ use crate::render::{self, grouped, size};
 
 /// Runs the command.
 pub fn run(args: &CheckArgs, global: &Global) -> Exit {
-    without_effects(&args.chosen.run(), global, Tables::Listed, |specs, env| check(specs, env, args, global))
+    without_effects(&args.chosen.run("out"), global, Tables::Listed, |specs, env| check(specs, env, args, global))
 }
 
 fn check(specs: &[ExportSpec], env: &Env<'_>, args: &CheckArgs, global: &Global) -> Exit {
@@ -30,7 +30,11 @@ fn check(specs: &[ExportSpec], env: &Env<'_>, args: &CheckArgs, global: &Global)
     for spec in specs {
         match rehearse::plan(spec, env).and_then(|found| row(spec, found, args.target)) {
             Ok(row) => {
-                let lossy = row.columns.iter().any(|c| c.problem.is_some() || c.fidelity != "exact");
+                // What the config says itself happens to nobody in silence.
+                let chosen = spec.choices().columns;
+                let is_chosen = |name: &String| chosen.get(name).is_some_and(|choice| choice.logical.is_some());
+                let inexact = |c: &TypeRow| c.fidelity != "exact" && !is_chosen(&c.name);
+                let lossy = row.columns.iter().any(|c| c.problem.is_some() || inexact(c));
                 failures.extend((args.strict && lossy).then_some(FailureClass::Integrity));
                 exports.push(row);
             }

@@ -5,7 +5,10 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::cli::direct::DirectArgs;
+use rivet_core::config::{literal, quoted};
+use rivet_core::error::RunError;
+
+use crate::cli::direct::{DirectArgs, ShapeArgs, SourceArgs};
 
 /// Why there is no config: a sentence and what to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,7 +19,14 @@ pub struct Refused {
     pub hint: String,
 }
 
-fn refused(message: impl Into<String>, hint: impl Into<String>) -> Refused {
+impl From<Refused> for RunError {
+    fn from(refused: Refused) -> Self {
+        Self::Impossible { what: refused.message, hint: refused.hint }
+    }
+}
+
+/// A refusal.
+pub fn refused(message: impl Into<String>, hint: impl Into<String>) -> Refused {
     Refused { message: message.into(), hint: hint.into() }
 }
 
@@ -35,7 +45,7 @@ pub struct Direct {
 /// A password in the URL, a URL that names no plugin, something that is missing.
 pub fn config(args: &DirectArgs, to: Option<&str>, env: &dyn Fn(&str) -> Option<String>) -> Result<Direct, Refused> {
     let file = args.save.clone().unwrap_or_else(|| PathBuf::from("rivet.yaml"));
-    let source = source(args, env)?;
+    let source = source(&args.source, env)?;
     let to = to.ok_or_else(|| refused("there is no destination", "name a folder with --to, or --to - for stdout"))?;
     let destination = match to {
         "-" => "{type: stdout}".to_owned(),
@@ -50,19 +60,41 @@ pub fn config(args: &DirectArgs, to: Option<&str>, env: &dyn Fn(&str) -> Option<
     let name = args.name.clone().unwrap_or_else(|| name_of(args.table.as_deref()));
     let mut text = String::from("# A config of Rivet, made of the arguments of `rivet run`.\n");
     text.push_str("# Variables such as ${NAME} come from the environment; keep passwords there.\n");
-    let _ = write!(text, "source:\n{source}\nexports:\n  - name: {}\n    {relation}\n", literal(&name));
+    let _ = write!(text, "source:\n{source}\n");
+    if let Some(state) = &args.shape.state {
+        let state = from_folder_of(&file, &state.to_string_lossy());
+        let _ = writeln!(text, "state: {{url: {}}}", literal(&state));
+    }
+    let _ = write!(text, "exports:\n  - name: {}\n    {relation}\n", literal(&name));
     if let Some(condition) = &args.condition {
         let _ = writeln!(text, "    # A condition in the source's own language.\n    where: {}", literal(condition));
     }
-    let format = format(args)?;
     let _ =
         writeln!(text, "    # The whole relation, every run; `incremental` with a `cursor_column` reads what is new.");
-    let _ = writeln!(text, "    mode: full\n    format: {format}\n    destination: {destination}");
+    text.push_str("    mode: full\n");
+    if let Some(n) = args.parallel {
+        let _ = writeln!(text, "    parallel: {n}");
+    }
+    for line in shape(&args.shape)? {
+        let _ = writeln!(text, "    {line}");
+    }
+    let _ = writeln!(text, "    destination: {destination}");
     Ok(Direct { text, file })
 }
 
+/// The keys of an export that say how files look and at which pace they are made, one a line.
+///
+/// # Errors
+/// An option of the format that is given twice.
+pub fn shape(args: &ShapeArgs) -> Result<Vec<String>, Refused> {
+    let mut lines = vec![format!("format: {}", format(args)?)];
+    lines.extend(args.compression.iter().map(|codec| format!("compression: {}", literal(codec))));
+    lines.extend(args.profile.iter().map(|profile| format!("tuning: {{profile: {profile}}}")));
+    Ok(lines)
+}
+
 /// The format, with options where there are any.
-fn format(args: &DirectArgs) -> Result<String, Refused> {
+fn format(args: &ShapeArgs) -> Result<String, Refused> {
     let name = literal(args.format.as_deref().unwrap_or("parquet"));
     let options = crate::cli::params(&args.format_option)
         .map_err(|_| refused("an option of the format is given twice", "give each --format-option once"))?;
@@ -97,7 +129,10 @@ pub fn save(direct: &Direct) -> Result<(), Refused> {
 }
 
 /// The lines of the `source` block.
-fn source(args: &DirectArgs, env: &dyn Fn(&str) -> Option<String>) -> Result<String, Refused> {
+///
+/// # Errors
+/// A password in the URL, a variable that is not set, a URL that names no plugin.
+pub fn source(args: &SourceArgs, env: &dyn Fn(&str) -> Option<String>) -> Result<String, Refused> {
     if let Some(url) = &args.url {
         let plugin = plugin_of(url)?;
         if holds_password(url) {
@@ -122,7 +157,7 @@ fn source(args: &DirectArgs, env: &dyn Fn(&str) -> Option<String>) -> Result<Str
 }
 
 /// The plugin that a URL's scheme names. The URL is shown in no error: it may hold a password.
-fn plugin_of(url: &str) -> Result<&str, Refused> {
+pub fn plugin_of(url: &str) -> Result<&str, Refused> {
     const HINT: &str = "write postgres://user@host/database or sqlite:FILE; a config file goes after --config";
     let scheme = url.split_once(':').map(|(scheme, _)| scheme);
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'+' | b'.');
@@ -136,7 +171,7 @@ fn plugin_of(url: &str) -> Result<&str, Refused> {
 }
 
 /// Whether a URL may hold a password. A URL that is no good counts too: better refused than shown.
-fn holds_password(url: &str) -> bool {
+pub fn holds_password(url: &str) -> bool {
     let Some((_, rest)) = url.split_once("://") else { return names_secret(url) };
     let user = rest.rsplit_once('@').map_or("", |(user, _)| user);
     user.split_once(':').is_some_and(|(_, password)| !password.is_empty()) || names_secret(rest)
@@ -170,38 +205,13 @@ fn from_folder_of(file: &Path, path: &str) -> String {
     std::path::absolute(path).map_or_else(|_| path.to_owned(), |p| p.to_string_lossy().into_owned())
 }
 
-/// A text of the config that means itself: no dollar in it starts a variable.
-fn literal(text: &str) -> String {
-    quoted(&text.replace('$', "$$"))
-}
-
-/// A text as YAML: as it is where it is a plain word, else in double quotes, whose escapes are those of JSON.
-fn quoted(text: &str) -> String {
-    let word = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'/' | b'-');
-    let starts = text.as_bytes().first().is_some_and(|b| b.is_ascii_alphabetic() || matches!(b, b'_' | b'/'));
-    let means_else = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
-    if starts && text.bytes().all(word) && !means_else.contains(&text.to_ascii_lowercase().as_str()) {
-        return text.to_owned();
-    }
-    let mut json = String::new();
-    for c in serde_json::Value::from(text).to_string().chars() {
-        // YAML takes these for the end of a line or for no characters at all.
-        match u32::from(c) {
-            code @ (0x7f..=0x9f | 0x2028 | 0x2029 | 0xfeff | 0xfffe | 0xffff) => {
-                let _ = write!(json, "\\u{code:04x}");
-            }
-            _ => json.push(c),
-        }
-    }
-    json
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn args(url: &str) -> DirectArgs {
-        DirectArgs { url: Some(url.to_owned()), table: Some("public.orders".to_owned()), ..DirectArgs::default() }
+        let source = SourceArgs { url: Some(url.to_owned()), url_env: None };
+        DirectArgs { source, table: Some("public.orders".to_owned()), ..DirectArgs::default() }
     }
 
     fn env(name: &str) -> Option<String> {
@@ -239,7 +249,8 @@ mod tests {
 
     #[test]
     fn a_variable_stays_in_the_environment() {
-        let with = |name: &str| text(&DirectArgs { url: None, url_env: Some(name.to_owned()), ..args("") });
+        let source = |name: &str| SourceArgs { url: None, url_env: Some(name.to_owned()) };
+        let with = |name: &str| text(&DirectArgs { source: source(name), ..args("") });
         let said = with("DATABASE_URL");
         assert!(said.contains("type: postgres\n") && said.contains("url_env: DATABASE_URL\n"), "{said}");
         assert!(!said.contains("c4nary"), "{said}");
@@ -263,7 +274,6 @@ mod tests {
             assert_eq!(read.exports[0].relation.label(), table, "{made}");
             assert_eq!(read.exports[0].name, "no");
         }
-        assert_eq!(quoted("\u{85}\u{2028}\u{feff}\u{7f}\n"), r#""\u0085\u2028\ufeff\u007f\n""#);
     }
 
     #[test]

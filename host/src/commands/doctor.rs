@@ -17,7 +17,7 @@ use crate::render;
 
 /// Runs the command.
 pub fn run(args: &DoctorArgs, global: &Global) -> Exit {
-    without_effects(&args.chosen.run(), global, Tables::ListedIfReached, |specs, env| doctor(specs, env, global))
+    without_effects(&args.chosen.run("-"), global, Tables::ListedIfReached, |specs, env| doctor(specs, env, global))
 }
 
 fn doctor(specs: &[ExportSpec], env: &Env<'_>, global: &Global) -> Exit {

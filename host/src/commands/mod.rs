@@ -8,6 +8,7 @@ mod direct;
 pub mod doctor;
 mod dry_run;
 mod history;
+pub mod init;
 pub mod journal;
 pub mod metrics;
 mod options;

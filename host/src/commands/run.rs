@@ -89,10 +89,34 @@ struct Ready {
 fn resolved(args: &RunArgs, global: &Global) -> Result<Ready, Exit> {
     let cancel = CancelToken::new();
     interrupt::cancels(&cancel, global);
-    let report = |error: &RunError| render::failure(global, error);
     let (config, base) = configured(args, global)?;
+    let need = Need::of(&config);
+    ready((config, base), args, &need, cancel, global)
+}
+
+/// Does something with the source of a config that leaves no trace, when all plugins that there are have been loaded.
+pub fn at_source(
+    config: (Config, PathBuf),
+    global: &Global,
+    act: impl FnOnce(&ExportSpec, &Plugins, &Env<'_>) -> Result<Exit, Exit>,
+) -> Result<Exit, Exit> {
+    let cancel = CancelToken::new();
+    interrupt::cancels(&cancel, global);
+    let ready = ready(config, &RunArgs::default(), &Need::All, cancel, global)?;
+    let state = State::in_memory().map_err(|e| render::failure(global, &e.into()))?;
+    ready.within(&state, &Faults::default(), global, |ready, env| act(&ready.specs[0], &ready.found, env))
+}
+
+fn ready(
+    (config, base): (Config, PathBuf),
+    args: &RunArgs,
+    need: &Need,
+    cancel: CancelToken,
+    global: &Global,
+) -> Result<Ready, Exit> {
+    let report = |error: &RunError| render::failure(global, error);
     global.streams.secrets.add(secrets::of_config(&config));
-    let found = load_plugins(global, &config.plugins.dirs, &Need::of(&config))?;
+    let found = load_plugins(global, &config.plugins.dirs, need)?;
     global.streams.secrets.add(secrets::of_plugins(&config, &found.connectors));
     let today = format_rfc3339(SystemClock::default().now_unix_ms());
     let today = today.get(..10).unwrap_or_default().to_owned();
@@ -130,7 +154,8 @@ impl Ready {
         for spec in &self.specs {
             piped::check(spec, args.force).map_err(|e| render::failure(global, &e))?;
         }
-        let state = State::open(&self.config.state.path).map_err(|e| render::failure(global, &e.into()))?;
+        let state = if args.keeps_nothing() { State::in_memory() } else { State::open(&self.config.state.path) };
+        let state = state.map_err(|e| render::failure(global, &e.into()))?;
         self.within(&state, faults, global, |ready, env| {
             let mut specs = ready.listed(args, env, global, Tables::Listed)?;
             let n_at_once = if args.parallel_exports { parallel::share(&mut specs) } else { 1 };
@@ -255,7 +280,8 @@ fn unresolved(global: &Global, error: &RunError, found: &Plugins) -> Exit {
     if missing && !found.refused.is_empty() { Exit::from(FailureClass::Plugin) } else { exit }
 }
 
-fn base_dir(config: &Path) -> PathBuf {
+/// The folder that the paths of a config start from.
+pub fn base_dir(config: &Path) -> PathBuf {
     let dir = config.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())
 }

@@ -11,6 +11,7 @@ use super::run::load_plugins;
 use crate::cli::Global;
 use crate::cli::reference::Document;
 use crate::documents::SummaryDocument;
+use crate::documents::discovery::DiscoveryDocument;
 use crate::documents::doctor::DoctorDocument;
 use crate::documents::events::EventLine;
 use crate::documents::history::{CursorDocument, FilesDocument, JournalDocument, MetricsDocument, StateDocument};
@@ -32,6 +33,7 @@ pub fn run(of: Document, global: &Global) -> Exit {
         Document::Events => of_type::<EventLine>(),
         Document::DryRun => of_type::<PlansDocument>(),
         Document::Doctor => of_type::<DoctorDocument>(),
+        Document::Discovery => of_type::<DiscoveryDocument>(),
         Document::Metrics => of_type::<MetricsDocument>(),
         Document::Journal => of_type::<JournalDocument>(),
         Document::State => of_type::<StateDocument>(),

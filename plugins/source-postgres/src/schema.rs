@@ -1,6 +1,8 @@
 //! What the catalogue says about a relation: columns by table OID and attribute number, or by a query's description.
 //! It must not know data: types come from the catalogue alone.
 
+pub mod keys;
+
 use rivet_plugin_api::{Choices, Cx, ErrorKind, PluginError, Relation, Result};
 
 use crate::catalogue::{self, TypeOf, number, unexpected};

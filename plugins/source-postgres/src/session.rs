@@ -139,8 +139,13 @@ impl Session for PgSession {
         let described = self.described(relation, cx)?;
         let table_oid = described.table_oid.filter(|_| described.has_own_rows);
         let identity = Some(identity::of(&mut self.client, table_oid, cx)?);
-        let columns = described.columns.into_iter().map(|c| c.column).collect();
-        Ok(TableSchema { identity, warnings: described.warnings, ..TableSchema::of(columns) })
+        let columns: Vec<_> = described.columns.into_iter().map(|c| c.column).collect();
+        let (mut keys, mut cursors) = (Vec::new(), None);
+        if let Some(oid) = table_oid {
+            keys = schema::keys::keys(&mut self.client, oid, &columns, cx)?;
+            cursors = Some(schema::keys::cursors(&mut self.client, oid, &columns, cx)?);
+        }
+        Ok(TableSchema { columns, identity, warnings: described.warnings, keys, cursors })
     }
     fn estimate(&mut self, relation: &Relation, cx: &Cx) -> Result<Estimate> {
         split::estimate(self, relation, cx)

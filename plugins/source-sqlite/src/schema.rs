@@ -1,6 +1,8 @@
 //! What the database declares about a relation.
 //! It must not know values.
 
+pub mod keys;
+
 use rivet_plugin_api::{Choices, Column, ErrorKind, FILTER_PLACEHOLDER, Fidelity, PluginError, Relation, Result};
 use rivet_shared_sql::identifier;
 use rusqlite::{Connection, OptionalExtension, Row};

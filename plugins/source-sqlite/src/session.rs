@@ -15,7 +15,7 @@ use crate::actor::Actor;
 use crate::error::sqlite;
 use crate::location::Location;
 use crate::options::SqliteOptions;
-use crate::schema::{self, Described};
+use crate::schema::{self, Described, Form};
 use crate::transaction::Reading;
 use crate::{aggregate, connect, listing, scan, split};
 
@@ -81,10 +81,16 @@ fn said_of_untyped(relation: &Relation, untyped: &[String]) -> Option<String> {
 
 impl Session for SqliteSession {
     fn describe(&mut self, relation: &Relation, cx: &Cx) -> Result<TableSchema> {
-        let described = self.ask(relation, cx, |_, described| Ok(described))?;
+        let (described, keys, cursors) = self.ask(relation, cx, |db, described| {
+            let (Form::Rowid { table, .. } | Form::Other { table }) = &described.form else {
+                return Ok((described, Vec::new(), None));
+            };
+            let (keys, cursors) = schema::keys::of(db, table, &described.columns)?;
+            Ok((described, keys, Some(cursors)))
+        })?;
         let warnings = said_of_untyped(relation, &described.untyped).into_iter().collect();
         // There is nothing in a file that stays with a table through VACUUM, a copy and a restore, and not beyond DROP.
-        Ok(TableSchema { warnings, ..TableSchema::of(described.columns) })
+        Ok(TableSchema { columns: described.columns, identity: None, warnings, keys, cursors })
     }
     fn estimate(&mut self, relation: &Relation, cx: &Cx) -> Result<Estimate> {
         self.ask(relation, cx, |db, described| split::estimate(db, &described))

@@ -55,6 +55,196 @@ fn conditions_queries_formats_and_names_are_taken_as_they_are() -> Result<()> {
 }
 
 #[test]
+fn pace_workers_compression_and_state_are_taken() -> Result<()> {
+    let place = workspace()?;
+    let words = ["run", "sqlite:data.db", "--table", "orders", "--to", "out", "--profile", "safe", "--parallel", "2"];
+    let more = ["--compression", "gzip", "--format", "csv", "--format-option", "header=false", "--state", "kept.db"];
+    let ran = place.rivet(&[&words[..], &more, &["--save", "all.yaml", "--output", "json"]].concat())?.expect(0)?;
+    assert_eq!(ran.json()?["exports"][0]["profile"], "safe");
+    let read = Exported::read(&place.path().join("out"))?;
+    ensure!(read.parts.iter().all(|part| part.to_string_lossy().ends_with(".csv.gz")), "{:?}", read.parts);
+    ensure!(
+        place.path().join("kept.db").exists() && !place.path().join(".rivet_state.db").exists(),
+        "state is where it was asked for"
+    );
+    let saved = fs::read_to_string(place.path().join("all.yaml"))?;
+    for line in
+        ["parallel: 2", "compression: gzip", "tuning: {profile: safe}", "header: false", "state: {url: kept.db}"]
+    {
+        ensure!(saved.contains(line), "{line} in\n{saved}");
+    }
+    place.rivet(&["run", "--config", "all.yaml"])?.expect(0)?;
+    for (flag, value, says) in [("--profile", "quick", "fast, balanced, safe"), ("--parallel", "0", "parallel")] {
+        let ran = place.rivet(&["run", "sqlite:data.db", "--table", "orders", "--to", "x", flag, value])?.expect(1)?;
+        ensure!(ran.stderr.contains(says), "{}", ran.stderr);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_query_may_begin_with_a_comment() -> Result<()> {
+    let place = workspace()?;
+    for (i, query) in
+        ["-- the first\nselect 1 as a", "/* the first */ select 1 as a", "--\n-- x\n\nselect 1 as a -- end"]
+            .iter()
+            .enumerate()
+    {
+        let to = format!("out{i}");
+        place.rivet(&["run", "sqlite:data.db", "--query", query, "--to", &to])?.expect(0)?;
+        assert_eq!(Exported::read(&place.path().join(&to))?.n_rows(), 1, "{query}");
+    }
+    let condition = ["run", "sqlite:data.db", "--table", "orders", "--where", "-id < -1", "--to", "where"];
+    place.rivet(&condition)?.expect(0)?;
+    assert_eq!(Exported::read(&place.path().join("where"))?.n_rows(), 2);
+    Ok(())
+}
+
+#[test]
+fn what_goes_to_stdout_needs_no_folder_and_leaves_no_state() -> Result<()> {
+    let place = workspace()?;
+    let url = format!("sqlite:{}", place.path().join("data.db").display());
+    // Nobody can write there, not even root.
+    let elsewhere = ["/bin/sh", "-c", "cd /proc && exec \"$@\"", "sh"];
+    let child = place.spawn_under(&elsewhere, &["run", &url, "--table", "orders", "--format", "csv", "--to", "-"])?;
+    let ran = child.wait_with_output()?;
+    let said = String::from_utf8_lossy(&ran.stderr);
+    ensure!(ran.status.success(), "{said}");
+    assert_eq!(String::from_utf8_lossy(&ran.stdout).lines().count(), 4);
+    place.rivet(&["run", &url, "--table", "orders", "--format", "csv", "--to", "-"])?.expect(0)?;
+    let left = files_below(place.path())?;
+    ensure!(left == [place.path().join("data.db")], "{left:?}");
+    place.rivet(&["run", &url, "--table", "orders", "--format", "csv", "--to", "-", "--state", "s.db"])?.expect(0)?;
+    ensure!(place.path().join("s.db").exists(), "unless it is asked for");
+    Ok(())
+}
+
+#[test]
+fn check_and_doctor_take_what_run_takes() -> Result<()> {
+    let place = workspace()?;
+    let export = ["sqlite:data.db", "--table", "orders", "--format", "csv", "--profile", "fast", "--parallel", "2"];
+    let checked =
+        place.rivet(&[&["check", "--strict", "--output", "json"], &export[..]].concat())?.expect(0)?.json()?;
+    assert_eq!(checked["exports"][0]["export"], "orders");
+    let to = place.rivet(&[&["check"], &export[..], &["--to", "there"]].concat())?.expect(0)?;
+    ensure!(to.text()?.contains("orders"), "{}", to.text()?);
+    let doctor = place.rivet(&[&["doctor"], &export[..]].concat())?.expect(0)?;
+    ensure!(doctor.text()?.contains("orders") && !doctor.text()?.contains("[FAIL]"), "{}", doctor.text()?);
+    let doctor = place.rivet(&[&["doctor"], &export[..], &["--to", "there"]].concat())?.expect(0)?;
+    ensure!(doctor.text()?.contains("[OK]   write and delete"), "{}", doctor.text()?);
+    let left: Vec<_> = files_below(place.path())?;
+    ensure!(left == [place.path().join("data.db")], "{left:?}");
+    for command in ["check", "doctor"] {
+        let ran = place.rivet(&[command, "sqlite:data.db", "--table", "orders", "-c", "x.yaml"])?.expect(1)?;
+        ensure!(ran.stderr.contains("cannot be used with"), "{}", ran.stderr);
+    }
+    Ok(())
+}
+
+#[test]
+fn init_writes_a_config_that_runs_as_it_stands() -> Result<()> {
+    let place = workspace()?;
+    let sql = "create table t_log (id integer primary key, at datetime not null); insert into t_log values (1, '2024-01-01');\n\
+               create table touched (id integer primary key, updated_at datetime not null); create index u on touched(updated_at);\n\
+               insert into touched values (1, '2024-01-01 10:00:00'), (2, '2024-01-02 10:00:00');\n\
+               create table hollow (x); create view seen as select * from orders; create table \"a.b\" (u uuid, n numeric);\n\
+               insert into \"a.b\" values ('x', 1.5);";
+    const SCRIPT: &str = "import sqlite3, sys\ncon = sqlite3.connect(sys.argv[1])\ncon.executescript(sys.argv[2])\n";
+    oracle::run(SCRIPT, &[&place.path().join("data.db").display().to_string(), sql])?;
+    let init = ["init", "sqlite:data.db", "--append-only", "*_log"];
+    let ran = place.rivet(&init)?.expect(0)?;
+    ensure!(ran.stderr.contains("wrote rivet.yaml: 6 exports (2 incremental, 4 full)"), "{}", ran.stderr);
+    let yaml = fs::read_to_string(place.path().join("rivet.yaml"))?;
+    ensure!(yaml.contains("#   main.seen") && yaml.contains("u (uuid), n (numeric)"), "{yaml}");
+    place.rivet(&["check", "--strict"])?.expect(0)?;
+    let expected =
+        [("a.b", 1, 1), ("hollow", 0, 0), ("od_d", 1, 1), ("orders", 3, 3), ("t_log", 1, 0), ("touched", 2, 0)];
+    let rows = || -> Result<Vec<(String, u64)>> {
+        let document = place.run()?.expect(0)?.json()?;
+        let of = |one: &serde_json::Value| {
+            (one["export"].as_str().unwrap_or_default().to_owned(), one["rows"].as_u64().unwrap_or(99))
+        };
+        Ok(document["exports"].as_array().map(|all| all.iter().map(of).collect()).unwrap_or_default())
+    };
+    assert_eq!(rows()?, expected.map(|(name, first, _)| (name.to_owned(), first)));
+    assert_eq!(rows()?, expected.map(|(name, _, again)| (name.to_owned(), again)));
+    // Nothing is overwritten, unless it is meant.
+    let again = place.rivet(&init)?.expect(1)?;
+    ensure!(again.stderr.contains("exists already") && again.stderr.contains("--force"), "{}", again.stderr);
+    let some = [
+        "init",
+        "sqlite:data.db",
+        "--include",
+        "o*",
+        "--table",
+        "seen",
+        "--exclude",
+        "od*",
+        "--format",
+        "csv",
+        "-o",
+        "-",
+    ];
+    let ran = place.rivet(&some)?.expect(0)?;
+    let names: Vec<&str> = ran.text()?.lines().filter_map(|line| line.strip_prefix("  - name: ")).collect();
+    assert_eq!((names, ran.text()?.contains("format: csv")), (vec!["orders", "seen"], true));
+    assert_eq!(fs::read_to_string(place.path().join("rivet.yaml"))?, yaml);
+    place.rivet(&[&init[..], &["--force", "--to", "elsewhere"]].concat())?.expect(0)?;
+    ensure!(fs::read_to_string(place.path().join("rivet.yaml"))?.contains("elsewhere/{export}"), "it is overwritten");
+    for (words, says) in [
+        (&["--include", "ordrs"][..], "did you mean 'orders'?"),
+        (&["--schema", "mian"], "did you mean 'main'?"),
+        (&["--include", "a.b.c"], "more than two parts"),
+        (&["-c", "rivet.yaml"], "cannot be used with"),
+    ] {
+        let ran = place.rivet(&[&["init", "sqlite:data.db", "-o", "x.yaml"], words].concat())?.expect(1)?;
+        ensure!(ran.stderr.contains(says), "{words:?}: {}", ran.stderr);
+    }
+    let none = place.rivet(&["init", "-o", "x.yaml"])?.expect(1)?;
+    ensure!(none.stderr.contains("no database to look at"), "{}", none.stderr);
+    ensure!(!place.path().join("x.yaml").exists(), "nothing is written");
+    Ok(())
+}
+
+/// Runs a program on a terminal of its own, types each line when it is asked for one, and prints what was shown.
+const TERMINAL: &str = "\
+import os, pty, sys
+answers = sys.argv[1].split('|')
+pid, fd = pty.fork()
+if pid == 0:
+    os.execv(sys.argv[2], sys.argv[2:])
+shown = b''
+while True:
+    try:
+        read = os.read(fd, 4096)
+    except OSError:
+        break
+    if not read:
+        break
+    shown += read
+    if answers and shown.endswith(b']: '):
+        os.write(fd, (answers.pop(0) + '\\n').encode())
+sys.stdout.buffer.write(shown)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+";
+
+#[test]
+fn who_sits_at_a_terminal_is_asked() -> Result<()> {
+    let place = workspace()?;
+    let under = ["/usr/bin/env", "python3", "-c", TERMINAL, "sqlite:data.db|o*||csv||mine.yaml"];
+    let ran = place.spawn_under(&under, &["init"])?.wait_with_output()?;
+    let shown = String::from_utf8_lossy(&ran.stdout);
+    ensure!(ran.status.success(), "{shown} {}", String::from_utf8_lossy(&ran.stderr));
+    assert_eq!(shown.matches("]: ").count(), 6, "{shown}");
+    let yaml = fs::read_to_string(place.path().join("mine.yaml"))?;
+    ensure!(
+        yaml.contains("format: csv") && yaml.contains("out/{export}") && yaml.contains("table: main.orders"),
+        "{yaml}"
+    );
+    place.rivet(&["check", "--strict", "-c", "mine.yaml"])?.expect(0)?;
+    Ok(())
+}
+
+#[test]
 fn the_saved_config_is_what_ran() -> Result<()> {
     let place = workspace()?;
     fs::create_dir(place.path().join("conf"))?;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use rivet_plugin_api::{
-    CancelToken, Connection, Cx, ErrorKind, OpenGroup, ReadMode, Relation, Retry, Scan, Secret, Session, SessionGroup,
-    SessionLimits, Snapshot, Source, SplitRequest, TypesMode,
+    CancelToken, Connection, CursorColumn, Cx, ErrorKind, OpenGroup, ReadMode, Relation, Retry, Scan, Secret, Session,
+    SessionGroup, SessionLimits, SetOn, Snapshot, Source, SplitRequest, TypesMode,
 };
 use rivet_source_postgres::{Postgres, PostgresOptions};
 use rivet_test_servers::postgres::{self, Postgres as Server};
@@ -187,5 +187,43 @@ fn a_server_that_says_nothing_is_given_up() -> Result<()> {
     assert!(!format!("{error:?}").contains("canary"), "{error:?}");
     let plugin = error.downcast_ref::<rivet_plugin_api::PluginError>().context("an error of the plugin")?;
     assert_eq!((plugin.kind(), plugin.code()), (ErrorKind::Timeout, "postgres.login_timeout"));
+    Ok(())
+}
+
+#[test]
+fn keys_and_cursors_come_from_the_catalogue() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("keys")?;
+    server.psql(
+        &database,
+        "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'begin new.changed := now(); return new; end';
+         CREATE TABLE t (id bigserial, code text NOT NULL UNIQUE, maybe text UNIQUE, a int NOT NULL, b int NOT NULL,
+             born timestamptz DEFAULT now(), changed timestamp NOT NULL, day date, n int, PRIMARY KEY (id), UNIQUE (b, a));
+         CREATE INDEX ON t (born, a); CREATE INDEX ON t (changed) WHERE n > 1; CREATE INDEX ON t (lower(code));
+         CREATE TRIGGER touch BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION touch();
+         CREATE TABLE parent (id int PRIMARY KEY); CREATE TABLE child () INHERITS (parent); CREATE VIEW v AS SELECT * FROM t;",
+    )?;
+    let token = CancelToken::new();
+    let cx = token.cx();
+    let mut group = open(&server.url(&database), 1, &cx)?;
+    let mut of = |name: &str| {
+        let relation = Relation::Table { schema: Some("public".to_owned()), name: name.to_owned() };
+        group.sessions[0].describe(&relation, &cx)
+    };
+    let cursor = |name: &str, indexed, set_on| CursorColumn { indexed, set_on, ..CursorColumn::new(name) };
+    let found = of("t")?;
+    assert_eq!(found.keys, [vec!["id"], vec!["code"], vec!["b", "a"]]);
+    let expected = [
+        cursor("id", true, SetOn::Insert),
+        cursor("born", true, SetOn::Insert),
+        cursor("changed", false, SetOn::Change),
+        cursor("day", false, SetOn::Unknown),
+    ];
+    assert_eq!(found.cursors, Some(expected.to_vec()));
+    let parent = of("parent")?;
+    assert_eq!((parent.keys, parent.cursors), (vec![], Some(vec![cursor("id", false, SetOn::Unknown)])));
+    let view = of("v")?;
+    assert_eq!((view.keys, view.cursors), (vec![], None));
+    assert_eq!(group.sessions[0].describe(&query("SELECT * FROM t"), &cx)?.cursors, None);
     Ok(())
 }

@@ -2,7 +2,9 @@
 //! It must not test values.
 
 use anyhow::{Context, Result};
-use rivet_plugin_api::{Column, ColumnChoice, ErrorKind, Fidelity, LogicalType, PluginError, Relation, TableKind};
+use rivet_plugin_api::{
+    Column, ColumnChoice, CursorColumn, ErrorKind, Fidelity, LogicalType, PluginError, Relation, SetOn, TableKind,
+};
 
 use crate::fixture::{Db, query, read, scan_of, table, texts};
 
@@ -310,5 +312,38 @@ fn virtual_tables_and_the_catalogue_are_read_like_tables() -> Result<()> {
         assert_eq!(rows.len(), db.tool("SELECT name FROM sqlite_master")?.len(), "{name}");
         assert!(rows.iter().any(|row| row[..3] == ["view", "v", "v"]), "{name}: {rows:?}");
     }
+    Ok(())
+}
+
+#[test]
+fn keys_and_cursors_are_what_declarations_say() -> Result<()> {
+    let db = Db::new(
+        "CREATE TABLE rowid(id INTEGER PRIMARY KEY, code TEXT NOT NULL UNIQUE, maybe TEXT UNIQUE, part TEXT NOT NULL);
+         CREATE UNIQUE INDEX some ON rowid(part) WHERE id > 5; CREATE UNIQUE INDEX low ON rowid(lower(code));
+         CREATE TABLE pair(a INT, b TEXT, PRIMARY KEY (b, a)) WITHOUT ROWID;
+         CREATE TABLE loose(a INT, b INT, PRIMARY KEY (a, b));
+         CREATE TABLE seen(id INT, updated_at TIMESTAMP NOT NULL, created DATETIME DEFAULT CURRENT_TIMESTAMP, day DATE);
+         CREATE INDEX seen_at ON seen(updated_at); CREATE INDEX seen_day ON seen(day) WHERE id > 5;
+         CREATE TRIGGER touch AFTER UPDATE ON seen BEGIN UPDATE seen SET \"updated_at\" = datetime('now'); END;
+         CREATE VIEW v AS SELECT * FROM seen;",
+    )?;
+    let cx = db.token.cx();
+    let mut session = db.session()?;
+    let mut of = |name: &str| session.describe(&table(name), &cx);
+    let cursor = |name: &str, indexed, set_on| CursorColumn { indexed, set_on, ..CursorColumn::new(name) };
+    let rowid = of("rowid")?;
+    assert_eq!(rowid.keys, [["id"], ["code"]]);
+    assert_eq!(rowid.cursors, Some(vec![cursor("id", true, SetOn::Insert)]));
+    let pair = of("pair")?;
+    assert_eq!((pair.keys, pair.cursors), (vec![vec!["b".to_owned(), "a".to_owned()]], Some(vec![])));
+    assert!(of("loose")?.keys.is_empty(), "a primary key may hold NULL there");
+    let expected = [
+        cursor("updated_at", true, SetOn::Change),
+        cursor("created", false, SetOn::Insert),
+        cursor("day", false, SetOn::Unknown),
+    ];
+    assert_eq!(of("seen")?.cursors, Some(expected.to_vec()));
+    assert!(of("v")?.keys.is_empty());
+    assert_eq!(session.describe(&query("SELECT * FROM rowid"), &cx)?.cursors, None);
     Ok(())
 }

@@ -34,7 +34,8 @@ fn a_table_comes_in_chunks_of_any_kind() -> Result<()> {
     server.psql(&database, SPARSE)?;
     let all = json!({"n": 5000, "d": 5000, "s": (1..=5000_u64).map(|i| i * 100_000).sum::<u64>().to_string()});
     let exactly = |rows: &[u64]| rows.to_vec();
-    let cases: [(&str, &str, &str, Option<Vec<u64>>); 11] = [
+    let cases: [(&str, &str, &str, Option<Vec<u64>>); 12] = [
+        ("table: t", "chunk_count: 1", "chunked(id, count=1)", Some(exactly(&[5000]))),
         ("table: t", "chunk_column: id", "chunked(id, size=100000)", Some(exactly(&[5000]))),
         (
             "table: t",

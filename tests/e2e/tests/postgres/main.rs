@@ -8,6 +8,7 @@ mod direct;
 mod doctor;
 mod errors;
 mod hints;
+mod init;
 mod login;
 mod names;
 mod outside;

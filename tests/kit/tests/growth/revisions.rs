@@ -40,9 +40,9 @@ const RESUME_TOKEN: &str = r#"    /// Where the next run goes on, once the strea
 const KEYS: &str = r#"    /// Columns that together find one row, never NULL, one list a key; the primary key first. What is not known is not said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<Vec<String>>,
-    /// Columns that the source can order and compare as a cursor does. None where the source does not say.
+    /// Columns that a cursor could go by, in the relation's order. None where the source does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cursors: Option<Vec<String>>,
+    pub cursors: Option<Vec<CursorColumn>>,
 "#;
 
 const fn edit(file: &'static str, from: &'static str, to: &'static str) -> Edit {
