@@ -171,7 +171,7 @@ fn a_time_window_ends_now_by_the_servers_clock() -> Result<()> {
         ("time_column: at\ndays_window: 4294967295", "3,4,5,6,7,8,9,10,11,12"),
         ("time_column: unix\ntime_column_type: unix\ndays_window: 4294967295", "3,4,5,6,7,8,9,10,11,12"),
     ] {
-        let read = workspace(&server.url(&database), &format!("mode: time_window\ntable: t\n{keys}"))?.export()?;
+        let read = workspace(&server.url(&database), &format!("mode: time_window\ntable: t\n{keys}"))?.into_export()?;
         let rows = read.rows("string_agg(id::varchar, ',' order by id) s", "")?;
         assert_eq!(rows[0]["s"], json!(ids), "{keys}");
         let strategy = read.manifest["strategy"].as_str().unwrap_or_default();
@@ -182,7 +182,7 @@ fn a_time_window_ends_now_by_the_servers_clock() -> Result<()> {
     }
     // Whole days are those of the zone.
     let keys = "mode: time_window\nquery: select * from t where ${rivet.filter}\ntime_column: at\ndays_window: 3\nalign: day\ntime_zone: Asia/Tokyo";
-    let read = workspace(&server.url(&database), keys)?.export()?;
+    let read = workspace(&server.url(&database), keys)?.into_export()?;
     let midnight = "date_trunc('day', now() at time zone 'Asia/Tokyo')";
     let expected = server.psql(
         &database,
