@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::checksum::ColumnChecksum;
 use crate::config::MetaColumns;
-use crate::plan::{Endpoint, Plan};
+use crate::plan::{Endpoint, Plan, Window};
 use crate::quality::Checked;
 
 /// Version of the manifest's JSON form.
@@ -53,6 +53,9 @@ pub struct Manifest {
     /// Range of the cursor that was read, for an incremental run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<CursorRange>,
+    /// The time that rows are from, for mode time_window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
     /// Columns that Rivet added after those of `schema`.
     #[serde(default)]
     pub meta_columns: MetaColumns,
@@ -166,6 +169,7 @@ impl Manifest {
                 lower: i.lower.clone(),
                 upper: i.upper.clone(),
             }),
+            window: plan.window.clone(),
             meta_columns: plan.meta_columns,
             schema: plan.schema.clone(),
             schema_digest: digest(&schema_json),

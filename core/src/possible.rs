@@ -23,6 +23,12 @@ pub fn check(spec: &ExportSpec) -> Result<(), RunError> {
             hint: "remove `parallel`, or write to a store".to_owned(),
         });
     }
+    if let Mode::Chunked(_) = spec.mode() {
+        return Err(RunError::Impossible {
+            what: format!("export '{}' reads in chunks, but {name} takes one part", spec.name),
+            hint: "use `mode: full`, or write to a store".to_owned(),
+        });
+    }
     if spec.max_part_bytes.is_some() {
         return Err(RunError::Impossible {
             what: format!("export '{}' has max_file_size, but {name} takes one part", spec.name),
@@ -44,7 +50,9 @@ fn supported(spec: &ExportSpec) -> Result<(), RunError> {
     let placeholder = matches!(&spec.relation, Relation::Query { sql } if sql.contains(FILTER_PLACEHOLDER));
     let query = matches!(spec.relation, Relation::Query { .. });
     let asked = [
-        ("mode 'incremental'", spec.mode() != Mode::Full, can.range && can.limit),
+        ("mode 'incremental'", matches!(spec.mode(), Mode::Incremental(_)), can.range && can.limit),
+        ("mode 'chunked'", matches!(spec.mode(), Mode::Chunked(_)), can.cut),
+        ("mode 'time_window'", matches!(spec.mode(), Mode::TimeWindow(_)), can.range && can.moment),
         ("`where`", spec.condition.is_some(), can.condition),
         ("`query`", query, can.query),
         (FILTER_PLACEHOLDER, placeholder, can.range || can.condition),

@@ -121,7 +121,8 @@ impl ExportSpec {
 
     /// Attempts after the first. What a pipe has passed on cannot be taken back, so there are none.
     pub fn max_retries(&self) -> u32 {
-        if self.store_capabilities().retractable { self.tuning.max_retries } else { 0 }
+        let wanted = self.max_attempts().map_or(self.tuning.max_retries, |n| n.saturating_sub(1));
+        if self.store_capabilities().retractable { wanted } else { 0 }
     }
 
     /// The choices that sessions are opened with: types, policies, and the columns that are wanted.

@@ -40,7 +40,7 @@ impl Filter {
     }
 }
 
-/// Rows whose key lies in a range. Both ends are part of it.
+/// Rows whose key lies in a range. Both ends are part of it, unless it says otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct KeyRange {
@@ -54,6 +54,10 @@ pub struct KeyRange {
     pub upper: Option<KeyValue>,
     /// Whether rows whose key is NULL are part of it.
     pub nulls: bool,
+    /// The largest key is where the range ends, and no part of it. Needs
+    /// [`SourceCapabilities::moment`](crate::SourceCapabilities::moment).
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub upper_open: bool,
 }
 
 /// The lower end of a range.
@@ -187,4 +191,38 @@ pub enum Measure {
         /// The key.
         key: Vec<String>,
     },
+    /// A moment by the server's clock, as a value that a column is compared with; all moments of one call are of one
+    /// reading of the clock. None for a moment before all that the column can hold.
+    Moment(Moment),
+}
+
+/// A moment by the server's clock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moment {
+    /// The column.
+    pub column: String,
+    /// How the column tells the time.
+    pub told: Told,
+    /// So many days before now.
+    pub days_ago: u32,
+    /// The day's beginning.
+    #[serde(default)]
+    pub at_midnight: bool,
+    /// The zone of days, and of columns without one: a name as the server knows it, or a distance such as `+02:00`.
+    pub time_zone: String,
+}
+
+/// How a column tells the time.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Told {
+    /// A date, or a timestamp with or without a zone.
+    #[default]
+    Timestamp,
+    /// A number of seconds since 1970 UTC.
+    Unix,
+    /// A number of milliseconds since 1970 UTC.
+    UnixMs,
 }

@@ -8,6 +8,7 @@
 mod choices;
 mod connection;
 mod cursor;
+mod cut;
 mod destination;
 mod error;
 mod filter;
@@ -35,10 +36,12 @@ pub use choices::{
 };
 pub use connection::{Connection, Tls, TlsMode, is_local};
 pub use cursor::{CursorColumn, SetOn};
+pub use cut::{KeyCut, KeyStep};
 pub use destination::{Destination, ObjectFacts, PutMode, Store, StoreCapabilities, Upload};
 pub use error::{ErrorKind, PluginError, Result, Retry};
 pub use filter::{
-    Aggregate, Distance, Explain, Explained, FILTER_PLACEHOLDER, Filter, KeyRange, KeyValue, Lower, Measure,
+    Aggregate, Distance, Explain, Explained, FILTER_PLACEHOLDER, Filter, KeyRange, KeyValue, Lower, Measure, Moment,
+    Told,
 };
 pub use format::{BatchWriter, ByteSink, FieldMapping, Format, FormatCapabilities, PartFacts, ReadAt, WriterSettings};
 pub use info::{ConnectorInfo, ConnectorKind};

@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    Aggregate, Column, CursorColumn, Cx, ErrorKind, Explain, Explained, Filter, KeyValue, ListedTable, OpenGroup,
-    PluginError, Result, SessionGroup, TypesMode,
+    Aggregate, Column, CursorColumn, Cx, ErrorKind, Explain, Explained, Filter, KeyCut, KeyValue, ListedTable,
+    OpenGroup, PluginError, Result, SessionGroup, TypesMode,
 };
 
 /// Code of the error after which only a new snapshot helps: the one that is read is gone, or others replaced what it
@@ -57,6 +57,11 @@ pub struct SourceCapabilities {
     pub overrides: bool,
     /// Policies that mean something to this source: fields of [`Policies`](crate::Policies).
     pub policies: Vec<String>,
+    /// Relations can be cut along a key ([`SplitRequest::along`]).
+    pub cut: bool,
+    /// The server's clock can be asked for ([`Measure::Moment`](crate::Measure::Moment)), and a range can end before a
+    /// key ([`KeyRange::upper_open`](crate::KeyRange::upper_open)).
+    pub moment: bool,
 }
 
 /// One server connection, owned by one worker. After an error that is not `SameSession`, drop only.
@@ -246,12 +251,19 @@ pub struct SplitRequest {
     pub within: Option<Split>,
     /// Splits wanted, at least 1; the engine may return fewer, or a few more.
     pub n_splits: usize,
+    /// Which rows are read of it: those that count when splits are to be of a size.
+    #[serde(default, skip_serializing_if = "Filter::is_empty")]
+    pub filter: Filter,
+    /// Along which key to cut; the engine's own way when absent, and where
+    /// [`SourceCapabilities::cut`] is not. A split of `within` stays along its own key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub along: Option<KeyCut>,
 }
 
 impl SplitRequest {
     /// All of a relation.
     pub fn new(relation: Relation, n_splits: usize) -> Self {
-        Self { relation, within: None, n_splits }
+        Self { relation, within: None, n_splits, filter: Filter::default(), along: None }
     }
 }
 

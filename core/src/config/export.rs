@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::meta_columns::{MetaChoice, MetaColumns, meta_columns};
+use super::mode::{ChunkKeys, Incremental, Mode, ModeWord, WindowKeys};
 use super::options::PluginConfig;
 use super::patterns::{TablePattern, Tables};
 use super::quality::Quality;
@@ -24,6 +25,10 @@ use super::types;
             [["select"], ["exclude"]],
             [["compression"], ["format.compression"], ["compression_profile"]],
             [["compression_level"], ["format.compression_level"], ["compression_profile"]],
+            [["chunk_size"], ["chunk_count"], ["chunk_size_memory_mb"], ["chunk_by_days"]],
+            [["chunk_dense"], ["chunk_count"], ["chunk_size_memory_mb"], ["chunk_by_days"]],
+            [["chunk_by_key"], ["chunk_count"], ["chunk_size_memory_mb"], ["chunk_by_days"]],
+            [["chunk_column"], ["chunk_by_key"]],
         ],
         "dependentRequired" = { "exclude_tables": ["tables"] }
     )
@@ -89,6 +94,10 @@ pub struct ExportConfig {
     #[serde(default)]
     #[schemars(extend("only_in" = "incremental"))]
     null_cursor: NullCursor,
+    #[serde(flatten)]
+    pub(super) chunks: ChunkKeys,
+    #[serde(flatten)]
+    pub(super) window: WindowKeys,
     /// When in a run: exports of a lower wave end before those of a higher one begin; those without one come last.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub wave: Option<u32>,
@@ -187,27 +196,6 @@ impl Default for Written {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(extend("later" = { "chunked": "mode 'chunked'", "time_window": "mode 'time_window'" }))]
-pub(super) enum ModeWord {
-    /// All of them, in every run.
-    #[default]
-    Full,
-    /// What came since the last good run.
-    Incremental,
-}
-
-impl ModeWord {
-    /// As the config has it.
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Incremental => "incremental",
-        }
-    }
-}
-
 /// Which columns the cursor is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -290,28 +278,6 @@ struct ColumnConfig {
     policies: Policies,
 }
 
-/// Which rows an export reads.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// The whole relation, every run.
-    #[default]
-    Full,
-    /// What came since the last good run.
-    Incremental(Incremental),
-}
-
-/// How an incremental export finds what is new.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Incremental {
-    /// The cursor: the first of these columns that is not NULL. One or two.
-    pub key: Vec<String>,
-    /// Mode incremental: how far below the stored cursor each run looks for rows that were committed late.
-    pub lookback: Option<Distance>,
-    /// What happens to rows without a cursor.
-    pub nulls: NullCursor,
-}
-
 /// Which columns an export reads.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -348,7 +314,14 @@ impl ExportConfig {
                 lookback: self.lookback,
                 nulls: self.null_cursor,
             }),
+            ModeWord::Chunked => Mode::Chunked(self.chunks.mode()),
+            ModeWord::TimeWindow => Mode::TimeWindow(self.window.mode()),
         }
+    }
+
+    /// Attempts at each chunk, where the mode has chunks and the config says how many.
+    pub fn max_attempts(&self) -> Option<u32> {
+        self.chunks.chunk_max_attempts
     }
 
     /// Which columns are read.

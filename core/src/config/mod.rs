@@ -15,6 +15,7 @@ mod load;
 mod merge;
 mod meta_columns;
 mod misplaced;
+mod mode;
 mod node;
 mod notifications;
 mod options;
@@ -38,13 +39,14 @@ mod yaml;
 
 pub use error::{At, ConfigError, ConfigErrors};
 pub use expand::Params;
-pub use export::{CompressionProfile, DriftPolicy, ExportConfig, Incremental, Mode, NullCursor, Select, Written};
+pub use export::{CompressionProfile, DriftPolicy, ExportConfig, NullCursor, Select, Written};
 pub(crate) use file::is_key;
 pub use file::{Config, PluginsConfig, StateConfig, check_reserved};
 pub use json_schema::json_schema;
 pub use load::{load, parse};
 pub use meta_columns::MetaColumns;
 pub(crate) use misplaced::explain;
+pub use mode::{Chunked, Chunks, Incremental, Mode, TimeWindow};
 #[cfg(test)]
 pub(crate) use node::name_problem;
 pub use notifications::{NotificationsConfig, SlackConfig, Trigger};

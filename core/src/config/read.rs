@@ -11,10 +11,11 @@ use serde_json::{Value as Json, json};
 use super::check::{Checker, Place};
 use super::error::ConfigError;
 use super::expand::{Variables, expand_query};
-use super::export::{CompressionProfile, CursorMode, DEFAULT_FORMAT, ExportConfig, ModeWord, Written};
+use super::export::{CompressionProfile, CursorMode, DEFAULT_FORMAT, ExportConfig, Written};
 use super::file::{Config, PluginsConfig, StateConfig, schema, source_keys};
 use super::files::{self, Unread};
 use super::merge::merge;
+use super::mode::ModeWord;
 use super::node::{Entry, NOWHERE, Node, Value, item, join};
 use super::notifications::NotificationsConfig;
 use super::options::Options;
@@ -37,6 +38,17 @@ const ADDRESS: [&str; 4] = ["url", "url_env", "url_file", "host"];
 const BY_KEYS: [&str; 5] = ["port", "user", "password", "password_env", "database"];
 /// Keys of an export that are options of its format.
 const SHORTCUTS: [&str; 2] = ["compression", "compression_level"];
+
+/// Keys that a mode needs.
+const NEEDED: [(ModeWord, &str, &str); 3] = [
+    (ModeWord::Incremental, "cursor_column", "name the column that grows, such as `cursor_column: updated_at`"),
+    (
+        ModeWord::TimeWindow,
+        "time_column",
+        "name the column that says when a row is from, such as `time_column: created_at`",
+    ),
+    (ModeWord::TimeWindow, "days_window", "say how many days up to now are read, such as `days_window: 7`"),
+];
 
 /// Makes a config of a tree whose variables are expanded.
 pub(super) struct Reader<'a> {
@@ -308,9 +320,10 @@ impl Reader<'_> {
             let at = self.report.at(path.to_owned(), entry.id);
             self.report.push(ConfigError::Conflict { at, keys: ("query".to_owned(), "where".to_owned()) });
         }
-        if export.mode_word == ModeWord::Incremental && merged.get("cursor_column").is_none() {
-            let hint = "name the column that grows, such as `cursor_column: updated_at`";
-            self.missing("cursor_column", hint, block);
+        for (mode, key, hint) in NEEDED {
+            if export.mode_word == mode && merged.get(key).is_none() {
+                self.missing(key, hint, block);
+            }
         }
         match (export.incremental_cursor_mode, &export.cursor_fallback_column) {
             (Some(CursorMode::Coalesce), None) => {

@@ -4,7 +4,8 @@
 use rivet_plugin_api::{Estimate, Filter, ReadMode, Split, TableSchema};
 
 use super::sizing::{self, Sizing, needs_fetch, wanted_splits};
-use super::{Endpoint, Increment, PLAN_VERSION, Plan, PlannedSplit};
+use super::{Endpoint, Increment, PLAN_VERSION, Plan, PlannedSplit, Window};
+use crate::config::{Chunks, Mode};
 use crate::quality::Rules;
 use crate::resolve::ExportSpec;
 use crate::retry::RetryPolicy;
@@ -32,6 +33,10 @@ pub struct Facts {
     pub increment: Option<Increment>,
     /// What the rows have to be like.
     pub quality: Rules,
+    /// The key that splits are ranges of.
+    pub along: Option<Vec<String>>,
+    /// The time that rows are from.
+    pub window: Option<Window>,
 }
 
 /// Splits to ask the source for.
@@ -55,26 +60,41 @@ fn sizing(spec: &ExportSpec, estimate: &Estimate) -> Sizing {
     }
 }
 
-fn strategy(increment: Option<&Increment>, n_workers: usize) -> String {
-    match increment {
-        Some(increment) => format!("incremental({})", increment.key.join(", ")),
-        None if n_workers > 1 => format!("full-parallel({n_workers})"),
-        None => "full-scan".to_owned(),
+fn strategy(mode: &Mode, facts: &Facts, n_workers: usize) -> String {
+    match (mode, &facts.increment) {
+        (_, Some(increment)) => format!("incremental({})", increment.key.join(", ")),
+        (Mode::Chunked(chunked), _) => {
+            let key = facts.along.as_ref().unwrap_or(&chunked.key).join(", ");
+            let size = match chunked.chunks {
+                Chunks::Rows(n) | Chunks::Counted(n) => format!("size={n}"),
+                Chunks::Count(n) => format!("count={n}"),
+                Chunks::Megabytes(n) => format!("memory={n}MB"),
+                Chunks::Days(n) => format!("days={n}"),
+            };
+            match n_workers {
+                1 => format!("chunked({key}, {size})"),
+                n => format!("chunked-parallel({key}, {size}, p={n})"),
+            }
+        }
+        (Mode::TimeWindow(window), _) => format!("time-window({}, {}d)", window.column, window.days),
+        _ if n_workers > 1 => format!("full-parallel({n_workers})"),
+        _ => "full-scan".to_owned(),
     }
 }
 
 /// The plan of an export.
 pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
     let cut = facts.splits.len() > 1;
+    let fetch = !cut && spec.source_capabilities().fetch && needs_fetch(&sizing(spec, &facts.estimate));
+    // Sessions that cannot share a snapshot do not read together.
+    let n_workers = if facts.joinable { spec.n_workers.min(facts.splits.len().max(1)) } else { 1 };
+    let strategy = strategy(&spec.mode(), &facts, n_workers);
     let splits = if cut {
         let numbered = (0..).zip(facts.splits);
         numbered.map(|(id, split)| PlannedSplit { id, split: Some(split) }).collect()
     } else {
         vec![PlannedSplit { id: 0, split: None }]
     };
-    let fetch = !cut && spec.source_capabilities().fetch && needs_fetch(&sizing(spec, &facts.estimate));
-    // Sessions that cannot share a snapshot do not read together.
-    let n_workers = if facts.joinable { spec.n_workers.min(splits.len()) } else { 1 };
     let endpoint = |connector: &rivet_plugin_api::wire::Connector, identity: &str| Endpoint {
         plugin: connector.info().name.clone(),
         version: connector.info().version.clone(),
@@ -85,13 +105,14 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
         export: spec.name.clone(),
         created_at_ms: facts.now_ms,
         date: spec.date.clone(),
-        strategy: strategy(facts.increment.as_ref(), n_workers),
+        strategy,
         source: endpoint(&spec.source, &facts.server),
         format: endpoint(&spec.format, ""),
         destination: endpoint(&spec.destination, &spec.destination_identity),
         relation: spec.relation.clone(),
         filter: facts.filter,
         increment: facts.increment,
+        window: facts.window,
         meta_columns: spec.meta_columns,
         schema: facts.schema,
         types: spec.types,

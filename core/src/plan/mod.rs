@@ -6,7 +6,7 @@ mod increment;
 mod make;
 pub mod sizing;
 
-use rivet_plugin_api::{Filter, ReadMode, Relation, SchemaRef, Split, TableSchema, TypesMode};
+use rivet_plugin_api::{Filter, KeyValue, ReadMode, Relation, SchemaRef, Split, TableSchema, TypesMode};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{MetaColumns, Throttle};
@@ -59,6 +59,9 @@ pub struct Plan {
     /// What an incremental run reads and remembers.
     #[serde(default)]
     pub increment: Option<Increment>,
+    /// The time that rows are from.
+    #[serde(default)]
+    pub window: Option<Window>,
     /// Columns that are added.
     #[serde(default)]
     pub meta_columns: MetaColumns,
@@ -86,6 +89,17 @@ pub struct Plan {
     /// Read every part back before it counts.
     #[serde(default)]
     pub validate: bool,
+}
+
+/// A time that rows are from, as their column is compared with it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Window {
+    /// The column that says when a row is from.
+    pub column: String,
+    /// The first moment; none where it is before all that the column can hold.
+    pub from: Option<KeyValue>,
+    /// The end, by the server's clock when the run was planned: no part of it.
+    pub to: KeyValue,
 }
 
 /// A plugin that takes part.

@@ -102,7 +102,7 @@ impl Asked<'_> {
 
     pub fn filter(&self, lower: Option<Lower>, upper: Option<KeyValue>) -> Filter {
         let nulls = self.mode.nulls == NullCursor::Include;
-        let range = KeyRange { key: self.mode.key.clone(), lower, upper, nulls };
+        let range = KeyRange { key: self.mode.key.clone(), lower, upper, nulls, upper_open: false };
         Filter { condition: self.spec.condition.clone(), range: Some(range) }
     }
 

@@ -10,12 +10,12 @@ use rivet_plugin_api::{
 use super::doubts;
 use super::env::Env;
 use super::foresee::Foreseen;
-use super::increment;
 use super::progress::Retrying;
 use super::shape::HashCounts;
+use super::{cut, increment, window};
 use crate::config::Mode;
 use crate::error::RunError;
-use crate::plan::{self, Increment, Plan};
+use crate::plan::{Increment, Plan, Window};
 use crate::project;
 use crate::quality::{Reading, Rules};
 use crate::resolve::ExportSpec;
@@ -37,6 +37,10 @@ pub struct Description {
     pub increment: Option<Increment>,
     /// What the rows have to be like.
     pub quality: Rules,
+    /// The key that the splits are ranges of.
+    pub along: Option<Vec<String>>,
+    /// The time that rows are from.
+    pub window: Option<Window>,
     /// How rows are found.
     pub explained: Explained,
     /// Rows that were exported before.
@@ -82,61 +86,84 @@ impl Leader {
     fn describe(&mut self, spec: &ExportSpec, env: &Env<'_>) -> Result<Description, RunError> {
         let cx = env.cancel.cx();
         let relation = &spec.relation;
-        let schema = self.session.describe(relation, &cx).map_err(RunError::plugin("describe", relation.label()))?;
-        let mut schema = project::columns(schema, &spec.select(), &spec.choices(), spec.meta_columns, relation)?;
+        let whole = self.session.describe(relation, &cx).map_err(RunError::plugin("describe", relation.label()))?;
+        let mut schema = project::columns(whole.clone(), &spec.select(), &spec.choices(), spec.meta_columns, relation)?;
         let mut warnings = std::mem::take(&mut schema.warnings);
         let estimate = self.session.estimate(relation, &cx).map_err(RunError::plugin("estimate", relation.label()))?;
-        let found = self.rows(spec, &schema, env)?;
+        let found = self.rows(spec, (&schema, &whole), env)?;
         let written = project::written_schema(&schema, spec.types, spec.meta_columns);
         let choices = spec.choices();
         let reading = Reading { relation, choices: &choices, one_snapshot: self.snapshot.identity.is_some() };
         let quality = Rules::of(&spec.quality, &schema, &written, &reading)?;
         // Columns alone are what a later run compares with.
         let schema = TableSchema::of(schema.columns);
-        let Rows { filter, increment, seen, explained, mut foreseen, warnings: of_rows } = found;
+        let Rows { filter, increment, window, seen, explained, mut foreseen, warnings: of_rows } = found;
         foreseen.whole = estimate.clone();
         let estimate = narrowed(estimate, explained.rows);
         let about = estimate.rows.map_or_else(|| "an unknown number of".to_owned(), |rows| format!("about {rows}"));
-        tracing::info!(
-            "{}: {} has {} columns, {about} rows to read",
-            spec.name,
-            relation.label(),
-            schema.columns.len()
-        );
-        let n_splits = plan::wanted(spec, &estimate);
-        let splits = if n_splits > 1 {
-            let request = SplitRequest { relation: relation.clone(), within: None, n_splits };
-            let mut splits = self.session.split(&request, &cx).map_err(RunError::plugin("split", relation.label()))?;
-            splits.iter_mut().for_each(|split| split.label = hidden(&split.label, &spec.secrets).into_owned());
-            splits
-        } else {
-            Vec::new()
+        let n_columns = schema.columns.len();
+        tracing::info!("{}: {} has {n_columns} columns, {about} rows to read", spec.name, relation.label());
+        let request = cut::request(spec, &whole, &estimate, &filter, &mut warnings)?;
+        let along = request.as_ref().and_then(|request| Some(request.along.as_ref()?.key.clone()));
+        let splits = match request {
+            Some(request) => {
+                let splits = self.session.split(&request, &cx);
+                let mut splits = splits.map_err(RunError::plugin("split", relation.label()))?;
+                splits.iter_mut().for_each(|split| split.label = hidden(&split.label, &spec.secrets).into_owned());
+                splits
+            }
+            None => Vec::new(),
         };
         warnings.extend(of_rows);
         warnings.extend(doubts::of_splits(&splits));
-        Ok(Description { schema, estimate, splits, filter, increment, quality, seen, explained, foreseen, warnings })
+        Ok(Description {
+            schema,
+            estimate,
+            splits,
+            filter,
+            increment,
+            quality,
+            along,
+            window,
+            seen,
+            explained,
+            foreseen,
+            warnings,
+        })
     }
 
-    /// Which rows of the relation are read.
-    fn rows(&mut self, spec: &ExportSpec, schema: &TableSchema, env: &Env<'_>) -> Result<Rows, RunError> {
+    /// Which rows of the relation are read; `schema` has the columns that are, and `whole` all.
+    fn rows(
+        &mut self,
+        spec: &ExportSpec,
+        (schema, whole): (&TableSchema, &TableSchema),
+        env: &Env<'_>,
+    ) -> Result<Rows, RunError> {
         if let Mode::Incremental(mode) = spec.mode() {
             let session = &mut *self.session;
             let found = increment::find(spec, &mode, schema, &self.snapshot.server, session, env)?;
             return Ok(Rows {
                 filter: found.filter,
                 increment: Some(found.increment),
+                window: None,
                 seen: found.seen,
                 explained: found.explained,
                 foreseen: found.foreseen,
                 warnings: found.warnings,
             });
         }
-        let filter = Filter { condition: spec.condition.clone(), range: None };
+        let (filter, window) = match spec.mode() {
+            Mode::TimeWindow(mode) => {
+                let (filter, window) = window::find(spec, &mode, whole, &mut *self.session, env)?;
+                (filter, Some(window))
+            }
+            _ => (Filter { condition: spec.condition.clone(), range: None }, None),
+        };
         let explain = Explain { filter: filter.clone(), ..Explain::new(spec.relation.clone()) };
         let label = spec.relation.label();
         let explained = self.session.explain(&explain, &env.cancel.cx());
         let explained = explained.map_err(RunError::plugin("ask for the plan of", label))?;
-        Ok(Rows { filter, explained, ..Default::default() })
+        Ok(Rows { filter, window, explained, ..Default::default() })
     }
 }
 
@@ -145,6 +172,7 @@ impl Leader {
 struct Rows {
     filter: Filter,
     increment: Option<Increment>,
+    window: Option<Window>,
     seen: HashCounts,
     explained: Explained,
     foreseen: Foreseen,

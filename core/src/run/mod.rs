@@ -2,6 +2,7 @@
 //! It must not know modes (they differ in the plan's splits), engines or terminals.
 
 mod channel;
+mod cut;
 mod doubts;
 mod drift;
 mod earlier;
@@ -33,6 +34,7 @@ pub mod timeline;
 mod upload;
 mod validate;
 mod verdict;
+mod window;
 mod withdraw;
 
 use rivet_plugin_api::{Estimate, Explained, Health, Store, TableSchema};
@@ -229,6 +231,8 @@ fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary
             filter: described.filter,
             increment: described.increment,
             quality: described.quality,
+            along: described.along,
+            window: described.window,
         },
     );
     if let Some(told) = doubts::of_workers(spec, &plan, &estimate) {

@@ -233,8 +233,11 @@ fn pieces(
     if attempt.pieces <= 1 {
         return Ok(vec![whole]);
     }
-    let request =
-        SplitRequest { relation: shared.plan.relation.clone(), within: whole.clone(), n_splits: attempt.pieces };
+    let request = SplitRequest {
+        within: whole.clone(),
+        filter: shared.plan.filter.clone(),
+        ..SplitRequest::new(shared.plan.relation.clone(), attempt.pieces)
+    };
     let smaller = session.split(&request, cx).map_err(failed(shared, "cut", attempt.split))?;
     Ok(if smaller.len() > 1 { smaller.into_iter().map(Some).collect() } else { vec![whole] })
 }

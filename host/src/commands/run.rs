@@ -279,7 +279,7 @@ fn once(args: &RunArgs, specs: &mut [ExportSpec]) -> Result<(), RunError> {
     let to = args.to.clone().filter(|_| !args.direct.is_given());
     let backfill = (args.from.is_some() || to.is_some()).then(|| (args.from.clone(), to));
     for spec in specs {
-        if backfill.is_some() && spec.mode() == Mode::Full {
+        if backfill.is_some() && !matches!(spec.mode(), Mode::Incremental(_)) {
             return Err(RunError::Impossible {
                 what: format!("--from and --to need a cursor, and export '{}' has none", spec.name),
                 hint: "name an incremental export with --export".to_owned(),

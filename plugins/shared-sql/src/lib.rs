@@ -1,10 +1,13 @@
-//! What sources of SQL engines share: filters as conditions, names in quotes, columns that must be as they were planned.
+//! What sources of SQL engines share: filters as conditions, names in quotes, splits along a key, columns that must be as they
+//! were planned.
 //! It must not know any engine: how one writes a value is told.
 
 #![forbid(unsafe_code)]
 
 mod conditions;
+mod keys;
 mod planned;
 
 pub use conditions::{Conditions, between, identifier, key_sql};
+pub use keys::{Calendar, Dialect, Key, KeyAnswers, KeyRows, Share, alias, along, within};
 pub use planned::as_planned;

@@ -8,9 +8,10 @@ use rivet_plugin_api::{
 };
 use rivet_shared_sql::{Conditions, between, key_sql};
 
-use crate::lookback;
+
 use crate::session::PgSession;
 use crate::sql::{from_filtered, literal};
+use crate::{lookback, moment};
 
 /// What follows FROM: a relation and the conditions around it.
 pub struct Rows {
@@ -21,7 +22,13 @@ pub struct Rows {
 impl Rows {
     /// The rows of a relation that meet a filter.
     pub fn of(relation: &Relation, filter: &Filter) -> Result<Self> {
-        let (from, conditions) = from_filtered(relation, Conditions::of(filter, |range| Ok(range_sql(range)))?);
+        Self::and(relation, filter, Conditions::default())
+    }
+
+    /// Those of them that meet further conditions too.
+    pub fn and(relation: &Relation, filter: &Filter, further: Conditions) -> Result<Self> {
+        let conditions = Conditions::of(filter, |range| Ok(range_sql(range)))?.and(further);
+        let (from, conditions) = from_filtered(relation, conditions);
         Ok(Self { from, conditions })
     }
 }
@@ -36,7 +43,8 @@ fn range_sql(range: &KeyRange) -> String {
     let key = key_sql(&range.key);
     let mut bounds = Vec::new();
     bounds.extend(range.lower.as_ref().map(|lower| format!("{key} >= {}", lower_sql(lower))));
-    bounds.extend(range.upper.as_ref().map(|upper| format!("{key} <= {}", value_sql(upper))));
+    let below = if range.upper_open { "<" } else { "<=" };
+    bounds.extend(range.upper.as_ref().map(|upper| format!("{key} {below} {}", value_sql(upper))));
     between(&key, &bounds, range.nulls)
 }
 
@@ -49,7 +57,7 @@ fn lower_sql(lower: &Lower) -> String {
 }
 
 /// The text as the server wrote it, read back as the type it named.
-fn value_sql(value: &KeyValue) -> String {
+pub fn value_sql(value: &KeyValue) -> String {
     format!("CAST({} AS {})", literal(&value.text), unconstrained(&value.native_type))
 }
 
@@ -70,7 +78,10 @@ fn unconstrained(native_type: &str) -> &str {
 /// # Errors
 /// `Data` for a largest key after which nothing can come, else the server's error.
 pub fn aggregate(session: &mut PgSession, aggregate: &Aggregate, cx: &Cx) -> Result<Vec<Option<KeyValue>>> {
-    let answer = |measure: &Measure| one(session, &aggregate.relation, &aggregate.filter, measure, cx);
+    let answer = |measure: &Measure| match measure {
+        Measure::Moment(moment) => moment::of(session, &aggregate.relation, moment, cx),
+        measure => one(session, &aggregate.relation, &aggregate.filter, measure, cx),
+    };
     aggregate.measures.iter().map(answer).collect()
 }
 

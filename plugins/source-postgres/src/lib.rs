@@ -19,6 +19,7 @@ mod index;
 mod listing;
 mod locks;
 mod lookback;
+mod moment;
 mod options;
 mod parts;
 mod row_security;
@@ -63,6 +64,8 @@ impl Source for Postgres {
             query: true,
             overrides: true,
             policies: POLICIES.map(str::to_owned).to_vec(),
+            cut: true,
+            moment: true,
         }
     }
 

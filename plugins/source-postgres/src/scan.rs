@@ -12,10 +12,9 @@ use crate::decode::BatchDecoder;
 use crate::filter::Rows;
 use crate::locks::Locks;
 use crate::session::PgSession;
-use crate::split::Pages;
 use crate::stream::RowFrames;
 use crate::types::ColumnPlan;
-use crate::{error, lookback, select};
+use crate::{error, lookback, select, split};
 
 /// The cursor of a scan in fetch mode; one at a time per session.
 const CURSOR: &str = "rivet_cursor";
@@ -72,10 +71,8 @@ fn planned_columns(session: &mut PgSession, scan: &Scan, cx: &Cx) -> Result<Vec<
 }
 
 fn select_sql(scan: &Scan, columns: &[ColumnPlan]) -> Result<String> {
-    let mut rows = Rows::of(&scan.relation, &scan.filter)?;
-    if let Some(split) = &scan.split {
-        rows.conditions.push(Pages::of(split)?.condition());
-    }
+    let of_split = scan.split.as_ref().map(split::conditions).transpose()?.unwrap_or_default();
+    let rows = Rows::and(&scan.relation, &scan.filter, of_split)?;
     let limit = scan.limit.map(|n| format!(" LIMIT {n}")).unwrap_or_default();
     Ok(format!("SELECT {} FROM {rows}{limit}", select::list(columns)))
 }

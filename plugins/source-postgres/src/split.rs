@@ -1,7 +1,11 @@
 //! Size, and cutting a table into ranges of physical pages: the same range of pages of all its partitions or children.
 //! It must not know how many splits are worth it, nor how a range is read.
 
+mod keys;
+mod statistics;
+
 use rivet_plugin_api::{Cx, ErrorKind, Estimate, PluginError, Relation, Result, Split, SplitRequest};
+use rivet_shared_sql::{Conditions, KeyRows};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -142,6 +146,14 @@ fn may_be_cut(session: &PgSession, described: &Described) -> Option<u32> {
     described.table_oid.filter(|_| described.own_pages && session.client.server_version_num() >= TID_RANGE_VERSION)
 }
 
+/// Conditions that hold for exactly the rows of a split of ours.
+pub fn conditions(split: &Split) -> Result<Conditions> {
+    match KeyRows::of(split) {
+        Some(rows) => rows.conditions(&mut keys::Literals),
+        None => Ok(std::iter::once(Pages::of(split)?.condition()).collect()),
+    }
+}
+
 /// What the planner expects: statistics scaled to the file's present size, for tables, views and queries alike.
 pub fn estimate(session: &mut PgSession, relation: &Relation, cx: &Cx) -> Result<Estimate> {
     let described = session.described(relation, cx)?;
@@ -159,8 +171,11 @@ pub fn estimate(session: &mut PgSession, relation: &Relation, cx: &Cx) -> Result
     Ok(Estimate { rows, bytes, splittable })
 }
 
-/// Cuts a table, or one of its ranges, into ranges of pages.
+/// Cuts along a key where that is asked for; else a table, or one of its ranges, into ranges of pages.
 pub fn split(session: &mut PgSession, request: &SplitRequest, cx: &Cx) -> Result<Vec<Split>> {
+    if let Some(splits) = keys::split(session, request, cx)? {
+        return Ok(splits);
+    }
     let described = session.described(&request.relation, cx)?;
     let whole = match &request.within {
         Some(split) => Pages::of(split)?,

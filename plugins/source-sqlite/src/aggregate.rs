@@ -9,6 +9,7 @@ use crate::bind::Values;
 use crate::error::sql;
 use crate::filter::Rows;
 use crate::key::Key;
+use crate::moment;
 use crate::schema::{Described, Form};
 
 /// What SQLite's planner says. It does not tell how many rows it expects.
@@ -70,7 +71,9 @@ fn question(
 /// # Errors
 /// The database's; `Data` for a key whose values are in no order.
 pub fn aggregate(db: &Connection, described: &Described, aggregate: &Aggregate) -> Result<Vec<Option<KeyValue>>> {
+    let now = moment::now(db)?;
     let answer = |measure: &Measure| match measure {
+        Measure::Moment(moment) => moment::of(moment, now),
         Measure::Count => count(db, &Rows::of(described, &aggregate.filter)?),
         Measure::CountNull { key } => {
             let mut rows = Rows::of(described, &aggregate.filter)?;
@@ -146,7 +149,11 @@ fn outermost(
     found.map_or(Ok(None), |value| key.answer((&value).into(), end.word()))
 }
 
-fn all<T>(
+/// Runs a statement; all its rows.
+///
+/// # Errors
+/// The database's.
+pub fn all<T>(
     db: &Connection,
     text: &str,
     values: &Values,

@@ -1,9 +1,10 @@
 //! Values that are bound to a statement, never written into its text.
 //! It must not know what they are compared with.
 
-use rivet_plugin_api::{ErrorKind, FILTER_PLACEHOLDER, PluginError, Result};
+use rivet_plugin_api::{ErrorKind, FILTER_PLACEHOLDER, KeyValue, PluginError, Result};
+use rivet_shared_sql::{Dialect, identifier};
 use rusqlite::Statement;
-use rusqlite::types::Value;
+use rusqlite::types::{Value, ValueRef};
 
 use crate::error::sqlite;
 
@@ -49,4 +50,46 @@ impl Values {
             }
         }
     }
+}
+
+/// Keys as they are stored: SQLite's own order counts, over all storage classes.
+pub struct Bound<'v> {
+    /// What stands before the name of a column, which must be one: SQLite reads a quoted name that is none as text.
+    pub qualifier: &'static str,
+    pub values: &'v mut Values,
+}
+
+impl Dialect for Bound<'_> {
+    fn column(&self, name: &str) -> String {
+        format!("{}{}", self.qualifier, identifier(name))
+    }
+
+    fn value(&mut self, value: &KeyValue) -> Result<String> {
+        let hex = |text: &str| -> Option<Vec<u8>> {
+            (0..text.len()).step_by(2).map(|i| u8::from_str_radix(text.get(i..i + 2)?, 16).ok()).collect()
+        };
+        let stored = match value.native_type.as_str() {
+            "integer" => value.text.parse().ok().map(Value::Integer),
+            "real" => value.text.parse().ok().map(Value::Real),
+            "text" => Some(Value::Text(value.text.clone())),
+            "blob" => hex(&value.text).map(Value::Blob),
+            _ => None,
+        };
+        let stored = stored.ok_or_else(|| {
+            PluginError::new(ErrorKind::Internal, "sqlite.split", "the split has a key that is none of SQLite's")
+        })?;
+        Ok(self.values.add(stored))
+    }
+}
+
+/// A stored value as a key; none for NULL, and for text that is not UTF-8.
+pub fn stored(value: ValueRef<'_>) -> Option<KeyValue> {
+    let (native_type, text) = match value {
+        ValueRef::Null => return None,
+        ValueRef::Integer(n) => ("integer", n.to_string()),
+        ValueRef::Real(n) => ("real", format!("{n:?}")),
+        ValueRef::Text(bytes) => ("text", std::str::from_utf8(bytes).ok()?.to_owned()),
+        ValueRef::Blob(bytes) => ("blob", bytes.iter().map(|b| format!("{b:02x}")).collect()),
+    };
+    Some(KeyValue::new(native_type, text))
 }

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::{Type, Value, ValueRef};
 
-use crate::bind::Values;
+use crate::bind::{Values, stored};
 use crate::decode::{Fault, class_name, temporal};
 
 const MICROS_PER_DAY: i64 = 86_400_000_000;
@@ -186,17 +186,14 @@ impl<'c> Key<'c> {
     /// `Data` for a value that could not be delivered.
     pub fn answer(&self, value: ValueRef<'_>, end: &str) -> Result<Option<KeyValue>> {
         let fault = |fault| self.fault(end, fault);
-        let (native_type, text) = match value {
-            ValueRef::Null => return Ok(None),
-            value if self.is_spelled() => self.written(self.order.micros(value).map_err(fault)?),
-            ValueRef::Integer(n) => ("integer", n.to_string()),
-            ValueRef::Real(n) => ("real", format!("{n:?}")),
-            ValueRef::Text(bytes) => {
-                ("text", std::str::from_utf8(bytes).map_err(|_| fault(Fault::NotUtf8))?.to_owned())
+        match value {
+            ValueRef::Null => Ok(None),
+            value if self.is_spelled() => {
+                let (native_type, text) = self.written(self.order.micros(value).map_err(fault)?);
+                Ok(Some(KeyValue::new(native_type, text)))
             }
-            ValueRef::Blob(bytes) => ("blob", bytes.iter().map(|b| format!("{b:02x}")).collect()),
-        };
-        Ok(Some(KeyValue { native_type: native_type.to_owned(), text }))
+            value => stored(value).map(Some).ok_or_else(|| fault(Fault::NotUtf8)),
+        }
     }
 
     fn written(&self, micros: i64) -> (&'static str, String) {
@@ -216,6 +213,7 @@ impl<'c> Key<'c> {
     fn spelled(&self, range: &KeyRange, values: &mut Values) -> Result<Vec<String>> {
         let lower = range.lower.as_ref().map(|lower| self.lower_micros(lower)).transpose()?;
         let upper = range.upper.as_ref().map(|upper| self.micros(upper)).transpose()?;
+        let upper = upper.map(|micros| micros.saturating_sub(range.upper_open.into()));
         if lower.is_none() && upper.is_none() {
             return Ok(Vec::new());
         }
@@ -254,7 +252,8 @@ impl<'c> Key<'c> {
             bounds.push(format!("{} >= {}", self.sql, self.operand(&lower.value, lower.minus, values)?));
         }
         if let Some(upper) = &range.upper {
-            bounds.push(format!("{} <= {}", self.sql, self.operand(upper, None, values)?));
+            let below = if range.upper_open { "<" } else { "<=" };
+            bounds.push(format!("{} {below} {}", self.sql, self.operand(upper, None, values)?));
         }
         Ok(bounds)
     }

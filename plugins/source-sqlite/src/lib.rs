@@ -12,6 +12,7 @@ mod filter;
 mod key;
 mod listing;
 mod location;
+mod moment;
 mod options;
 mod scan;
 mod schema;
@@ -43,6 +44,8 @@ impl Source for Sqlite {
             limit: true,
             query: true,
             overrides: true,
+            cut: true,
+            moment: true,
             ..Default::default()
         }
     }

@@ -9,12 +9,12 @@ use std::time::Instant;
 use rivet_plugin_api::{
     BatchStream, Choices, Cx, ErrorKind, PluginError, RecordBatch, Result, Scan, SchemaRef, StreamFacts, TableSchema,
 };
-use rivet_shared_sql::{as_planned, identifier};
+use rivet_shared_sql::{KeyRows, as_planned, identifier};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, Row};
 
 use crate::actor::{Actor, guarded};
-use crate::bind::Values;
+use crate::bind::{Bound, Values};
 use crate::decode::{ColumnBuilder, Place};
 use crate::error::{sql, sqlite};
 use crate::filter;
@@ -252,9 +252,17 @@ struct Select {
 /// The statement of a scan. Columns are qualified: SQLite reads a quoted name that is no column as text, but never one with a
 /// table before it.
 fn select(scan: &Scan, described: &schema::Described, has_room: bool) -> Result<Select> {
-    let range = scan.split.as_ref().map(Range::of).transpose()?.unwrap_or_default();
+    let mut values = Values::default();
+    let along = scan.split.as_ref().and_then(KeyRows::of);
+    let range = match (&scan.split, &along) {
+        (Some(split), None) => Range::of(split)?,
+        _ => Range::default(),
+    };
     let limit = scan.limit.map(|n| format!(" LIMIT {n}")).unwrap_or_default();
-    let (filter, values) = filter::conditions(&scan.filter, &described.columns)?;
+    let filter = filter::conditions(&scan.filter, &described.columns, &mut values)?;
+    let qualifier = if matches!(described.form, Form::Query { .. }) { "" } else { "t." };
+    let of_split = along.map(|rows| rows.conditions(&mut Bound { qualifier, values: &mut values })).transpose()?;
+    let filter = filter.and(of_split.unwrap_or_default());
     let (table, rowid) = match &described.form {
         Form::Query { sql } if range == Range::default() => {
             let (query, around) = filter.fill(sql);

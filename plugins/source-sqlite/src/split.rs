@@ -1,6 +1,8 @@
 //! Size, and cutting a table into ranges of its rowid.
 //! It must not know how a range is read.
 
+mod keys;
+
 use rivet_plugin_api::{ErrorKind, Estimate, PluginError, Result, Split, SplitRequest};
 use rivet_shared_sql::{Conditions, identifier};
 use rusqlite::{Connection, OptionalExtension};
@@ -120,11 +122,15 @@ fn table_bytes(db: &Connection, table: &str) -> Result<Option<u64>> {
     Ok(walked.and_then(|bytes| u64::try_from(bytes).ok()))
 }
 
-/// Cuts a table, or one of its ranges, into ranges of rowids; what has none is one split.
+/// Cuts along a key where that is asked for; else a table, or one of its ranges, into ranges of rowids; what has none is one
+/// split.
 ///
 /// # Errors
 /// The database's.
 pub fn split(db: &Connection, described: &Described, request: &SplitRequest) -> Result<Vec<Split>> {
+    if let Some(splits) = keys::split(db, described, request)? {
+        return Ok(splits);
+    }
     let whole = request.within.as_ref().map(Range::of).transpose()?.unwrap_or_default();
     let Form::Rowid { table, rowid } = &described.form else { return Ok(vec![whole.into_split(None)?]) };
     let Some((min, max)) = bounds(db, table, rowid, whole)? else { return Ok(vec![whole.into_split(Some(0))?]) };

@@ -349,3 +349,36 @@ fn a_wait_for_a_lock_without_end_is_told() -> Result<()> {
     assert_eq!(Exported::read(&workspace.path().join("out"))?.n_rows(), 1);
     Ok(())
 }
+
+#[test]
+fn chunks_and_windows_hold_their_rows() -> Result<()> {
+    let make = "create table t (id integer primary key, at datetime, unix integer, note text);\
+                with recursive n(i) as (select 1 union all select i + 1 from n where i < 1000) \
+                insert into t select i * 1000, datetime('now', (600 - i * 720) || ' minutes'), strftime('%s', 'now') + 36000 - i * 43200, 'n' || (i % 7) from n";
+    for (keys, strategy, sizes, n_rows) in [
+        ("mode: chunked; chunk_size: 400; parallel: 4", "chunked(id, size=400)", Some(json!([400, 400, 200])), 1000),
+        ("mode: chunked; chunk_column: [note, id]; chunk_count: 3", "chunked(note, id, count=3)", None, 1000),
+        ("mode: chunked; chunk_column: at; chunk_by_days: 250", "chunked(at, days=250)", None, 1000),
+        ("mode: time_window; time_column: at; days_window: 7", "time-window(at, 7d)", None, 14),
+        (
+            "mode: time_window; time_column: unix; time_column_type: unix; days_window: 7",
+            "time-window(unix, 7d)",
+            None,
+            14,
+        ),
+        ("mode: time_window; time_column: at; days_window: 4294967295", "time-window(at, 4294967295d)", None, 1000),
+    ] {
+        let more: String = keys.split("; ").map(|key| format!("  {key}\n")).collect();
+        let workspace = Workspace::new(&config("t", &more))?;
+        sqlite(&workspace, "data.db", make)?;
+        let read = workspace.export().context(keys)?;
+        assert_eq!(read.manifest["strategy"], strategy);
+        assert_eq!(read.n_rows(), n_rows, "{keys}");
+        let found: Vec<&Value> =
+            read.manifest["parts"].as_array().context("parts")?.iter().map(|part| &part["rows"]).collect();
+        ensure!(sizes.is_none_or(|sizes| json!(found) == sizes), "{keys}: {found:?}");
+        let distinct = read.rows("count(distinct id) n", "")?;
+        assert_eq!(distinct[0]["n"], n_rows);
+    }
+    Ok(())
+}

@@ -63,7 +63,7 @@ fn keys_of_exports() {
             config.missing_key: exports.orders.cursor_column (line 2) is missing
               hint: name the column that grows, such as `cursor_column: updated_at`
             "table: t, mode: ful"
-            config.bad_value: exports.orders.mode (line 2) must be 'full' or 'incremental'
+            config.bad_value: exports.orders.mode (line 2) must be 'full', 'incremental', 'chunked' or 'time_window'
               hint: did you mean 'full'?
             "table: t, types: natve, on_schema_drift: ignore"
             config.bad_value: exports.orders.types (line 2) must be 'portable' or 'native'

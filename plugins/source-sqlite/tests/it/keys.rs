@@ -13,7 +13,7 @@ fn key(native_type: &str, text: &str) -> KeyValue {
 }
 
 fn range(column: &str, lower: Option<Lower>, upper: Option<KeyValue>) -> Filter {
-    let range = KeyRange { key: column.split(',').map(str::to_owned).collect(), lower, upper, nulls: false };
+    let range = KeyRange { key: column.split(',').map(str::to_owned).collect(), lower, upper, ..Default::default() };
     Filter { condition: None, range: Some(range) }
 }
 

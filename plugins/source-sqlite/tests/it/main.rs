@@ -2,6 +2,7 @@
 //! It must not know the plugin's inside.
 
 mod connecting;
+mod cutting;
 mod describing;
 mod ends;
 mod fixture;

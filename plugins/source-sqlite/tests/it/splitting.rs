@@ -7,7 +7,7 @@ use rivet_plugin_api::{ErrorKind, Relation, Split, SplitRequest};
 use crate::fixture::{Db, query, read, scan, table, texts};
 
 fn splits(db: &Db, relation: &Relation, within: Option<Split>, n_splits: usize) -> Result<Vec<Split>> {
-    let request = SplitRequest { relation: relation.clone(), within, n_splits };
+    let request = SplitRequest { within, ..SplitRequest::new(relation.clone(), n_splits) };
     Ok(db.session()?.split(&request, &db.token.cx())?)
 }
 

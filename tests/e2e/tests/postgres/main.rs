@@ -2,6 +2,7 @@
 //! Must not know any crate of the product.
 
 mod check;
+mod chunks;
 mod concurrent;
 mod direct;
 mod doctor;

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 use anyhow::{Context, Result, ensure};
 use rivet_plugin_api::wire::Connector;
 use rivet_plugin_api::{
-    CancelToken, Column, CursorColumn, Cx, ErrorKind, RecordBatch, Relation, Scan, Session, Split, SplitRequest,
-    TableSchema, TypesMode,
+    CancelToken, Column, ConnectorKind, CursorColumn, Cx, ErrorKind, KeyCut, KeyStep, RecordBatch, Relation, Scan,
+    Session, Split, SplitRequest, TableSchema, TypesMode,
 };
 use serde_json::Value;
 
@@ -46,7 +46,8 @@ pub fn source(connector: &Connector, request: &Value, relation: &Relation) -> Re
         ensure!(rows(&batches) == all, "portions of {portion:?} give other rows");
     }
     columns_come_as_asked(session, relation, &table, &whole, &cx)?;
-    splits_hold_each_row_once(session, relation, &table, &all, &cx)?;
+    let can_cut = matches!(&connector.info().kind, ConnectorKind::Source(can) if can.cut);
+    splits_hold_each_row_once(session, relation, (&table, can_cut), &all, &cx)?;
     an_unfinished_stream_leaves_the_session_fit(session, relation, &table, &all, &cx)?;
 
     let missing = Relation::Table { schema: None, name: "rivet no such table".to_owned() };
@@ -120,12 +121,23 @@ fn columns_come_as_asked(
 fn splits_hold_each_row_once(
     session: &mut dyn Session,
     relation: &Relation,
-    table: &TableSchema,
+    (table, can_cut): (&TableSchema, bool),
     all: &[RecordBatch],
     cx: &Cx,
 ) -> Result<()> {
-    for n_splits in [1, 2, 7] {
-        let splits = session.split(&SplitRequest::new(relation.clone(), n_splits), cx)?;
+    let whole = |n_splits| SplitRequest::new(relation.clone(), n_splits);
+    let mut requests: Vec<SplitRequest> = [1, 2, 7].map(whole).into();
+    if can_cut {
+        // Not every type has an order; a key that is declared has one.
+        let first = || table.columns.first().map(|column| vec![column.name.clone()]);
+        let key = table.keys.first().cloned().or_else(first).context("a column")?;
+        let along = |step| Some(KeyCut { key: key.clone(), step });
+        let steps = [KeyStep::Even, KeyStep::Rows(1), KeyStep::Exactly(2)];
+        requests.extend(steps.map(|step| SplitRequest { along: along(step), ..whole(3) }));
+    }
+    for request in requests {
+        let n_splits = request.n_splits;
+        let splits = session.split(&request, cx)?;
         ensure!(!splits.is_empty(), "no splits");
         let mut found = Vec::new();
         for split in splits {

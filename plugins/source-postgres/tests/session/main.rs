@@ -1,5 +1,7 @@
 //! Sessions against a real server: cancelling, early ends, fetches, shared snapshots, silent servers.
 
+mod keys;
+
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
@@ -128,7 +130,7 @@ fn sessions_of_a_group_and_later_ones_share_a_snapshot_and_page_ranges_hold_each
     assert_eq!(late.snapshot.identity, group.snapshot.identity);
     group.sessions.extend(late.sessions);
     let relation = Relation::Table { schema: Some("public".to_owned()), name: "t".to_owned() };
-    let request_splits = SplitRequest { relation: relation.clone(), within: None, n_splits: 5 };
+    let request_splits = SplitRequest::new(relation.clone(), 5);
     let splits = group.sessions[0].split(&request_splits, &cx)?;
     assert_eq!(splits.len(), 5);
     for session in &mut group.sessions {

@@ -1,0 +1,125 @@
+//! Where to cut along a key: by hops along an index, or by one pass over all rows where there is none.
+//! It must not know how a statement is run, nor statistics.
+
+use rivet_plugin_api::{ErrorKind, PluginError, Result};
+
+use super::{Dialect, Key, KeyRows, Share, compared};
+use crate::Conditions;
+
+/// More splits than this are no help to anybody.
+const MAX_BORDERS: usize = 100_000;
+
+/// What an engine is asked about the keys of a relation.
+pub trait KeyAnswers: Dialect {
+    /// What follows FROM for the rows that are read and meet these conditions too.
+    ///
+    /// # Errors
+    /// For a filter that cannot be written.
+    fn rows(&mut self, conditions: Conditions) -> Result<String>;
+
+    /// Runs a SELECT of `n_columns` key columns, called [`alias`]es; the rows in the order that it has.
+    ///
+    /// # Errors
+    /// The engine's.
+    fn keys(&mut self, select: &str, n_columns: usize) -> Result<Vec<Key>>;
+
+    /// Whether an index alone delivers the order of this SELECT.
+    ///
+    /// # Errors
+    /// The engine's; `Config` where the key has no order.
+    fn is_indexed(&mut self, select: &str) -> Result<bool>;
+
+    /// Borders by statistics, where the engine has such that say enough.
+    ///
+    /// # Errors
+    /// The engine's.
+    fn known(&mut self, _of: &KeyRows, _share: Share) -> Result<Option<Vec<Key>>> {
+        Ok(None)
+    }
+}
+
+/// What the n-th column of a key is called in a SELECT, from 0.
+pub fn alias(n: usize) -> String {
+    format!("rivet_k{n}")
+}
+
+/// Borders that leave so many rows between them: exactly, where no two rows have the same key.
+///
+/// # Errors
+/// The engine's; `Config` for more borders than make sense.
+pub fn counted(engine: &mut impl KeyAnswers, of: &KeyRows, rows: u64) -> Result<Vec<Key>> {
+    let rows = rows.max(1);
+    let first = hop(engine, of, None, rows)?;
+    if !engine.is_indexed(&first)? {
+        return passed(engine, of, "", &format!("(rivet_n - 1) % {rows} = 0"));
+    }
+    let mut borders: Vec<Key> = Vec::new();
+    loop {
+        let select = hop(engine, of, borders.last(), rows)?;
+        let Some(border) = engine.keys(&select, of.key.len())?.pop() else { return Ok(borders) };
+        borders.push(border);
+        not_too_many(&borders, of)?;
+    }
+}
+
+/// Borders of so many ranges with the same number of rows, give or take one, where no two rows have the same key.
+///
+/// # Errors
+/// As [`counted`].
+pub fn even(engine: &mut impl KeyAnswers, of: &KeyRows, n_ranges: usize) -> Result<Vec<Key>> {
+    if n_ranges <= 1 {
+        return Ok(Vec::new());
+    }
+    let range = |back: u8| format!("(rivet_n - {back}) * {n_ranges} / rivet_all");
+    passed(engine, of, ", count(*) OVER () AS rivet_all", &format!("{} <> {}", range(1), range(2)))
+}
+
+/// Borders that one statement finds, which passes over all rows in the order of the key. A border is a row that this holds
+/// for, by its number, from 1.
+fn passed(engine: &mut impl KeyAnswers, of: &KeyRows, also: &str, holds: &str) -> Result<Vec<Key>> {
+    let conditions = of.conditions(engine)?;
+    let key: Vec<String> = of.key.iter().map(|name| engine.column(name)).collect();
+    let names: Vec<String> = (0..of.key.len()).map(alias).collect();
+    let (columns, from) = (columns(engine, of), engine.rows(conditions)?);
+    let select = format!(
+        "SELECT {} FROM (SELECT {columns}, row_number() OVER (ORDER BY {}) AS rivet_n{also} FROM {from}) AS rivet_rows \
+         WHERE rivet_n > 1 AND {holds} ORDER BY rivet_n LIMIT {}",
+        names.join(", "),
+        key.join(", "),
+        MAX_BORDERS + 1
+    );
+    let borders = engine.keys(&select, of.key.len())?;
+    not_too_many(&borders, of)?;
+    Ok(borders)
+}
+
+/// The key that so many rows come before, counted from the start or from the last border; behind the border, so that
+/// there is always a next one.
+pub(super) fn hop(engine: &mut impl KeyAnswers, of: &KeyRows, border: Option<&Key>, rows: u64) -> Result<String> {
+    let mut conditions =
+        KeyRows { from: of.from.clone().filter(|_| border.is_none()), ..of.clone() }.conditions(engine)?;
+    if let Some(border) = border {
+        conditions.push(compared(&of.key, ">", border, engine)?);
+    }
+    let skip = if border.is_some() { rows - 1 } else { rows };
+    let (columns, order, from) = (columns(engine, of), order(of), engine.rows(conditions)?);
+    Ok(format!("SELECT {columns} FROM {from} ORDER BY {order} LIMIT 1 OFFSET {skip}"))
+}
+
+fn columns(engine: &impl Dialect, of: &KeyRows) -> String {
+    let named = of.key.iter().enumerate().map(|(i, name)| format!("{} AS {}", engine.column(name), alias(i)));
+    named.collect::<Vec<_>>().join(", ")
+}
+
+/// By position: a name could be that of another column.
+fn order(of: &KeyRows) -> String {
+    (1..=of.key.len()).map(|i| i.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+pub(super) fn not_too_many(borders: &[Key], of: &KeyRows) -> Result<()> {
+    if borders.len() <= MAX_BORDERS {
+        return Ok(());
+    }
+    let text = format!("more than {MAX_BORDERS} chunks by {}", of.key.join(", "));
+    Err(PluginError::new(ErrorKind::Config, "sql.too_many_splits", text).hint("make the chunks larger"))
+}
