@@ -90,7 +90,7 @@ pub fn fill(parts: &mut Parts, tls_said: bool, lookup: Lookup<'_>) -> Result<()>
             parts.warnings.push(format!("{name} has no effect: {why}"));
         }
     }
-    let wanted = |parts: &Parts, key: &str| !parts.says(key) && !(tls_said && key.starts_with("ssl"));
+    let wanted = |parts: &Parts, key: &str| !(parts.says(key) || tls_said && key.starts_with("ssl"));
     if let Some(service) = parts.service.take().or_else(|| lookup("PGSERVICE")) {
         for (key, value) in service_of(&service, &lookup)? {
             if wanted(parts, &key) {

@@ -100,6 +100,7 @@ fn the_source_of_a_config_with_every_block() {
         infinity_timestamp: None
         zero_date: None
         tinyint1: None }
+        password_key: Some("password")
         options: {"application_name"} }"#]]
     .assert_eq(&fields(&config.source));
     expect![[r#"
