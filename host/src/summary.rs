@@ -38,12 +38,18 @@ const LINES: &[Line] = &[
     ("ended", |s| s.ended_at.as_ref().map(|at| format!("{} UTC", moment(at)))),
     ("read", read),
     ("manifest", |s| s.manifest.as_ref().map(|name| format!("{}{name}", folder(s)))),
-    ("error", |s| s.error.as_ref().map(|error| error.message.clone())),
+    ("error", |s| problem(s).map(|problem| problem.message)),
     ("hint", |s| s.error.as_ref().and_then(|error| error.hint.clone())),
 ];
 
 /// Characters of a label with its colon and the space behind.
 const LABEL: usize = 13;
+
+/// Why it failed; who looks for errors in a long log finds the export on the same line.
+fn problem(s: &Summary) -> Option<ProblemRow> {
+    let error = s.error.as_ref()?;
+    Some(ProblemRow::of_export(&s.export, &error.code, &error.message, error.hint.clone()))
+}
 
 fn written(s: &Summary) -> bool {
     s.status != Status::Failed
@@ -101,8 +107,7 @@ pub fn tell(global: &Global, s: &Summary) {
     if global.output == Output::Text && !global.quiet {
         global.streams.say(&block(s));
     }
-    let Some(error) = &s.error else { return };
-    let error = ProblemRow::of_export(&s.export, &error.code, &error.message, error.hint.clone());
+    let Some(error) = problem(s) else { return };
     if global.json_errors {
         render::json_error(&global.streams, error);
     } else if global.output == Output::Text && global.quiet {

@@ -172,7 +172,7 @@ mod tests {
         run.splits.0 = 2;
         for (width, line) in [
             (
-                100,
+                110,
                 "orders [=====               ] 250,000 of about 1,000,000 rows, 25,000 rows/s, 30 s left, 2 of 8 splits",
             ),
             (80, "orders: 250,000 of about 1,000,000 rows, 25,000 rows/s, 30 s left, 2 of 8 splits"),

@@ -157,7 +157,7 @@ fn an_interrupt_leaves_no_stale_line() -> Result<()> {
         assert_eq!(code, 130, "{screen:#?}");
         ensure!(!screen.iter().any(|line| line.contains("of about")), "{screen:#?}");
         ensure!(screen.iter().any(|line| line == "  status:      failed"), "{screen:#?}");
-        ensure!(screen.iter().any(|line| line == "  error:       interrupted"), "{screen:#?}");
+        ensure!(screen.iter().any(|line| line == "  error:       export 'a': interrupted"), "{screen:#?}");
     }
     Ok(())
 }
