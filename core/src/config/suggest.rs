@@ -160,7 +160,7 @@ mod tests {
             assert!(!here.is_empty() || !say.is_empty(), "{word}");
             assert!(ELSEWHERE[..i].iter().all(|(before, ..)| before != word), "{word}");
             let is_ours = |word: &&str| crate::config::is_key(word) || WORDS.contains(word);
-            assert!(here.iter().all(|word| is_ours(&word)), "{word}: {here:?}");
+            assert!(here.iter().all(is_ours), "{word}: {here:?}");
             assert!(!crate::config::is_key(word), "{word} is a key here");
         }
     }

@@ -1,7 +1,7 @@
 //! Whose state it is: an export of a config. Two configs may share a file, and call their exports alike.
 //! It must not know what a config says.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::params;
 
@@ -100,7 +100,7 @@ impl State {
     }
 
     fn is_gone(&self, config: &str) -> bool {
-        let dir = self.path.parent().map(Path::to_owned).unwrap_or_else(PathBuf::new);
+        let dir = self.path.parent().map(Path::to_owned).unwrap_or_default();
         let there = || std::fs::symlink_metadata(dir.join(config));
         let missing = |e: std::io::Error| e.kind() == std::io::ErrorKind::NotFound;
         config.is_empty() || (!config.starts_with(NO_FILE) && there().is_err_and(missing))
