@@ -175,6 +175,10 @@ fn a_table_of_a_config_with_every_block() {
         meta_columns: MetaColumns { exported_at: false
         row_hash: false }
         on_schema_drift: Fail
+        quality: Quality { row_count_min: None
+        row_count_max: None
+        null_ratio_max: {}
+        unique_columns: [] }
         destination: PluginConfig { plugin: "local"
         options: {"path"} } }"#]]
     .assert_eq(&fields(&config.exports[0]));
@@ -244,6 +248,10 @@ fn a_query_of_a_config_with_every_block() {
         meta_columns: MetaColumns { exported_at: false
         row_hash: false }
         on_schema_drift: Warn
+        quality: Quality { row_count_min: None
+        row_count_max: None
+        null_ratio_max: {}
+        unique_columns: [] }
         destination: PluginConfig { plugin: "local"
         options: {"path"} } }"#]]
     .assert_eq(&fields(&config.exports[1]));
