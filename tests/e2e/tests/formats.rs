@@ -316,8 +316,8 @@ for row in table.to_pylist():
         assert_eq!(found.replace(" ('tags')", "").replace("'entries'", ""), expected, "{format}");
     }
     let workspace = place("csv")?;
-    for words in [&["run"][..], &["check"]] {
-        let ran = workspace.rivet(words)?.expect(1)?;
+    for (word, code) in [("run", 1), ("check", 0)] {
+        let ran = workspace.rivet(&[word])?.expect(code)?;
         let said = format!("{}{}", ran.text()?, ran.stderr);
         ensure!(
             said.contains("column 'x': csv cannot hold Struct") && said.contains("write parquet or arrow"),
