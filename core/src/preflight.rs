@@ -195,7 +195,10 @@ fn suggestions(facts: Facts<'_>, verdict: Option<Verdict>, rows: Option<u64>, pa
                      of a row and has an index"
                 .to_owned(),
         }),
-        Mode::Full => {}
+        Mode::TimeWindow(mode) if facts.explained.by_index == Some(false) && is_hard => {
+            all.push(index_for(std::slice::from_ref(&mode.column), facts));
+        }
+        Mode::Full | Mode::Chunked(_) | Mode::TimeWindow(_) => {}
     }
     if let Some(wanted) = parallel.filter(|wanted| *wanted > facts.n_workers as u64) {
         all.push(format!("`parallel: {wanted}` reads faster, where the source can bear it"));

@@ -179,6 +179,8 @@ fn mode(spec: &ExportSpec) -> &'static str {
     match spec.mode() {
         Mode::Full => "full",
         Mode::Incremental(_) => "incremental",
+        Mode::Chunked(_) => "chunked",
+        Mode::TimeWindow(_) => "time_window",
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, ConfigErrors};
 use super::expand::{Params, Variables};
-use super::export::ModeWord;
+use super::mode::ModeWord;
 use super::file::StateConfig;
 use super::load::{prepare, text_of};
 use super::node::{Entry, Node, Value};

@@ -106,7 +106,7 @@ fn what_the_state_keeps_of_a_run_is_on_its_page() {
         "r1",
         "db.example/shop",
         "1970-01-01 00:00:04 UTC",
-        "12 345",
+        "12,345",
         "1.5 s",
         "UNSAFE",
         "no room",

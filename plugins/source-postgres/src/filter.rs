@@ -8,7 +8,6 @@ use rivet_plugin_api::{
 };
 use rivet_shared_sql::{Conditions, between, key_sql};
 
-
 use crate::session::PgSession;
 use crate::sql::{from_filtered, literal};
 use crate::{lookback, moment};

@@ -228,7 +228,7 @@ defaults:
   destination: {type: local, path: "out/{export}"}
 
 exports:
-  # table, about 1 234 567 rows, 117.7 MiB, key id
+  # table, about 1,234,567 rows, 117.7 MiB, key id
   # would stop the run: infinity in updated_at
   - name: orders
     table: shop.orders

@@ -5,8 +5,9 @@ use rivet_plugin_api::{Column, Cx, ErrorKind, Filter, KeyValue, PluginError, Rel
 use rivet_shared_sql::{Calendar, Conditions, Dialect, Key, KeyAnswers, KeyRows, Share, alias, along, within};
 use serde_json::Value;
 
-use super::{explained, statistics};
+use super::statistics;
 use crate::error::incomplete;
+use crate::explain::planned;
 use crate::filter::{Rows, value_sql};
 use crate::session::PgSession;
 
@@ -79,7 +80,7 @@ impl KeyAnswers for Server<'_> {
     }
 
     fn is_indexed(&mut self, select: &str) -> Result<bool> {
-        let plan = explained(self.session, select, self.cx)?;
+        let plan = planned(self.session, select, self.cx)?;
         Ok(keeps_order(&plan))
     }
 

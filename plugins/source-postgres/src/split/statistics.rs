@@ -4,8 +4,8 @@
 use rivet_plugin_api::{Cx, KeyValue, LogicalType, Relation, Result};
 use rivet_shared_sql::{Key, Share, identifier};
 
-use super::explained;
 use crate::catalogue::number;
+use crate::explain::planned;
 use crate::session::PgSession;
 use crate::sql::{from_item, literal};
 
@@ -37,7 +37,7 @@ pub fn borders(
     let n_ranges = match share {
         Share::Ranges(n) => n,
         Share::Rows(rows) => {
-            let plan = explained(session, &format!("SELECT {} FROM {}", identifier(column), from_item(relation)), cx)?;
+            let plan = planned(session, &format!("SELECT {} FROM {}", identifier(column), from_item(relation)), cx)?;
             let expected = plan["Plan Rows"].as_f64().unwrap_or(0.0) as u64;
             usize::try_from(expected.div_ceil(rows.max(1))).unwrap_or(usize::MAX)
         }
