@@ -68,6 +68,9 @@ fn must_tell_the_time(spec: &ExportSpec, mode: &TimeWindow, schema: &TableSchema
             impossible(what, format!("name a date or timestamp, or say what it is: `columns: {{{name}: timestamp}}`"))
         }
         _ if is_number => Ok(()),
-        _ => impossible(format!("{what}, which counts no seconds"), "remove `time_column_type`".to_owned()),
+        _ => {
+            let hint = format!("remove `time_column_type`, or say what it is: `columns: {{{name}: int64}}`");
+            impossible(format!("{what}, which counts no seconds"), hint)
+        }
     }
 }

@@ -4,7 +4,7 @@
 use rivet_plugin_api::{Column, ErrorKind, KeyCut, KeyStep, PluginError, Result, Split, SplitRequest};
 
 use super::KeyRows;
-use super::borders::{KeyAnswers, counted, even};
+use super::borders::{KeyAnswers, counted, even, prove};
 use super::days::{Calendar, by_days};
 
 /// Cuts a relation with these columns along a key, or a split of ours into smaller ones.
@@ -34,6 +34,10 @@ pub fn along(
             return Err(PluginError::new(ErrorKind::Unsupported, "sql.step", text));
         }
     };
+    // Days are in one order everywhere, and a border of theirs need not be a key.
+    if !matches!(cut.step, KeyStep::Days(_)) {
+        prove(engine, &of, &borders)?;
+    }
     of.cut(borders, rows, None)
 }
 
@@ -47,6 +51,7 @@ pub fn within(engine: &mut impl KeyAnswers, split: &Split, rows: KeyRows, n_spli
         return Ok(vec![split.clone()]);
     }
     let borders = even(engine, &rows, n_splits)?;
+    prove(engine, &rows, &borders)?;
     let share = split.estimated_rows.map(|rows| rows / n_splits.max(1) as u64);
     rows.cut(borders, share, Some(split))
 }

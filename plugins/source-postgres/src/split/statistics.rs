@@ -11,6 +11,8 @@ use crate::sql::{from_item, literal};
 
 /// Values of the statistics to each range: with fewer, ranges would be of very different sizes.
 const VALUES_PER_RANGE: usize = 2;
+/// Fewer rows than this are looked at faster than their statistics.
+const SMALL_ROWS: u64 = 10_000;
 
 /// Borders along a column of a table that is read whole; none where the statistics do not say enough.
 ///
@@ -30,17 +32,18 @@ pub fn borders(
     if matches!(plan.column.logical, LogicalType::List { .. } | LogicalType::Struct { .. }) {
         return Ok(None);
     }
+    let of_plan = planned(session, &format!("SELECT {} FROM {}", identifier(column), from_item(relation)), cx)?;
+    let expected = of_plan["Plan Rows"].as_f64().unwrap_or(0.0) as u64;
+    if expected < SMALL_ROWS {
+        return Ok(None);
+    }
     let values = values(session, &statement(relation, oid, column, &plan.column.native_type), cx)?;
     if values.is_empty() {
         return Ok(None);
     }
     let n_ranges = match share {
         Share::Ranges(n) => n,
-        Share::Rows(rows) => {
-            let plan = planned(session, &format!("SELECT {} FROM {}", identifier(column), from_item(relation)), cx)?;
-            let expected = plan["Plan Rows"].as_f64().unwrap_or(0.0) as u64;
-            usize::try_from(expected.div_ceil(rows.max(1))).unwrap_or(usize::MAX)
-        }
+        Share::Rows(rows) => usize::try_from(expected.div_ceil(rows.max(1))).unwrap_or(usize::MAX),
     };
     Ok((n_ranges.saturating_mul(VALUES_PER_RANGE) <= values.len() || n_ranges <= 1).then(|| chosen(values, n_ranges)))
 }

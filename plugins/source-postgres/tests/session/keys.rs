@@ -11,7 +11,7 @@ use rivet_test_servers::postgres::{self, Postgres as Server};
 use super::{ReadMode, Scan, count, open, query, scan};
 
 /// Relations of each database, and cuts of each relation.
-const N_RELATIONS: u64 = 60;
+const N_RELATIONS: u64 = 50;
 const N_CUTS: usize = 100;
 /// Fixed, so that a failure is found again; it is part of every message.
 const SEED: u64 = 20_261_130;
@@ -285,5 +285,33 @@ fn chunks_are_of_the_size_that_was_asked_for() -> Result<()> {
         rows(&skewed)?.iter().sum::<usize>() == 5000 && skewed.len() <= 3,
         "two values have one border each: {skewed:?}"
     );
+    Ok(())
+}
+
+#[test]
+fn statistics_part_a_table_without_looking_at_it() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("statistics")?;
+    server.psql(
+        &database,
+        "CREATE TABLE t (id bigint PRIMARY KEY, name text COLLATE \"und-x-icu\", kind int);\n\
+         INSERT INTO t SELECT i * i, (ARRAY['a', 'B', 'ä', 'Z'])[1 + i % 4] || i, nullif(least(i % 40, 3), 2) FROM generate_series(1, 20000) i;\n\
+         ANALYZE t;",
+    )?;
+    let token = CancelToken::new();
+    let cx = token.cx();
+    let mut group = open(&server.url(&database), 1, &cx)?;
+    let session = &mut *group.sessions[0];
+    let relation = Relation::Table { schema: None, name: "t".to_owned() };
+    for (key, step, n_splits) in
+        [("id", KeyStep::Rows(2000), 1), ("name", KeyStep::Even, 8), ("kind", KeyStep::Even, 2)]
+    {
+        let along = Some(KeyCut { key: vec![key.to_owned()], step });
+        let splits = session.split(&SplitRequest { along, ..SplitRequest::new(relation.clone(), n_splits) }, &cx)?;
+        let sizes = n_rows_of(&splits, session, &relation, &cx)?;
+        assert_eq!(sizes.iter().sum::<usize>(), 20_000, "{key}: {sizes:?}");
+        let fair = sizes.iter().filter(|n| (1_000..4_000).contains(*n)).count();
+        ensure!(key == "kind" || fair >= 7, "{key}: {sizes:?}");
+    }
     Ok(())
 }

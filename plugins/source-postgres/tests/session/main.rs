@@ -41,10 +41,10 @@ fn count(session: &mut dyn Session, scan: &Scan, cx: &Cx) -> rivet_plugin_api::R
     Ok(rows)
 }
 
-/// Statements of ours that the server runs right now.
+/// Statements of ours that the server runs right now in the databases of the test about cancelling.
 fn running(server: &Server) -> Result<String> {
-    server
-        .psql("postgres", "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'rivet' AND state = 'active'")
+    let ours = "application_name = 'rivet' AND state = 'active' AND datname LIKE 'cancel%'";
+    server.psql("postgres", &format!("SELECT count(*) FROM pg_stat_activity WHERE {ours}"))
 }
 
 #[test]

@@ -63,6 +63,16 @@ struct Database<'a> {
     values: Values,
 }
 
+impl Database<'_> {
+    fn from(&mut self, inside: Conditions, around: Conditions) -> Result<String> {
+        let mut rows = Rows::and(self.described, self.filter, inside, std::mem::take(&mut self.values))?;
+        rows.conditions = rows.conditions.and(around);
+        let from = rows.to_string();
+        self.values = rows.values;
+        Ok(from)
+    }
+}
+
 impl Dialect for Database<'_> {
     fn value(&mut self, value: &KeyValue) -> Result<String> {
         Bound { qualifier: "", values: &mut self.values }.value(value)
@@ -71,10 +81,12 @@ impl Dialect for Database<'_> {
 
 impl KeyAnswers for Database<'_> {
     fn rows(&mut self, conditions: Conditions) -> Result<String> {
-        let rows = Rows::and(self.described, self.filter, conditions, std::mem::take(&mut self.values))?;
-        let from = rows.to_string();
-        self.values = rows.values;
-        Ok(from)
+        self.from(Conditions::default(), conditions)
+    }
+
+    fn rows_inside(&mut self, inside: Conditions, around: Conditions) -> Result<Option<String>> {
+        let has_place = matches!(&self.described.form, Form::Query { sql } if sql.contains(FILTER_PLACEHOLDER));
+        Ok(has_place.then_some(self.from(inside, around)?))
     }
 
     fn keys(&mut self, select: &str, n_columns: usize) -> Result<Vec<Key>> {

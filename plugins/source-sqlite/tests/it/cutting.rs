@@ -223,6 +223,7 @@ fn a_key_that_is_none_where_the_filter_goes_is_refused() -> Result<()> {
     for (sql, key, code) in [
         ("WITH c AS (SELECT id FROM t WHERE ${rivet.filter}) SELECT id AS number FROM c", "number", "sqlite.key"),
         ("SELECT id FROM t", "wrong", "sql.key"),
+        ("SELECT -id AS id FROM (SELECT id FROM t WHERE ${rivet.filter})", "id", "sql.key_inside"),
     ] {
         let along = Some(KeyCut { key: vec![key.to_owned()], step: KeyStep::Exactly(1) });
         let cut = session.split(&SplitRequest { along, ..SplitRequest::new(query(sql), 1) }, &cx);

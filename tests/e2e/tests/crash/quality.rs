@@ -50,7 +50,7 @@ fn rows_that_a_dead_run_recorded_are_judged_by_the_next() -> Result<()> {
         ensure!(ran.code.is_none(), "the fault kills: {}", ran.stderr);
         ensure!(!Seen::look(&out)?.staged.is_empty(), "{point}: something is staged");
         let ran = workspace.rivet(&["run"])?.expect(3)?;
-        ensure!(ran.stderr.contains("quality: FAIL"), "{}", ran.stderr);
+        ensure!(ran.stderr.contains("quality:     FAIL"), "{}", ran.stderr);
         assert_eq!(files_below(&out)?, Vec::<std::path::PathBuf>::new(), "{point}");
         let state = workspace.path().join(".rivet_state.db");
         assert_eq!(phases(&state)?, ["abandoned", "rejected"], "{point}");
@@ -83,7 +83,7 @@ fn a_killed_run_leaves_no_keys_on_disk() -> Result<()> {
     child.wait_with_output()?;
     let beside = files_below(&workspace.path().join(".rivet_state.db.locks"))?;
     let names: Vec<_> = beside.iter().filter_map(|file| file.file_name()).collect();
-    assert_eq!(names, ["t.lock"]);
+    assert_eq!(names, ["t@rivet.yaml.lock"]);
     workspace.configure(&config("memory_mb: 32", "unique_columns: [h, id]"))?;
     let summary = workspace.run()?.expect(0)?.json()?;
     assert_eq!(summary["exports"][0]["quality"][0]["passed"], json!(true), "{summary}");

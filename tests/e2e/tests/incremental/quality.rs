@@ -186,7 +186,7 @@ fn a_pipe_has_its_rows_and_the_exit_code_says_whether_they_are_good() -> Result<
             for (name, rule, said) in broken(100) {
                 let ran = run(&rule)?.expect(3).context(name)?;
                 assert_eq!(ran.text()?.lines().count(), 101, "{name}");
-                for part in [said.as_str(), "quality: FAIL", "cannot be taken back"] {
+                for part in [said.as_str(), "quality:     FAIL", "cannot be taken back"] {
                     ensure!(ran.stderr.contains(part), "{part:?} in {}", ran.stderr);
                 }
                 assert_eq!(state(&place.place, "select count(*) from cursors")?.trim(), "0", "{name}");
@@ -238,11 +238,11 @@ fn columns_of_rules_are_looked_up_before_anything_is_read() -> Result<()> {
     place.sql(TABLE)?;
     let keys = "name: t, table: t, exclude: [d], meta_columns: [row_hash], destination: {type: local, path: out}";
     for (rules, said) in [
-        ("unique_columns: [ID]", "'ID', which is not exported from t\n  hint: did you mean 'id'?"),
-        ("unique_columns: [d]", "'d', which is not exported from t\n  hint: did you mean 'id'?"),
+        ("unique_columns: [ID]", "'ID', which is not exported from t\n  hint:        did you mean 'id'?"),
+        ("unique_columns: [d]", "'d', which is not exported from t\n  hint:        did you mean 'id'?"),
         (
             "null_ratio_max: {email: 0.5}",
-            "'email', which is not exported from t\n  hint: it exports id, a, _rivet_row_hash",
+            "'email', which is not exported from t\n  hint:        it exports id, a, _rivet_row_hash",
         ),
     ] {
         place.configure(&format!("exports: [{{{keys}, quality: {{{rules}}}}}]\n"))?;

@@ -10,7 +10,7 @@ use crate::workspace;
 
 const SPARSE: &str = "create table t (id bigint primary key, at timestamptz, day date, name text, tags json);\n\
     insert into t select i * 100000, '2024-01-01 00:00+00'::timestamptz + i * interval '1 hour', '2024-01-01'::date + i / 24, \
-    case when i % 10 > 0 then 'n' || i % 50 end, '[]' from generate_series(1, 5000) i;\n\
+    case when i % 10 > 0 then 'N' || i % 50 end, '[]' from generate_series(1, 5000) i;\n\
     create index on t (name, id); create index on t (at); analyze t;";
 
 /// The strategy of a run, rows of its parts by chunk, and the ids that they hold.
@@ -100,7 +100,7 @@ fn chunks_of_a_condition_hold_its_rows_alone() -> Result<()> {
     let server = postgres::shared();
     let database = server.fresh_database("chunks_where")?;
     server.psql(&database, SPARSE)?;
-    let keys = "mode: chunked\ntable: t\nwhere: name is null or name = 'n1' -- half\nchunk_column: [id]\nchunk_size: 250\nchunk_dense: true";
+    let keys = "mode: chunked\ntable: t\nwhere: name is null or name = 'N1' -- half\nchunk_column: [id]\nchunk_size: 250\nchunk_dense: true";
     let (_, rows, ids) = export(&workspace(&server.url(&database), keys)?)?;
     assert_eq!((rows, &ids["n"]), (vec![250, 250, 100], &json!(600)));
     Ok(())
@@ -129,6 +129,10 @@ fn what_cannot_be_cut_is_said() -> Result<()> {
     for (relation, said) in [
         ("mode: chunked\ntable: t\nchunk_column: idd", "did you mean 'id'?"),
         ("mode: chunked\ntable: t\nchunk_column: tags", "has a type that the server cannot order"),
+        (
+            "mode: chunked\nquery: select lower(name) as name from t where ${rivet.filter}\nchunk_column: name\nchunk_size: 100",
+            "is something else where the query has ${rivet.filter}",
+        ),
         ("mode: chunked\ntable: t\nchunk_column: id\nchunk_by_days: 3", "but id is no date or timestamp"),
         (
             "mode: chunked\ntable: t\nchunk_column: id\nchunk_size: 3\nchunk_count: 4",
@@ -156,7 +160,7 @@ fn a_time_window_ends_now_by_the_servers_clock() -> Result<()> {
     let database = server.fresh_database("window")?;
     server.psql(
         &database,
-        "create table t (id int, at timestamptz, local timestamp, day date, unix bigint, ms numeric);\n\
+        "create table t (id int, at timestamptz, local timestamp, day date, unix bigint, ms numeric(20,3));\n\
          insert into t select i, a, a at time zone 'Asia/Tokyo', a::date, extract(epoch from a), extract(epoch from a) * 1000 \
          from (select i, now() - (i - 2) * interval '36 hours' + interval '20 minutes' as a from generate_series(1, 12) i) r;\n\
          insert into t (id) values (100);",
