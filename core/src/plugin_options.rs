@@ -54,7 +54,7 @@ fn pointed<'s>(root: &'s Value, reference: &str) -> Option<&'s Value> {
     root.pointer(&decoded)
 }
 
-fn of_item<'s>(schema: &'s Value, i: usize) -> Option<&'s Value> {
+fn of_item(schema: &Value, i: usize) -> Option<&Value> {
     schema["prefixItems"].get(i).or_else(|| schema.get("items"))
 }
 

@@ -113,7 +113,7 @@ impl SourceConfig {
         }
         if let Some(tls) = &mut self.connection.tls {
             for file in [&mut tls.ca_file, &mut tls.cert_file, &mut tls.key_file].into_iter().flatten() {
-                *file = FilePath::new(variables.below(base_dir, &**file));
+                *file = FilePath::new(variables.below(base_dir, file));
             }
         }
     }

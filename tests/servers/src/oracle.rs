@@ -44,10 +44,10 @@ class Loader(yaml.CSafeLoader):
         for first, all in yaml.CSafeLoader.yaml_implicit_resolvers.items()
     }
 
-schema = json.loads(sys.argv[1])
+schema, documents = json.load(sys.stdin)
 jsonschema.Draft202012Validator.check_schema(schema)
 validator = jsonschema.Draft202012Validator(schema)
-for document in json.load(sys.stdin):
+for document in documents:
     errors = validator.iter_errors(yaml.load(document, Loader))
     print(json.dumps(["/" + "/".join(map(str, e.absolute_path)) + ": " + e.message.split("\n")[0] for e in errors]))
 "#;
@@ -104,9 +104,10 @@ pub fn pyarrow_schema(path: &Path) -> Result<String> {
 /// When the schema is none, or a document is no YAML.
 pub fn schema_errors(schema: &str, documents: &[String]) -> Result<Vec<Vec<String>>> {
     let mut python = Command::new(python()?);
-    python.env("PYTHONIOENCODING", "utf-8").args(["-c", VALIDATE_SCRIPT, schema]);
-    let printed =
-        command::output(&mut python, &serde_json::to_string(documents)?).context("validate with jsonschema")?;
+    python.env("PYTHONIOENCODING", "utf-8").args(["-c", VALIDATE_SCRIPT]);
+    let schema: serde_json::Value = serde_json::from_str(schema).context("read the schema")?;
+    let asked = serde_json::to_string(&(schema, documents))?;
+    let printed = command::output(&mut python, &asked).context("validate with jsonschema")?;
     printed.lines().map(|line| serde_json::from_str(line).context("read a verdict")).collect()
 }
 

@@ -69,7 +69,7 @@ con.commit()
     fs::create_dir(place.path().join("small"))?;
     let on_small_disk = ["unshare", "-rm", "sh", "-c", "mount -t tmpfs -o size=1m tmpfs small && exec \"$@\"", "sh"];
     let ran = finish(place.spawn_under(&on_small_disk, &["run"])?)?.expect(2)?;
-    for part in ["export 't': failed to keep the keys of `unique_columns`", "t.scratch", "No space left", "hint:"] {
+    for part in ["export 't': failed to keep the keys of `unique_columns`", ".scratch", "No space left", "hint:"] {
         ensure!(ran.stderr.contains(part), "{part:?} in {}", ran.stderr);
     }
     ensure!(!ran.stderr.contains("clean up"), "the state has room to say so: {}", ran.stderr);

@@ -257,7 +257,7 @@ fn meta_columns(place: &Place<'_>, _: &Ran) -> Result<()> {
 }
 
 fn quality(place: &Place<'_>, ran: &Ran) -> Result<()> {
-    ensure!(ran.stderr.contains("quality: pass"), "{}", ran.stderr);
+    ensure!(ran.stderr.contains("quality:     pass"), "{}", ran.stderr);
     let manifest = place.read("orders")?.manifest;
     let rules = manifest["quality"].as_array().context("the rules")?;
     let figures: Vec<String> = rules.iter().map(|rule| format!("{} {}", rule["rule"], rule["figure"])).collect();

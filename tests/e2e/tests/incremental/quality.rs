@@ -193,7 +193,7 @@ fn a_pipe_has_its_rows_and_the_exit_code_says_whether_they_are_good() -> Result<
             }
             let ran = run(&kept(100))?.expect(0)?;
             assert_eq!(ran.text()?.lines().count(), 101);
-            ensure!(ran.stderr.contains("quality: pass"), "{}", ran.stderr);
+            ensure!(ran.stderr.contains("quality:     pass"), "{}", ran.stderr);
         }
     }
     Ok(())
@@ -238,17 +238,19 @@ fn columns_of_rules_are_looked_up_before_anything_is_read() -> Result<()> {
     place.sql(TABLE)?;
     let keys = "name: t, table: t, exclude: [d], meta_columns: [row_hash], destination: {type: local, path: out}";
     for (rules, said) in [
-        ("unique_columns: [ID]", "'ID', which is not exported from t\n  hint:        did you mean 'id'?"),
-        ("unique_columns: [d]", "'d', which is not exported from t\n  hint:        did you mean 'id'?"),
+        ("unique_columns: [ID]", ["'ID', which is not exported from t", "did you mean 'id'?"]),
+        ("unique_columns: [d]", ["'d', which is not exported from t", "did you mean 'id'?"]),
         (
             "null_ratio_max: {email: 0.5}",
-            "'email', which is not exported from t\n  hint:        it exports id, a, _rivet_row_hash",
+            ["'email', which is not exported from t", "it exports id, a, _rivet_row_hash"],
         ),
     ] {
         place.configure(&format!("exports: [{{{keys}, quality: {{{rules}}}}}]\n"))?;
         for words in [&["run"][..], &["run", "--dry-run"], &["check"]] {
             let ran = place.place.rivet(words)?.expect(1)?;
-            ensure!(ran.stderr.contains(said), "{said:?} in {}", ran.stderr);
+            for said in said {
+                ensure!(ran.stderr.contains(said), "{said:?} in {}", ran.stderr);
+            }
         }
     }
     place.configure(&format!("exports: [{{{keys}, quality: {{unique_columns: [id, _rivet_row_hash]}}}}]\n"))?;

@@ -188,6 +188,9 @@ fn the_config_of_a_whole_database_passes_the_strictest_check_and_exports_every_r
         let is_full = relation["proposal"]["mode"]["mode"] == "full";
         n_incremental += u32::from(!is_full);
         assert_eq!(again["rows"], if is_full { n_rows } else { 0 }, "{label}, the second time");
+        if n_rows == 0 && !is_full {
+            continue;
+        }
         let first = first_manifest(&place, name)?;
         assert_eq!(first["rows"], n_rows, "{label}");
     }
