@@ -1,6 +1,8 @@
 //! Placeholders such as `{table}` in the options of a destination, all filled in at once.
 //! It must not know which there are, nor what their values mean.
 
+use serde_json::{Map, Value};
+
 /// What each placeholder stands for.
 #[derive(Debug, Clone, Default)]
 pub struct Placeholders(Vec<(&'static str, String)>);
@@ -12,6 +14,15 @@ impl Placeholders {
         let mut all = self.0.clone();
         all.push((name, value.to_owned()));
         Self(all)
+    }
+
+    /// The options with placeholders filled in, in every text of the first level.
+    pub fn fill_all(&self, options: &Map<String, Value>) -> Map<String, Value> {
+        let filled = |value: &Value| match value {
+            Value::String(text) => Value::String(self.fill(text)),
+            other => other.clone(),
+        };
+        options.iter().map(|(key, value)| (key.clone(), filled(value))).collect()
     }
 
     /// The text with what the placeholders stand for. What is put in is no template, whatever it holds: it may be a name

@@ -204,7 +204,7 @@ impl ExportSpec {
         if let Some(run_id) = run_id {
             placeholders = placeholders.with("{run_id}", run_id);
         }
-        let filled = filled(&self.destination_options, &placeholders);
+        let filled = placeholders.fill_all(&self.destination_options);
         absolute(filled, &self.destination, &self.places)
     }
 
@@ -318,7 +318,7 @@ fn spec(
     };
     let placeholders = Placeholders::default().with("{export}", &export.name).with("{table}", &table);
     let config_dir = Placeholders::default().with("{config_dir}", &places.config_dir.to_string_lossy());
-    let destination_options = filled(&destination.options, &config_dir);
+    let destination_options = config_dir.fill_all(&destination.options);
     let destination_template =
         identity(&destination.connector, &absolute(destination_options.clone(), &destination.connector, places));
     let default_part_bytes = capabilities_of(&destination.connector).objects.then_some(DEFAULT_PART_BYTES);
@@ -352,15 +352,6 @@ fn spec(
         connection: config.source.connection_json(),
     }
     .on(today)
-}
-
-/// The options with placeholders filled in, in every text of the first level.
-fn filled(options: &Map<String, Value>, placeholders: &Placeholders) -> Map<String, Value> {
-    let filled = |value: &Value| match value {
-        Value::String(text) => Value::String(placeholders.fill(text)),
-        other => other.clone(),
-    };
-    options.iter().map(|(key, value)| (key.clone(), filled(value))).collect()
 }
 
 /// Plugin and options in a fixed order; options marked secret are left out.

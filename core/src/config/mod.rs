@@ -26,6 +26,7 @@ mod read;
 mod relation;
 mod report;
 mod rewrite;
+mod rules;
 mod schema;
 mod source;
 mod suggest;

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, ConfigErrors};
 use super::expand::{Params, Variables};
-use super::mode::ModeWord;
 use super::file::StateConfig;
 use super::load::{prepare, text_of};
+use super::mode::ModeWord;
 use super::node::{Entry, Node, Value};
 use super::read::Reader;
 use super::report::Report;

@@ -11,44 +11,28 @@ use serde_json::{Value as Json, json};
 use super::check::{Checker, Place};
 use super::error::ConfigError;
 use super::expand::{Variables, expand_query};
-use super::export::{CompressionProfile, CursorMode, DEFAULT_FORMAT, ExportConfig, Written};
+use super::export::{CompressionProfile, DEFAULT_FORMAT, ExportConfig, Written};
 use super::file::{Config, PluginsConfig, StateConfig, schema, source_keys};
 use super::files::{self, Unread};
 use super::merge::merge;
-use super::mode::ModeWord;
 use super::node::{Entry, NOWHERE, Node, Value, item, join};
 use super::notifications::NotificationsConfig;
 use super::options::Options;
 use super::relation;
 use super::report::Report;
-use super::schema::{ONLY_IN, properties, said, texts};
+use super::schema::{properties, texts};
 use super::source::{Environment, SourceConfig};
 use super::tuning::{Named, Profile};
 
 /// Largest file that holds a query, bytes.
 const MAX_QUERY_BYTES: usize = 1 << 20;
-/// Longest name of an export that stands for several, bytes: the names of theirs start with it.
-const MAX_GROUP_NAME_BYTES: usize = 50;
 
-/// Keys that say what is read.
-const WHAT: [&str; 4] = ["table", "tables", "query", "query_file"];
 /// Keys that say where the server is.
 const ADDRESS: [&str; 4] = ["url", "url_env", "url_file", "host"];
 /// Keys that say the rest of it, beside `host`.
 const BY_KEYS: [&str; 5] = ["port", "user", "password", "password_env", "database"];
 /// Keys of an export that are options of its format.
 const SHORTCUTS: [&str; 2] = ["compression", "compression_level"];
-
-/// Keys that a mode needs.
-const NEEDED: [(ModeWord, &str, &str); 3] = [
-    (ModeWord::Incremental, "cursor_column", "name the column that grows, such as `cursor_column: updated_at`"),
-    (
-        ModeWord::TimeWindow,
-        "time_column",
-        "name the column that says when a row is from, such as `time_column: created_at`",
-    ),
-    (ModeWord::TimeWindow, "days_window", "say how many days up to now are read, such as `days_window: 7`"),
-];
 
 /// Makes a config of a tree whose variables are expanded.
 pub(super) struct Reader<'a> {
@@ -58,12 +42,12 @@ pub(super) struct Reader<'a> {
 }
 
 /// An export's block.
-struct Block<'n> {
-    path: &'n str,
+pub(super) struct Block<'n> {
+    pub(super) path: &'n str,
     /// What stands in it.
-    own: &'n Node,
+    pub(super) own: &'n Node,
     /// With the levels below it.
-    merged: &'n Node,
+    pub(super) merged: &'n Node,
 }
 
 impl Reader<'_> {
@@ -300,71 +284,6 @@ impl Reader<'_> {
         let query = relation::query(&text).map_err(|problem| self.report.bad(&key, id, problem, hint)).ok()?;
         Some((query, written))
     }
-
-    /// Which keys belong together. A key of `defaults` that does nothing may be meant for other exports.
-    fn rules(&mut self, export: &ExportConfig, block: &Block<'_>) {
-        let Block { path, own, merged } = block;
-        if !WHAT.iter().any(|key| merged.get(key).is_some()) {
-            self.missing("table", "an export reads a `table`, several `tables`, or a `query`", block);
-        }
-        if let (true, true, Some(entry)) =
-            (export.tables.is_some(), export.name.len() > MAX_GROUP_NAME_BYTES, own.get("name"))
-        {
-            let problem =
-                format!("is longer than {MAX_GROUP_NAME_BYTES} bytes, and `tables` adds the name of each table");
-            self.report.bad(&join(path, "name"), entry.id, problem, None);
-        }
-        if let (Relation::Query { .. }, true, Some(entry)) =
-            (&export.relation, export.condition.is_some(), own.get("where"))
-        {
-            let at = self.report.at(path.to_owned(), entry.id);
-            self.report.push(ConfigError::Conflict { at, keys: ("query".to_owned(), "where".to_owned()) });
-        }
-        for (mode, key, hint) in NEEDED {
-            if export.mode_word == mode && merged.get(key).is_none() {
-                self.missing(key, hint, block);
-            }
-        }
-        match (export.incremental_cursor_mode, &export.cursor_fallback_column) {
-            (Some(CursorMode::Coalesce), None) => {
-                let hint = "name the column that stands in where `cursor_column` is NULL";
-                self.missing("cursor_fallback_column", hint, block);
-            }
-            (Some(CursorMode::SingleColumn), Some(_)) => {
-                let id = merged.get("incremental_cursor_mode").map_or(NOWHERE, |entry| entry.id);
-                let hint = Some("write `coalesce`, or remove `cursor_fallback_column`");
-                let problem = "leaves no use for `cursor_fallback_column`";
-                self.report.bad(&join(path, "incremental_cursor_mode"), id, problem, hint);
-            }
-            _ => {}
-        }
-        if let (Some(min), Some(max), Some(entry)) =
-            (export.quality.row_count_min, export.quality.row_count_max, merged.get("quality.row_count_min"))
-            && min > max
-        {
-            let (key, hint) = (join(path, "quality"), "the larger number is `row_count_max`");
-            self.report.bad(&join(&key, "row_count_min"), entry.id, "is more than `row_count_max`", Some(hint));
-        }
-        if !merged.get("mode").is_some_and(|entry| matches!(entry.node.value, Value::Failed)) {
-            self.modes(export.mode_word.as_str(), block);
-        }
-    }
-
-    /// A key of another mode does nothing, which is a mistake.
-    fn modes(&mut self, mode: &str, block: &Block<'_>) {
-        for (key, of) in properties(export_schema()) {
-            if let (Some(only), Some(entry)) = (said(of, ONLY_IN).filter(|only| *only != mode), block.own.get(key)) {
-                let problem = format!("means nothing in mode '{mode}'");
-                let hint = format!("add `mode: {only}`, or remove the key");
-                self.report.bad(&join(block.path, key), entry.id, problem, Some(&hint));
-            }
-        }
-    }
-
-    fn missing(&mut self, key: &str, hint: &str, block: &Block<'_>) {
-        let at = self.report.at(join(block.path, key), block.own.id);
-        self.report.push(ConfigError::MissingKey { at, hint: Some(hint.to_owned()) });
-    }
 }
 
 /// The block of the source with the profile that its environment stands for, unless it names one.
@@ -381,7 +300,7 @@ fn with_environment(block: &Node) -> Node {
     block
 }
 
-fn export_schema() -> &'static Json {
+pub(super) fn export_schema() -> &'static Json {
     &properties(schema())["exports"]["items"]
 }
 

@@ -7,6 +7,7 @@ mod keys;
 mod limits;
 mod merge;
 mod messages;
+mod notifications;
 mod options;
 mod profiles;
 mod quality;

@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use super::super::Profile;
-use super::values::export;
+use super::values::{export, source};
 use super::{EXPORTS, SOURCE, read};
 
 #[test]
@@ -46,4 +46,37 @@ fn a_compression_profile_is_codec_and_level() {
         let options = read(&text).expect(keys).exports[0].format.options.to_map();
         assert_eq!(json!(options), expected, "{keys}");
     }
+}
+
+#[test]
+fn profiles_are_the_table_of_the_specification() {
+    let cases = [
+        ("fast", Profile::Fast, 50_000, 0, 0, 0, 1, 1_000),
+        ("balanced", Profile::Balanced, 10_000, 50, 300_000, 30_000, 3, 2_000),
+        ("safe", Profile::Safe, 2_000, 500, 120_000, 10_000, 5, 5_000),
+    ];
+    for (word, profile, rows, throttle, statement, lock, retries, backoff) in cases {
+        let t = source(&format!("tuning: {{profile: {word}}}")).tuning;
+        assert_eq!((t.profile, t.batch_rows, t.batch_bytes), (profile, Some(rows), None));
+        assert_eq!((t.throttle_ms, t.statement_timeout_ms, t.lock_timeout_ms), (throttle, statement, lock));
+        assert_eq!((t.max_retries, t.retry_backoff_ms), (retries, backoff));
+        assert_eq!((t.max_value_bytes, t.memory_bytes, t.max_connections), (64 << 20, 256 << 20, None));
+        assert_eq!(profile.to_string(), word);
+    }
+    assert_eq!(source("own: 1").tuning, source("tuning: {profile: balanced}").tuning);
+}
+
+#[test]
+fn zero_turns_limits_off() {
+    let t =
+        source("tuning: {max_value_mb: 0, statement_timeout_s: 0, lock_timeout_s: 0, throttle_ms: 0, max_retries: 0}");
+    let t = t.tuning;
+    assert_eq!((t.max_value_bytes, t.statement_timeout_ms, t.lock_timeout_ms), (0, 0, 0));
+    assert_eq!((t.throttle_ms, t.max_retries), (0, 0));
+}
+
+#[test]
+fn silence_ends_soon_after_a_statement_must() {
+    let limit = |profile| source(&format!("tuning: {{profile: {profile}}}")).tuning.no_progress_timeout_ms();
+    assert_eq!(["fast", "balanced", "safe"].map(limit), [600_000, 330_000, 150_000]);
 }

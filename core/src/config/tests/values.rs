@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use expect_test::expect;
 use rivet_plugin_api::{Connection, Relation, TlsMode};
 
-use super::super::{ExportConfig, Params, Profile, SourceConfig, parse};
+use super::super::{ExportConfig, Params, SourceConfig, parse};
 use super::{EXPORTS, SOURCE, read};
 
-fn source(keys: &str) -> SourceConfig {
+pub(super) fn source(keys: &str) -> SourceConfig {
     read(&format!("source: {{type: s, {keys}}}\n{EXPORTS}")).expect(keys).source
 }
 
@@ -135,6 +135,20 @@ fn a_table_of_a_config_with_every_block() {
         incremental_cursor_mode: None
         lookback: None
         null_cursor: Error
+        chunks: ChunkKeys { chunk_column: None
+        chunk_size: None
+        chunk_count: None
+        chunk_size_memory_mb: None
+        chunk_by_days: None
+        chunk_by_key: None
+        chunk_dense: false
+        chunk_checkpoint: None
+        chunk_max_attempts: None }
+        window: WindowKeys { time_column: None
+        time_column_type: Timestamp
+        days_window: None
+        align: None
+        time_zone: None }
         wave: None
         parallel_safe: true
         parallel: 4
@@ -210,6 +224,20 @@ fn a_query_of_a_config_with_every_block() {
         incremental_cursor_mode: None
         lookback: None
         null_cursor: Error
+        chunks: ChunkKeys { chunk_column: None
+        chunk_size: None
+        chunk_count: None
+        chunk_size_memory_mb: None
+        chunk_by_days: None
+        chunk_by_key: None
+        chunk_dense: false
+        chunk_checkpoint: None
+        chunk_max_attempts: None }
+        window: WindowKeys { time_column: None
+        time_column_type: Timestamp
+        days_window: None
+        align: None
+        time_zone: None }
         wave: None
         parallel_safe: true
         parallel: 1
@@ -336,33 +364,6 @@ fn queries_keep_their_dollars_and_other_keys_do_not() {
 }
 
 #[test]
-fn profiles_are_the_table_of_the_specification() {
-    let cases = [
-        ("fast", Profile::Fast, 50_000, 0, 0, 0, 1, 1_000),
-        ("balanced", Profile::Balanced, 10_000, 50, 300_000, 30_000, 3, 2_000),
-        ("safe", Profile::Safe, 2_000, 500, 120_000, 10_000, 5, 5_000),
-    ];
-    for (word, profile, rows, throttle, statement, lock, retries, backoff) in cases {
-        let t = source(&format!("tuning: {{profile: {word}}}")).tuning;
-        assert_eq!((t.profile, t.batch_rows, t.batch_bytes), (profile, Some(rows), None));
-        assert_eq!((t.throttle_ms, t.statement_timeout_ms, t.lock_timeout_ms), (throttle, statement, lock));
-        assert_eq!((t.max_retries, t.retry_backoff_ms), (retries, backoff));
-        assert_eq!((t.max_value_bytes, t.memory_bytes, t.max_connections), (64 << 20, 256 << 20, None));
-        assert_eq!(profile.to_string(), word);
-    }
-    assert_eq!(source("own: 1").tuning, source("tuning: {profile: balanced}").tuning);
-}
-
-#[test]
-fn zero_turns_limits_off() {
-    let t =
-        source("tuning: {max_value_mb: 0, statement_timeout_s: 0, lock_timeout_s: 0, throttle_ms: 0, max_retries: 0}");
-    let t = t.tuning;
-    assert_eq!((t.max_value_bytes, t.statement_timeout_ms, t.lock_timeout_ms), (0, 0, 0));
-    assert_eq!((t.throttle_ms, t.max_retries), (0, 0));
-}
-
-#[test]
 fn sizes_take_units() {
     for (size, bytes) in [("1000", 1000), ("256MB", 256_000_000), ("1GiB", 1 << 30), ("'5 KiB'", 5120)] {
         assert_eq!(export(&format!("table: t, max_file_size: {size}")).max_file_bytes, Some(bytes), "{size}");
@@ -389,10 +390,4 @@ fn state_is_beside_the_config() {
         let config = read(&format!("{SOURCE}{EXPORTS}{block}")).expect(block);
         assert_eq!(config.state.path, PathBuf::from(path), "{block}");
     }
-}
-
-#[test]
-fn silence_ends_soon_after_a_statement_must() {
-    let limit = |profile| source(&format!("tuning: {{profile: {profile}}}")).tuning.no_progress_timeout_ms();
-    assert_eq!(["fast", "balanced", "safe"].map(limit), [600_000, 330_000, 150_000]);
 }
