@@ -53,7 +53,8 @@ check D1 "state show" 0 rivet state show --config dev/pg_incremental.yaml
 says D1 "the cursor is shown" 'pg_orders_incremental'
 check D2 "metrics" 0 rivet metrics --config dev/pg_incremental.yaml --last 5
 says D2 "the runs are shown" 'success'
-later E1 "chunked, sequential"
+check E1 "chunked, sequential" 0 rivet run --config dev/bench_chunked_seq.yaml
+says E1 "the strategy is told" 'strategy: +chunked\(id, size=1000\)'
 later E2 "chunked, parallel, with checkpoints"
 check F1 "meta columns, zstd" 0 rivet run --config dev/test_meta_columns.yaml --validate
 check F2 "codecs" 0 rivet run --config dev/test_compression.yaml
@@ -65,7 +66,8 @@ check H1 "a cursor without an index" 0 rivet check --config dev/pg_degraded.yaml
 says H1 "a verdict, and what would help" 'suggestion +index'
 check H2 "a wrong password" not0 rivet doctor --config dev/test_pg_wrongpass.yaml
 says H2 "it is a failed login" '\[FAIL\].*auth'
-later J1 "time window"
+check J1 "time window" 0 rivet run --config dev/_uat_time_window.yaml
+says J1 "the strategy is told" 'strategy: +time-window\(created_at, 7d\)'
 check K1 "a schema that changes" 0 bash dev/test_schema_evolution.sh
 says K1 "the change is told" 'schema changed'
 check L1 "stdout" 0 bash -c 'rivet run --config dev/test_stdout.yaml | head -1 | grep "^id,name,email"'

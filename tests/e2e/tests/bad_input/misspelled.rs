@@ -32,7 +32,10 @@ fn blocks() -> Vec<(&'static str, String)> {
         ("/properties/source/oneOf/0/properties/tls", format!("{POSTGRES}  tls:\n    @\n{exports}")),
         ("/properties/source/oneOf/1/properties/tls", format!("{POSTGRES}  tls:\n    @\n{exports}")),
         ("/properties/notifications", format!("{SQLITE}{exports}notifications:\n  @")),
-        ("/properties/notifications/properties/slack", format!("{SQLITE}{exports}notifications:\n  slack:\n    @")),
+        (
+            "/properties/notifications/properties/slack",
+            format!("{SQLITE}{exports}notifications:\n  slack:\n    webhook_url: https://h/a\n    @"),
+        ),
         ("/properties/exports/items/properties/quality", with(SQLITE, "    quality:\n      @")),
         ("/properties/defaults/properties/quality", format!("{SQLITE}{exports}defaults:\n  quality:\n    @")),
         ("/$defs/tuning", format!("{SQLITE}  tuning:\n    @\n{exports}")),
