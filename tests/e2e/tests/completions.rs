@@ -34,7 +34,7 @@ fn bash_offers_commands_flags_and_words() -> Result<()> {
         ("rivet ru", &["run"][..]),
         ("rivet st", &["state"]),
         ("rivet state re", &["reset"]),
-        ("rivet run --par", &["--param", "--parallel-exports"]),
+        ("rivet run --par", &["--param", "--parallel-exports", "--parallel"]),
         ("rivet schema con", &["config"]),
         ("rivet run --output nd", &["ndjson"]),
         ("rivet nonsense", &[]),

@@ -52,7 +52,11 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         "  url_env: DATABASE_URL\nparallel_export_processes: true",
         &["unknown key parallel_export_processes (line 4)", "'parallel_exports'"],
     ),
-    ("format: parquet", "mode: full-refresh", &["must be 'full' or 'incremental'", "did you mean 'full'?"]),
+    (
+        "format: parquet",
+        "mode: full-refresh",
+        &["must be 'full', 'incremental', 'chunked' or 'time_window'", "did you mean 'full'?"],
+    ),
     (
         "format: parquet",
         "compression: gzip\n    compression_level: 10",

@@ -125,7 +125,7 @@ fn several_files_are_read_by_one_pattern_and_a_change_of_the_schema_is_said() ->
     let read = block(&ran.stderr, "b");
     assert_eq!(said(&read, "schema"), Some("CHANGED"));
     ensure!(said(&read, "files").is_some_and(|n| n != "1"), "{read:?}");
-    let pattern = said(&read, "read").filter(|text| text.ends_with("-*.csv")).context("a pattern")?;
+    let pattern = said(&read, "read").filter(|text| text.ends_with("_*.csv")).context("a pattern")?;
     let rows = oracle::duckdb(&format!("select count(*) n from read_csv('{pattern}', header = true)"))?;
     assert_eq!(rows.trim(), r#"{"n": 20}"#, "{pattern}");
     Ok(())
