@@ -111,6 +111,7 @@ fn the_source_of_a_config_with_every_block() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "all that an export is")]
 fn a_table_of_a_config_with_every_block() {
     let config = read(EVERY_BLOCK).expect("it is right");
     expect![[r#"
@@ -199,6 +200,7 @@ fn a_table_of_a_config_with_every_block() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "all that an export is")]
 fn a_query_of_a_config_with_every_block() {
     let config = read(EVERY_BLOCK).expect("it is right");
     assert_eq!(config.exports.len(), 2);
