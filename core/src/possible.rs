@@ -13,10 +13,27 @@ use crate::resolve::ExportSpec;
 /// `Impossible`, with the first of it.
 pub fn check(spec: &ExportSpec) -> Result<(), RunError> {
     supported(spec)?;
+    let has_place = matches!(&spec.relation, Relation::Query { sql } if sql.contains(FILTER_PLACEHOLDER));
+    if has_place && matches!(spec.mode(), Mode::Chunked(_)) {
+        // A range inside may change what the rows are, such as under LIMIT, groups and windows.
+        return Err(RunError::Impossible {
+            what: format!("export '{}' cuts a query in chunks that has {FILTER_PLACEHOLDER}", spec.name),
+            hint: "leave the placeholder out: ranges of the key go around the query".to_owned(),
+        });
+    }
     if spec.store_capabilities().objects {
         return Ok(());
     }
     let name = &spec.destination.info().name;
+    if spec.store_capabilities().retractable && matches!(spec.mode(), Mode::Incremental(_)) {
+        return Err(RunError::Impossible {
+            what: format!(
+                "export '{}' is incremental, but {name} holds one run: the next replaces what is new",
+                spec.name
+            ),
+            hint: "write to a folder, with `type: local`".to_owned(),
+        });
+    }
     if spec.n_workers > 1 {
         return Err(RunError::Impossible {
             what: format!("export '{}' reads in parallel, but {name} takes one part", spec.name),

@@ -80,7 +80,7 @@ pub(super) struct ChunkKeys {
     /// Mode chunked: each chunk holds `chunk_size` rows, counted, however the values of the key are spread.
     #[schemars(extend("only_in" = "chunked"))]
     chunk_dense: bool,
-    /// Mode chunked: accepted; finished chunks are always on record.
+    /// Mode chunked: accepted so that configs of rivet-cli are read; it has no effect. A killed run starts over.
     #[schemars(extend("only_in" = "chunked"))]
     #[allow(dead_code, reason = "what it asks for is always so")]
     chunk_checkpoint: Option<bool>,

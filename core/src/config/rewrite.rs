@@ -44,11 +44,15 @@ pub fn source_block(text: &str) -> Result<SourceBlock, ConfigErrors> {
 fn secret(key: &str, node: &Node) -> Option<(&'static str, &'static str)> {
     let Value::Text(text) = &node.value else { return None };
     match key {
-        _ if text.contains("${") => None,
-        "password" => Some(("password_env", "DATABASE_PASSWORD")),
-        "url" if !passwords(text).is_empty() => Some(("url_env", "DATABASE_URL")),
+        "password" if !is_variable(text) => Some(("password_env", "DATABASE_PASSWORD")),
+        "url" if passwords(text).iter().any(|password| !is_variable(password)) => Some(("url_env", "DATABASE_URL")),
         _ => None,
     }
+}
+
+/// Whether a text is a variable and nothing else.
+fn is_variable(text: &str) -> bool {
+    text.starts_with("${") && text.find('}') == Some(text.len() - 1)
 }
 
 /// A value on one line.

@@ -39,8 +39,8 @@ pub struct Tuning {
     #[serde(rename = "batch_size_memory_mb")]
     #[schemars(range(min = 1, max = MAX_MIB), extend("reads" = "MiB"))]
     pub batch_bytes: Option<u64>,
-    /// Pause per batch of rows, ms, or with a unit; 0 = none. Exactly so long where it is named; what a profile sets is
-    /// together at most as long as the source works (safe: nine times as long).
+    /// Pause after each batch of rows, ms, or with a unit; 0 = none. A value that you set is kept exactly. The pauses of a profile
+    /// together last at most as long as the source has worked (safe: at most nine times as long).
     #[schemars(range(min = 0, max = MAX_MS), extend("reads" = "ms"))]
     pub throttle_ms: u64,
     /// Longest a statement may take, s, or with a unit; 0 = no limit. Large tables are read in pieces that stay below it.
@@ -55,7 +55,8 @@ pub struct Tuning {
     /// Attempts after the first, per split.
     #[schemars(range(min = 0, max = 1000))]
     pub max_retries: u32,
-    /// Pause before the first retry, ms, or with a unit; doubled each time.
+    /// Longest pause before the first retry, ms, or with a unit; doubled each time, up to a minute. The pause is chosen at random
+    /// between half of it and all of it.
     #[schemars(range(min = 0, max = MAX_MS), extend("reads" = "ms"))]
     pub retry_backoff_ms: u64,
     /// Largest value to accept, MiB, or with a unit; 0 = no limit. Where `memory_mb` holds no value of this size, it is as

@@ -31,7 +31,7 @@ pub fn withdraw(judged: &Judged<'_>, store: &dyn Store, env: &Env<'_>, told: &Va
                 serde_json::from_slice::<Success>(&body).is_ok_and(|s| s.run_id == manifest.run_id)
             }
             // One that may not be read is somebody else's, and one run with `--force` passed over it before.
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Auth) => false,
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Auth | ErrorKind::Unsupported) => false,
             Err(e) => return Err(RunError::plugin("withdraw", name)(e)),
         };
         if ours {

@@ -91,12 +91,22 @@ impl State {
     /// The one config that is no more and has left something of this export, where this config has nothing of it.
     fn predecessor(&self, export: &str) -> Result<Option<String>, StateError> {
         let Some(own) = &self.config else { return Ok(None) };
-        let all = self.configs_of(export)?;
-        if all.contains(own) {
+        // Arguments are nobody's successor.
+        if own.starts_with(NO_FILE) || self.has_own(export, own)? {
             return Ok(None);
         }
-        let mut gone = all.into_iter().filter(|config| self.is_gone(config));
+        let mut gone = self.configs_of(export)?.into_iter().filter(|config| config != own && self.is_gone(config));
         Ok(gone.next().filter(|_| gone.next().is_none()))
+    }
+
+    /// Whether a config has something of this export beyond runs that failed before their plan.
+    fn has_own(&self, export: &str, config: &str) -> Result<bool, StateError> {
+        self.read("look for the state of a config", |db| {
+            let sql = "SELECT EXISTS (SELECT 1 FROM runs WHERE export = ?1 AND config = ?2 AND plan_json <> 'null') \
+                       OR EXISTS (SELECT 1 FROM cursors WHERE export = ?1 AND config = ?2) \
+                       OR EXISTS (SELECT 1 FROM schemas WHERE export = ?1 AND config = ?2)";
+            Ok(db.query_row(sql, params![export, config], |row| row.get(0))?)
+        })
     }
 
     fn is_gone(&self, config: &str) -> bool {

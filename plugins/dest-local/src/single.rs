@@ -108,8 +108,15 @@ impl Store for FileStore {
 
     fn publish(&self, token: &str, _cx: &Cx) -> Result<ObjectFacts> {
         let Token { name, bytes, path, staged } = Token::parse(token)?;
+        let has_its_size =
+            |file: &Path| std::fs::metadata(file).is_ok_and(|found| found.is_file() && found.len() == bytes);
+        if staged.exists() && !has_its_size(&staged) {
+            let text = format!("{} is not as it was written", staged.display());
+            return Err(PluginError::new(ErrorKind::NotFound, "file.damaged", text));
+        }
         match std::fs::rename(&staged, &path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound && path.is_file() => {}
+            // An earlier attempt to publish it got so far.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && has_its_size(&path) => {}
             renamed => renamed.map_err(at("put into its place", &path))?,
         }
         File::open(folder(&path)).and_then(|dir| dir.sync_all()).map_err(at("write the folder of", &path))?;

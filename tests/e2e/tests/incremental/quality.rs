@@ -263,3 +263,32 @@ fn columns_of_rules_are_looked_up_before_anything_is_read() -> Result<()> {
     place.place.rivet(&["run"])?.expect(0)?;
     Ok(())
 }
+
+/// The catalogue's word is enough for a key, and not for a child of a table whose key it is.
+#[test]
+fn a_key_of_the_catalogue_is_proof() -> Result<()> {
+    for place in [Place::sqlite()?, Place::postgres()?] {
+        place
+            .sql("create table k (id integer not null primary key, a text); insert into k values (1, 'x'), (2, 'x')")?;
+        let configure = |rule: &str| {
+            let keys = format!("name: k, table: k, quality: {{unique_columns: [{rule}]}}");
+            place.configure(&format!("exports: [{{{keys}, destination: {{type: local, path: out/k}}}}]\n"))
+        };
+        configure("id")?;
+        let checked = place.place.rivet(&["check"])?.expect(0)?;
+        ensure!(checked.text()?.contains("unique_columns id: proved by the catalogue"), "{}", checked.text()?);
+        let summary = place.summaries(&[], 0)?.swap_remove(0);
+        assert_eq!(summary["quality"][0]["proved"], json!(true), "{summary}");
+        configure("a")?;
+        let summary = place.summaries(&[], 3)?.swap_remove(0);
+        assert_eq!(summary["quality"][0]["proved"], json!(false), "{summary}");
+    }
+    let place = Place::postgres()?;
+    place.sql("create table k (id int primary key); create table c () inherits (k); insert into k values (1); insert into c values (1)")?;
+    place.configure(
+        "exports: [{name: k, table: k, quality: {unique_columns: [id]}, destination: {type: local, path: out/k}}]\n",
+    )?;
+    let summary = place.summaries(&[], 3)?.swap_remove(0);
+    assert_eq!(summary["quality"][0]["figure"], json!(1), "{summary}");
+    Ok(())
+}
