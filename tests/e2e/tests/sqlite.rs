@@ -177,22 +177,23 @@ fn an_empty_table_is_a_file_with_its_columns_or_skipped() -> Result<()> {
 
 #[test]
 fn two_exports_share_a_folder_and_a_pipe_takes_one() -> Result<()> {
-    let twice = "- name: t-2\n  table: u\n  keep_runs: 1\n  destination: {type: local, path: ./out/}\n";
+    let twice = "- name: t_2\n  table: u\n  keep_runs: 1\n  destination: {type: local, path: ./out/}\n";
     let workspace = Workspace::new(&config("t", twice))?;
     let sql =
         "create table t (id integer primary key); create table u (id integer primary key); insert into t values (1)";
     sqlite(&workspace, "data.db", sql)?;
     for _ in 0..2 {
         workspace.rivet(&["run"])?.expect(0)?;
-        for (export, rows) in [("t", 1), ("t-2", 0)] {
+        for (export, rows) in [("t", 1), ("t_2", 0)] {
             let pointer = std::fs::read(workspace.path().join(format!("out/_SUCCESS.{export}")))?;
             let pointer: serde_json::Value = serde_json::from_slice(&pointer)?;
             assert_eq!(pointer["rows"], rows, "each pointer is its export's own: {pointer}");
         }
     }
     let left = files_below(&workspace.path().join("out"))?;
+    // The parts of one are called as if they were of a run of the other that starts with 2.
     let of = |export: &str| left.iter().filter(|f| f.to_string_lossy().contains(&format!("/{export}_2"))).count();
-    assert_eq!((of("t"), of("t-2")), (3, 1), "keep_runs of one removes nothing of the other: {left:?}");
+    assert_eq!((of("t"), of("t_2")), (3, 1), "keep_runs of one removes nothing of the other: {left:?}");
     let piped = config("t", "- name: u\n  table: t\n  destination: {type: stdout}\n");
     workspace.configure(&piped.replace("{type: local, path: out}", "{type: stdout}"))?;
     let ran = workspace.rivet(&["run"])?.expect(1)?;

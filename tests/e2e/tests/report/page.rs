@@ -111,7 +111,7 @@ fn a_page_is_about_the_runs_that_were_started_together_unless_others_are_named()
     let run_id = ran["exports"][0]["run_id"].as_str().context("a run id")?;
     let last = report(&workspace, &[])?;
     let found = parsed(&last)?;
-    ensure!(texts(&found).contains(&run_id) && texts(&found).contains(&"1 234"), "{:?}", texts(&found));
+    ensure!(texts(&found).contains(&run_id) && texts(&found).contains(&"1,234"), "{:?}", texts(&found));
     ensure!(!last.contains("export-1"), "it is about one run");
     let named = report(&workspace, &["-e", "gone", "-e", "plain"])?;
     ensure!(parsed(&named)?["tags"]["h2"] == 2 && named.contains(run_id), "the newest run of each");
