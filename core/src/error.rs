@@ -243,7 +243,7 @@ impl RunError {
 
 fn state_class(e: &StateError) -> FailureClass {
     match e {
-        StateError::Locked { .. } => FailureClass::Locked,
+        StateError::Locked { .. } | StateError::PlaceLocked { .. } => FailureClass::Locked,
         StateError::Create { .. }
         | StateError::Foreign { .. }
         | StateError::NoCursors { .. }

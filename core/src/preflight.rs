@@ -5,7 +5,7 @@ use rivet_plugin_api::{Estimate, Explained, Health, LogicalType, Relation, Table
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::config::{Mode, Profile, Tuning};
+use crate::config::{Chunks, Mode, Profile, Tuning};
 
 /// Rows below which a scan is nothing: where even without an index the fast profile suits.
 const SMALL_ROWS: u64 = 100_000;
@@ -15,10 +15,11 @@ const EFFICIENT_ROWS: u64 = 10_000_000;
 const UNSAFE_ROWS: u64 = 50_000_000;
 /// Rows from which workers need memory worth a word.
 const PARALLEL_ROWS: u64 = 5_000_000;
-/// Rows that one more worker is worth.
-const ROWS_PER_WORKER: u64 = 2_000_000;
-/// Most workers that are recommended.
-const MAX_WORKERS: u64 = 4;
+/// Rows from which two workers are worth their connections, and from which four are.
+const TWO_WORKERS_ROWS: u64 = 2_000_000;
+const FOUR_WORKERS_ROWS: u64 = 8_000_000;
+/// How far a standby may be behind before that is worth a word, ms.
+const BEHIND_MS: u64 = 30_000;
 /// Rows from which an index is worth a word, even where a scan is nothing yet.
 const INDEX_ROWS: u64 = 1_000;
 
@@ -69,6 +70,8 @@ pub struct Facts<'a> {
     pub tuning: &'a Tuning,
     /// Workers that read.
     pub n_workers: usize,
+    /// Whether an index has the rows in the order of the key that they are cut by; none where nobody knows.
+    pub key_is_indexed: Option<bool>,
 }
 
 /// What is said about an export.
@@ -82,6 +85,8 @@ pub struct Judgement {
     pub profile: Option<Profile>,
     /// The workers that suit it.
     pub parallel: Option<u64>,
+    /// Why so many.
+    pub parallel_reason: Option<String>,
     /// What may go wrong.
     pub warnings: Vec<String>,
     /// What could be better.
@@ -109,15 +114,35 @@ pub fn judge(facts: Facts<'_>) -> Judgement {
         (false, rows) if rows > UNSAFE_ROWS => Verdict::Unsafe,
         (false, _) => Verdict::Degraded,
     });
-    let parallel = in_all.filter(|_| facts.whole.splittable && *facts.mode == Mode::Full);
-    let parallel = parallel.map(|rows| (rows / ROWS_PER_WORKER).clamp(1, MAX_WORKERS));
+    let splits = match facts.mode {
+        Mode::Full => facts.whole.splittable,
+        Mode::Chunked(_) => true,
+        _ => false,
+    };
+    let parallel = in_all.filter(|_| splits).map(|rows| workers(rows, facts.health.free_connections));
     Judgement {
         verdict,
         reason: reason(facts, by_index, rows),
         profile: rows.map(|rows| profile(by_index, rows)),
-        parallel,
+        parallel: parallel.as_ref().map(|(n, _)| *n),
+        parallel_reason: parallel.as_ref().map(|(_, why)| why.clone()),
         warnings: warnings(facts),
-        suggestions: suggestions(facts, verdict, rows, parallel),
+        suggestions: suggestions(facts, verdict, rows, parallel.map(|(n, _)| n)),
+    }
+}
+
+/// How many workers suit so many rows, and why; a server that has no room for them gets fewer.
+fn workers(rows: u64, free: Option<u64>) -> (u64, String) {
+    let wanted = match rows {
+        rows if rows >= FOUR_WORKERS_ROWS => 4,
+        rows if rows >= TWO_WORKERS_ROWS => 2,
+        _ => 1,
+    };
+    let fits = [4, 2, 1].into_iter().find(|n| *n <= wanted && (*n == 1 || free.is_none_or(|free| *n <= free)));
+    match (fits.unwrap_or(1), free) {
+        (n, Some(free)) if n < wanted => (n, format!("the server has room for {free} more connections")),
+        (1, _) => (1, format!("{} rows are read fast enough by one worker", about(rows))),
+        (n, _) => (n, format!("{} rows", about(rows))),
     }
 }
 
@@ -169,6 +194,28 @@ fn warnings(facts: Facts<'_>) -> Vec<String> {
     }
     if facts.health.standby {
         all.push("the server is a standby: a long read may be cancelled by replication".into());
+    }
+    if let Some(behind) = facts.health.behind_ms.filter(|ms| *ms >= BEHIND_MS) {
+        all.push(format!("the standby is {} s behind: what is newer is not read", behind / 1000));
+    }
+    // The session that asks this is one of a run's own.
+    let needed = if facts.n_workers > 1 { facts.n_workers as u64 } else { 0 };
+    if let Some(free) = facts.health.free_connections.filter(|free| *free < needed) {
+        all.push(format!(
+            "{needed} workers need {needed} more connections, and the server has room for {free}: lower `parallel`, or set \
+             `max_connections` in `tuning`"
+        ));
+    }
+    if let (Mode::Chunked(mode), Some(false)) = (facts.mode, facts.key_is_indexed)
+        && matches!(mode.chunks, Chunks::Counted(_))
+        && rows >= SMALL_ROWS
+    {
+        all.push(format!(
+            "no index has {} in its order: to count `chunk_size` rows for each chunk the server sorts {} rows before the first \
+             is read; leave `chunk_dense` out, or cut by a column that has an index",
+            mode.key.join(", "),
+            about(rows)
+        ));
     }
     all
 }
@@ -282,6 +329,7 @@ mod tests {
             mode,
             tuning: &tuning(),
             n_workers: 1,
+            key_is_indexed: None,
         })
     }
 
@@ -349,10 +397,91 @@ mod tests {
             mode: &incremental(),
             tuning: &tuning(),
             n_workers: 2,
+            key_is_indexed: None,
         });
         assert_eq!(judged.warnings.len(), 3, "{:?}", judged.warnings);
         assert!(judged.suggestions[0].contains("index what at comes from"), "{:?}", judged.suggestions);
         assert_eq!(judged.parallel, None);
+    }
+
+    fn chunked(keys: &str) -> Mode {
+        let yaml = format!(
+            "source: {{type: s, path: p}}\nexports: [{{name: e, table: t, mode: chunked, chunk_column: k, {keys}, destination: \
+             {{type: local, path: o}}}}]"
+        );
+        parse(&yaml, std::path::Path::new(""), &|_| None, &Params::new()).expect("it is right").exports[0].mode()
+    }
+
+    #[test]
+    fn a_sort_of_all_rows_is_told_and_nothing_that_costs_nothing() {
+        let (counted, by_rows) = (chunked("chunk_dense: true"), chunked("chunk_size: 1000"));
+        let warned = |mode: &Mode, rows, key_is_indexed| {
+            let judged = judge(Facts {
+                relation: &Relation::Table { schema: None, name: "t".into() },
+                schema: &TableSchema::default(),
+                has_condition: false,
+                whole: &Estimate { rows: Some(rows), bytes: None, splittable: false },
+                explained: &Explained { by_index: Some(false), ..Default::default() },
+                health: &Health::default(),
+                mode,
+                tuning: &tuning(),
+                n_workers: 1,
+                key_is_indexed,
+            });
+            judged.warnings.iter().any(|warning| warning.starts_with("no index has k in its order"))
+        };
+        assert!(warned(&counted, SMALL_ROWS, Some(false)));
+        // With an index, few rows, borders by statistics, or where nobody knows, there is nothing to warn of.
+        assert!(!warned(&counted, SMALL_ROWS, Some(true)) && !warned(&counted, SMALL_ROWS - 1, Some(false)));
+        assert!(!warned(&counted, SMALL_ROWS, None) && !warned(&by_rows, SMALL_ROWS, Some(false)));
+        assert!(!warned(&Mode::Full, SMALL_ROWS, Some(false)));
+    }
+
+    #[test]
+    fn workers_follow_rows_and_what_the_server_has_room_for() {
+        for (rows, free, expected) in [
+            (0, None, (1, "about 0 rows are read fast enough by one worker")),
+            (1_999_999, None, (1, "about 1.9 million rows are read fast enough by one worker")),
+            (2_000_000, None, (2, "about 2 million rows")),
+            (7_999_999, Some(90), (2, "about 7.9 million rows")),
+            (8_000_000, Some(4), (4, "about 8 million rows")),
+            (8_000_000, Some(3), (2, "the server has room for 3 more connections")),
+            (8_000_000, Some(0), (1, "the server has room for 0 more connections")),
+            (5, Some(0), (1, "about 5 rows are read fast enough by one worker")),
+        ] {
+            let (n, why) = workers(rows, free);
+            assert_eq!((n, why.as_str()), expected, "{rows} {free:?}");
+        }
+    }
+
+    #[test]
+    fn connections_and_lag_are_told_when_they_are_too_few_and_too_long() {
+        let warned = |n_workers, free_connections, behind_ms| {
+            let health = Health { free_connections, behind_ms, ..Default::default() };
+            let judged = judge(Facts {
+                relation: &Relation::Table { schema: None, name: "t".into() },
+                schema: &TableSchema::default(),
+                has_condition: false,
+                whole: &Estimate { rows: Some(5), bytes: None, splittable: true },
+                explained: &Explained::default(),
+                health: &health,
+                mode: &Mode::Full,
+                tuning: &tuning(),
+                n_workers,
+                key_is_indexed: None,
+            });
+            judged.warnings
+        };
+        assert_eq!(warned(4, Some(4), Some(BEHIND_MS - 1)), Vec::<String>::new());
+        assert_eq!(warned(1, Some(0), None), Vec::<String>::new(), "the session that asks is enough");
+        assert_eq!(
+            warned(4, Some(3), Some(61_000)),
+            [
+                "the standby is 61 s behind: what is newer is not read",
+                "4 workers need 4 more connections, and the server has room for 3: lower `parallel`, or set \
+                 `max_connections` in `tuning`",
+            ]
+        );
     }
 
     #[test]

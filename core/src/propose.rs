@@ -201,7 +201,13 @@ fn choose(schema: &TableSchema, is_append_only: bool) -> Choice {
             (false, false) => "were indexed",
             (true, _) => "were NOT NULL",
         };
-        format!("{} could tell what is new, if it {lacks}", cursor.name)
+        let nulls = if column.nullable {
+            "; where it may be NULL, `cursor_fallback_column` names the column that counts then, or `null_cursor` says what \
+             becomes of such rows"
+        } else {
+            ""
+        };
+        format!("{} could tell what is new, if it {lacks}{nulls}", cursor.name)
     });
     let only_added = || "if rows are only added here and never changed".to_owned();
     let instead = arrival.map(|cursor| (only_added(), incremental(cursor)));

@@ -189,7 +189,7 @@ pub fn open_text(schema: &Value, options: &Map<String, Value>) -> String {
 }
 
 /// What parameters of URLs that are secret have in their names.
-const SECRET_WORDS: [&str; 5] = ["password", "passwd", "secret", "token", "api_key"];
+const SECRET_WORDS: [&str; 6] = ["password", "passwd", "pwd", "secret", "token", "api_key"];
 
 /// The passwords in a URL: in its user information, and in parameters that are called so; as written and as meant.
 pub(crate) fn passwords(url: &str) -> Vec<String> {
@@ -197,7 +197,11 @@ pub(crate) fn passwords(url: &str) -> Vec<String> {
     let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
     let user = place.rsplit_once('@').and_then(|(user, _)| user.split_once(':')).map(|(_, password)| password);
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let is_secret = |key: &str| SECRET_WORDS.iter().any(|word| key.to_ascii_lowercase().contains(word));
+    // Whoever reads the URL reads `p%61ssword` as password.
+    let is_secret = |key: &str| {
+        let meant = percent_decode_str(key).decode_utf8_lossy().to_ascii_lowercase();
+        SECRET_WORDS.iter().any(|word| meant.contains(word))
+    };
     let named = pairs.filter(|(key, _)| is_secret(key)).map(|(_, value)| value);
     let written = user.into_iter().chain(named).filter(|text| !text.is_empty());
     let mut found: Vec<String> =
@@ -347,6 +351,7 @@ mod tests {
             ("x://me:plain@h/d?a=b", &["plain"]),
             ("x://me@h/d?sslpassword=s%20s&Password=q", &["s%20s", "s s", "q"]),
             ("x://h/d", &[]),
+            ("x://h/d?p%61ssword=one-two&Pwd=three", &["one-two", "three"]),
             ("x://me:%f@h", &["%f"]),
             ("file.db", &[]),
         ] {

@@ -20,7 +20,7 @@ use crate::documents::ProblemRow;
 use crate::exit;
 use crate::out::Streams;
 
-/// Extracts data from operational databases into Parquet and CSV: exact, bounded in memory, gentle on the source,
+/// Extracts data from operational databases into Parquet, CSV and Arrow: exact, bounded in memory, gentle on the source,
 /// safe to kill.
 #[derive(Debug, Parser)]
 #[command(name = "rivet", version, max_term_width = 100, arg_required_else_help = true,
@@ -160,8 +160,9 @@ pub struct RunArgs {
     /// Read incremental exports from this cursor value on, once; the stored cursor stays.
     #[arg(long, value_name = "VALUE", conflicts_with = "full_refresh")]
     pub from: Option<String>,
-    /// Read incremental exports up to and with this cursor value, once; the stored cursor stays. With a URL: where to
-    /// write: a folder, a file such as leads.csv, whose name says the format, or - for stdout.
+    /// Read incremental exports up to and including this cursor value, once; the stored cursor stays. With a URL: where to
+    /// write: a folder, or - for stdout, or a file whose name ends with .parquet, .csv, .csv.gz, .csv.zst, .arrow or
+    /// .feather, which says the format; any other name is that of a folder.
     #[arg(long, value_name = "VALUE|PATH", conflicts_with = "full_refresh")]
     pub to: Option<String>,
     /// Run several exports at once, as many as there are processors.

@@ -96,6 +96,15 @@ pub trait Store: Send + Sync {
         Err(PluginError::new(ErrorKind::Unsupported, "store.open_prepared", text))
     }
 
+    /// Keeps everybody else out who calls this for the same place, in any process, until what is returned is dropped or its
+    /// process ends. Nothing of it is visible.
+    ///
+    /// # Errors
+    /// `Conflict` while somebody else has it; `Unsupported` where the store has no such locks.
+    fn lock(&self, _cx: &Cx) -> Result<Box<dyn Send + Sync>> {
+        Err(PluginError::new(ErrorKind::Unsupported, "store.lock", "this store cannot be locked"))
+    }
+
     /// Removes a visible object; absent is success.
     ///
     /// # Errors

@@ -355,6 +355,13 @@ pub struct Health {
     pub pooler: Option<String>,
     /// Whether this is a standby.
     pub standby: bool,
+    /// Connections that this login may still open beside those that are open; none where the server does not say, or something
+    /// in between has limits of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub free_connections: Option<u64>,
+    /// How far a standby is behind what it follows, ms; none where that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behind_ms: Option<u64>,
     /// The steps that the connection took, in their order: of `resolve`, `tcp`, `tls`, `login`, or the plugin's own
     /// words. An error on the way names the one that failed in the detail `stage` and all of them in `steps`.
     pub steps: Vec<String>,

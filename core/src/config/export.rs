@@ -136,7 +136,7 @@ pub struct ExportConfig {
     #[schemars(range(min = 1, max = 1_125_899_906_842_624_u64), extend("reads" = "bytes"))]
     pub max_file_bytes: Option<u64>,
     /// Write no part when there are no rows, and call the run skipped. Otherwise an empty run writes one part that holds only the
-    /// schema; in mode incremental it writes none.
+    /// schema; in mode incremental it writes none. A single file (`type: file`) that an earlier run wrote stays as it was then.
     #[serde(default)]
     pub skip_empty: bool,
     /// Mode full: after a good run, complete runs of this export in its destination are removed, but for so many of the newest.

@@ -55,7 +55,7 @@ pub use options::{Options, PluginConfig};
 pub use outline::{Outline, OutlinedExport, outline};
 pub use patterns::{TablePattern, Tables};
 pub use quality::Quality;
-pub use rewrite::{SourceBlock, literal, quoted, source_block};
+pub use rewrite::{SourceBlock, literal, meant, quoted, source_block};
 pub use source::{Environment, SourceConfig};
 pub use suggest::did_you_mean;
 pub use tuning::{Profile, Throttle, Tuning};

@@ -22,7 +22,8 @@ pub struct Quality {
     #[schemars(extend("additionalProperties" = { "type": "number", "minimum": 0, "maximum": 1 }))]
     pub null_ratio_max: BTreeMap<String, f64>,
     /// Columns in which no value comes twice among the rows that a run exports, each by itself. NULLs do not count, as in SQL's
-    /// UNIQUE. Where no unique constraint of the source proves it, the run needs up to 16 bytes a row on disk, beside the state.
+    /// UNIQUE. Values are compared as they are exported: `0.0` and `-0.0` are one number, and so are all NaN; in a column that is
+    /// exported as text, such as a `numeric` without bounds, `1.0` and `1.00` are two texts. Where no unique constraint of the source proves it, the run needs up to 16 bytes a row on disk, beside the state.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1), inner(length(min = 1)), extend("uniqueItems" = true))]
     pub unique_columns: Vec<String>,

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use super::error::ConfigErrors;
+use super::expand::expand;
 use super::node::{Node, Value};
 use super::yaml;
 use crate::secrets::passwords;
@@ -50,9 +51,16 @@ fn secret(key: &str, node: &Node) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// Whether a text is a variable and nothing else.
+/// Whether a text is a variable and nothing else, not even a value for when it is not set.
 fn is_variable(text: &str) -> bool {
-    text.starts_with("${") && text.find('}') == Some(text.len() - 1)
+    let inner = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+    inner.is_some_and(|inner| !inner.contains('}') && inner.split_once(":-").is_none_or(|(_, value)| value.is_empty()))
+}
+
+/// What a text of a config means: its variables filled in, and `$$` as the dollar that it stands for. One whose variables are
+/// not set means itself.
+pub fn meant(text: &str, env: &dyn Fn(&str) -> Option<String>) -> String {
+    expand(text, false, env).ok().flatten().map_or_else(|| text.to_owned(), |expanded| expanded.text)
 }
 
 /// A value on one line.
@@ -124,6 +132,37 @@ mod tests {
         assert_eq!(url.text, "source:\n  type: p\n  url_env: DATABASE_URL\n");
         let open = source_block("source: {type: p, url: 'p://u@h/d'}\n").expect("it is YAML");
         assert_eq!((open.text.as_str(), open.moved), ("source:\n  type: p\n  url: \"p://u@h/d\"\n", vec![]));
+    }
+
+    #[test]
+    fn what_is_a_variable_alone_stays_and_what_holds_a_secret_goes() {
+        for (text, is) in [
+            ("${PASSWORD}", true),
+            ("${PASSWORD:-}", true),
+            ("${PASSWORD:?set it}", true),
+            ("${PASSWORD:-hunter2}", false),
+            ("${A}${B}", false),
+            ("${A", false),
+            ("A}", false),
+            ("x${A}", false),
+            ("${A}x", false),
+            ("$A", false),
+            ("", false),
+        ] {
+            assert_eq!(is_variable(text), is, "{text}");
+        }
+        let block = source_block("source: {type: p, password: '${PW:-hunter2}', url: 'p://u@h/d?p%61ssword=x1'}\n");
+        let block = block.expect("it is YAML");
+        assert_eq!(block.text, "source:\n  type: p\n  password_env: DATABASE_PASSWORD\n  url_env: DATABASE_URL\n");
+    }
+
+    #[test]
+    fn a_secret_that_goes_is_what_the_config_meant() {
+        let block = source_block("source: {type: p, password: 'a$$b${X}'}\n").expect("it is YAML");
+        let env = |name: &str| (name == "X").then(|| "$$".to_owned());
+        assert_eq!(meant(&block.moved[0].1, &env), "a$b$$");
+        assert_eq!(meant(&block.moved[0].1, &|_| None), "a$$b${X}");
+        assert_eq!(meant("plain", &|_| None), "plain");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! What is measured in the rows on their way: attempt by attempt, and kept when the attempt has succeeded.
 //! It must not know limits.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float32Type, Float64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::Schema;
+use arrow_schema::{DataType, Schema};
 use rivet_plugin_api::{ErrorKind, PluginError};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -119,8 +121,30 @@ impl Observer<'_> {
     }
 }
 
+/// Numbers that are equal in SQL as equal bytes: `-0.0` is `0.0`, and all NaN are one.
+fn compared(column: &ArrayRef) -> ArrayRef {
+    match column.data_type() {
+        DataType::Float32 => {
+            Arc::new(
+                column
+                    .as_primitive::<Float32Type>()
+                    .unary::<_, Float32Type>(|v| if v.is_nan() { f32::NAN } else { v + 0.0 }),
+            )
+        }
+        DataType::Float64 => {
+            Arc::new(
+                column
+                    .as_primitive::<Float64Type>()
+                    .unary::<_, Float64Type>(|v| if v.is_nan() { f64::NAN } else { v + 0.0 }),
+            )
+        }
+        _ => column.clone(),
+    }
+}
+
 /// A NULL is no key. Values that differ are written as different bytes, see `row_hash`.
 fn add_keys(column: &ArrayRef, keys: &mut Keys, scratch: &Scratch, key: &mut Vec<u8>) -> Result<(), RunError> {
+    let column = &compared(column);
     let cells = Cells::of(column).ok_or_else(|| RunError::Internal("a column without keys was planned".to_owned()))?;
     let nulls = column.logical_nulls();
     for row in 0..column.len() {

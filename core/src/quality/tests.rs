@@ -4,7 +4,9 @@
 use std::sync::Arc;
 
 use arrow_array::types::Int8Type;
-use arrow_array::{Array, ArrayRef, DictionaryArray, Int64Array, NullArray, RecordBatch, StringArray};
+use arrow_array::{
+    Array, ArrayRef, DictionaryArray, Float32Array, Float64Array, Int64Array, NullArray, RecordBatch, StringArray,
+};
 use expect_test::expect;
 use rivet_plugin_api::{Column, ColumnChoice, SubMicrosecond, TypesMode};
 
@@ -166,4 +168,17 @@ fn nulls_and_repeats_are_counted_over_attempts_and_only_of_those_that_succeeded(
     assert_eq!(measured(vec![coded.clone(), coded]), Figures { nulls: vec![2], repeated: vec![1] });
     let nothing: ArrayRef = Arc::new(NullArray::new(3));
     assert_eq!(measured(vec![nothing.clone(), nothing]), Figures { nulls: vec![3], repeated: vec![0] });
+}
+
+#[test]
+fn numbers_that_are_equal_repeat_whatever_their_bytes() {
+    let other_nan = f64::from_bits(f64::NAN.to_bits() ^ 1 | 1 << 63);
+    let doubles = |values: &[f64]| Arc::new(Float64Array::from(values.to_vec())) as ArrayRef;
+    let found = measured(vec![doubles(&[0.0, 1.0, f64::NAN]), doubles(&[-0.0, -1.0, other_nan]), doubles(&[])]);
+    assert_eq!(found.repeated, [2]);
+    let singles: ArrayRef = Arc::new(Float32Array::from(vec![Some(-0.0), Some(0.0), None, Some(f32::MIN_POSITIVE)]));
+    assert_eq!(measured(vec![singles.clone(), singles.slice(0, 0)]), Figures { nulls: vec![1], repeated: vec![1] });
+    // Texts are what is exported.
+    let texts: ArrayRef = Arc::new(StringArray::from(vec!["1.0", "1.00", "0", "-0"]));
+    assert_eq!(measured(vec![texts.clone(), texts.slice(0, 0)]).repeated, [0]);
 }

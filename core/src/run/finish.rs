@@ -6,7 +6,7 @@ use rivet_plugin_api::{ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Sto
 use serde_json::Value;
 
 use super::env::Env;
-use super::{pointer, validate, withdraw};
+use super::{place, pointer, validate, withdraw};
 use crate::error::RunError;
 use crate::manifest::{self, Manifest, Part, Success, digest, pointer_names};
 use crate::plan::Plan;
@@ -36,6 +36,7 @@ pub fn deliver(
     env: &Env<'_>,
     rejected: &dyn Fn(&RunError) -> Value,
 ) -> Result<Vec<ObjectFacts>, RunError> {
+    let _alone = if judged.tokens.is_empty() { None } else { place::alone(spec, store, env)? };
     if !judged.tokens.is_empty() {
         // Whoever publishes into the same place with another state may have come in between.
         pointer::check(spec, store, env)?;

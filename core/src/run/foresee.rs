@@ -18,6 +18,8 @@ pub struct Foreseen {
     pub whole: Estimate,
     /// How the rows of the run after the coming one would be found: those at the end of the cursor's range.
     pub next: Option<Explained>,
+    /// Whether an index has the rows in the order of the key that they are cut by; none where that is not asked.
+    pub key_is_indexed: Option<bool>,
     /// Questions about rows that were asked, such as `the largest id, by index`.
     pub asked: Vec<String>,
     /// Questions that only a scan would answer, and that were not asked.

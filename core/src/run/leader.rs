@@ -2,7 +2,7 @@
 //! It must not know retries or workers.
 
 use rivet_plugin_api::{
-    BatchStream, Cx, ErrorKind, Estimate, Explain, Explained, Filter, PluginError, RecordBatch, Relation,
+    BatchStream, Cx, ErrorKind, Estimate, Explain, Explained, Filter, Measure, PluginError, RecordBatch, Relation,
     Result as PluginResult, SNAPSHOT_LOST, Scan, SchemaRef, Session, Snapshot, SnapshotInfo, Split, SplitRequest,
     TableSchema,
 };
@@ -10,6 +10,7 @@ use rivet_plugin_api::{
 use super::doubts;
 use super::env::Env;
 use super::foresee::Foreseen;
+use super::heir::Heir;
 use super::progress::Retrying;
 use super::shape::HashCounts;
 use super::{cut, increment, window};
@@ -18,7 +19,7 @@ use crate::error::RunError;
 use crate::plan::{Increment, Plan, Window};
 use crate::project;
 use crate::quality::{Reading, Rules};
-use crate::resolve::ExportSpec;
+use crate::resolve::{ExportSpec, Look};
 use crate::retry::{Decision, RetryPolicy, decide};
 use crate::secrets::hidden;
 
@@ -63,12 +64,24 @@ impl Leader {
     ///
     /// # Errors
     /// `NotFound`, `Auth` and the like, with the relation's name.
-    pub fn open_and_describe(spec: &ExportSpec, run_id: &str, env: &Env<'_>) -> Result<(Self, Description), RunError> {
+    pub fn open_and_describe(
+        spec: &ExportSpec,
+        run_id: &str,
+        heir: Option<&Heir>,
+        env: &Env<'_>,
+    ) -> Result<(Self, Description), RunError> {
         with_retries(spec, env, || {
             let mut leader = Self::open_once(spec, run_id, env)?;
-            let described = leader.describe(spec, env)?;
+            let knowing = leader.knowing(heir, env);
+            let described = leader.describe(spec, &knowing)?;
             Ok((leader, described))
         })
+    }
+
+    /// The world with what another config has left in it, where that is of this source.
+    pub fn knowing<'e>(&self, heir: Option<&'e Heir>, env: &'e Env<'_>) -> Env<'e> {
+        let kept = heir.and_then(|heir| heir.of_source(&self.snapshot.server));
+        Env { state: kept.unwrap_or(env.state), ..*env }
     }
 
     fn open_once(spec: &ExportSpec, run_id: &str, env: &Env<'_>) -> Result<Self, RunError> {
@@ -104,6 +117,14 @@ impl Leader {
         let n_columns = schema.columns.len();
         tracing::info!("{}: {} has {n_columns} columns, {about} rows to read", spec.name, relation.label());
         let request = cut::request(spec, &whole, &estimate, &filter, &mut warnings)?;
+        let key = request.as_ref().and_then(|request| request.along.as_ref()).map(|cut| cut.key.as_slice());
+        if let (Some([_]), true) = (key, spec.look != Look::Run) {
+            let measure = Some(Measure::Max { key: key.unwrap_or_default().to_vec() });
+            let explain = Explain { filter: filter.clone(), measure, ..Explain::new(relation.clone()) };
+            let explained = self.session.explain(&explain, &cx);
+            foreseen.key_is_indexed =
+                explained.map_err(RunError::plugin("ask for the plan of", relation.label()))?.by_index;
+        }
         let along = request.as_ref().and_then(|request| Some(request.along.as_ref()?.key.clone()));
         let splits = match request {
             Some(request) => {

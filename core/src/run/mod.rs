@@ -12,6 +12,7 @@ mod extract;
 pub mod fault;
 mod finish;
 pub mod foresee;
+mod heir;
 mod increment;
 mod journal;
 pub mod key_order;
@@ -21,6 +22,7 @@ pub mod listing;
 mod owner;
 mod pace;
 mod pipeline;
+mod place;
 mod pointer;
 pub mod progress;
 mod prune;
@@ -42,6 +44,7 @@ use serde_json::Value;
 
 pub use env::Env;
 
+use self::heir::Heir;
 use self::shape::{HashCounts, Seen};
 use crate::clock::{format_rfc3339, format_stamp};
 use crate::config::DriftPolicy;
@@ -131,20 +134,18 @@ fn steps(
 ) -> Result<Status, RunError> {
     let holder = Holder::this_process(run_id, env.command);
     let _lock = env.state.lock_export(&spec.name, &holder)?;
-    if let Some(before) = env.state.take_over(&spec.name, &holder)?.filter(|before| !before.is_empty()) {
-        let name = &spec.name;
-        let told = format!(
-            "the config {before} is not there any more: what is remembered of its export '{name}' is taken over"
-        );
-        warn(&told, spec, env, summary);
-    }
+    let mut told = Vec::new();
+    let heir = Heir::find(spec, env, &mut told)?;
+    let _before = heir.as_ref().map(|heir| heir.kept.lock_export(&spec.name, &holder)).transpose()?;
+    let _place = place::reserve(spec, run_id, env)?;
     env.faults.pass("locked");
     let store = spec.open_store(run_id, &env.cancel.cx())?;
-    for told in pointer::check(spec, &*store, env)? {
-        warn(&told, spec, env, summary);
-    }
-    recover::settle(spec, env, summary)?;
-    let Planned { leader, mut plan, seen, estimate, .. } = begin(spec, run_id, env, summary, State::begin_run)?;
+    let kept = Env { state: heir.as_ref().map_or(env.state, |heir| &heir.kept), ..*env };
+    told.extend(pointer::check(spec, &*store, &kept)?);
+    told.iter().for_each(|told| warn(told, spec, env, summary));
+    recover::settle(spec, &kept, summary)?;
+    let Planned { leader, mut plan, seen, estimate, .. } =
+        begin(spec, run_id, heir.as_ref(), env, summary, State::begin_run)?;
     let extracted = extract::extract(&mut plan, (leader, Seen::new(seen)), spec, &*store, env, summary);
     let judged = extracted.and_then(|e| verdict::judge(spec, &plan, (e, &estimate), env, summary));
     let (manifest, tokens) = match judged {
@@ -164,11 +165,15 @@ fn steps(
 fn begin(
     spec: &ExportSpec,
     run_id: &str,
+    heir: Option<&Heir>,
     env: &Env<'_>,
     summary: &mut Summary,
     record: impl Fn(&State, &NewRun) -> Result<(), StateError>,
 ) -> Result<Planned, RunError> {
-    let planned = planned(spec, run_id, env, summary)?;
+    let planned = planned(spec, run_id, heir, env, summary)?;
+    if let Some(heir) = heir {
+        warn(&heir.take_over(&planned.plan.source.identity, env)?, spec, env, summary);
+    }
     record(env.state, &new_run(spec, &planned.plan))?;
     summary.strategy.clone_from(&planned.plan.strategy);
     summary.verdict = verdict(spec, &planned);
@@ -195,6 +200,7 @@ fn verdict(spec: &ExportSpec, planned: &Planned) -> Option<Verdict> {
         mode: &spec.mode(),
         tuning: &spec.tuning,
         n_workers: planned.plan.n_workers,
+        key_is_indexed: None,
     };
     preflight::judge(facts).verdict
 }
@@ -211,8 +217,15 @@ struct Planned {
 }
 
 /// The plan of a run, made under the snapshot that the leader holds.
-fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary) -> Result<Planned, RunError> {
-    let (leader, described) = leader::Leader::open_and_describe(spec, run_id, env)?;
+fn planned(
+    spec: &ExportSpec,
+    run_id: &str,
+    heir: Option<&Heir>,
+    env: &Env<'_>,
+    summary: &mut Summary,
+) -> Result<Planned, RunError> {
+    let (leader, described) = leader::Leader::open_and_describe(spec, run_id, heir, env)?;
+    let env = &leader.knowing(heir, env);
     check_drift(spec, &described.schema, env, summary)?;
     for warning in &described.warnings {
         warn(warning, spec, env, summary);
@@ -276,6 +289,12 @@ fn finish(
     let schema = serde_json::to_value(&plan.schema).map_err(|e| RunError::Internal(e.to_string()))?;
     if status == Status::Success {
         summary.earlier_runs = earlier::tell(spec, plan, store, env);
+    }
+    let stores = spec.store_capabilities();
+    if status == Status::Skipped && stores.retractable && !stores.objects {
+        let told =
+            "there are no rows, so no file is written, as `skip_empty` says: one that is there is of an earlier run";
+        warn(told, spec, env, summary);
     }
     summary.status = status;
     measure(summary, started, env);

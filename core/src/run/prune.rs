@@ -5,6 +5,7 @@ use rivet_plugin_api::{ErrorKind, Store};
 
 use super::env::Env;
 use super::finish::read_to_end;
+use super::place;
 use crate::config::Mode;
 use crate::error::RunError;
 use crate::manifest::{Manifest, Success, manifest_name, part_prefix, pointer_names};
@@ -22,6 +23,8 @@ pub fn prune(spec: &ExportSpec, store: &dyn Store, env: &Env<'_>) {
 
 fn older(spec: &ExportSpec, n_kept: usize, store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
     let cx = env.cancel.cx();
+    // Nobody moves a pointer between the look at it and the removal of what it does not name.
+    let _alone = place::alone(spec, store, env)?;
     let pointed = pointed(spec, store, env)?;
     let mut runs = Vec::new();
     let all = manifest_name(&spec.name, "");

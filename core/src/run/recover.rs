@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::env::Env;
 use super::finish::{self, Judged};
-use super::{failure, ledger, sweep, warn};
+use super::{failure, ledger, place, sweep, warn};
 use crate::error::RunError;
 use crate::manifest::Manifest;
 use crate::plan::Plan;
@@ -27,6 +27,8 @@ pub fn settle(spec: &ExportSpec, env: &Env<'_>, summary: &mut Summary) -> Result
         let there = plan.as_ref().filter(|plan| !plan.date.is_empty()).map(|plan| spec.on(&plan.date));
         let there = there.as_ref().unwrap_or(spec);
         let here = plan.as_ref().is_some_and(|p| p.destination.identity == there.destination_identity);
+        let elsewhere = here && there.destination_identity != spec.destination_identity;
+        let _place = if elsewhere { place::reserve(there, &run.run_id, env)? } else { None };
         let store = if here { Some(there.open_store(&run.run_id, &env.cancel.cx())?) } else { None };
         let told = match (run.phase, plan, &store) {
             (Phase::Judged, Some(plan), Some(store)) => complete(there, plan, &run, &**store, env)?,

@@ -5,6 +5,7 @@ use rivet_plugin_api::{Estimate, Explained, Health};
 
 use super::env::Env;
 use super::foresee::Foreseen;
+use super::heir::Heir;
 use super::{Planned, doubts, new_run_id, planned, pointer};
 use crate::error::RunError;
 use crate::plan::Plan;
@@ -36,18 +37,20 @@ pub struct Rehearsal {
 /// # Errors
 /// What a run would meet up to its plan; without `probe` what no index shows is not met.
 pub fn plan(spec: &ExportSpec, probe: bool, env: &Env<'_>) -> Result<Rehearsal, RunError> {
-    let (run_id, kept) = (new_run_id(env), env.state.as_kept(&spec.name)?);
-    let env = &Env { state: &kept, ..*env };
+    let (run_id, mut told) = (new_run_id(env), Vec::new());
+    let heir = Heir::find(spec, env, &mut told)?;
     let spec = &spec.looked_at(if probe { Look::Probe } else { Look::ByIndex });
     let mut summary = Summary::new(spec, &run_id, env.clock.now_unix_ms());
-    let planned = planned(spec, &run_id, env, &mut summary)?;
+    let planned = planned(spec, &run_id, heir.as_ref(), env, &mut summary)?;
     let Planned { mut leader, plan, estimate, explained, foreseen, .. } = planned;
+    let env = &leader.knowing(heir.as_ref(), env);
     let cx = env.cancel.cx();
     let health = leader.session.health(&cx).map_err(RunError::plugin("ask for the state of", "the server"))?;
     let holds_snapshot = leader.snapshot.identity.is_some();
     // What was asked is answered; how the session ends changes nothing.
     let _ = leader.session.end(&cx);
     let mut warnings = summary.warnings;
+    warnings.extend(told);
     warnings.extend(doubts::of_few_rows(spec, &plan, &estimate));
     warnings.extend(in_the_way(spec, env)?);
     Ok(Rehearsal { plan, estimate, explained, foreseen, holds_snapshot, health, warnings })
@@ -59,8 +62,9 @@ pub fn plan(spec: &ExportSpec, probe: bool, env: &Env<'_>) -> Result<Rehearsal, 
 /// What a run would meet up to its first part.
 pub fn rehearse(spec: &ExportSpec, probe: bool, env: &Env<'_>) -> Result<Rehearsal, RunError> {
     let mut rehearsal = plan(spec, probe, env)?;
-    let kept = env.state.as_kept(&spec.name)?;
-    let env = &Env { state: &kept, ..*env };
+    let heir = Heir::find(spec, env, &mut Vec::new())?;
+    let kept = heir.as_ref().and_then(|heir| heir.of_source(&rehearsal.plan.source.identity));
+    let env = &Env { state: kept.unwrap_or(env.state), ..*env };
     let cx = env.cancel.cx();
     let store = spec.open_store(&rehearsal.plan.run_id, &cx)?;
     store.probe(&cx).map_err(RunError::plugin("write to the destination", spec.destination_identity.clone()))?;

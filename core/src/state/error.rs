@@ -85,6 +85,16 @@ pub enum StateError {
         /// Since when, ms since 1970 UTC, when that can be read.
         since_unix_ms: Option<i64>,
     },
+    /// An export of the same name in another config writes to the same place.
+    #[error("an export '{export}' of another config is writing to the same destination{}", held_by(holder.as_ref(), *since_unix_ms))]
+    PlaceLocked {
+        /// The export.
+        export: String,
+        /// Who runs it, when that can be read.
+        holder: Option<Holder>,
+        /// Since when, ms since 1970 UTC, when that can be read.
+        since_unix_ms: Option<i64>,
+    },
     /// The lock file cannot be used.
     #[error("failed to lock export '{export}' with '{}': {source}", path.display())]
     Lock {
@@ -177,6 +187,10 @@ impl StateError {
             Self::Open { source, .. } | Self::Access { source, .. } => sqlite_hint(source.sqlite_error_code()),
             Self::Unreadable { .. } => DAMAGED,
             Self::Locked { .. } => "wait for it to end; the lock frees itself when its process ends",
+            Self::PlaceLocked { .. } => {
+                "wait for it to end, or give one of the two exports another name or destination; the lock frees itself when its \
+                 process ends"
+            }
             Self::WrongPhase { phase, .. } if phase.is_over() => {
                 "another process has ended this run meanwhile: leave the folder of locks beside the state file alone"
             }
@@ -199,7 +213,7 @@ impl StateError {
             Self::NoFile { .. } => "state.no_file",
             Self::Newer { .. } => "state.newer",
             Self::Access { .. } => "state.access",
-            Self::Locked { .. } => "export.locked",
+            Self::Locked { .. } | Self::PlaceLocked { .. } => "export.locked",
             Self::Lock { .. } => "state.lock",
             Self::Unreadable { .. } => "state.unreadable",
             Self::UnknownRun { .. } => "state.unknown_run",

@@ -88,10 +88,29 @@ impl State {
     /// `Locked`, naming the holder, when it is held, by this process or another; `NoFile` when something else is in the
     /// place of its file; `Lock` when the file cannot be used.
     pub fn lock_export(&self, export: &str, holder: &Holder) -> Result<ExportLock, StateError> {
+        self.lock_at(self.lock_path(export), export, holder)
+    }
+
+    /// Locks the place that an export writes to, whichever config it is of: what lies there is compared, published, named by
+    /// pointers and removed by one run at a time.
+    ///
+    /// # Errors
+    /// As [`lock_export`](Self::lock_export); `PlaceLocked` when it is held.
+    pub fn lock_place(&self, export: &str, place: &str, holder: &Holder) -> Result<ExportLock, StateError> {
+        let name = file_name(export, &format!("{:032x}", xxh3_128(place.as_bytes())));
+        let held = self.lock_at(self.locks().join(format!("{name}.place")), export, holder);
+        held.map_err(|e| match e {
+            StateError::Locked { export, holder, since_unix_ms } => {
+                StateError::PlaceLocked { export, holder, since_unix_ms }
+            }
+            e => e,
+        })
+    }
+
+    fn lock_at(&self, path: PathBuf, export: &str, holder: &Holder) -> Result<ExportLock, StateError> {
         if self.path().as_os_str().is_empty() {
             return Ok(ExportLock { file: None });
         }
-        let path = self.lock_path(export);
         let failed = |source| StateError::Lock { export: export.to_owned(), path: path.clone(), source };
         if let Some(dir) = path.parent() {
             std::fs::create_dir_all(dir).map_err(failed)?;
@@ -180,9 +199,13 @@ impl State {
     }
 
     fn beside(&self, export: &str, extension: &str) -> PathBuf {
+        self.locks().join(format!("{}.{extension}", file_name(export, self.stored_config())))
+    }
+
+    fn locks(&self) -> PathBuf {
         let mut dir = self.path.clone().into_os_string();
         dir.push(".locks");
-        PathBuf::from(dir).join(format!("{}.{extension}", file_name(export, self.stored_config())))
+        PathBuf::from(dir)
     }
 }
 

@@ -27,6 +27,7 @@ pub use error::{StateError, is_damage};
 pub use foreign::{ForeignCursor, foreign_cursors};
 pub use journal::Event;
 pub use lock::{ExportLock, Held, Holder};
+pub use owner::Pair;
 pub use parts::{DoneSplit, PreparedPart, RecordedPart};
 pub use runs::{NewRun, Phase, RunEntry, RunRecord};
 

@@ -3,9 +3,10 @@
 
 use std::path::Path;
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
+use serde_json::Value;
 
-use super::{Holder, State, StateError};
+use super::{State, StateError, json};
 
 /// How the names begin of what stands for a config and is no file.
 const NO_FILE: &str = "rivet run ";
@@ -13,6 +14,17 @@ const NO_FILE: &str = "rivet run ";
 /// Every export that something is remembered of, with its config.
 const SERIES: &str = "SELECT export, config FROM runs UNION SELECT export, config FROM cursors \
                       UNION SELECT export, config FROM schemas";
+
+/// Where a run read and wrote.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pair {
+    /// Identity of the source, without credentials.
+    pub source: String,
+    /// Identity of the destination, without credentials.
+    pub destination: String,
+    /// The plan as it was stored.
+    pub plan: Value,
+}
 
 impl State {
     /// The same store for the exports of a config, which is called by its path from the state file's folder, or by its
@@ -70,26 +82,40 @@ impl State {
         Ok(self.predecessor(export)?.map_or_else(|| self.clone(), |config| self.of_config(&config)))
     }
 
-    /// Takes over the state of an export that a config has left which is no more, or that is of a time when states knew
-    /// no configs. The export's lock is held. Returns what that config was called.
+    /// Takes over the state of an export from a config that is no more, or that is of a time when states knew no configs. The
+    /// locks of both are held, and it is known that what that one left is of the same source and destination.
     ///
     /// # Errors
-    /// `Locked` when a process still runs the export by that name; `Access`.
-    pub fn take_over(&self, export: &str, holder: &Holder) -> Result<Option<String>, StateError> {
-        let Some(before) = self.predecessor(export)? else { return Ok(None) };
-        let _lock = self.of_config(&before).lock_export(export, holder)?;
+    /// `Access`.
+    pub fn take_over(&self, export: &str, before: &str) -> Result<(), StateError> {
         self.write("take over the state of another config", |db| {
             for table in ["runs", "cursors", "schemas"] {
                 let sql = format!("UPDATE {table} SET config = ?3 WHERE export = ?1 AND config = ?2");
                 db.execute(&sql, params![export, before, self.stored_config()])?;
             }
             Ok(())
-        })?;
-        Ok(Some(before))
+        })
+    }
+
+    /// Where the newest run of an export that had a plan read and wrote.
+    ///
+    /// # Errors
+    /// `Unreadable`, `Access`.
+    pub fn last_pair(&self, export: &str) -> Result<Option<Pair>, StateError> {
+        self.read("read where the last run read and wrote", |db| {
+            let sql = "SELECT source, destination, plan_json FROM runs \
+                       WHERE export = ?1 AND config = ?2 AND plan_json <> 'null' ORDER BY started_at_ms DESC, run_id DESC LIMIT 1";
+            let read = |row: &rusqlite::Row<'_>| <(String, String, String)>::try_from(row);
+            let found = db.query_row(sql, params![export, self.stored_config()], read).optional()?;
+            found.map(|(source, destination, plan)| Ok(Pair { source, destination, plan: json(&plan, "plan")? })).transpose()
+        })
     }
 
     /// The one config that is no more and has left something of this export, where this config has nothing of it.
-    fn predecessor(&self, export: &str) -> Result<Option<String>, StateError> {
+    ///
+    /// # Errors
+    /// `Access`.
+    pub fn predecessor(&self, export: &str) -> Result<Option<String>, StateError> {
         let Some(own) = &self.config else { return Ok(None) };
         // Arguments are nobody's successor.
         if own.starts_with(NO_FILE) || self.has_own(export, own)? {

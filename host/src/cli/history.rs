@@ -93,8 +93,8 @@ pub struct MetricsArgs {
 /// Arguments of `journal`.
 #[derive(Debug, Clone, Args)]
 pub struct JournalArgs {
-    /// The run, as `rivet metrics` lists it.
-    #[arg(required_unless_present_any = ["run", "last", "export"], conflicts_with_all = ["run", "last"], value_name = "RUN_ID")]
+    /// The run, as `rivet metrics` lists it; without one, the newest.
+    #[arg(conflicts_with_all = ["run", "last"], value_name = "RUN_ID")]
     pub run_id: Option<String>,
     /// The run, as the argument.
     #[arg(long = "run-id", conflicts_with = "last", value_name = "RUN_ID")]

@@ -93,6 +93,7 @@ fn row(spec: &ExportSpec, found: Rehearsal, args: &CheckArgs) -> Result<CheckRow
         mode: &spec.mode(),
         tuning: &spec.tuning,
         n_workers: plan.n_workers,
+        key_is_indexed: foreseen.key_is_indexed,
     });
     warnings.extend(judged.warnings);
     let text = |value: KeyValue| value.text;
@@ -122,6 +123,7 @@ fn row(spec: &ExportSpec, found: Rehearsal, args: &CheckArgs) -> Result<CheckRow
         profile: Some(spec.tuning.profile.to_string()),
         recommended_profile: judged.profile.map(|p| p.to_string()),
         recommended_parallel: judged.parallel,
+        parallel_reason: judged.parallel_reason,
         server: Some(health.server_version).filter(|version| !version.is_empty()),
         warnings,
         suggestions: judged.suggestions,
@@ -216,7 +218,8 @@ fn text(row: &CheckRow, args: &CheckArgs) -> Text {
     }
     line("expected", &expected(row));
     let profile = row.recommended_profile.clone().unwrap_or_else(unknown);
-    let parallel = row.recommended_parallel.map_or_else(String::new, |n| format!(", parallel {n}"));
+    let why = row.parallel_reason.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
+    let parallel = row.recommended_parallel.map_or_else(String::new, |n| format!(", parallel {n}{why}"));
     line("recommended", &format!("profile {profile}{parallel}"));
     line("asked", &row.asked.join(", "));
     if let Some(told) = told_not_asked(&row.not_asked) {

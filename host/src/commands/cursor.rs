@@ -6,7 +6,7 @@ use std::path::Path;
 use rivet_core::error::RunError;
 use rivet_core::plan::Mark;
 use rivet_core::run::key_order;
-use rivet_core::state::{CursorUpdate, ForeignCursor, Holder, State, StoredCursor, foreign_cursors};
+use rivet_core::state::{CursorUpdate, ExportLock, ForeignCursor, Holder, State, StoredCursor, foreign_cursors};
 use rivet_plugin_api::{Column, TableSchema};
 
 use super::history::Opened;
@@ -36,8 +36,8 @@ pub fn set(export: &str, text: &str, file: &StateFile, opened: &Opened, global: 
         can_have_cursor(export, opened)?;
     }
     let state = if known.is_some() { writable(export, opened)? } else { opened.made()? };
-    change(export, &state, "rivet state set", global, |old| {
-        let update = moved(export, text, old, opened, &state)?;
+    change(export, &state, "rivet state set", global, |old, state| {
+        let update = moved(export, text, old, opened, state)?;
         Ok(state.set_cursor(export, &update)?)
     })
 }
@@ -53,7 +53,7 @@ pub fn reset(export: &str, opened: &Opened, global: &Global) -> Result<(), RunEr
         hint: "the first run of an incremental export stores one; exports of other modes have none".to_owned(),
     };
     let state = opened.view(export)?.map(|_| writable(export, opened)).transpose()?.ok_or_else(nothing)?;
-    change(export, &state, "rivet state reset", global, |old| {
+    change(export, &state, "rivet state reset", global, |old, state| {
         old.ok_or_else(nothing)?;
         Ok(state.reset_cursor(export).map(drop)?)
     })
@@ -70,19 +70,39 @@ fn change(
     state: &State,
     command: &str,
     global: &Global,
-    work: impl FnOnce(Option<&StoredCursor>) -> Result<(), RunError>,
+    work: impl FnOnce(Option<&StoredCursor>, &State) -> Result<(), RunError>,
 ) -> Result<(), RunError> {
     let holder = Holder::this_process("none", command);
     let _lock = state.lock_export(export, &holder)?;
-    state.take_over(export, &holder)?;
+    let (state, _before) = as_kept(export, state, &holder, global)?;
+    let state = &state;
     let row = |stored: &StoredCursor| CursorRow::of(export, stored, state);
     let old = state.cursor(export)?;
     let before = old.as_ref().map(row).transpose()?;
-    work(old.as_ref())?;
+    work(old.as_ref(), state)?;
     let new = state.cursor(export)?.as_ref().map(row).transpose()?;
     let document = CursorDocument { version: VERSION, export: export.to_owned(), old: before, new };
     render::document(global, &document, std::slice::from_ref(&document), || changed(&document));
     Ok(())
+}
+
+/// The state of the config that has this export, or of the one that it takes the place of: its next run takes that over, once it
+/// is known that both are of one source and destination. Nobody runs the export by that name.
+fn as_kept(
+    export: &str,
+    state: &State,
+    holder: &Holder,
+    global: &Global,
+) -> Result<(State, Option<ExportLock>), RunError> {
+    let Some(before) = state.predecessor(export)? else { return Ok((state.clone(), None)) };
+    let kept = state.of_config(&before);
+    let lock = kept.lock_export(export, holder)?;
+    let whose = if before.is_empty() { "an older version of rivet" } else { &before };
+    render::warning(
+        global,
+        &format!("the cursor of export '{export}' was left by {whose}: the next run takes it over"),
+    );
+    Ok((kept, Some(lock)))
 }
 
 fn can_have_cursor(export: &str, opened: &Opened) -> Result<(), RunError> {
@@ -171,7 +191,7 @@ pub fn import(
         });
     }
     let asked = found.into_iter().filter(|cursor| names.is_empty() || names.contains(&cursor.export));
-    let cursors = asked.map(|cursor| brought(cursor, dry_run, opened)).collect::<Result<Vec<_>, RunError>>()?;
+    let cursors = asked.map(|cursor| brought(cursor, dry_run, opened, global)).collect::<Result<Vec<_>, RunError>>()?;
     let document = ImportDocument { version: VERSION, file: from.display().to_string(), dry_run, cursors };
     render::document(global, &document, &document.cursors, || imported(&document));
     let refused = document.cursors.iter().any(|row| row.status == ImportStatus::Refused);
@@ -179,13 +199,13 @@ pub fn import(
 }
 
 /// What becomes of one cursor.
-fn brought(cursor: ForeignCursor, dry_run: bool, opened: &Opened) -> Result<ImportRow, RunError> {
+fn brought(cursor: ForeignCursor, dry_run: bool, opened: &Opened, global: &Global) -> Result<ImportRow, RunError> {
     let ForeignCursor { export, value, last_run_at, column } = cursor;
     let (status, why) = match &value {
         None => (ImportStatus::Left, Some("it has no cursor there".to_owned())),
         Some(value) => match unfit(&export, column.as_deref(), opened)? {
             Some(why) => why,
-            None => taken(&export, value, dry_run, opened)?,
+            None => taken(&export, value, dry_run, opened, global)?,
         },
     };
     Ok(ImportRow { export, value, last_run_at, status, why })
@@ -216,6 +236,7 @@ fn taken(
     value: &str,
     dry_run: bool,
     opened: &Opened,
+    global: &Global,
 ) -> Result<(ImportStatus, Option<String>), RunError> {
     let state = if dry_run { opened.view(export)? } else { Some(opened.made()?) };
     let Some(state) = state else { return Ok((ImportStatus::Imported, None)) };
@@ -227,7 +248,7 @@ fn taken(
     if !dry_run {
         let holder = Holder::this_process("none", "rivet state import");
         let _lock = state.lock_export(export, &holder)?;
-        state.take_over(export, &holder)?;
+        let (state, _before) = as_kept(export, &state, &holder, global)?;
         state.set_cursor(export, &update)?;
     }
     Ok((ImportStatus::Imported, None))

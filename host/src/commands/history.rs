@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rivet_core::config::{OutlinedExport, outline};
+use rivet_core::config::{ConfigErrors, OutlinedExport, outline};
 use rivet_core::error::RunError;
 use rivet_core::state::State;
 use rivet_core::tables::is_made_of;
@@ -30,7 +30,7 @@ pub fn open(file: &StateFile, global: &Global) -> Result<Opened, Exit> {
     let (path, configured) = match &file.state {
         Some(path) => (path.clone(), None),
         None => {
-            let found = outline(&file.config).map_err(|e| render::failure(global, &RunError::Config(e)))?;
+            let found = outline(&file.config).map_err(|e| render::failure(global, &unread(&file.config, e)))?;
             (found.state, Some(found.exports))
         }
     };
@@ -41,6 +41,21 @@ pub fn open(file: &StateFile, global: &Global) -> Result<Opened, Exit> {
         return Err(render::usage(global, &format!("there is no state file '{}'", path.display())));
     }
     Ok(Opened { path: absolute(&path), state, configured, config })
+}
+
+/// Runs without a config leave a state where the config would be: then that is what is meant.
+fn unread(config: &Path, e: ConfigErrors) -> RunError {
+    let state = config.with_file_name(".rivet_state.db");
+    if config.exists() || !state.is_file() {
+        return RunError::Config(e);
+    }
+    RunError::Impossible {
+        what: e.to_string(),
+        hint: format!(
+            "name the file with --config; what runs without a config left is shown with --state {}",
+            state.display()
+        ),
+    }
 }
 
 fn seen_by(state: State, config: Option<&Path>) -> State {

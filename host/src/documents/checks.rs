@@ -48,6 +48,8 @@ pub struct CheckRow {
     pub recommended_profile: Option<String>,
     /// Workers that suit it.
     pub recommended_parallel: Option<u64>,
+    /// Why so many.
+    pub parallel_reason: Option<String>,
     /// Server and version.
     pub server: Option<String>,
     /// What each rule of `unique_columns` costs a run: nothing where a unique constraint of the source proves it.

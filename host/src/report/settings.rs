@@ -28,6 +28,7 @@ pub fn of(plan: &Plan, manifest: Option<&Manifest>, summary: &Value) -> Vec<(&'s
     let pause = match throttle.at_most {
         _ if throttle.ms == 0 => "none".to_owned(),
         None => pause,
+        Some(1) => format!("{pause}, together at most as long as the source works"),
         Some(times) => format!("{pause}, together at most {times} times as long as the source works"),
     };
     let all = [

@@ -11,11 +11,23 @@ use rivet_plugin_abi::{
 
 use super::export_source::bad_options;
 use super::guard::{Slot, guard};
-use super::{PREPARED, io, to_json};
-use crate::{Cx, Destination, PutMode, Store, Upload};
+use super::{LOCK, PREPARED, io, to_json};
+use crate::{Cx, Destination, PutMode, ReadAt, Result, Store, Upload};
 
 type StoreSlot = Slot<dyn Store>;
 type UploadSlot = Slot<dyn Upload>;
+
+/// A lock as what crosses the boundary: an empty object.
+struct Held(#[expect(dead_code, reason = "it is held")] Box<dyn Send + Sync>);
+
+impl ReadAt for Held {
+    fn len(&self) -> u64 {
+        0
+    }
+    fn read_at(&self, _offset: u64, _buffer: &mut [u8]) -> Result<usize> {
+        Ok(0)
+    }
+}
 
 pub fn open_store<D: Destination>(cx: &AbiCx, options: RStr<'_>) -> AbiResult<AbiStore> {
     guard(|| {
@@ -81,6 +93,9 @@ unsafe extern "C" fn store_open(this: *mut c_void, cx: &AbiCx, name: RStr<'_>) -
         StoreSlot::shared(this, |store| {
             let opened = match name.as_str().strip_prefix(PREPARED) {
                 Some(token) => store.open_prepared(token, &Cx::lent(cx)),
+                None if name.as_str() == LOCK => {
+                    store.lock(&Cx::lent(cx)).map(|held| Box::new(Held(held)) as Box<dyn ReadAt>)
+                }
                 None => store.open(name.as_str(), &Cx::lent(cx)),
             };
             Ok(io::export_read_at(opened?))

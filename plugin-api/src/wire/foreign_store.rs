@@ -5,7 +5,7 @@ use rivet_plugin_abi::abi_stable::std_types::{RSlice, RStr};
 use rivet_plugin_abi::{AbiStore, AbiUpload};
 
 use super::calls::Owned;
-use super::{PREPARED, from_json, io, lift, text, unless_cancelled};
+use super::{LOCK, PREPARED, from_json, io, lift, text, unless_cancelled};
 use crate::{Cx, ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Result, Store, Upload};
 
 pub struct ForeignStore(pub Owned<AbiStore>);
@@ -51,6 +51,16 @@ impl Store for ForeignStore {
             ErrorKind::Config => PluginError::new(ErrorKind::Unsupported, "store.open_prepared", e.message()),
             _ => e,
         })
+    }
+    fn lock(&self, cx: &Cx) -> Result<Box<dyn Send + Sync>> {
+        match self.open(LOCK, cx) {
+            Ok(held) => Ok(Box::new(held)),
+            // A library from before this call takes it for a name: no good one, or one that nothing has.
+            Err(e) if matches!(e.kind(), ErrorKind::Config | ErrorKind::NotFound) => {
+                Err(PluginError::new(ErrorKind::Unsupported, "store.lock", e.message()))
+            }
+            Err(e) => Err(e),
+        }
     }
     fn delete(&self, name: &str, cx: &Cx) -> Result<()> {
         call!(self.delete(cx, RStr::from_str(name)))

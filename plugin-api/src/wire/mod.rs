@@ -35,6 +35,9 @@ use crate::{Cx, ErrorKind, PluginError, Result};
 /// no object's name starts with `/`.
 const PREPARED: &str = "/prepared:";
 
+/// What a store is asked to open to be locked, likewise: what is opened is empty, and its end is the end of the lock.
+const LOCK: &str = "/lock";
+
 pub(crate) fn to_json<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string(value).map_err(|e| PluginError::new(ErrorKind::Internal, "wire.json", e))
 }

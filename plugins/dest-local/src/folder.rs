@@ -1,7 +1,7 @@
 //! A folder held by descriptor: whatever is done in it goes through no symbolic link and stays in it.
 //! It must not know object names or staging.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -70,6 +70,18 @@ impl Folder {
     pub fn again(&self) -> Result<Self> {
         let fd = self.fd.try_clone().map_err(at("open the folder", &self.path))?;
         Ok(Self { fd, path: self.path.clone() })
+    }
+
+    /// Locks this folder against all who do the same, until what is returned is dropped; no file is made for it.
+    ///
+    /// # Errors
+    /// `WouldBlock` while somebody else has it; another one where the file system has no such locks.
+    pub fn lock(&self) -> Result<File, TryLockError> {
+        // Opened anew: copies of one descriptor share a lock.
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&self.fd, ".", flags, Mode::empty()).map(File::from);
+        let folder = opened.map_err(|e| TryLockError::Error(e.into()))?;
+        folder.try_lock().map(|()| folder)
     }
 
     /// Opens a folder in this one.

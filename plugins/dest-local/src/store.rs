@@ -289,6 +289,19 @@ impl Store for LocalStore {
         }
     }
 
+    fn lock(&self, cx: &Cx) -> Result<Box<dyn Send + Sync>> {
+        cx.check()?;
+        match self.root.lock() {
+            Ok(held) => Ok(Box::new(held)),
+            Err(TryLockError::WouldBlock) => {
+                let text = format!("somebody else has locked '{}'", self.root.path().display());
+                Err(PluginError::new(ErrorKind::Conflict, "local.locked", text))
+            }
+            // NFS locks no folders.
+            Err(TryLockError::Error(e)) => Err(PluginError::new(ErrorKind::Unsupported, "store.lock", e)),
+        }
+    }
+
     fn delete(&self, name: &str, _cx: &Cx) -> Result<()> {
         let place = place(name)?;
         let Some(folder) = self.find_folder(&place)? else { return Ok(()) };

@@ -13,6 +13,7 @@ mod error;
 mod explain;
 mod failure;
 mod filter;
+mod health;
 mod hint;
 mod identity;
 mod index;

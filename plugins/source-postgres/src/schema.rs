@@ -63,7 +63,7 @@ fn describe_table(client: &mut Client, relation: &Relation, choices: &Choices, c
     let missing =
         || PluginError::new(ErrorKind::NotFound, NO_TABLE, format!("table {} does not exist", relation.label()));
     let facts = client.query(&table_sql(&from_item(relation)), cx)?;
-    let Some([Some(oid), Some(kind), Some(readable), Some(inherited), Some(whole), closed]) =
+    let Some([Some(oid), Some(kind), Some(readable), Some(loose), Some(whole), closed]) =
         facts.rows.first().map(Vec::as_slice)
     else {
         return Err(missing());
@@ -82,8 +82,7 @@ fn describe_table(client: &mut Client, relation: &Relation, choices: &Choices, c
     }
     let table_oid = oid.parse::<u32>().map_err(|_| missing())?;
     let base_table = matches!(kind.as_str(), "r" | "p");
-    // Children of plain inheritance may have dropped the constraint; partitions cannot.
-    let constraints_hold = base_table && !(kind == "r" && inherited == "t");
+    let constraints_hold = base_table && loose == "f";
     let rows = client.query(&columns_sql(table_oid), cx)?;
     let facts = rows.rows.iter().map(|row| table_column(row)).collect::<Result<Vec<_>>>()?;
     let of: Vec<TypeOf> = facts.iter().map(|(.., t)| t.clone()).collect();
@@ -119,11 +118,16 @@ fn like(client: &mut Client, schema: Option<&str>, name: &str, error: PluginErro
     })
 }
 
+/// Whether rows may break the constraints of their table: children of plain inheritance may have dropped them, and a foreign
+/// partition is held to none by this server. Other partitions cannot.
+const LOOSE: &str = "(c.relkind = 'r' AND c.relhassubclass) OR (c.relkind = 'p' AND EXISTS (SELECT \
+     FROM pg_catalog.pg_partition_tree(c.oid) t JOIN pg_catalog.pg_class m ON m.oid = t.relid WHERE m.relkind = 'f'))";
+
 fn table_sql(from_item: &str) -> String {
     format!(
         "SELECT c.oid, c.relkind, \
          pg_catalog.has_table_privilege(c.oid, 'SELECT') OR pg_catalog.has_any_column_privilege(c.oid, 'SELECT'), \
-         c.relhassubclass AND c.relkind = 'r', \
+         {LOOSE}, \
          pg_catalog.has_table_privilege(c.oid, 'SELECT'), \
          (SELECT pg_catalog.json_agg(a.attname::pg_catalog.text ORDER BY a.attnum) FROM pg_catalog.pg_attribute a \
            WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \

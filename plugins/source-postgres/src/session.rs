@@ -11,6 +11,7 @@ use rivet_plugin_api::{
 
 use crate::connect::{Client, Settings};
 use crate::error;
+use crate::health;
 use crate::locks::Locks;
 use crate::options::PostgresOptions;
 use crate::row_security::{self, RowSecurity};
@@ -183,7 +184,9 @@ impl Session for PgSession {
         let pooler = pooled.then(|| "pgBouncer or the like".to_owned());
         let steps = self.client.steps().into_iter().map(str::to_owned).collect();
         let warnings = self.protection_warning.iter().cloned().collect();
-        Ok(Health { server_version, pooler, standby, steps, warnings })
+        let free_connections = if pooled { None } else { health::free_connections(&mut self.client, cx)? };
+        let behind_ms = if standby { health::behind_ms(&mut self.client, cx)? } else { None };
+        Ok(Health { server_version, pooler, standby, free_connections, behind_ms, steps, warnings })
     }
     fn end(&mut self, cx: &Cx) -> Result<()> {
         self.client.execute("COMMIT", cx)

@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use super::{Fixture, new_run};
-use crate::state::{CursorUpdate, Holder, State, StateError};
+use crate::state::{CursorUpdate, Holder, NewRun, State, StateError};
 
 fn cursor(value: &str) -> CursorUpdate {
     CursorUpdate { fingerprint: "f".to_owned(), value: json!(value) }
@@ -63,7 +63,7 @@ fn exports_of_two_configs_have_nothing_in_common_but_the_name() {
     assert_eq!(fixture.state.configs_of("orders").expect("readable"), ["a.yaml", "b.yaml"]);
     assert_eq!(a.runs_of(&["orders".to_owned()], 9).expect("readable").len(), 1);
     assert_eq!(b.recent_runs(9).expect("readable").len(), 0);
-    assert_eq!(a.take_over("orders", &holder()).expect("readable"), None, "it has its own");
+    assert_eq!(a.predecessor("orders").expect("readable"), None, "it has its own");
 }
 
 #[test]
@@ -72,15 +72,13 @@ fn what_a_config_left_that_is_no_more_is_taken_over_once() {
     let before = of(&fixture, "a.yaml");
     before.set_cursor("orders", &cursor("1")).expect("stored");
     let after = of(&fixture, "b.yaml");
-    assert_eq!(after.take_over("orders", &holder()).expect("readable"), None, "it is there");
+    assert_eq!(after.predecessor("orders").expect("readable"), None, "it is there");
     fs::remove_file(fixture.dir.path().join("a.yaml")).expect("removable");
     assert_eq!(value(&after.as_kept("orders").expect("readable")), Some(json!("1")), "also without taking it");
-    let held = before.lock_export("orders", &holder()).expect("free");
-    assert!(matches!(after.take_over("orders", &holder()), Err(StateError::Locked { .. })), "it still runs");
-    drop(held);
-    assert_eq!(after.take_over("orders", &holder()).expect("written").as_deref(), Some("a.yaml"));
+    assert_eq!(after.predecessor("orders").expect("readable").as_deref(), Some("a.yaml"));
+    after.take_over("orders", "a.yaml").expect("written");
     assert_eq!((value(&before), value(&after)), (None, Some(json!("1"))));
-    assert_eq!(after.take_over("orders", &holder()).expect("readable"), None);
+    assert_eq!(after.predecessor("orders").expect("readable"), None);
 }
 
 #[test]
@@ -88,10 +86,48 @@ fn what_was_kept_before_there_were_configs_goes_to_the_first() {
     let fixture = Fixture::new();
     fixture.state.set_cursor("orders", &cursor("1")).expect("stored");
     let direct = fixture.state.of_arguments("sqlite:data.db");
+    assert_eq!(direct.predecessor("orders").expect("readable"), None, "arguments are nobody's successor");
     direct.set_cursor("orders", &cursor("2")).expect("stored");
     let config = of(&fixture, "a.yaml");
-    assert_eq!(config.take_over("orders", &holder()).expect("written").as_deref(), Some(""));
+    assert_eq!(config.predecessor("orders").expect("readable").as_deref(), Some(""));
+    config.take_over("orders", "").expect("written");
     assert_eq!((value(&config), value(&direct)), (Some(json!("1")), Some(json!("2"))), "arguments are no file to miss");
     let second = of(&fixture, "b.yaml");
-    assert_eq!(second.take_over("orders", &holder()).expect("readable"), None);
+    assert_eq!(second.predecessor("orders").expect("readable"), None);
+}
+
+#[test]
+fn a_run_that_failed_before_its_plan_is_no_state_of_its_own() {
+    let fixture = Fixture::new();
+    let before = of(&fixture, "a.yaml");
+    before.begin_run(&new_run("r1", "orders")).expect("it begins");
+    fs::remove_file(fixture.dir.path().join("a.yaml")).expect("removable");
+    let after = of(&fixture, "b.yaml");
+    let failed = NewRun { plan_json: Value::Null, ..new_run("r2", "orders") };
+    after.record_failed_start(&failed, &json!({})).expect("recorded");
+    assert_eq!(after.predecessor("orders").expect("readable").as_deref(), Some("a.yaml"));
+    assert_eq!(after.last_pair("orders").expect("readable"), None, "nothing was read or written");
+    let pair = before.last_pair("orders").expect("readable").expect("a run");
+    assert_eq!((pair.source, pair.destination), (failed.source, failed.destination));
+    after.begin_run(&new_run("r3", "orders")).expect("it begins");
+    assert_eq!(after.predecessor("orders").expect("readable"), None);
+}
+
+#[test]
+fn two_configs_that_write_to_one_place_take_turns() {
+    let fixture = Fixture::new();
+    let (a, b) = (of(&fixture, "a.yaml"), of(&fixture, "b.yaml"));
+    let held = a.lock_place("orders", "local(path=/out)", &holder()).expect("free");
+    let error = b.lock_place("orders", "local(path=/out)", &holder()).expect_err("held");
+    assert!(matches!(error, StateError::PlaceLocked { .. }), "{error:?}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("an export 'orders' of another config is writing to the same destination: process ")
+    );
+    assert_eq!(error.code(), "export.locked");
+    let _other_place = b.lock_place("orders", "local(path=/elsewhere)", &holder()).expect("free");
+    let _other_export = b.lock_place("customers", "local(path=/out)", &holder()).expect("free");
+    drop(held);
+    b.lock_place("orders", "local(path=/out)", &holder()).expect("free again");
 }

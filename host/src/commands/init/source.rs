@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use rivet_core::config::{self, Config, Params, literal, source_block};
+use rivet_core::config::{self, Config, Params, literal, meant, source_block};
 use rivet_core::error::RunError;
 
 use crate::cli::init::InitArgs;
@@ -35,7 +35,9 @@ impl Source {
             let note = |(variable, _): &(&'static str, String)| {
                 format!("{} holds a secret, which is not written here: set {variable} to it.", file.display())
             };
-            return Ok(Self { notes: block.moved.iter().map(note).collect(), text: block.text, moved: block.moved });
+            let env = |name: &str| std::env::var(name).ok();
+            let moved = block.moved.iter().map(|(variable, text)| (*variable, meant(text, &env))).collect();
+            return Ok(Self { notes: block.moved.iter().map(note).collect(), text: block.text, moved });
         }
         if !args.source.is_given() {
             return Err(refused("there is no database to look at", "name a URL, --url-env or --config").into());

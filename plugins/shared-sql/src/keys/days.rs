@@ -1,7 +1,7 @@
 //! Where to cut along a key of dates or timestamps: every so many days, and nowhere in the days that nobody has.
 //! It must not know how a statement is run, nor time zones.
 
-use rivet_plugin_api::{KeyValue, Result};
+use rivet_plugin_api::{ErrorKind, KeyValue, PluginError, Result};
 
 use super::borders::{KeyAnswers, hop, not_too_many};
 use super::{Key, KeyRows};
@@ -17,15 +17,15 @@ pub trait Calendar: KeyAnswers {
 }
 
 /// Borders that leave `n_days` between them, counted from the first day that has a key. Keys that are no days of the years 1
-/// to 9999 are in the first split, or in the last.
+/// to 9999 are in the first split, or in the last, with all that come behind them.
 ///
 /// # Errors
-/// The engine's; `Config` for more borders than make sense.
+/// The engine's; `Config` for more borders than make sense, and for keys in whose order days do not rise.
 pub fn by_days(engine: &mut impl Calendar, of: &KeyRows, n_days: u32) -> Result<Vec<Key>> {
     let step = i64::from(n_days.max(1));
     let mut borders: Vec<Key> = Vec::new();
     let mut at = vec![engine.day(text_of(days_of("0001-01-01").unwrap_or(0)))];
-    let mut first = None;
+    let (mut first, mut last) = (None, None);
     loop {
         let found = KeyRows { from: Some(at.clone()), ..of.clone() };
         let select = hop(engine, &found, None, 0)?;
@@ -37,7 +37,14 @@ pub fn by_days(engine: &mut impl Calendar, of: &KeyRows, n_days: u32) -> Result<
         }
         let Some(day) = next.and_then(|key| days_of(&key.first()?.text)) else { return Ok(borders) };
         let from = *first.get_or_insert(day);
-        let border = text_of(from + ((day - from).div_euclid(step) + 1) * step);
+        let next = from + ((day - from).div_euclid(step) + 1) * step;
+        // Between borders that do not rise there would be no rows, and beside them rows in no split.
+        if last.replace(next).is_some_and(|last| next <= last) {
+            let text = format!("{} is no column of days: they are not in the order of its keys", of.key.join(", "));
+            return Err(PluginError::new(ErrorKind::Config, "sql.days", text)
+                .hint("cut by `chunk_size`, or by another column, that is a date or timestamp throughout"));
+        }
+        let border = text_of(next);
         if border.len() > "9999-12-31".len() {
             return Ok(borders);
         }
@@ -54,11 +61,18 @@ fn days_of(text: &str) -> Option<i64> {
     };
     let ("-", "-") = (date.get(4..5)?, date.get(7..8)?) else { return None };
     let (year, month, day) = (part(0, 4)?, part(5, 7)?, part(8, 10)?);
+    let (is_month, is_day) = ((1..=12).contains(&month), (1..=31).contains(&day));
+    if !is_month || !is_day {
+        return None;
+    }
+    let written = date;
     // Years begin in March, so that the leap day is the last.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let of_era = year.rem_euclid(400);
     let days = of_era * 365 + of_era / 4 - of_era / 100 + (153 * month + 2) / 5 + day - 1;
-    Some(year.div_euclid(400) * ERA_DAYS + days - EPOCH_DAYS)
+    let days = year.div_euclid(400) * ERA_DAYS + days - EPOCH_DAYS;
+    // The 30th of February is no day.
+    (text_of(days) == written).then_some(days)
 }
 
 /// The date of a day since 1970.
@@ -91,6 +105,11 @@ mod tests {
             ("12024-01-01", None),
             ("", None),
             ("2024-1-1 00:0", None),
+            ("2024-00-15", None),
+            ("2024-13-01", None),
+            ("2024-01-00", None),
+            ("2024-02-30", None),
+            ("2023-02-29 10:00", None),
         ] {
             assert_eq!(days_of(text), days, "{text}");
         }

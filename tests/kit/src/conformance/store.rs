@@ -113,6 +113,19 @@ fn parts_are_published_once(
         fails("reading a published part as a prepared one", ErrorKind::NotFound, later.open_prepared(&token, cx))?;
     }
     ensure!(store.publish(&token, cx)? == facts, "publishing from elsewhere gives another answer");
+    // Whoever publishes may keep others out meanwhile, where that can be done.
+    match store.lock(cx) {
+        Ok(held) => {
+            fails("locking what is locked", ErrorKind::Conflict, later.lock(cx).map(drop))?;
+            ensure!(
+                store.list("", cx)?.len() == 1 && later.head(PART, cx)? == Some(facts.clone()),
+                "a lock is visible"
+            );
+            drop(held);
+            drop(later.lock(cx)?);
+        }
+        Err(e) => ensure!(e.kind() == ErrorKind::Unsupported, "locking a store: {e:?}"),
+    }
     store.discard(&token, cx)?;
     store.sweep(PART, cx)?;
     ensure!(store.head(PART, cx)? == Some(facts), "discarding or sweeping a published part removes it");
