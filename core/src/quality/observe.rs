@@ -124,20 +124,16 @@ impl Observer<'_> {
 /// Numbers that are equal in SQL as equal bytes: `-0.0` is `0.0`, and all NaN are one.
 fn compared(column: &ArrayRef) -> ArrayRef {
     match column.data_type() {
-        DataType::Float32 => {
-            Arc::new(
-                column
-                    .as_primitive::<Float32Type>()
-                    .unary::<_, Float32Type>(|v| if v.is_nan() { f32::NAN } else { v + 0.0 }),
-            )
-        }
-        DataType::Float64 => {
-            Arc::new(
-                column
-                    .as_primitive::<Float64Type>()
-                    .unary::<_, Float64Type>(|v| if v.is_nan() { f64::NAN } else { v + 0.0 }),
-            )
-        }
+        DataType::Float32 => Arc::new(
+            column
+                .as_primitive::<Float32Type>()
+                .unary::<_, Float32Type>(|v| if v.is_nan() { f32::NAN } else { v + 0.0 }),
+        ),
+        DataType::Float64 => Arc::new(
+            column
+                .as_primitive::<Float64Type>()
+                .unary::<_, Float64Type>(|v| if v.is_nan() { f64::NAN } else { v + 0.0 }),
+        ),
         _ => column.clone(),
     }
 }

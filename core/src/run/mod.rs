@@ -145,7 +145,7 @@ fn steps(
     told.iter().for_each(|told| warn(told, spec, env, summary));
     recover::settle(spec, &kept, summary)?;
     let Planned { leader, mut plan, seen, estimate, .. } =
-        begin(spec, run_id, heir.as_ref(), env, summary, State::begin_run)?;
+        begin(spec, run_id, heir.as_ref().map(|heir| (heir, &*store)), env, summary, State::begin_run)?;
     let extracted = extract::extract(&mut plan, (leader, Seen::new(seen)), spec, &*store, env, summary);
     let judged = extracted.and_then(|e| verdict::judge(spec, &plan, (e, &estimate), env, summary));
     let (manifest, tokens) = match judged {
@@ -165,14 +165,18 @@ fn steps(
 fn begin(
     spec: &ExportSpec,
     run_id: &str,
-    heir: Option<&Heir>,
+    heir: Option<(&Heir, &dyn Store)>,
     env: &Env<'_>,
     summary: &mut Summary,
     record: impl Fn(&State, &NewRun) -> Result<(), StateError>,
 ) -> Result<Planned, RunError> {
-    let planned = planned(spec, run_id, heir, env, summary)?;
-    if let Some(heir) = heir {
+    let planned = planned(spec, run_id, heir.map(|(heir, _)| heir), env, summary)?;
+    if let Some((heir, store)) = heir {
         warn(&heir.take_over(&planned.plan.source.identity, env)?, spec, env, summary);
+        // Where nothing was taken over, a run of the other config is a stranger's.
+        for told in pointer::check(spec, store, env)? {
+            warn(&told, spec, env, summary);
+        }
     }
     record(env.state, &new_run(spec, &planned.plan))?;
     summary.strategy.clone_from(&planned.plan.strategy);

@@ -269,4 +269,30 @@ mod tests {
         assert!(open(dir.path()).is_err(), "a folder is no file");
         Ok(())
     }
+
+    #[test]
+    fn what_is_not_as_it_was_written_does_not_take_the_place() -> anyhow::Result<()> {
+        let dir = tempfile::tempdir()?;
+        let (path, token) = (dir.path().join("leads.csv"), CancelToken::new());
+        let cx = token.cx();
+        std::fs::write(&path, "old")?;
+        let store = open(&path)?;
+        let mut upload = store.begin("part", &cx)?;
+        upload.write(b"four", &cx)?;
+        let prepared = upload.prepare(&cx)?;
+        drop(upload);
+        let staged = dir.path().join("leads.csv.part.rivet.staged");
+        for damaged in ["", "fou", "fours"] {
+            std::fs::write(&staged, damaged)?;
+            let error = open(&path)?.publish(&prepared, &cx).expect_err("it is not what was written");
+            assert_eq!((error.code(), error.kind()), ("file.damaged", ErrorKind::NotFound), "{damaged}");
+            assert_eq!(std::fs::read_to_string(&path)?, "old", "{damaged}");
+        }
+        std::fs::remove_file(&staged)?;
+        assert!(open(&path)?.publish(&prepared, &cx).is_err(), "the old file is not the part: it has another size");
+        std::fs::write(&staged, "four")?;
+        open(&path)?.publish(&prepared, &cx)?;
+        assert_eq!(std::fs::read_to_string(&path)?, "four");
+        Ok(())
+    }
 }

@@ -1,22 +1,29 @@
 //! From a request to splits: which borders a step asks for.
 //! It must not know how borders are found.
 
-use rivet_plugin_api::{Column, ErrorKind, KeyCut, KeyStep, PluginError, Result, Split, SplitRequest};
+use rivet_plugin_api::{
+    Column, ErrorKind, FILTER_PLACEHOLDER, KeyCut, KeyStep, PluginError, Relation, Result, Split, SplitRequest,
+};
 
 use super::KeyRows;
-use super::borders::{KeyAnswers, counted, even, prove};
+use super::borders::{KeyAnswers, counted, even};
 use super::days::{Calendar, by_days};
 
 /// Cuts a relation with these columns along a key, or a split of ours into smaller ones.
 ///
 /// # Errors
-/// The engine's; `Config` for a column that is none, and for more splits than make sense.
+/// The engine's; `Config` for a column that is none, a query that has a place for a filter, and for more splits than make sense.
 pub fn along(
     engine: &mut impl Calendar,
     request: &SplitRequest,
     cut: &KeyCut,
     columns: &[&Column],
 ) -> Result<Vec<Split>> {
+    if matches!(&request.relation, Relation::Query { sql } if sql.contains(FILTER_PLACEHOLDER)) {
+        let text = format!("a query that has {FILTER_PLACEHOLDER} is not cut along a key");
+        return Err(PluginError::new(ErrorKind::Config, "sql.key_inside", text)
+            .hint("leave the placeholder out: a range inside the query may change what its rows are"));
+    }
     let of = all_of(&cut.key, columns)?;
     let (borders, rows) = match cut.step {
         KeyStep::Even => match engine.known(&of, Share::Ranges(request.n_splits))? {
@@ -34,10 +41,6 @@ pub fn along(
             return Err(PluginError::new(ErrorKind::Unsupported, "sql.step", text));
         }
     };
-    // Days are in one order everywhere, and a border of theirs need not be a key.
-    if !matches!(cut.step, KeyStep::Days(_)) {
-        prove(engine, &of, &borders)?;
-    }
     of.cut(borders, rows, None)
 }
 
@@ -51,7 +54,6 @@ pub fn within(engine: &mut impl KeyAnswers, split: &Split, rows: KeyRows, n_spli
         return Ok(vec![split.clone()]);
     }
     let borders = even(engine, &rows, n_splits)?;
-    prove(engine, &rows, &borders)?;
     let share = split.estimated_rows.map(|rows| rows / n_splits.max(1) as u64);
     rows.cut(borders, share, Some(split))
 }

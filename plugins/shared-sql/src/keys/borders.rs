@@ -1,7 +1,7 @@
 //! Where to cut along a key: by hops along an index, or by one pass over all rows where there is none.
 //! It must not know how a statement is run, nor statistics.
 
-use rivet_plugin_api::{ErrorKind, FILTER_PLACEHOLDER, PluginError, Result};
+use rivet_plugin_api::{ErrorKind, PluginError, Result};
 
 use super::{Dialect, Key, KeyRows, Share, compared};
 use crate::Conditions;
@@ -17,13 +17,6 @@ pub trait KeyAnswers: Dialect {
     /// # Errors
     /// For a filter that cannot be written.
     fn rows(&mut self, conditions: Conditions) -> Result<String>;
-
-    /// As [`rows`](Self::rows), with conditions where a query has its place for a filter and others around it; none where
-    /// it has no such place.
-    ///
-    /// # Errors
-    /// For a filter that cannot be written.
-    fn rows_inside(&mut self, inside: Conditions, around: Conditions) -> Result<Option<String>>;
 
     /// Runs a SELECT of `n_columns` key columns, called [`alias`]es; the rows in the order that it has.
     ///
@@ -99,32 +92,6 @@ fn passed(engine: &mut impl KeyAnswers, of: &KeyRows, also: &str, holds: &str) -
     let borders = engine.keys(&select, of.key.len())?;
     not_too_many(&borders, of)?;
     Ok(borders)
-}
-
-/// Makes sure that borders rise where a split is read too: in a query that has a place for a filter, the columns there may be
-/// others, or in another order, than those that it delivers.
-///
-/// # Errors
-/// The engine's; `Config` where they do not.
-pub fn prove(engine: &mut impl KeyAnswers, of: &KeyRows, borders: &[Key]) -> Result<()> {
-    let mut last = of.from.as_ref();
-    for border in borders {
-        let mut inside = vec![compared(&of.key, "=", border, engine)?];
-        if let Some(last) = last {
-            inside.push(compared(&of.key, ">=", last, engine)?);
-        }
-        let around = std::iter::once(compared(&of.key, "=", border, engine)?).collect();
-        let Some(from) = engine.rows_inside(inside.into_iter().collect(), around)? else { return Ok(()) };
-        let select = format!("SELECT {} FROM {from} LIMIT 1", columns(engine, of));
-        if engine.keys(&select, of.key.len())?.is_empty() {
-            let text = format!("{} is something else where the query has {FILTER_PLACEHOLDER}", of.key.join(", "));
-            return Err(PluginError::new(ErrorKind::Config, "sql.key_inside", text).hint(
-                "leave the placeholder out, or cut by a column that has one name and one meaning in both places",
-            ));
-        }
-        last = Some(border);
-    }
-    Ok(())
 }
 
 /// The key that so many rows come before, counted from the start or from the last border; behind the border, so that

@@ -1,9 +1,7 @@
 //! Cutting along a key: what the server is asked about it.
 //! It must not know where borders belong, nor pages.
 
-use rivet_plugin_api::{
-    Column, Cx, ErrorKind, FILTER_PLACEHOLDER, Filter, KeyValue, PluginError, Relation, Result, Split, SplitRequest,
-};
+use rivet_plugin_api::{Column, Cx, ErrorKind, Filter, KeyValue, PluginError, Relation, Result, Split, SplitRequest};
 use rivet_shared_sql::{Calendar, Conditions, Dialect, Key, KeyAnswers, KeyRows, Share, alias, along, within};
 use serde_json::Value;
 
@@ -68,13 +66,6 @@ impl KeyAnswers for Server<'_> {
         let mut rows = Rows::of(self.relation, self.filter)?;
         rows.conditions = rows.conditions.and(conditions);
         Ok(rows.to_string())
-    }
-
-    fn rows_inside(&mut self, inside: Conditions, around: Conditions) -> Result<Option<String>> {
-        let has_place = matches!(self.relation, Relation::Query { sql } if sql.contains(FILTER_PLACEHOLDER));
-        let mut rows = Rows::and(self.relation, self.filter, inside)?;
-        rows.conditions = rows.conditions.and(around);
-        Ok(has_place.then(|| rows.to_string()))
     }
 
     fn keys(&mut self, select: &str, n_columns: usize) -> Result<Vec<Key>> {

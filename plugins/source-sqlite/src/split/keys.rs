@@ -1,18 +1,14 @@
 //! Cutting along a key: what the database is asked about it.
 //! It must not know where borders belong, nor ranges of rowids.
 
-use rivet_plugin_api::{
-    Column, ErrorKind, FILTER_PLACEHOLDER, Filter, KeyValue, PluginError, Result, Split, SplitRequest,
-};
-use rivet_shared_sql::{Calendar, Conditions, Dialect, Key, KeyAnswers, KeyRows, along, identifier, within};
+use rivet_plugin_api::{Column, ErrorKind, Filter, KeyValue, PluginError, Result, Split, SplitRequest};
+use rivet_shared_sql::{Calendar, Conditions, Dialect, Key, KeyAnswers, KeyRows, along, within};
 use rusqlite::Connection;
-use rusqlite::config::DbConfig;
 
 use crate::aggregate::all;
 use crate::bind::{Bound, Values, stored};
-use crate::error::sqlite;
 use crate::filter::Rows;
-use crate::schema::{Described, Form};
+use crate::schema::Described;
 
 /// What SQLite's planner says of an order that it makes itself.
 const SORTS: &str = "USE TEMP B-TREE";
@@ -28,30 +24,10 @@ pub fn split(db: &Connection, described: &Described, request: &SplitRequest) -> 
         (Some((split, rows)), ..) => within(&mut database, split, rows, request.n_splits).map(Some),
         (None, Some(cut), None) => {
             let columns: Vec<&Column> = described.columns.iter().collect();
-            cut.key.iter().try_for_each(|name| must_be_known_inside(db, described, name))?;
             along(&mut database, request, cut, &columns).map(Some)
         }
         _ => Ok(None),
     }
-}
-
-/// A quoted name that is no column where the filter goes would be a text to SQLite, and all rows on one side of every border.
-fn must_be_known_inside(db: &Connection, described: &Described, name: &str) -> Result<()> {
-    let Form::Query { sql } = &described.form else { return Ok(()) };
-    if !sql.contains(FILTER_PLACEHOLDER) {
-        return Ok(());
-    }
-    let failed = sqlite("look at the query");
-    let before = db.db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML).map_err(&failed)?;
-    db.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false).map_err(&failed)?;
-    let prepared = db.prepare(&sql.replace(FILTER_PLACEHOLDER, &format!("({} IS NULL)", identifier(name)))).map(drop);
-    db.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, before).map_err(&failed)?;
-    prepared.map_err(|e| {
-        let text = format!("\"{name}\" is no column where the query has {FILTER_PLACEHOLDER}");
-        PluginError::new(ErrorKind::Config, "sqlite.key", text)
-            .cause(e)
-            .hint("give the column this name there too, with texts in single quotes, or leave the placeholder out")
-    })
 }
 
 /// The database, asked about the rows of a relation.
@@ -82,11 +58,6 @@ impl Dialect for Database<'_> {
 impl KeyAnswers for Database<'_> {
     fn rows(&mut self, conditions: Conditions) -> Result<String> {
         self.from(Conditions::default(), conditions)
-    }
-
-    fn rows_inside(&mut self, inside: Conditions, around: Conditions) -> Result<Option<String>> {
-        let has_place = matches!(&self.described.form, Form::Query { sql } if sql.contains(FILTER_PLACEHOLDER));
-        Ok(has_place.then_some(self.from(inside, around)?))
     }
 
     fn keys(&mut self, select: &str, n_columns: usize) -> Result<Vec<Key>> {

@@ -109,3 +109,29 @@ fn a_process_without_memory_says_so_and_ends_with_2() -> Result<()> {
     ensure!(n_out_of_memory >= 2, "the limits are too wide");
     workspace.with_address_space_kib(None).run()?.expect(0).map(drop)
 }
+
+/// The keys of a million rows are 16 MB: more than the rule may keep in memory here, so most of them go to disk.
+#[test]
+fn keys_that_are_compared_stay_in_the_memory_that_is_given() -> Result<()> {
+    for (also, code, figure) in [("", 0, 0), (" union all select 1", 3, 1)] {
+        let workspace = Workspace::new(&format!(
+            "source: {{type: sqlite, path: data.db, tuning: {{profile: fast, memory_mb: 64}}}}\nexports:\n\
+             - {{name: t, query: 'select a from t{also}', quality: {{unique_columns: [a]}}, destination: {{type: local, path: out}}}}\n"
+        ))?;
+        let script = "import sqlite3, sys\n\
+            c = sqlite3.connect(sys.argv[1])\n\
+            c.execute('create table t (a integer)')\n\
+            c.executemany('insert into t values (?)', ((i * 7919 % 1000003,) for i in range(1, 1000001)))\n\
+            c.commit()\n";
+        oracle::run(script, &[&workspace.path().join("data.db").display().to_string()])?;
+        let ran = workspace.run()?.expect(code)?;
+        let rule = ran.json()?["exports"][0]["quality"][0].clone();
+        assert_eq!(rule["figure"], figure, "{rule}");
+        ensure!((16 * MIB..64 * MIB).contains(&ran.peak_rss_bytes), "{} MiB", ran.peak_rss_bytes / MIB);
+        let locks =
+            std::fs::read_dir(workspace.path().join(".rivet_state.db.locks"))?.collect::<Result<Vec<_>, _>>()?;
+        let scratch = |entry: &std::fs::DirEntry| entry.path().extension().is_some_and(|e| e == "scratch");
+        ensure!(!locks.iter().any(scratch), "what was on disk is gone: {locks:?}");
+    }
+    Ok(())
+}

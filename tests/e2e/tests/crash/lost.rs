@@ -52,8 +52,7 @@ fn out(workspace: &Workspace) -> PathBuf {
 }
 
 fn with_ending(workspace: &Workspace, ending: &str) -> Result<Vec<PathBuf>> {
-    let all = files_below(&out(workspace))?;
-    Ok(all.into_iter().filter(|f| f.to_string_lossy().ends_with(ending)).collect())
+    with_ending_in(&out(workspace), ending)
 }
 
 /// Flips one bit in the middle of a file.
@@ -127,4 +126,45 @@ fn a_manifest_that_was_changed_blocks_nothing() -> Result<()> {
     let workspace = dead("manifest_written")?;
     damage(with_ending(&workspace, ".json")?.first().context("a manifest")?)?;
     goes_on(&workspace, "is not what was written")
+}
+
+/// A single file has neither manifest nor pointers to withdraw.
+#[test]
+fn a_single_file_is_replaced_by_a_whole_one_or_not_at_all() -> Result<()> {
+    let single =
+        CONFIG.replace("mode: incremental, cursor_column: id, max_file_size: 256KB", "mode: full, format: csv");
+    let single = single.replace("{type: local, path: out}", "{type: file, path: leads.csv}");
+    let workspace = Workspace::new(&single)?;
+    fill(&workspace, 1, N)?;
+    fs::write(workspace.path().join("leads.csv"), "old")?;
+    let ran = workspace.rivet(&["run", "--fault", "judged"])?;
+    ensure!(ran.code.is_none(), "the fault kills: {}", ran.stderr);
+    let staged = with_ending_in(workspace.path(), ".rivet.staged")?;
+    ensure!(staged.len() == 1, "{staged:?}");
+    fs::OpenOptions::new().write(true).open(&staged[0])?.set_len(7)?;
+    assert_eq!(fs::read_to_string(workspace.path().join("leads.csv"))?, "old");
+    let summary = workspace.run()?.expect(0)?.json()?;
+    let warnings = summary["exports"][0]["warnings"].to_string();
+    for said in ["cannot be completed", "is not as it was written", "withdrawn"] {
+        ensure!(warnings.contains(said), "{said:?} in {warnings}");
+    }
+    assert_eq!(fs::read_to_string(workspace.path().join("leads.csv"))?.lines().count() as u64, N + 1);
+    ensure!(with_ending_in(workspace.path(), ".rivet.staged")?.is_empty());
+    assert_eq!(phases(&workspace.path().join(".rivet_state.db"))?, ["rejected", "finished"]);
+    // Without rows the file stays, and that is told.
+    workspace.configure(&single.replace("mode: full", "skip_empty: true, mode: full, where: id < 0"))?;
+    let skipped = workspace.run()?.expect(0)?;
+    assert_eq!(skipped.json()?["exports"][0]["status"], "skipped");
+    ensure!(
+        skipped.stderr.contains("no file is written, as `skip_empty` says: one that is there is of an earlier run")
+    );
+    assert_eq!(fs::read_to_string(workspace.path().join("leads.csv"))?.lines().count() as u64, N + 1);
+    workspace.configure(&single.replace("mode: full", "mode: incremental, cursor_column: id"))?;
+    let refused = workspace.rivet(&["run"])?.expect(1)?;
+    ensure!(refused.stderr.contains("is incremental, but file holds one run"), "{}", refused.stderr);
+    Ok(())
+}
+
+fn with_ending_in(folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
+    Ok(files_below(folder)?.into_iter().filter(|f| f.to_string_lossy().ends_with(ending)).collect())
 }

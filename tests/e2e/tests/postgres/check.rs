@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rivet_test_e2e::files_below;
-use rivet_test_servers::postgres::{self, Postgres};
+use rivet_test_servers::postgres::{self, Postgres, ROLE_PASSWORD};
 use serde_json::{Value, json};
 
 use crate::workspace;
@@ -240,5 +240,62 @@ fn types_are_reported_and_strictly_refused() -> Result<()> {
     let missing = workspace(&server.url(&database), "table: nowhere")?;
     let ran = missing.rivet(&["check"])?.expect(1)?;
     ensure!(ran.stderr.contains("nowhere") && ran.stderr.contains("hint:"), "{}", ran.stderr);
+    Ok(())
+}
+
+/// What a run needs of the server, by what the server counts anyway; where it suffices nothing is said.
+#[test]
+fn connections_and_sorts_are_told_before_a_run() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("check_room")?;
+    server.psql(&database, TABLE)?;
+    server.psql(
+        &database,
+        "create table wide as select i id, -i away from generate_series(1, 150000) i; \
+        create unique index on wide (id); analyze wide; analyze t",
+    )?;
+    let login = format!(
+        "create role {database} login password '{ROLE_PASSWORD}' connection limit 3; grant select on t, wide to {database}"
+    );
+    server.psql(&database, &login)?;
+    let url = server.url_as(&database, &database);
+    let warnings = |url: &str, keys: &str| -> Result<Vec<String>> {
+        let found = checked(url, keys, &[])?;
+        Ok(found["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect())
+    };
+    let chunked = "table: t\nmode: chunked\nchunk_column: id\nchunk_size: 1000\nparallel: ";
+    let told = warnings(&url, &format!("{chunked}4"))?;
+    ensure!(
+        told.iter().any(|w| w.starts_with("4 workers need 4 more connections, and the server has room for 2:")),
+        "{told:?}"
+    );
+    for keys in [format!("{chunked}2"), format!("{chunked}1"), "table: t".to_owned()] {
+        assert_eq!(warnings(&url, &keys)?, Vec::<String>::new(), "{keys}");
+    }
+    // The role's limit is what a run meets.
+    let four = workspace(&url, &format!("{chunked}4"))?.rivet(&["run"])?;
+    ensure!(four.code != Some(0) && four.stderr.contains("connection"), "{}", four.stderr);
+    workspace(&url, &format!("{chunked}2"))?.rivet(&["run"])?.expect(0)?;
+    let dense = |column: &str| {
+        format!("table: wide\nmode: chunked\nchunk_column: {column}\nchunk_size: 10000\nchunk_dense: true")
+    };
+    let all = server.url(&database);
+    let told = warnings(&all, &dense("away"))?;
+    ensure!(
+        told.iter().any(|w| w.starts_with("no index has away in its order: to count `chunk_size` rows")),
+        "{told:?}"
+    );
+    for keys in [dense("id"), dense("away").replace("\nchunk_dense: true", "")] {
+        assert_eq!(warnings(&all, &keys)?, Vec::<String>::new(), "{keys}");
+    }
+    let found = checked(&all, &format!("{chunked}4"), &[])?;
+    assert_eq!(
+        (&found["strategy"], &found["recommended_parallel"], &found["parallel_reason"]),
+        (
+            &json!("chunked-parallel(id, size=1000, p=4)"),
+            &json!(1),
+            &json!("about 20 thousand rows are read fast enough by one worker")
+        )
+    );
     Ok(())
 }

@@ -196,3 +196,40 @@ fn a_time_window_ends_now_by_the_servers_clock() -> Result<()> {
     );
     Ok(())
 }
+
+/// A server holds a foreign partition to no constraint of its table: its rows may have no key.
+#[test]
+fn rows_without_a_key_in_a_foreign_partition_are_in_a_chunk() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("foreign")?;
+    let files = tempfile::tempdir()?;
+    let file = files.path().join("old.csv");
+    std::fs::write(&file, ",1,no key\n7,1,seven\n")?;
+    // The server may run as another user.
+    std::fs::set_permissions(files.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    server.psql(
+        &database,
+        &format!(
+            "create extension file_fdw; create server files foreign data wrapper file_fdw;\n\
+             create table t (id bigint not null, part int not null, name text) partition by list (part);\n\
+             create table t_new partition of t for values in (2) partition by list (id);\n\
+             create table t_new_all partition of t_new default;\n\
+             create foreign table t_old partition of t for values in (1) server files options (filename '{}', format 'csv');\n\
+             insert into t select i, 2, 'n' || i from generate_series(100, 199) i;",
+            file.display()
+        ),
+    )?;
+    for keys in ["chunk_size: 40", "chunk_size: 40\nchunk_dense: true", "chunk_count: 3\nparallel: 2"] {
+        let place = workspace(&server.url(&database), &format!("mode: chunked\ntable: t\nchunk_column: id\n{keys}"))?;
+        let read = place.export().context(keys)?;
+        let rows = read.rows("count(*) n, count(id) ids, count(distinct name) names", "")?;
+        assert_eq!(rows, [json!({"n": 102, "ids": 101, "names": 102})], "{keys}");
+    }
+    // Without the foreign one, NOT NULL is believed.
+    server.psql(&database, "alter table t detach partition t_old")?;
+    let place = workspace(&server.url(&database), "table: t")?;
+    let types = place.rivet(&["run", "--dry-run", "--output", "json"])?.expect(0)?.json()?;
+    let columns = types["exports"][0]["columns"].as_array().context("columns")?;
+    assert_eq!(columns[0]["nullable"], json!(false), "{types}");
+    Ok(())
+}

@@ -110,3 +110,72 @@ fn looking_at_the_state_needs_no_secret_and_no_parameter() -> Result<()> {
     ensure!(ran.stderr.contains("no exports"), "{}", ran.stderr);
     Ok(())
 }
+
+/// The configs that the cursors of the state belong to, sorted.
+fn cursors(workspace: &Workspace) -> Result<String> {
+    sqlite(workspace, ".rivet_state.db", "select config, value_json from cursors order by 1")
+}
+
+/// Two containers that share a state see each other's configs as gone.
+#[test]
+fn what_is_of_another_source_or_destination_is_never_taken_over() -> Result<()> {
+    let workspace = two_configs()?;
+    workspace.rivet(&["run", "-c", "a.yaml"])?.expect(0)?;
+    let of_a = cursors(&workspace)?;
+    fs::rename(workspace.path().join("a.yaml"), workspace.path().join("a.gone"))?;
+    // Another destination and source; the same destination alone; the same source alone.
+    fs::write(workspace.path().join("same_to.yaml"), orders("b.db", "out_a"))?;
+    fs::write(workspace.path().join("same_from.yaml"), orders("a.db", "elsewhere"))?;
+    let checked = workspace.rivet(&["check", "-c", "b.yaml"])?.expect(0)?;
+    let said = "the config a.yaml, which is not there any more, had an export 'orders' of another destination: this one \
+                begins anew, and what is remembered of that one stays";
+    ensure!(checked.text()?.contains(said), "{}", checked.text()?);
+    let stopped = workspace.rivet(&["run", "-c", "same_to.yaml"])?.expect(1)?;
+    for said in ["had an export 'orders' of another source", "of another config, a.yaml"] {
+        ensure!(stopped.stderr.contains(said), "{said:?} in {}", stopped.stderr);
+    }
+    for (config, rows) in [("same_from.yaml", 3), ("b.yaml", 5)] {
+        let ran = workspace.rivet(&["run", "-c", config, "--output", "json"])?.expect(0)?;
+        ensure!(ran.stderr.contains("of another destination: this one begins anew"), "{config}: {}", ran.stderr);
+        assert_eq!(ran.json()?["exports"][0]["rows"], rows, "{config}");
+    }
+    ensure!(cursors(&workspace)?.contains(of_a.trim()), "what a.yaml had stays its own");
+    fs::rename(workspace.path().join("a.gone"), workspace.path().join("a.yaml"))?;
+    let ran = workspace.rivet(&["run", "-c", "a.yaml", "--output", "json"])?.expect(0)?;
+    assert_eq!(ran.json()?["exports"][0]["rows"], 0, "it goes on where it was");
+    Ok(())
+}
+
+#[test]
+fn what_an_older_version_kept_is_taken_over_aloud_and_what_it_kept_of_others_is_not() -> Result<()> {
+    let workspace = two_configs()?;
+    workspace.rivet(&["run", "-c", "a.yaml"])?.expect(0)?;
+    let forget = "update runs set config = ''; update cursors set config = ''; update schemas set config = ''";
+    sqlite(&workspace, ".rivet_state.db", forget)?;
+    let ran = workspace.rivet(&["run", "-c", "b.yaml", "--output", "json"])?.expect(0)?;
+    ensure!(
+        ran.stderr.contains("an older version of rivet had an export 'orders' of another destination"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(ran.json()?["exports"][0]["rows"], 5);
+    let ran = workspace.rivet(&["run", "-c", "a.yaml", "--output", "json"])?.expect(0)?;
+    let said = "what an older version of rivet remembered of export 'orders' is taken over";
+    ensure!(ran.stderr.contains(said), "{}", ran.stderr);
+    assert_eq!(ran.json()?["exports"][0]["rows"], 0);
+    Ok(())
+}
+
+#[test]
+fn a_cursor_that_another_config_left_is_moved_where_it_is() -> Result<()> {
+    let workspace = two_configs()?;
+    workspace.rivet(&["run", "-c", "a.yaml"])?.expect(0)?;
+    fs::rename(workspace.path().join("a.yaml"), workspace.path().join("c.yaml"))?;
+    let moved = workspace.rivet(&["state", "set", "-c", "c.yaml", "-e", "orders", "--cursor", "1"])?.expect(0)?;
+    ensure!(moved.stderr.contains("was left by a.yaml: the next run takes it over"), "{}", moved.stderr);
+    ensure!(cursors(&workspace)?.contains("a.yaml"), "it is not known yet whether it is of the same source");
+    let ran = workspace.rivet(&["run", "-c", "c.yaml", "--output", "json"])?.expect(0)?;
+    assert_eq!(ran.json()?["exports"][0]["rows"], 2);
+    ensure!(!cursors(&workspace)?.contains("a.yaml"), "{}", cursors(&workspace)?);
+    Ok(())
+}
