@@ -222,8 +222,8 @@ fn rows_without_a_key_in_a_foreign_partition_are_in_a_chunk() -> Result<()> {
     for keys in ["chunk_size: 40", "chunk_size: 40\nchunk_dense: true", "chunk_count: 3\nparallel: 2"] {
         let place = workspace(&server.url(&database), &format!("mode: chunked\ntable: t\nchunk_column: id\n{keys}"))?;
         let read = place.export().context(keys)?;
-        let rows = read.rows("count(*) n, count(id) ids, count(distinct name) names", "")?;
-        assert_eq!(rows, [json!({"n": 102, "ids": 101, "names": 102})], "{keys}");
+        let rows = read.rows("count(*) as n, count(id) as ids, count(distinct name) as named", "")?;
+        assert_eq!(rows, [json!({"n": 102, "ids": 101, "named": 102})], "{keys}");
     }
     // Without the foreign one, NOT NULL is believed.
     server.psql(&database, "alter table t detach partition t_old")?;

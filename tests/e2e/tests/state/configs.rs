@@ -171,7 +171,7 @@ fn a_cursor_that_another_config_left_is_moved_where_it_is() -> Result<()> {
     let workspace = two_configs()?;
     workspace.rivet(&["run", "-c", "a.yaml"])?.expect(0)?;
     fs::rename(workspace.path().join("a.yaml"), workspace.path().join("c.yaml"))?;
-    let moved = workspace.rivet(&["state", "set", "-c", "c.yaml", "-e", "orders", "--cursor", "1"])?.expect(0)?;
+    let moved = workspace.rivet(&["state", "set", "-c", "c.yaml", "-e", "orders", "--cursor", "2"])?.expect(0)?;
     ensure!(moved.stderr.contains("was left by a.yaml: the next run takes it over"), "{}", moved.stderr);
     ensure!(cursors(&workspace)?.contains("a.yaml"), "it is not known yet whether it is of the same source");
     let ran = workspace.rivet(&["run", "-c", "c.yaml", "--output", "json"])?.expect(0)?;

@@ -52,7 +52,7 @@ fn two_configs_that_write_to_one_place_take_turns() -> Result<()> {
         for said in [
             "an export 'orders' of another config is writing to the same destination: process ",
             "(rivet run of a.yaml, run ",
-            "hint: wait for it to end, or give one of the two exports another name or destination",
+            "wait for it to end, or give one of the two exports another name or destination",
         ] {
             ensure!(refused.stderr.contains(said), "{said:?} in {}", refused.stderr);
         }
