@@ -87,6 +87,16 @@ pub enum RunError {
         /// What was written can be taken back.
         retractable: bool,
     },
+    /// A sealed plan that is not to be followed.
+    #[error("{what}")]
+    Unfit {
+        /// Stable dotted code.
+        code: &'static str,
+        /// The sentence.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
     /// The destination holds what the state does not know.
     #[error("{what}")]
     Behind {
@@ -171,9 +181,11 @@ impl RunError {
     /// Which class of failure this is.
     pub fn class(&self) -> FailureClass {
         match self {
-            Self::Config(_) | Self::UnknownPlugin { .. } | Self::Impossible { .. } | Self::Behind { .. } => {
-                FailureClass::Config
-            }
+            Self::Config(_)
+            | Self::UnknownPlugin { .. }
+            | Self::Impossible { .. }
+            | Self::Unfit { .. }
+            | Self::Behind { .. } => FailureClass::Config,
             Self::Plugin { source, .. } if source.code() == SNAPSHOT_LOST => FailureClass::LostSnapshot,
             Self::Plugin { source, .. } => plugin_class(source),
             Self::State(e) => state_class(e),
@@ -197,9 +209,10 @@ impl RunError {
                 let meant = did_you_mean(name, known.iter().map(String::as_str));
                 Some(meant.map_or(all.clone(), |meant| format!("{meant} {all}")))
             }
-            Self::Impossible { hint, .. } | Self::Integrity { hint, .. } | Self::Behind { hint, .. } => {
-                Some(hint.clone())
-            }
+            Self::Impossible { hint, .. }
+            | Self::Integrity { hint, .. }
+            | Self::Unfit { hint, .. }
+            | Self::Behind { hint, .. } => Some(hint.clone()),
             Self::Plugin { source, .. } => {
                 let own = source.hint_text().map(str::to_owned);
                 let all: Vec<String> = own.into_iter().chain(asks_for_too_much(source)).collect();
@@ -231,6 +244,7 @@ impl RunError {
             Self::Plugin { source, .. } => source.code().to_owned(),
             Self::State(e) => e.code().to_owned(),
             Self::Integrity { .. } => "integrity".to_owned(),
+            Self::Unfit { code, .. } => (*code).to_owned(),
             Self::Quality { .. } => "quality.failed".to_owned(),
             Self::Behind { .. } => "state.behind".to_owned(),
             Self::Drift { .. } => "schema.drift".to_owned(),

@@ -7,6 +7,7 @@ use rivet_plugin_api::{
 };
 use serde_json::{Map, Value, json};
 use std::ops::Deref;
+use std::sync::Arc;
 
 use crate::config::{
     Config, ConfigError, ConfigErrors, ExportConfig, Options, PluginConfig, Select, check_reserved, did_you_mean,
@@ -17,6 +18,7 @@ use crate::error::RunError;
 use crate::memory;
 use crate::paths::{Places, absolute};
 use crate::placeholders::{Placeholders, unknown};
+use crate::plan::sealed::Replay;
 use crate::possible;
 use crate::secrets;
 use crate::tables::path_part;
@@ -65,6 +67,8 @@ pub struct ExportSpec {
     pub backfill: Option<(Option<String>, Option<String>)>,
     /// Once, every part is read back before it counts.
     pub validate: bool,
+    /// Once, this plan is followed in the place of one that is made now.
+    pub replay: Option<Arc<Replay>>,
     /// Once, how much may be read to find out what is to be read.
     pub look: Look,
     /// The key of the config that holds a password in clear.
@@ -346,6 +350,7 @@ fn spec(
         force: false,
         backfill: None,
         validate: false,
+        replay: None,
         look: Look::Run,
         password_key: config.source.password_key,
         secrets: Vec::new(),

@@ -7,14 +7,17 @@ pub mod direct;
 pub mod doctor;
 pub mod history;
 pub mod init;
+pub mod plan;
 pub mod reference;
 pub mod report;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rivet_core::config::Params;
+use rivet_core::plan::sealed::Replay;
 
 use crate::documents::ProblemRow;
 use crate::exit;
@@ -98,6 +101,10 @@ pub enum LogFormat {
 pub enum Command {
     /// Run exports.
     Run(Box<RunArgs>),
+    /// Write down what a run would do, split by split, to look at and to apply later. Reads, and changes nothing.
+    Plan(Box<plan::PlanArgs>),
+    /// Run exactly what a plan says: its splits, its range of the cursor, its time window.
+    Apply(Box<plan::ApplyArgs>),
     /// Judge exports before they run: strategy, size, how rows are found, what suits, types. Scans nothing.
     Check(check::CheckArgs),
     /// Find out why exports cannot run: name resolution, TCP, TLS, login, grants, pooler; write and delete where they go.
@@ -184,6 +191,9 @@ pub struct RunArgs {
     /// What stands for a config file.
     #[command(flatten)]
     pub direct: direct::DirectArgs,
+    /// The plans that exports follow, by name; any export makes one where there are none.
+    #[arg(skip)]
+    pub replays: Option<BTreeMap<String, Arc<Replay>>>,
     /// Die at a named point of the run path (tests only).
     #[cfg(feature = "fault")]
     #[arg(long, hide = true)]

@@ -166,12 +166,19 @@ pub fn save_run(global: &Global, s: &Summary, runs: &Path) -> Result<(), (PathBu
 /// # Errors
 /// Those of the file.
 pub fn save(global: &Global, all: &[Summary], file: &Path) -> io::Result<()> {
+    save_text(global, &Text::pretty_json(&document(all)), file)
+}
+
+/// Writes a text into a file, whole or not at all; its folders are made.
+///
+/// # Errors
+/// Those of the file.
+pub fn save_text(global: &Global, text: &Text, file: &Path) -> io::Result<()> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }
-    let text = Text::pretty_json(&document(all));
     let mut staged = file.as_os_str().to_owned();
     staged.push(".new");
-    fs::write(&staged, &*global.streams.secrets.without(&text))?;
+    fs::write(&staged, &*global.streams.secrets.without(text))?;
     fs::rename(&staged, file)
 }

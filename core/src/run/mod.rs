@@ -26,6 +26,7 @@ pub mod progress;
 mod prune;
 mod recover;
 pub mod rehearse;
+mod replay;
 mod shape;
 mod silence;
 pub mod survey;
@@ -144,6 +145,7 @@ fn steps(
         warn(&told, spec, env, summary);
     }
     recover::settle(spec, env, summary)?;
+    replay::must_be_new(spec, env)?;
     let Planned { leader, mut plan, seen, estimate, .. } = begin(spec, run_id, env, summary, State::begin_run)?;
     let extracted = extract::extract(&mut plan, (leader, Seen::new(seen)), spec, &*store, env, summary);
     let judged = extracted.and_then(|e| verdict::judge(spec, &plan, (e, &estimate), env, summary));
@@ -206,6 +208,8 @@ struct Planned {
     estimate: Estimate,
     explained: Explained,
     foreseen: foresee::Foreseen,
+    /// Which relation it is to the engine.
+    identity: Option<String>,
     /// Rows that were exported before.
     seen: HashCounts,
 }
@@ -235,11 +239,14 @@ fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary
             window: described.window,
         },
     );
+    for told in replay::check(spec, &plan, described.identity.as_deref())? {
+        warn(&told, spec, env, summary);
+    }
     if let Some(told) = doubts::of_workers(spec, &plan, &estimate) {
         warn(&told, spec, env, summary);
     }
-    let leader::Description { explained, foreseen, seen, .. } = described;
-    Ok(Planned { leader, plan, estimate, explained, foreseen, seen })
+    let leader::Description { explained, foreseen, seen, identity, .. } = described;
+    Ok(Planned { leader, plan, estimate, explained, foreseen, identity, seen })
 }
 
 fn finish(
@@ -359,11 +366,17 @@ fn judge_drift(
     }
 }
 
-fn new_run(spec: &ExportSpec, plan: &Plan) -> NewRun {
-    // The state keeps no value of a variable: it may be a secret, and a run that is completed later reads nothing.
+/// The plan without the values of variables, of which each may be a secret: as it is kept.
+fn as_written(spec: &ExportSpec, plan: &Plan) -> Plan {
     let mut kept = plan.clone();
     kept.relation = spec.written.relation.clone();
     kept.filter.condition.clone_from(&spec.written.condition);
+    kept
+}
+
+fn new_run(spec: &ExportSpec, plan: &Plan) -> NewRun {
+    // A run that is completed later reads nothing.
+    let kept = as_written(spec, plan);
     NewRun {
         run_id: plan.run_id.clone(),
         export: plan.export.clone(),

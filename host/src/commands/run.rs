@@ -297,6 +297,7 @@ fn once(args: &RunArgs, specs: &mut [ExportSpec]) -> Result<(), RunError> {
         spec.validate = args.validate;
         spec.full_refresh = args.full_refresh;
         spec.force = args.force;
+        spec.replay = args.replays.as_ref().and_then(|all| all.get(&spec.name)).cloned();
         spec.backfill.clone_from(&backfill);
     }
     Ok(())
