@@ -2,13 +2,14 @@
 //! It must not know exit codes, terminals or engines.
 
 use rivet_plugin_api::{ErrorKind, PluginError, Retry, SNAPSHOT_LOST};
+use serde::{Deserialize, Serialize};
 
 use crate::config::{ConfigErrors, did_you_mean};
 use crate::retry::asks_for_too_much;
 use crate::state::{StateError, is_damage};
 
 /// The classes of failure that a caller can tell apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FailureClass {
     /// The config, credentials or names are wrong: trying again changes nothing.
     Config,
@@ -20,12 +21,27 @@ pub enum FailureClass {
     Drift,
     /// The export is running already.
     Locked,
-    /// A plugin panicked or broke its contract.
+    /// A plugin panicked or broke its contract, or nobody knows.
+    #[default]
     Plugin,
     /// The snapshot was lost and could not be replaced.
     LostSnapshot,
     /// Cancelled by the user.
     Interrupted,
+}
+
+impl FailureClass {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Config,
+        Self::Retryable,
+        Self::Integrity,
+        Self::Drift,
+        Self::Locked,
+        Self::Plugin,
+        Self::LostSnapshot,
+        Self::Interrupted,
+    ];
 }
 
 /// Why an export failed. `Display` is one sentence without the hint.
@@ -267,7 +283,9 @@ fn state_class(e: &StateError) -> FailureClass {
         StateError::Open { source, .. } | StateError::Access { source, .. } if is_damage(source) => {
             FailureClass::Config
         }
-        StateError::Open { .. } | StateError::Access { .. } | StateError::Lock { .. } => FailureClass::Retryable,
+        StateError::Open { .. } | StateError::Access { .. } | StateError::Lock { .. } | StateError::Count { .. } => {
+            FailureClass::Retryable
+        }
         // Somebody took the locks away, and another process settled the run.
         StateError::WrongPhase { phase, .. } if phase.is_over() => FailureClass::Retryable,
         // Calls out of order are a defect of ours.

@@ -18,6 +18,7 @@ use std::sync::{Arc, Mutex};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rivet_core::config::Params;
 use rivet_core::plan::sealed::Replay;
+use serde::{Deserialize, Serialize};
 
 use crate::documents::ProblemRow;
 use crate::exit;
@@ -139,13 +140,16 @@ pub enum Command {
     },
     /// Export a built-in sample, to see how it works.
     Demo(DemoArgs),
+    /// Run one export for another rivet, which asks for it on standard input.
+    #[command(hide = true)]
+    ExportProcess,
     /// Print the command line and the exit codes as JSON, from which the reference is made.
     #[command(hide = true)]
     Reference,
 }
 
 /// Arguments of `run`.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub struct RunArgs {
     /// The configuration.
     #[arg(long, short, default_value = "rivet.yaml", value_name = "FILE", conflicts_with = "direct")]
@@ -171,9 +175,14 @@ pub struct RunArgs {
     /// write: a folder, a file such as leads.csv, whose name says the format, or - for stdout.
     #[arg(long, value_name = "VALUE|PATH", conflicts_with = "full_refresh")]
     pub to: Option<String>,
-    /// Run several exports at once, as many as there are processors.
-    #[arg(long)]
-    pub parallel_exports: bool,
+    /// Run several exports at once, N of them or as many as there are processors, the longest first; fewer where memory or
+    /// `max_connections` are short.
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "0",
+        conflicts_with = "parallel_export_processes")]
+    pub parallel_exports: Option<usize>,
+    /// As --parallel-exports, each export in a process of its own: where one crashes, the others go on.
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
+    pub parallel_export_processes: Option<usize>,
     /// Read back every file before the run counts: rows and a checksum of each column, or the bytes where the format
     /// cannot be read back. What differs is withdrawn, exit code 3.
     #[arg(long)]
@@ -193,7 +202,7 @@ pub struct RunArgs {
     pub direct: direct::DirectArgs,
     /// The plans that exports follow, by name; any export makes one where there are none.
     #[arg(skip)]
-    pub replays: Option<BTreeMap<String, Arc<Replay>>>,
+    pub replays: Option<BTreeMap<String, Replay>>,
     /// Die at a named point of the run path (tests only).
     #[cfg(feature = "fault")]
     #[arg(long, hide = true)]

@@ -62,6 +62,7 @@ pub fn main(n_linked: usize) -> ExitCode {
         cli::Command::Completions(args) => commands::completions::run(&args, &cli.global),
         cli::Command::Plugin { command } => commands::plugin::run(&command, &cli.global),
         cli::Command::Demo(args) => commands::demo::run(&args, &cli.global),
+        cli::Command::ExportProcess => commands::processes::child::run(&cli.global),
         cli::Command::Reference => commands::reference::run(&cli.global),
     };
     render::ended(&cli.global.streams, exit).into()

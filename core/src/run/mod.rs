@@ -28,6 +28,7 @@ mod recover;
 pub mod rehearse;
 mod replay;
 mod shape;
+mod share;
 mod silence;
 pub mod survey;
 mod sweep;
@@ -146,8 +147,11 @@ fn steps(
     }
     recover::settle(spec, env, summary)?;
     replay::must_be_new(spec, env)?;
+    let (limited, taken) = share::take(spec, env, summary)?;
+    let spec = &limited;
     let Planned { leader, mut plan, seen, estimate, .. } = begin(spec, run_id, env, summary, State::begin_run)?;
     let extracted = extract::extract(&mut plan, (leader, Seen::new(seen)), spec, &*store, env, summary);
+    drop(taken);
     let judged = extracted.and_then(|e| verdict::judge(spec, &plan, (e, &estimate), env, summary));
     let (manifest, tokens) = match judged {
         Ok(judged) => judged,
@@ -366,17 +370,9 @@ fn judge_drift(
     }
 }
 
-/// The plan without the values of variables, of which each may be a secret: as it is kept.
-fn as_written(spec: &ExportSpec, plan: &Plan) -> Plan {
-    let mut kept = plan.clone();
-    kept.relation = spec.written.relation.clone();
-    kept.filter.condition.clone_from(&spec.written.condition);
-    kept
-}
-
 fn new_run(spec: &ExportSpec, plan: &Plan) -> NewRun {
     // A run that is completed later reads nothing.
-    let kept = as_written(spec, plan);
+    let kept = replay::as_written(spec, plan);
     NewRun {
         run_id: plan.run_id.clone(),
         export: plan.export.clone(),

@@ -5,7 +5,7 @@ use rivet_plugin_api::{Estimate, Explained, Health};
 
 use super::env::Env;
 use super::foresee::Foreseen;
-use super::{Planned, as_written, doubts, new_run_id, planned, pointer, replay};
+use super::{Planned, doubts, new_run_id, planned, pointer, replay};
 use crate::error::RunError;
 use crate::plan::Plan;
 use crate::plan::sealed::Sealed;
@@ -47,7 +47,7 @@ pub fn plan(spec: &ExportSpec, probe: bool, env: &Env<'_>) -> Result<Rehearsal, 
     let mut summary = Summary::new(spec, &run_id, env.clock.now_unix_ms());
     let planned = planned(spec, &run_id, env, &mut summary)?;
     let Planned { mut leader, plan, estimate, explained, foreseen, identity, .. } = planned;
-    let sealed = Sealed::of(spec, as_written(spec, &plan), estimate.clone(), identity);
+    let sealed = Sealed::of(spec, replay::as_written(spec, &plan), estimate.clone(), identity);
     let statement = explained.statement.as_deref().and_then(|text| replay::statement(spec, text));
     let cx = env.cancel.cx();
     let health = leader.session.health(&cx).map_err(RunError::plugin("ask for the state of", "the server"))?;

@@ -27,7 +27,7 @@ pub fn must_be_new(spec: &ExportSpec, env: &Env<'_>) -> Result<(), RunError> {
         None => Ok(()),
         Some(run) => Err(RunError::Unfit {
             code: "plan.applied",
-            what: format!("the plan of export '{}' was applied before, by run {}", spec.name, run.run_id),
+            what: format!("export '{}': the plan was applied before, by run {}", spec.name, run.run_id),
             hint: format!("{AGAIN}, or write the same rows again with --force"),
         }),
     }
@@ -87,7 +87,7 @@ pub fn check(spec: &ExportSpec, plan: &Plan, identity: Option<&str>) -> Result<V
 fn drifted(spec: &ExportSpec, what: &str) -> RunError {
     RunError::Unfit {
         code: "plan.drifted",
-        what: format!("the plan of export '{}' does not fit any more: {what}", spec.name),
+        what: format!("export '{}': the plan does not fit any more: {what}", spec.name),
         hint: format!("{AGAIN}, or follow this one with --force"),
     }
 }
@@ -95,7 +95,7 @@ fn drifted(spec: &ExportSpec, what: &str) -> RunError {
 fn of_another_mode(spec: &ExportSpec) -> RunError {
     RunError::Unfit {
         code: "plan.drifted",
-        what: format!("the plan of export '{}' is of another mode, or of other keys of it", spec.name),
+        what: format!("export '{}': the plan is of another mode, or of other keys of it", spec.name),
         hint: AGAIN.to_owned(),
     }
 }
@@ -140,7 +140,7 @@ pub fn increment(
     if planned.lower.is_none() && planned.upper.is_none() && asked.largest(None, session)?.is_some() {
         return Err(RunError::Unfit {
             code: "plan.drifted",
-            what: format!("the plan of export '{}' was made when there was no row, and now there is one", spec.name),
+            what: format!("export '{}': the plan was made when there was no row, and now there is one", spec.name),
             hint: AGAIN.to_owned(),
         });
     }
@@ -187,4 +187,12 @@ pub fn statement(spec: &ExportSpec, text: &str) -> Option<String> {
         return None;
     }
     Some(hidden(&text, &spec.secrets).into_owned())
+}
+
+/// The plan without the values of variables, of which each may be a secret: as it is kept.
+pub fn as_written(spec: &ExportSpec, plan: &Plan) -> Plan {
+    let mut kept = plan.clone();
+    kept.relation = spec.written.relation.clone();
+    kept.filter.condition.clone_from(&spec.written.condition);
+    kept
 }

@@ -179,15 +179,20 @@ impl State {
         self.beside(export, "scratch")
     }
 
-    fn beside(&self, export: &str, extension: &str) -> PathBuf {
+    /// Where files are that are locked.
+    pub(super) fn lock_dir(&self) -> PathBuf {
         let mut dir = self.path.clone().into_os_string();
         dir.push(".locks");
-        PathBuf::from(dir).join(format!("{}.{extension}", file_name(export, self.stored_config())))
+        PathBuf::from(dir)
+    }
+
+    fn beside(&self, export: &str, extension: &str) -> PathBuf {
+        self.lock_dir().join(format!("{}.{extension}", file_name(export, self.stored_config())))
     }
 }
 
 /// A link is followed by nothing here, and a pipe not waited for.
-fn must_be_a_file(path: &Path) -> Result<(), StateError> {
+pub(super) fn must_be_a_file(path: &Path) -> Result<(), StateError> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if !found.is_file() => {
             Err(StateError::NoFile { path: path.to_owned(), what: file_kind::named(found.file_type()) })

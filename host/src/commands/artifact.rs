@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 
 use rivet_core::error::RunError;
 use rivet_core::manifest::digest;
@@ -42,7 +41,7 @@ fn digest_of(document: &Value) -> String {
 ///
 /// # Errors
 /// `Impossible` where it is no plan, or one of another version; `Unfit` where it was edited, or is old and not forced.
-pub fn read(file: &Path, force: bool, now_ms: i64) -> Result<BTreeMap<String, Arc<Replay>>, RunError> {
+pub fn read(file: &Path, force: bool, now_ms: i64) -> Result<BTreeMap<String, Replay>, RunError> {
     let shown = file.display();
     let none = |why: String| RunError::Impossible {
         what: format!("'{shown}' is no plan: {why}"),
@@ -67,24 +66,35 @@ pub fn read(file: &Path, force: bool, now_ms: i64) -> Result<BTreeMap<String, Ar
     for export in document["exports"].as_array().into_iter().flatten() {
         let sealed = serde_json::from_value::<Sealed>(export["sealed"].clone());
         let sealed = sealed.map_err(|e| none(format!("another version of rivet wrote it: {e}")))?;
-        let age_ms = now_ms.saturating_sub(sealed.plan.created_at_ms);
-        if age_ms > STALE_AFTER_MS && !force {
-            let age = duration(u64::try_from(age_ms).unwrap_or(0));
+        if !force && let Some(age) = stale(sealed.plan.created_at_ms, now_ms) {
             return Err(RunError::Unfit {
                 code: "plan.stale",
                 what: format!("the plan in '{shown}' is {age} old"),
                 hint: "make a new plan with `rivet plan`, or follow this one with --force".to_owned(),
             });
         }
-        all.insert(sealed.plan.export.clone(), Arc::new(Replay { sealed, force }));
+        all.insert(sealed.plan.export.clone(), Replay { sealed, force });
     }
     if all.is_empty() { Err(none("it holds no export".to_owned())) } else { Ok(all) }
+}
+
+/// How old a plan is, where that is too old.
+fn stale(created_at_ms: i64, now_ms: i64) -> Option<String> {
+    let age_ms = now_ms.saturating_sub(created_at_ms);
+    (age_ms > STALE_AFTER_MS).then(|| duration(u64::try_from(age_ms).unwrap_or(0)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_plan_is_old_after_a_day() {
+        for (created, now, age) in [(0, 86_400_000, None), (5, 86_400_006, Some("24 h 0 min")), (9, 0, None)] {
+            assert_eq!(stale(created, now).as_deref(), age, "{created} {now}");
+        }
+    }
 
     #[test]
     fn blanks_and_order_are_not_sealed_and_all_else_is() {

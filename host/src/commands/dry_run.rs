@@ -81,12 +81,12 @@ pub fn row(spec: &ExportSpec, rehearsed: &Result<Rehearsal, RunError>) -> PlanRo
 
 fn text(exports: &[PlanRow]) -> Text {
     let planned = exports.iter().filter(|row| row.error.is_none());
-    let texts: Vec<Text> = planned.map(|row| export_text(row, ", can be written")).collect();
+    let texts: Vec<Text> = planned.map(|row| export_text(row, ", can be written", &[])).collect();
     Text::apart(&texts)
 }
 
-/// A plan, for people; `probed` is what is known of its destination.
-pub fn export_text(row: &PlanRow, probed: &str) -> Text {
+/// A plan, for people; `probed` is what is known of its destination, `beside` what else is told of it.
+pub fn export_text(row: &PlanRow, probed: &str, beside: &[(&str, String)]) -> Text {
     let mut text = Text::for_stdout();
     text.line(format_args!("{}: {}", row.export, row.strategy.as_deref().unwrap_or_default()));
     let mut line = |word: &str, what: &str| text.line(format_args!("  {word:<12} {what}"));
@@ -101,6 +101,7 @@ pub fn export_text(row: &PlanRow, probed: &str) -> Text {
     if let Some(told) = told_not_asked(&row.not_asked) {
         line("not asked", &told);
     }
+    beside.iter().for_each(|(word, what)| line(word, what));
     for warning in &row.warnings {
         line("warning", warning);
     }

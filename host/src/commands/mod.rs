@@ -19,6 +19,7 @@ mod parallel;
 mod piped;
 pub mod plan;
 pub mod plugin;
+pub mod processes;
 pub mod reference;
 pub mod report;
 pub mod run;

@@ -8,6 +8,7 @@ use rivet_core::error::{FailureClass, RunError};
 use rivet_core::resolve::ExportSpec;
 use rivet_core::run::Env;
 use rivet_core::run::rehearse::{self, Rehearsal};
+use rivet_plugin_api::KeyValue;
 
 use super::run::{Tables, without_effects};
 use super::{artifact, dry_run, run};
@@ -124,18 +125,15 @@ fn shown(exports: &[SealedRow], file: Option<&Path>) -> Text {
 }
 
 fn export_text(row: &SealedRow) -> Text {
-    let mut text = dry_run::export_text(&row.shown, "");
-    let mut line = |word: &str, what: &str| text.line(format_args!("  {word:<12} {what}"));
-    if let Some(cursor) = &row.cursor {
-        let word = |key: &Option<rivet_plugin_api::KeyValue>| key.as_ref().map_or("-".to_owned(), |k| k.text.clone());
-        line("cursor", &format!("{}: from {} to {}", cursor.key.join(", "), word(&cursor.from), word(&cursor.to)));
+    let mut beside = Vec::new();
+    if let Some(CursorRange { key, from, to }) = &row.cursor {
+        let word = |key: &Option<KeyValue>| key.as_ref().map_or("none", |key| &key.text).to_owned();
+        beside.push(("cursor", format!("{}: from {} to {}", key.join(", "), word(from), word(to))));
     }
     if let Some(window) = &row.window {
         let from = window.from.as_ref().map_or("the beginning", |from| &from.text);
-        line("window", &format!("{}: from {from} to {}", window.column, window.to.text));
+        beside.push(("window", format!("{}: from {from} to {}", window.column, window.to.text)));
     }
-    if let Some(sql) = &row.sql {
-        line("statement", sql);
-    }
-    text
+    beside.extend(row.sql.iter().map(|sql| ("statement", sql.clone())));
+    dry_run::export_text(&row.shown, "", &beside)
 }
