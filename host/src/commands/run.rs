@@ -237,7 +237,7 @@ impl Ready {
             notify::ended(&notifications, &summaries, global);
             let failures: Vec<_> = summaries.iter().filter_map(|s| Some(s.error.as_ref()?.class)).collect();
             let exit = Exit::of(&failures);
-            Ok(args.summary_output.as_ref().map_or(exit, |file| saved(&summaries, file, exit, global)))
+            Ok(args.summary_output.as_ref().map_or(exit, |file| summary::saved(global, &summaries, file, exit)))
         })
     }
 
@@ -303,14 +303,6 @@ impl Ready {
         };
         act(self, &env)
     }
-}
-
-/// Writes what `--summary-output` asks for; where that fails the runs are as they were, but nobody is told as they should be.
-fn saved(all: &[Summary], file: &Path, exit: Exit, global: &Global) -> Exit {
-    let Err(e) = summary::save(global, all, file) else { return exit };
-    let what = format!("failed to write the summary to '{}': {e}", file.display());
-    render::problem(global, "summary", &what, Some("the exports are as told; name a file that can be written"));
-    if exit == Exit::Ok { Exit::Retryable } else { exit }
 }
 
 /// The state of the config that is run: its file, or what stands for one.
