@@ -25,12 +25,12 @@ fn database(server: &Postgres) -> Result<String> {
 }
 
 /// So many exports with two workers each, whose chunks take a while.
-fn config(n: usize, throttle_ms: u32, tuning: &str) -> String {
+fn config(out: &str, n: usize, throttle_ms: u32, tuning: &str) -> String {
     let tuning = format!("{{profile: fast, batch_size: 100, throttle_ms: {throttle_ms}, {tuning}}}");
     let exports: String = (0..n)
         .map(|i| {
             format!(
-                "- {{name: e{i}, table: t, mode: chunked, chunk_size: 200, parallel: 2, destination: {{type: local, path: out}}}}\n"
+                "- {{name: e{i}, table: t, mode: chunked, chunk_size: 200, parallel: 2, destination: {{type: local, path: {out}}}}}\n"
             )
         })
         .collect();
@@ -53,13 +53,13 @@ fn most(server: &Postgres, database: &str, act: impl FnOnce() -> Result<()>) -> 
 fn connections_are_counted_over_exports_and_processes() -> Result<()> {
     let server = postgres::shared();
     let database = database(server)?;
-    let place = Workspace::new(&config(6, 20, "max_connections: 3, memory_mb: 2048"))?
+    let place = Workspace::new(&config("out", 6, 20, "max_connections: 3, memory_mb: 2048"))?
         .with_variable("TEST_URL", &server.url(&database));
     for flag in ["--parallel-exports=3", "--parallel-export-processes=3"] {
         let seen = most(server, &database, || place.rivet(&["run", flag])?.expect(0).map(drop))?;
         ensure!((2..=3).contains(&seen), "{flag}: {seen} connections");
     }
-    std::fs::write(place.path().join("other.yaml"), config(6, 20, "max_connections: 3, memory_mb: 2048"))?;
+    std::fs::write(place.path().join("other.yaml"), config("other", 6, 20, "max_connections: 3, memory_mb: 2048"))?;
     let seen = most(server, &database, || {
         let other = place.spawn(&["run", "-c", "other.yaml", "--parallel-export-processes=3"])?;
         place.rivet(&["run", "--parallel-exports=3"])?.expect(0)?;
@@ -73,8 +73,9 @@ fn connections_are_counted_over_exports_and_processes() -> Result<()> {
 fn memory_that_is_named_is_shared_by_all_runs_with_a_state() -> Result<()> {
     let server = postgres::shared();
     let database = database(server)?;
-    let place = Workspace::new(&config(1, 200, "memory_mb: 256"))?.with_variable("TEST_URL", &server.url(&database));
-    std::fs::write(place.path().join("other.yaml"), config(1, 200, "memory_mb: 256"))?;
+    let place =
+        Workspace::new(&config("out", 1, 200, "memory_mb: 256"))?.with_variable("TEST_URL", &server.url(&database));
+    std::fs::write(place.path().join("other.yaml"), config("other", 1, 200, "memory_mb: 256"))?;
     let other = place.spawn(&["run", "-c", "other.yaml", "--output", "json"])?;
     let ours = place.rivet(&["run", "--output", "json"])?.expect(0)?.json()?;
     let theirs = finish(other)?.expect(0)?.json()?;

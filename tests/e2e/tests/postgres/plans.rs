@@ -38,7 +38,7 @@ impl Database {
                  select i, 1700000000 + i, 'v' from n"
             )
         };
-        self.sql(&place, "drop table if exists t; create table t (id bigint primary key, at bigint, v text)")?;
+        self.sql(&place, "drop table if exists t; create table t (id bigint not null primary key, at bigint, v text)")?;
         self.sql(&place, &rows(1, N_ROWS))?;
         Ok(place)
     }
