@@ -2,13 +2,14 @@
 //! It must not know exit codes, terminals or engines.
 
 use rivet_plugin_api::{ErrorKind, PluginError, Retry, SNAPSHOT_LOST};
+use serde::{Deserialize, Serialize};
 
 use crate::config::{ConfigErrors, did_you_mean};
 use crate::retry::asks_for_too_much;
 use crate::state::{StateError, is_damage};
 
 /// The classes of failure that a caller can tell apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum FailureClass {
     /// The config, credentials or names are wrong: trying again changes nothing.
     Config,
@@ -20,12 +21,27 @@ pub enum FailureClass {
     Drift,
     /// The export is running already.
     Locked,
-    /// A plugin panicked or broke its contract.
+    /// A plugin panicked or broke its contract, or nobody knows.
+    #[default]
     Plugin,
     /// The snapshot was lost and could not be replaced.
     LostSnapshot,
     /// Cancelled by the user.
     Interrupted,
+}
+
+impl FailureClass {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Config,
+        Self::Retryable,
+        Self::Integrity,
+        Self::Drift,
+        Self::Locked,
+        Self::Plugin,
+        Self::LostSnapshot,
+        Self::Interrupted,
+    ];
 }
 
 /// Why an export failed. `Display` is one sentence without the hint.
@@ -86,6 +102,16 @@ pub enum RunError {
         broken: Vec<String>,
         /// What was written can be taken back.
         retractable: bool,
+    },
+    /// A sealed plan that is not to be followed.
+    #[error("{what}")]
+    Unfit {
+        /// Stable dotted code.
+        code: &'static str,
+        /// The sentence.
+        what: String,
+        /// What to do.
+        hint: String,
     },
     /// The destination holds what the state does not know.
     #[error("{what}")]
@@ -171,9 +197,11 @@ impl RunError {
     /// Which class of failure this is.
     pub fn class(&self) -> FailureClass {
         match self {
-            Self::Config(_) | Self::UnknownPlugin { .. } | Self::Impossible { .. } | Self::Behind { .. } => {
-                FailureClass::Config
-            }
+            Self::Config(_)
+            | Self::UnknownPlugin { .. }
+            | Self::Impossible { .. }
+            | Self::Unfit { .. }
+            | Self::Behind { .. } => FailureClass::Config,
             Self::Plugin { source, .. } if source.code() == SNAPSHOT_LOST => FailureClass::LostSnapshot,
             Self::Plugin { source, .. } => plugin_class(source),
             Self::State(e) => state_class(e),
@@ -197,9 +225,10 @@ impl RunError {
                 let meant = did_you_mean(name, known.iter().map(String::as_str));
                 Some(meant.map_or(all.clone(), |meant| format!("{meant} {all}")))
             }
-            Self::Impossible { hint, .. } | Self::Integrity { hint, .. } | Self::Behind { hint, .. } => {
-                Some(hint.clone())
-            }
+            Self::Impossible { hint, .. }
+            | Self::Integrity { hint, .. }
+            | Self::Unfit { hint, .. }
+            | Self::Behind { hint, .. } => Some(hint.clone()),
             Self::Plugin { source, .. } => {
                 let own = source.hint_text().map(str::to_owned);
                 let all: Vec<String> = own.into_iter().chain(asks_for_too_much(source)).collect();
@@ -231,6 +260,7 @@ impl RunError {
             Self::Plugin { source, .. } => source.code().to_owned(),
             Self::State(e) => e.code().to_owned(),
             Self::Integrity { .. } => "integrity".to_owned(),
+            Self::Unfit { code, .. } => (*code).to_owned(),
             Self::Quality { .. } => "quality.failed".to_owned(),
             Self::Behind { .. } => "state.behind".to_owned(),
             Self::Drift { .. } => "schema.drift".to_owned(),
@@ -253,7 +283,9 @@ fn state_class(e: &StateError) -> FailureClass {
         StateError::Open { source, .. } | StateError::Access { source, .. } if is_damage(source) => {
             FailureClass::Config
         }
-        StateError::Open { .. } | StateError::Access { .. } | StateError::Lock { .. } => FailureClass::Retryable,
+        StateError::Open { .. } | StateError::Access { .. } | StateError::Lock { .. } | StateError::Count { .. } => {
+            FailureClass::Retryable
+        }
         // Somebody took the locks away, and another process settled the run.
         StateError::WrongPhase { phase, .. } if phase.is_over() => FailureClass::Retryable,
         // Calls out of order are a defect of ours.

@@ -3,7 +3,7 @@
 
 use rivet_plugin_api::{Estimate, Explained, Health, LogicalType, Relation, TableSchema};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::{Chunks, Mode, Profile, Tuning};
 
@@ -24,7 +24,7 @@ const BEHIND_MS: u64 = 30_000;
 const INDEX_ROWS: u64 = 1_000;
 
 /// How hard an export is on its source.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Verdict {
     /// By an index, few rows; or a small relation, read whole.

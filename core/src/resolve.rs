@@ -7,6 +7,7 @@ use rivet_plugin_api::{
 };
 use serde_json::{Map, Value, json};
 use std::ops::Deref;
+use std::sync::Arc;
 
 use crate::config::{
     Config, ConfigError, ConfigErrors, ExportConfig, Options, PluginConfig, Select, check_reserved, did_you_mean,
@@ -17,9 +18,12 @@ use crate::error::RunError;
 use crate::memory;
 use crate::paths::{Places, absolute};
 use crate::placeholders::{Placeholders, unknown};
+use crate::plan::sealed::Replay;
 use crate::possible;
 use crate::secrets;
 use crate::tables::path_part;
+
+mod limits;
 
 /// One export, ready to run: what its keys say, and what was made of them. It holds secrets (in the connection) and has no
 /// `Debug` for that reason.
@@ -57,6 +61,8 @@ pub struct ExportSpec {
     pub n_workers: usize,
     /// A part is ended after about so many bytes.
     pub max_part_bytes: Option<u64>,
+    /// Connections that are its own of those that it shares; as many as the config allows where nobody counts.
+    pub n_connections: Option<usize>,
     /// Once, the stored cursor is not looked at.
     pub full_refresh: bool,
     /// Once, what the destination says of runs that the state does not know is no reason to stop.
@@ -65,6 +71,8 @@ pub struct ExportSpec {
     pub backfill: Option<(Option<String>, Option<String>)>,
     /// Once, every part is read back before it counts.
     pub validate: bool,
+    /// Once, this plan is followed in the place of one that is made now.
+    pub replay: Option<Arc<Replay>>,
     /// Once, how much may be read to find out what is to be read.
     pub look: Look,
     /// The key of the config that holds a password in clear.
@@ -133,23 +141,6 @@ impl ExportSpec {
             Select::Except(names) => Wanted::Except(names),
         };
         Choices { wanted, ..self.choices() }
-    }
-
-    /// Whether the memory suffices for `n_at_once` exports as this one is with `n_workers` workers.
-    pub fn has_memory_among(&self, n_at_once: usize, n_workers: usize) -> bool {
-        memory::suffices(self.tuning.memory_bytes, n_at_once, self.tuning.max_value_bytes, n_workers)
-    }
-
-    /// Leaves the memory to `n_at_once` exports, of which this is one, and accepts smaller values where it has to.
-    pub fn share_memory(&mut self, n_at_once: usize) {
-        self.n_at_once = n_at_once;
-        let tuning = &mut self.export.tuning;
-        tuning.memory_bytes = memory::share(tuning.memory_bytes, n_at_once);
-        let largest = memory::largest_value_bytes(tuning.memory_bytes, self.n_workers);
-        if tuning.max_value_bytes > largest {
-            tuning.max_value_bytes = largest;
-            self.is_value_limited_by_memory = true;
-        }
     }
 
     /// Opens sessions of the source that will read the export's relation, or something else, for a run; outside of one
@@ -342,10 +333,12 @@ fn spec(
         destination_template,
         is_value_limited_by_memory: false,
         n_at_once: 1,
+        n_connections: None,
         full_refresh: false,
         force: false,
         backfill: None,
         validate: false,
+        replay: None,
         look: Look::Run,
         password_key: config.source.password_key,
         secrets: Vec::new(),

@@ -2,7 +2,7 @@
 //! It must not know how it is shown.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::format_rfc3339;
 use crate::config::Mode;
@@ -12,7 +12,7 @@ use crate::quality::Checked;
 use crate::resolve::ExportSpec;
 
 /// How an export ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Everything was written and verified.
@@ -35,7 +35,7 @@ impl Status {
 }
 
 /// One export's end.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// Export.
     pub export: String,
@@ -104,7 +104,7 @@ pub struct Summary {
 }
 
 /// Why an export failed.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
     /// Stable dotted code.
     pub code: String,
@@ -114,6 +114,7 @@ pub struct Failure {
     pub hint: Option<String>,
     /// Class; decides the exit code.
     #[serde(skip)]
+    #[schemars(skip)]
     pub class: FailureClass,
 }
 

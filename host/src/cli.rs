@@ -7,14 +7,18 @@ pub mod direct;
 pub mod doctor;
 pub mod history;
 pub mod init;
+pub mod plan;
 pub mod reference;
 pub mod report;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rivet_core::config::Params;
+use rivet_core::plan::sealed::Replay;
+use serde::{Deserialize, Serialize};
 
 use crate::documents::ProblemRow;
 use crate::exit;
@@ -98,6 +102,10 @@ pub enum LogFormat {
 pub enum Command {
     /// Run exports.
     Run(Box<RunArgs>),
+    /// Write down what a run would do, split by split, to look at and to apply later. Reads, and changes nothing.
+    Plan(Box<plan::PlanArgs>),
+    /// Run exactly what a plan says: its splits, its range of the cursor, its time window.
+    Apply(Box<plan::ApplyArgs>),
     /// Judge exports before they run: strategy, size, how rows are found, what suits, types. Scans nothing.
     Check(check::CheckArgs),
     /// Find out why exports cannot run: name resolution, TCP, TLS, login, grants, pooler; write and delete where they go.
@@ -132,13 +140,16 @@ pub enum Command {
     },
     /// Export a built-in sample, to see how it works.
     Demo(DemoArgs),
+    /// Run one export for another rivet, which asks for it on standard input.
+    #[command(hide = true)]
+    ExportProcess,
     /// Print the command line and the exit codes as JSON, from which the reference is made.
     #[command(hide = true)]
     Reference,
 }
 
 /// Arguments of `run`.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub struct RunArgs {
     /// The configuration.
     #[arg(long, short, default_value = "rivet.yaml", value_name = "FILE", conflicts_with = "direct")]
@@ -165,9 +176,14 @@ pub struct RunArgs {
     /// .feather, which says the format; any other name is that of a folder.
     #[arg(long, value_name = "VALUE|PATH", conflicts_with = "full_refresh")]
     pub to: Option<String>,
-    /// Run several exports at once, as many as there are processors.
-    #[arg(long)]
-    pub parallel_exports: bool,
+    /// Run several exports at once, N of them or as many as there are processors, the longest first; fewer where memory or
+    /// `max_connections` are short.
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "0",
+        conflicts_with = "parallel_export_processes")]
+    pub parallel_exports: Option<usize>,
+    /// As --parallel-exports, each export in a process of its own: where one crashes, the others go on.
+    #[arg(long, value_name = "N", num_args = 0..=1, require_equals = true, default_missing_value = "0")]
+    pub parallel_export_processes: Option<usize>,
     /// Read back every file before the run counts: rows and a checksum of each column, or the bytes where the format
     /// cannot be read back. What differs is withdrawn, exit code 3.
     #[arg(long)]
@@ -185,6 +201,9 @@ pub struct RunArgs {
     /// What stands for a config file.
     #[command(flatten)]
     pub direct: direct::DirectArgs,
+    /// The plans that exports follow, by name; any export makes one where there are none.
+    #[arg(skip)]
+    pub replays: Option<BTreeMap<String, Replay>>,
     /// Die at a named point of the run path (tests only).
     #[cfg(feature = "fault")]
     #[arg(long, hide = true)]

@@ -49,6 +49,8 @@ pub fn main(n_linked: usize) -> ExitCode {
     }
     let exit = match cli.command {
         cli::Command::Run(args) => commands::run::run(&args, &cli.global),
+        cli::Command::Plan(args) => commands::plan::plan(&args, &cli.global),
+        cli::Command::Apply(args) => commands::plan::apply(&args, &cli.global),
         cli::Command::Check(args) => commands::check::run(&args, &cli.global),
         cli::Command::Doctor(args) => commands::doctor::run(&args, &cli.global),
         cli::Command::Init(args) => commands::init::run(&args, &cli.global),
@@ -60,6 +62,7 @@ pub fn main(n_linked: usize) -> ExitCode {
         cli::Command::Completions(args) => commands::completions::run(&args, &cli.global),
         cli::Command::Plugin { command } => commands::plugin::run(&command, &cli.global),
         cli::Command::Demo(args) => commands::demo::run(&args, &cli.global),
+        cli::Command::ExportProcess => commands::processes::child::run(&cli.global),
         cli::Command::Reference => commands::reference::run(&cli.global),
     };
     render::ended(&cli.global.streams, exit).into()

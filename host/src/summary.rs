@@ -10,6 +10,7 @@ use rivet_core::summary::{Status, Summary};
 
 use crate::cli::{Global, Output};
 use crate::documents::{ProblemRow, SummaryDocument, VERSION};
+use crate::exit::Exit;
 use crate::out::{Colour, Text};
 use crate::render::{self, duration, grouped, moment, size};
 
@@ -166,12 +167,27 @@ pub fn save_run(global: &Global, s: &Summary, runs: &Path) -> Result<(), (PathBu
 /// # Errors
 /// Those of the file.
 pub fn save(global: &Global, all: &[Summary], file: &Path) -> io::Result<()> {
+    save_text(global, &Text::pretty_json(&document(all)), file)
+}
+
+/// Writes a text into a file, whole or not at all; its folders are made.
+///
+/// # Errors
+/// Those of the file.
+pub fn save_text(global: &Global, text: &Text, file: &Path) -> io::Result<()> {
     if let Some(folder) = file.parent() {
         fs::create_dir_all(folder)?;
     }
-    let text = Text::pretty_json(&document(all));
     let mut staged = file.as_os_str().to_owned();
     staged.push(".new");
-    fs::write(&staged, &*global.streams.secrets.without(&text))?;
+    fs::write(&staged, &*global.streams.secrets.without(text))?;
     fs::rename(&staged, file)
+}
+
+/// Writes what `--summary-output` asks for; where that fails the runs are as they were, but nobody is told as they should be.
+pub fn saved(global: &Global, all: &[Summary], file: &Path, exit: Exit) -> Exit {
+    let Err(e) = save(global, all, file) else { return exit };
+    let what = format!("failed to write the summary to '{}': {e}", file.display());
+    render::problem(global, "summary", &what, Some("the exports are as told; name a file that can be written"));
+    if exit == Exit::Ok { Exit::Retryable } else { exit }
 }

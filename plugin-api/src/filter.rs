@@ -148,6 +148,9 @@ pub struct Explained {
     /// The answer to the question about a key as the statistics have it, old as they may be; none where they do not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub known: Option<KeyValue>,
+    /// The statement that reads the rows, in the engine's own language, for people; none where there is none to show.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub statement: Option<String>,
 }
 
 /// Questions about the rows of a relation that the server answers.

@@ -30,6 +30,8 @@ pub struct Config {
     pub summary: bool,
     /// Exports run several at once.
     pub parallel_exports: bool,
+    /// Exports run several at once, each in a process of its own.
+    pub parallel_export_processes: bool,
     /// Who is told how runs ended.
     pub notifications: NotificationsConfig,
 }
@@ -55,6 +57,9 @@ struct File {
     /// Run several exports at once, as `rivet run --parallel-exports` does.
     #[schemars(default)]
     parallel_exports: bool,
+    /// Run several exports at once, each in a process of its own, as `rivet run --parallel-export-processes` does.
+    #[schemars(default)]
+    parallel_export_processes: bool,
     /// Who is told how runs ended.
     notifications: Option<NotificationsConfig>,
 }

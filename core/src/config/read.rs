@@ -71,8 +71,18 @@ impl Reader<'_> {
         plugins.dirs.iter_mut().for_each(|dir| *dir = self.variables.below(self.base_dir, &*dir));
         state.path = self.variables.below(self.base_dir, &state.path);
         let parallel_exports = self.flag(root, "parallel_exports");
+        let parallel_export_processes = self.flag(root, "parallel_export_processes");
         let notifications = self.notifications(root).unwrap_or_default();
-        Some(Config { source: source?, exports, plugins, state, summary, parallel_exports, notifications })
+        Some(Config {
+            source: source?,
+            exports,
+            plugins,
+            state,
+            summary,
+            parallel_exports,
+            parallel_export_processes,
+            notifications,
+        })
     }
 
     fn notifications(&mut self, root: &Node) -> Option<NotificationsConfig> {

@@ -71,11 +71,6 @@ const ELSEWHERE: &[(&str, &[&str], &str)] = &[
     ("threads", &["parallel"], ""),
     ("concurrency", &["parallel"], ""),
     ("parallelism", &["parallel"], ""),
-    (
-        "parallel_export_processes",
-        &["parallel_exports"],
-        "exports run as threads of one process: `parallel_exports: true`",
-    ),
     ("fetch_size", &["batch_size"], "`tuning: {batch_size: …}`"),
     ("chunksize", &["batch_size"], "`tuning: {batch_size: …}`"),
     ("file_format", &["format"], ""),

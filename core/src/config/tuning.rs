@@ -65,12 +65,13 @@ pub struct Tuning {
     #[schemars(range(min = 0, max = MAX_MIB), extend("reads" = "MiB", "default" = MAX_VALUE_MIB))]
     pub max_value_bytes: u64,
     /// Byte budget of the whole process, over all workers, writers and upload buffers, MiB, or with a unit. A long value
-    /// counts five times in each worker, beside 40 MiB; with `max_value_mb` alone the budget is as large as it needs.
+    /// counts five times in each worker, beside 40 MiB; with `max_value_mb` alone the budget is as large as it needs. Where you
+    /// set it, all that run with the same state on this machine share it.
     #[serde(rename = "memory_mb", default = "memory_bytes")]
     #[schemars(range(min = MIN_MEMORY_MIB, max = MAX_MIB), extend("reads" = "MiB", "default" = MEMORY_MIB))]
     pub memory_bytes: u64,
-    /// Most server connections at once, one of which plans and holds the snapshot; absent, there are as many as
-    /// `parallel` needs.
+    /// Most server connections at once, one of which plans and holds the snapshot, over all exports of the source that run
+    /// with the same state on this machine; absent, there are as many as `parallel` needs.
     #[schemars(range(min = 1, max = 10_000))]
     pub max_connections: Option<usize>,
     /// Which of the sizes the config names: what it does not name follows the other one.

@@ -88,7 +88,10 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
     let fetch = !cut && spec.source_capabilities().fetch && needs_fetch(&sizing(spec, &facts.estimate));
     // Sessions that cannot share a snapshot do not read together.
     let n_workers = if facts.joinable { spec.n_workers.min(facts.splits.len().max(1)) } else { 1 };
-    let strategy = strategy(&spec.mode(), &facts, n_workers);
+    let strategy = match &spec.replay {
+        Some(replay) => replay.sealed.plan.strategy.clone(),
+        None => strategy(&spec.mode(), &facts, n_workers),
+    };
     let splits = if cut {
         let numbered = (0..).zip(facts.splits);
         numbered.map(|(id, split)| PlannedSplit { id, split: Some(split) }).collect()
@@ -128,6 +131,7 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
         skip_empty: spec.skip_empty,
         quality: facts.quality,
         validate: spec.validate,
+        follows: spec.replay.as_ref().map(|replay| replay.sealed.id().to_owned()),
         run_id: facts.run_id,
     }
 }

@@ -4,6 +4,7 @@
 mod batch;
 mod increment;
 mod make;
+pub mod sealed;
 pub mod sizing;
 
 use rivet_plugin_api::{Filter, KeyValue, ReadMode, Relation, SchemaRef, Split, TableSchema, TypesMode};
@@ -89,6 +90,9 @@ pub struct Plan {
     /// Read every part back before it counts.
     #[serde(default)]
     pub validate: bool,
+    /// The sealed plan that this one follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<String>,
 }
 
 /// A time that rows are from, as their column is compared with it.

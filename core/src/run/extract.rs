@@ -191,7 +191,7 @@ impl Extraction<'_> {
     fn read(&self, pass: &Pass<'_>, leader: Leader) {
         let Leader { mut session, snapshot } = leader;
         // Where only one connection is allowed, the one that holds the snapshot reads as well.
-        let may_join = self.plan.splits.len() > 1 && self.spec.tuning.max_connections != Some(1);
+        let may_join = self.plan.splits.len() > 1 && !self.spec.has_one_connection();
         let Some(token) = snapshot.join_token.filter(|_| may_join) else {
             return self.work_alone(pass, session).unwrap_or_else(|halt| pass.halt(halt));
         };

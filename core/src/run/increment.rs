@@ -12,7 +12,7 @@ use rivet_plugin_api::{
 use super::env::Env;
 use super::foresee::{self, Foreseen};
 use super::shape::HashCounts;
-use super::{key_order, owner};
+use super::{key_order, owner, replay};
 use crate::config::{Incremental, NullCursor, did_you_mean};
 use crate::error::RunError;
 use crate::plan::{Increment, Mark};
@@ -58,6 +58,9 @@ pub fn find(
     let mut owner = owner::of(spec, mode, server, schema.identity.as_deref());
     let stored = owner::stored_mark(spec, &mut owner, &fingerprint, env, &mut warnings)?;
     let stored = stored.map(|mark| asked.typed(mark, session)).transpose()?;
+    if let Some(replay) = spec.replay.as_deref() {
+        return replay::increment(&asked, replay, (stored, owner), fingerprint, session, warnings);
+    }
     if spec.look != Look::Run {
         return foresee::increment(&asked, stored, fingerprint, session, warnings);
     }
@@ -156,7 +159,7 @@ impl Asked<'_> {
     }
 
     /// The largest key at or after a value.
-    fn largest(&self, from: Option<Lower>, session: &mut dyn Session) -> Result<Option<KeyValue>, RunError> {
+    pub fn largest(&self, from: Option<Lower>, session: &mut dyn Session) -> Result<Option<KeyValue>, RunError> {
         self.largest_where(self.spec.condition.clone(), from, session)
     }
 
@@ -226,7 +229,7 @@ impl Asked<'_> {
 
     /// Hashes of the rows that the next run will read again: those at the cursor, and in `lookback` below it. Where the
     /// snapshot has a row with this very key, it must be among them: else a bound does not mean what it says.
-    fn marks(
+    pub fn marks(
         &self,
         value: &KeyValue,
         must_exist: bool,

@@ -13,7 +13,7 @@ use super::foresee::Foreseen;
 use super::heir::Heir;
 use super::progress::Retrying;
 use super::shape::HashCounts;
-use super::{cut, increment, window};
+use super::{cut, increment, replay, window};
 use crate::config::Mode;
 use crate::error::RunError;
 use crate::plan::{Increment, Plan, Window};
@@ -32,6 +32,8 @@ pub struct Leader {
 /// What the source says about a relation.
 pub struct Description {
     pub schema: TableSchema,
+    /// Which relation it is to the engine.
+    pub identity: Option<String>,
     pub estimate: Estimate,
     pub splits: Vec<Split>,
     pub filter: Filter,
@@ -108,11 +110,13 @@ impl Leader {
         let choices = spec.choices();
         let reading = Reading { relation, choices: &choices, one_snapshot: self.snapshot.identity.is_some() };
         let quality = Rules::of(&spec.quality, &schema, &written, &reading)?;
+        let identity = schema.identity.take();
         // Columns alone are what a later run compares with.
         let schema = TableSchema::of(schema.columns);
         let Rows { filter, increment, window, seen, explained, mut foreseen, warnings: of_rows } = found;
         foreseen.whole = estimate.clone();
-        let estimate = narrowed(estimate, explained.rows);
+        let replay = spec.replay.as_deref();
+        let estimate = replay.map_or_else(|| narrowed(estimate, explained.rows), |r| r.sealed.estimate.clone());
         let about = estimate.rows.map_or_else(|| "an unknown number of".to_owned(), |rows| format!("about {rows}"));
         let n_columns = schema.columns.len();
         tracing::info!("{}: {} has {n_columns} columns, {about} rows to read", spec.name, relation.label());
@@ -126,19 +130,21 @@ impl Leader {
                 explained.map_err(RunError::plugin("ask for the plan of", relation.label()))?.by_index;
         }
         let along = request.as_ref().and_then(|request| Some(request.along.as_ref()?.key.clone()));
-        let splits = match request {
-            Some(request) => {
+        let splits = match (replay, request) {
+            (Some(replay), _) => replay.sealed.splits(),
+            (None, Some(request)) => {
                 let splits = self.session.split(&request, &cx);
                 let mut splits = splits.map_err(RunError::plugin("split", relation.label()))?;
                 splits.iter_mut().for_each(|split| split.label = hidden(&split.label, &spec.secrets).into_owned());
                 splits
             }
-            None => Vec::new(),
+            (None, None) => Vec::new(),
         };
         warnings.extend(of_rows);
         warnings.extend(doubts::of_splits(&splits));
         Ok(Description {
             schema,
+            identity,
             estimate,
             splits,
             filter,
@@ -175,7 +181,10 @@ impl Leader {
         }
         let (filter, window) = match spec.mode() {
             Mode::TimeWindow(mode) => {
-                let (filter, window) = window::find(spec, &mode, whole, &mut *self.session, env)?;
+                let (filter, window) = match spec.replay.as_deref() {
+                    Some(replay) => replay::window(spec, replay)?,
+                    None => window::find(spec, &mode, whole, &mut *self.session, env)?,
+                };
                 (filter, Some(window))
             }
             _ => (Filter { condition: spec.condition.clone(), range: None }, None),

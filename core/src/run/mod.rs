@@ -28,7 +28,9 @@ pub mod progress;
 mod prune;
 mod recover;
 pub mod rehearse;
+mod replay;
 mod shape;
+mod share;
 mod silence;
 pub mod survey;
 mod sweep;
@@ -144,9 +146,13 @@ fn steps(
     told.extend(pointer::check(spec, &*store, &kept)?);
     told.iter().for_each(|told| warn(told, spec, env, summary));
     recover::settle(spec, &kept, summary)?;
+    replay::must_be_new(spec, env)?;
+    let (limited, taken) = share::take(spec, env, summary)?;
+    let spec = &limited;
     let Planned { leader, mut plan, seen, estimate, .. } =
         begin(spec, run_id, heir.as_ref().map(|heir| (heir, &*store)), env, summary, State::begin_run)?;
     let extracted = extract::extract(&mut plan, (leader, Seen::new(seen)), spec, &*store, env, summary);
+    drop(taken);
     let judged = extracted.and_then(|e| verdict::judge(spec, &plan, (e, &estimate), env, summary));
     let (manifest, tokens) = match judged {
         Ok(judged) => judged,
@@ -216,6 +222,8 @@ struct Planned {
     estimate: Estimate,
     explained: Explained,
     foreseen: foresee::Foreseen,
+    /// Which relation it is to the engine.
+    identity: Option<String>,
     /// Rows that were exported before.
     seen: HashCounts,
 }
@@ -252,11 +260,14 @@ fn planned(
             window: described.window,
         },
     );
+    for told in replay::check(spec, &plan, described.identity.as_deref())? {
+        warn(&told, spec, env, summary);
+    }
     if let Some(told) = doubts::of_workers(spec, &plan, &estimate) {
         warn(&told, spec, env, summary);
     }
-    let leader::Description { explained, foreseen, seen, .. } = described;
-    Ok(Planned { leader, plan, estimate, explained, foreseen, seen })
+    let leader::Description { explained, foreseen, seen, identity, .. } = described;
+    Ok(Planned { leader, plan, estimate, explained, foreseen, identity, seen })
 }
 
 fn finish(
@@ -383,10 +394,8 @@ fn judge_drift(
 }
 
 fn new_run(spec: &ExportSpec, plan: &Plan) -> NewRun {
-    // The state keeps no value of a variable: it may be a secret, and a run that is completed later reads nothing.
-    let mut kept = plan.clone();
-    kept.relation = spec.written.relation.clone();
-    kept.filter.condition.clone_from(&spec.written.condition);
+    // A run that is completed later reads nothing.
+    let kept = replay::as_written(spec, plan);
     NewRun {
         run_id: plan.run_id.clone(),
         export: plan.export.clone(),

@@ -6,9 +6,10 @@ use rivet_plugin_api::{Estimate, Explained, Health};
 use super::env::Env;
 use super::foresee::Foreseen;
 use super::heir::Heir;
-use super::{Planned, doubts, new_run_id, planned, pointer};
+use super::{Planned, doubts, new_run_id, planned, pointer, replay};
 use crate::error::RunError;
 use crate::plan::Plan;
+use crate::plan::sealed::Sealed;
 use crate::resolve::{ExportSpec, Look};
 use crate::state::StateError;
 use crate::summary::Summary;
@@ -18,6 +19,10 @@ use crate::summary::Summary;
 pub struct Rehearsal {
     /// The plan that it would follow.
     pub plan: Plan,
+    /// What is kept of the plan where it is followed later.
+    pub sealed: Sealed,
+    /// The statement that reads its rows, without values of variables; none where the source shows none.
+    pub statement: Option<String>,
     /// What the source's statistics say of the rows that it would read.
     pub estimate: Estimate,
     /// How the source would find them.
@@ -42,8 +47,10 @@ pub fn plan(spec: &ExportSpec, probe: bool, env: &Env<'_>) -> Result<Rehearsal, 
     let spec = &spec.looked_at(if probe { Look::Probe } else { Look::ByIndex });
     let mut summary = Summary::new(spec, &run_id, env.clock.now_unix_ms());
     let planned = planned(spec, &run_id, heir.as_ref(), env, &mut summary)?;
-    let Planned { mut leader, plan, estimate, explained, foreseen, .. } = planned;
+    let Planned { mut leader, plan, estimate, explained, foreseen, identity, .. } = planned;
     let env = &leader.knowing(heir.as_ref(), env);
+    let sealed = Sealed::of(spec, replay::as_written(spec, &plan), estimate.clone(), identity);
+    let statement = explained.statement.as_deref().and_then(|text| replay::statement(spec, text));
     let cx = env.cancel.cx();
     let health = leader.session.health(&cx).map_err(RunError::plugin("ask for the state of", "the server"))?;
     let holds_snapshot = leader.snapshot.identity.is_some();
@@ -53,7 +60,7 @@ pub fn plan(spec: &ExportSpec, probe: bool, env: &Env<'_>) -> Result<Rehearsal, 
     warnings.extend(told);
     warnings.extend(doubts::of_few_rows(spec, &plan, &estimate));
     warnings.extend(in_the_way(spec, env)?);
-    Ok(Rehearsal { plan, estimate, explained, foreseen, holds_snapshot, health, warnings })
+    Ok(Rehearsal { plan, sealed, statement, estimate, explained, foreseen, holds_snapshot, health, warnings })
 }
 
 /// As [`plan`], and proves that the destination can be written.

@@ -54,6 +54,15 @@ pub enum StateError {
         /// What it is.
         what: &'static str,
     },
+    /// What all processes that share a state count by files beside it cannot be counted.
+    #[error("failed to count what other runs use by '{}': {source}", path.display())]
+    Count {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        #[source]
+        source: std::io::Error,
+    },
     /// A newer version wrote it.
     #[error("the state file '{}' has schema version {found}, this rivet knows up to {known}", path.display())]
     Newer {
@@ -173,7 +182,7 @@ impl StateError {
     /// What to do about it.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Create { .. } | Self::Lock { .. } => {
+            Self::Create { .. } | Self::Lock { .. } | Self::Count { .. } => {
                 "check the folder's permissions, or choose another file with `state: {url: …}`"
             }
             Self::Foreign { .. } => {
@@ -215,6 +224,7 @@ impl StateError {
             Self::Access { .. } => "state.access",
             Self::Locked { .. } | Self::PlaceLocked { .. } => "export.locked",
             Self::Lock { .. } => "state.lock",
+            Self::Count { .. } => "state.count",
             Self::Unreadable { .. } => "state.unreadable",
             Self::UnknownRun { .. } => "state.unknown_run",
             Self::UnknownPart { .. } => "state.unknown_part",

@@ -34,6 +34,17 @@ impl State {
         self.read("read the last good runs", |db| entries(db, filter, params![export, limit, self.config]))
     }
 
+    /// The run of an export that followed a sealed plan to its end.
+    ///
+    /// # Errors
+    /// `Unreadable`, `Access`.
+    pub fn good_run_of_plan(&self, export: &str, plan_id: &str) -> Result<Option<RunEntry>, StateError> {
+        let filter = "WHERE export = ?1 AND (?3 IS NULL OR config = ?3) AND phase = 'finished' \
+                      AND plan_json ->> '$.follows' = ?2 LIMIT 1";
+        let found = self.read("look for a plan", |db| entries(db, filter, params![export, plan_id, self.config]))?;
+        Ok(found.into_iter().next())
+    }
+
     /// One run; none when no run has that id.
     ///
     /// # Errors

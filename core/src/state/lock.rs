@@ -98,7 +98,7 @@ impl State {
     /// As [`lock_export`](Self::lock_export); `PlaceLocked` when it is held.
     pub fn lock_place(&self, export: &str, place: &str, holder: &Holder) -> Result<ExportLock, StateError> {
         let name = file_name(export, &format!("{:032x}", xxh3_128(place.as_bytes())));
-        let held = self.lock_at(self.locks().join(format!("{name}.place")), export, holder);
+        let held = self.lock_at(self.lock_dir().join(format!("{name}.place")), export, holder);
         held.map_err(|e| match e {
             StateError::Locked { export, holder, since_unix_ms } => {
                 StateError::PlaceLocked { export, holder, since_unix_ms }
@@ -199,10 +199,11 @@ impl State {
     }
 
     fn beside(&self, export: &str, extension: &str) -> PathBuf {
-        self.locks().join(format!("{}.{extension}", file_name(export, self.stored_config())))
+        self.lock_dir().join(format!("{}.{extension}", file_name(export, self.stored_config())))
     }
 
-    fn locks(&self) -> PathBuf {
+    /// Where files are that are locked.
+    pub(super) fn lock_dir(&self) -> PathBuf {
         let mut dir = self.path.clone().into_os_string();
         dir.push(".locks");
         PathBuf::from(dir)
@@ -210,7 +211,7 @@ impl State {
 }
 
 /// A link is followed by nothing here, and a pipe not waited for.
-fn must_be_a_file(path: &Path) -> Result<(), StateError> {
+pub(super) fn must_be_a_file(path: &Path) -> Result<(), StateError> {
     match std::fs::symlink_metadata(path) {
         Ok(found) if !found.is_file() => {
             Err(StateError::NoFile { path: path.to_owned(), what: file_kind::named(found.file_type()) })

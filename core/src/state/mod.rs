@@ -12,6 +12,7 @@ mod migrate;
 mod owner;
 mod parts;
 mod runs;
+mod slots;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -30,6 +31,7 @@ pub use lock::{ExportLock, Held, Holder};
 pub use owner::Pair;
 pub use parts::{DoneSplit, PreparedPart, RecordedPart};
 pub use runs::{NewRun, Phase, RunEntry, RunRecord};
+pub use slots::Slots;
 
 use crate::clock::{Clock, SystemClock};
 use crate::file_kind;

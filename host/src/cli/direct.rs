@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use rivet_core::config::Profile;
+use serde::{Deserialize, Serialize};
 
 /// An export without a config file.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 #[command(next_help_heading = "Without a config file")]
 pub struct DirectArgs {
     /// Where to read.
@@ -41,7 +42,7 @@ pub struct DirectArgs {
 }
 
 /// Where to read.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub struct SourceArgs {
     /// Where to read: postgres://user@host/database or sqlite:FILE. What stands before the colon names the source
     /// plugin. No password: others on this machine see it. Give it with --url-env.
@@ -53,7 +54,7 @@ pub struct SourceArgs {
 }
 
 /// How files look, at which pace they are made, and where state is kept.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub struct ShapeArgs {
     /// Workers that read at once [default: 1].
     #[arg(long, value_name = "N", requires = "direct")]

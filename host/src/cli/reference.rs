@@ -18,6 +18,8 @@ pub enum Document {
     Events,
     /// What `run --dry-run --output json` prints.
     DryRun,
+    /// The file that `plan` writes and `apply` follows.
+    Plan,
     /// What `doctor --output json` prints.
     Doctor,
     /// What `init --discover` prints.

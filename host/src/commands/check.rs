@@ -81,7 +81,7 @@ fn say_strict(row: &CheckRow, global: &Global) {
 }
 
 fn row(spec: &ExportSpec, found: Rehearsal, args: &CheckArgs) -> Result<CheckRow, RunError> {
-    let Rehearsal { plan, estimate, explained, foreseen, holds_snapshot, health, mut warnings } = found;
+    let Rehearsal { plan, estimate, explained, foreseen, holds_snapshot, health, mut warnings, .. } = found;
     let explained = foreseen.next.unwrap_or(explained);
     let judged = judge(Facts {
         relation: &spec.relation,

@@ -27,7 +27,7 @@ pub fn run(specs: &[ExportSpec], probe: bool, env: &Env<'_>, global: &Global) ->
                 render::problem(global, &error.code, &error.message, error.hint.as_deref());
             }
         }
-        exports.push(row(spec, rehearsed));
+        exports.push(row(spec, &rehearsed));
         env.progress.ended(&spec.name);
         if env.cancel.is_cancelled() {
             break;
@@ -38,11 +38,12 @@ pub fn run(specs: &[ExportSpec], probe: bool, env: &Env<'_>, global: &Global) ->
     Exit::of(&failures)
 }
 
-fn of_export(export: &str, error: &RunError) -> ProblemRow {
+pub fn of_export(export: &str, error: &RunError) -> ProblemRow {
     ProblemRow::of_export(export, &error.code(), &error.to_string(), error.hint())
 }
 
-fn row(spec: &ExportSpec, rehearsed: Result<Rehearsal, RunError>) -> PlanRow {
+/// What is told of an export.
+pub fn row(spec: &ExportSpec, rehearsed: &Result<Rehearsal, RunError>) -> PlanRow {
     let mut row = PlanRow {
         export: spec.name.clone(),
         relation: spec.relation.label(),
@@ -61,18 +62,18 @@ fn row(spec: &ExportSpec, rehearsed: Result<Rehearsal, RunError>) -> PlanRow {
         error: None,
     };
     match rehearsed {
-        Err(error) => row.error = Some(of_export(&spec.name, &error)),
+        Err(error) => row.error = Some(of_export(&spec.name, error)),
         Ok(Rehearsal { plan, estimate, warnings, foreseen, .. }) => {
             row.columns = plan.schema.columns.iter().map(|c| ColumnRow::of(c, plan.types)).collect();
             row.splits = plan.splits.iter().map(SplitRow::of).collect();
-            row.strategy = Some(plan.strategy);
-            row.source.identity = plan.source.identity;
+            row.strategy = Some(plan.strategy.clone());
+            row.source.identity.clone_from(&plan.source.identity);
             row.estimated_rows = estimate.rows;
             row.estimated_bytes = estimate.bytes;
             row.workers = Some(plan.n_workers);
-            row.warnings = warnings;
-            row.asked = asked(foreseen.asked);
-            row.not_asked = foreseen.not_asked;
+            row.warnings.clone_from(warnings);
+            row.asked = asked(foreseen.asked.clone());
+            row.not_asked.clone_from(&foreseen.not_asked);
         }
     }
     row
@@ -80,11 +81,12 @@ fn row(spec: &ExportSpec, rehearsed: Result<Rehearsal, RunError>) -> PlanRow {
 
 fn text(exports: &[PlanRow]) -> Text {
     let planned = exports.iter().filter(|row| row.error.is_none());
-    let texts: Vec<Text> = planned.map(export_text).collect();
+    let texts: Vec<Text> = planned.map(|row| export_text(row, ", can be written", &[])).collect();
     Text::apart(&texts)
 }
 
-fn export_text(row: &PlanRow) -> Text {
+/// A plan, for people; `probed` is what is known of its destination, `beside` what else is told of it.
+pub fn export_text(row: &PlanRow, probed: &str, beside: &[(&str, String)]) -> Text {
     let mut text = Text::for_stdout();
     text.line(format_args!("{}: {}", row.export, row.strategy.as_deref().unwrap_or_default()));
     let mut line = |word: &str, what: &str| text.line(format_args!("  {word:<12} {what}"));
@@ -94,11 +96,12 @@ fn export_text(row: &PlanRow) -> Text {
     line("rows", &format!("{rows}{bytes}"));
     line("splits", &splits(row));
     line("format", &row.format.plugin);
-    line("destination", &format!("{}, can be written", row.destination.identity));
+    line("destination", &format!("{}{probed}", row.destination.identity));
     line("asked", &row.asked.join(", "));
     if let Some(told) = told_not_asked(&row.not_asked) {
         line("not asked", &told);
     }
+    beside.iter().for_each(|(word, what)| line(word, what));
     for warning in &row.warnings {
         line("warning", warning);
     }

@@ -1,6 +1,7 @@
 //! One file per command.
 //! It must not know how an export is run.
 
+mod artifact;
 pub mod check;
 pub mod completions;
 mod cursor;
@@ -16,7 +17,9 @@ pub mod metrics;
 mod options;
 mod parallel;
 mod piped;
+pub mod plan;
 pub mod plugin;
+pub mod processes;
 pub mod reference;
 pub mod report;
 pub mod run;

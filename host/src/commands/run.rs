@@ -2,7 +2,9 @@
 //! It must not know the steps of a run.
 
 use std::io::IsTerminal;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rivet_core::clock::{Clock, SystemClock, format_rfc3339};
 use rivet_core::config::{self, Config, Mode};
@@ -11,6 +13,7 @@ use rivet_core::paths::Places;
 use rivet_core::random::SystemRandom;
 use rivet_core::resolve::{ExportSpec, resolve};
 use rivet_core::run::fault::Faults;
+use rivet_core::run::progress::Progress;
 use rivet_core::run::{Env, listing};
 use rivet_core::secrets;
 use rivet_core::state::State;
@@ -19,7 +22,7 @@ use rivet_core::tables::expand;
 use rivet_plugin_api::CancelToken;
 use rivet_plugin_api::wire::Origin;
 
-use super::{direct, dry_run, parallel, piped, select};
+use super::{direct, dry_run, parallel, piped, processes, select};
 use crate::cli::{Global, Output, RunArgs};
 use crate::exit::Exit;
 use crate::plugins::{self, Need, Plugins, Shadowed};
@@ -96,6 +99,8 @@ struct Ready {
     found: Plugins,
     specs: Vec<ExportSpec>,
     cancel: CancelToken,
+    /// Who runs them, for whoever finds them locked.
+    command: &'static str,
 }
 
 /// A config that was read. From here on an interrupt is heard, and no secret of it is said.
@@ -108,6 +113,10 @@ struct Begun {
 fn begin(args: &RunArgs, global: &Global) -> Result<Begun, Exit> {
     let cancel = CancelToken::new();
     interrupt::cancels(&cancel, global);
+    begin_within(args, cancel, global)
+}
+
+fn begin_within(args: &RunArgs, cancel: CancelToken, global: &Global) -> Result<Begun, Exit> {
     let (config, base) = configured(args, global)?;
     global.streams.secrets.add(secrets::of_config(&config));
     Ok(Begun { config, base, cancel })
@@ -147,8 +156,32 @@ impl Begun {
             resolve(&config, &found.connectors, &base, &today).map_err(|e| unresolved(global, &e, &found))?;
         specs.iter().for_each(|spec| global.streams.secrets.add(spec.secrets.iter().cloned()));
         once(args, &mut specs).map_err(|e| report(&e))?;
-        Ok(Ready { config, base, today, found, specs, cancel })
+        let command = if args.replays.is_some() { "rivet apply" } else { "rivet run" };
+        Ok(Ready { config, base, today, found, specs, cancel, command })
     }
+}
+
+/// Runs one export for another process, which has taken its share of memory and workers for it.
+pub fn one(
+    request: &processes::Request,
+    cancel: &CancelToken,
+    listener: &dyn Progress,
+    global: &Global,
+) -> Result<Summary, Exit> {
+    let args = &RunArgs { export: vec![request.export.clone()], ..request.args.clone() };
+    let faults = faults(args).map_err(|text| render::usage(global, &text))?;
+    let ready = begin_within(args, cancel.clone(), global)?.resolved(args, global)?;
+    let state = State::open(&ready.config.state.path);
+    let state = state.map(|state| seen_by(&state, args)).map_err(|e| render::failure(global, &e.into()))?;
+    ready.heard(listener, &request.invocation, &state, &faults, |ready, env| {
+        let specs = ready.listed(args, env, global, Tables::Listed)?;
+        let Some(mut spec) = specs.into_iter().find(|spec| spec.name == request.export) else {
+            return Err(render::usage(global, &format!("no export is called '{}' any more", request.export)));
+        };
+        spec.n_workers = request.n_workers;
+        spec.share_memory(request.n_at_once);
+        Ok(rivet_core::run::run(&spec, env))
+    })
 }
 
 /// The config, from its file or from the arguments that stand for one, and where its paths start.
@@ -180,7 +213,10 @@ impl Ready {
         }
         let state = if args.keeps_nothing() { State::in_memory() } else { State::open(&self.config.state.path) };
         let state = state.map(|state| seen_by(&state, args)).map_err(|e| render::failure(global, &e.into()))?;
-        let at_once = args.parallel_exports || self.config.parallel_exports;
+        let apart = args.parallel_export_processes.is_some()
+            || (self.config.parallel_export_processes && args.parallel_exports.is_none());
+        let at_once = apart || args.parallel_exports.is_some() || self.config.parallel_exports;
+        let wanted = args.parallel_export_processes.or(args.parallel_exports).and_then(NonZero::new);
         let notifications = self.config.notifications.clone();
         let runs = self.config.summary.then(|| self.base.config_dir.join(".rivet/runs"));
         let tell = |told: &Summary| {
@@ -191,13 +227,17 @@ impl Ready {
         };
         self.within(&state, faults, global, |ready, env| {
             let mut specs = ready.listed(args, env, global, Tables::Listed)?;
-            let n_at_once = if at_once { parallel::share(&mut specs) } else { 1 };
-            let summaries = parallel::run(&specs, env, n_at_once, &tell);
+            let n_at_once = if at_once { parallel::share(&mut specs, wanted) } else { 1 };
+            let one = |spec: &ExportSpec| match apart && specs.len() > 1 {
+                true => processes::parent::run(spec, env, args, global),
+                false => rivet_core::run::run(spec, env),
+            };
+            let summaries = parallel::run(&specs, env, n_at_once, &one, &tell);
             summary::tell_all(global, &summaries, specs.len());
             notify::ended(&notifications, &summaries, global);
             let failures: Vec<_> = summaries.iter().filter_map(|s| Some(s.error.as_ref()?.class)).collect();
             let exit = Exit::of(&failures);
-            Ok(args.summary_output.as_ref().map_or(exit, |file| saved(&summaries, file, exit, global)))
+            Ok(args.summary_output.as_ref().map_or(exit, |file| summary::saved(global, &summaries, file, exit)))
         })
     }
 
@@ -235,31 +275,34 @@ impl Ready {
         global: &Global,
         act: impl FnOnce(Self, &Env<'_>) -> Result<Exit, Exit>,
     ) -> Result<Exit, Exit> {
-        let clock = SystemClock::default();
-        let cancel = self.cancel.clone();
         let piped = self.specs.iter().any(piped::is_piped);
         let shown = progress::listener(global, piped, faults);
-        let invocation = format!("{}-{}", clock.now_unix_ms(), std::process::id());
+        let invocation = format!("{}-{}", SystemClock::default().now_unix_ms(), std::process::id());
+        self.heard(&*shown, &invocation, state, faults, act)
+    }
+
+    /// As [`within`](Self::within), with a listener of the caller's.
+    fn heard<T>(
+        self,
+        listener: &dyn Progress,
+        invocation: &str,
+        state: &State,
+        faults: &Faults,
+        act: impl FnOnce(Self, &Env<'_>) -> Result<T, Exit>,
+    ) -> Result<T, Exit> {
+        let (clock, cancel, command) = (SystemClock::default(), self.cancel.clone(), self.command);
         let env = Env {
             state,
             clock: &clock,
             random: &SystemRandom,
             cancel: &cancel,
-            progress: &*shown,
+            progress: listener,
             faults,
-            command: "rivet run",
-            invocation: &invocation,
+            command,
+            invocation,
         };
         act(self, &env)
     }
-}
-
-/// Writes what `--summary-output` asks for; where that fails the runs are as they were, but nobody is told as they should be.
-fn saved(all: &[Summary], file: &Path, exit: Exit, global: &Global) -> Exit {
-    let Err(e) = summary::save(global, all, file) else { return exit };
-    let what = format!("failed to write the summary to '{}': {e}", file.display());
-    render::problem(global, "summary", &what, Some("the exports are as told; name a file that can be written"));
-    if exit == Exit::Ok { Exit::Retryable } else { exit }
 }
 
 /// The state of the config that is run: its file, or what stands for one.
@@ -297,6 +340,7 @@ fn once(args: &RunArgs, specs: &mut [ExportSpec]) -> Result<(), RunError> {
         spec.validate = args.validate;
         spec.full_refresh = args.full_refresh;
         spec.force = args.force;
+        spec.replay = args.replays.as_ref().and_then(|all| all.get(&spec.name)).cloned().map(Arc::new);
         spec.backfill.clone_from(&backfill);
     }
     Ok(())

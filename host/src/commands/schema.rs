@@ -17,7 +17,7 @@ use crate::documents::events::EventLine;
 use crate::documents::history::{
     CursorDocument, FilesDocument, ImportDocument, JournalDocument, MetricsDocument, ReportDocument, StateDocument,
 };
-use crate::documents::plans::PlansDocument;
+use crate::documents::plans::{PlanDocument, PlansDocument};
 use crate::exit::Exit;
 use crate::out::Text;
 use crate::plugins::Need;
@@ -34,6 +34,7 @@ pub fn run(of: Document, global: &Global) -> Exit {
         Document::Summary => of_type::<SummaryDocument>(),
         Document::Events => of_type::<EventLine>(),
         Document::DryRun => of_type::<PlansDocument>(),
+        Document::Plan => of_type::<PlanDocument>(),
         Document::Doctor => of_type::<DoctorDocument>(),
         Document::Discovery => of_type::<DiscoveryDocument>(),
         Document::Metrics => of_type::<MetricsDocument>(),

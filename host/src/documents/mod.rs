@@ -10,7 +10,7 @@ pub mod plans;
 
 use rivet_core::summary::Summary;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Version of all documents.
 pub const VERSION: u32 = 1;
@@ -25,7 +25,7 @@ pub struct SummaryDocument {
 }
 
 /// Why something failed, and what to do.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ProblemRow {
     /// Stable dotted code.
     pub code: String,

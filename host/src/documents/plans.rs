@@ -1,11 +1,13 @@
-//! What `rivet run --dry-run` prints as JSON.
+//! What `rivet run --dry-run` prints as JSON, and the file that `rivet plan` writes.
 //! It must not know terminals, nor how a plan is made.
 
-use rivet_core::plan::PlannedSplit;
+use rivet_core::plan::sealed::Fingerprint;
+use rivet_core::plan::{PlannedSplit, Window};
 use rivet_plugin_api::wire::Connector;
-use rivet_plugin_api::{Column, FIDELITY_KEY, TypesMode};
+use rivet_plugin_api::{Column, FIDELITY_KEY, KeyValue, TypesMode};
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::ProblemRow;
 
@@ -18,6 +20,54 @@ pub struct PlansDocument {
     pub dry_run: bool,
     /// Each export.
     pub exports: Vec<PlanRow>,
+}
+
+/// The file that `rivet plan` writes and `rivet apply` follows.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PlanDocument {
+    /// Version of this document: 1.
+    pub version: u32,
+    /// Version of the rivet that wrote it.
+    pub rivet: String,
+    /// When it was made, RFC 3339 UTC. After 24 hours `rivet apply` asks for --force.
+    pub created_at: String,
+    /// Each export.
+    pub exports: Vec<SealedRow>,
+    /// Digest of all the rest, as JSON with sorted keys and no blanks. It shows that something was changed by hand or by
+    /// accident; who changes it on purpose can make it anew.
+    pub digest: String,
+}
+
+/// What is done for an export.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SealedRow {
+    /// The plan, for people; warnings, too.
+    #[serde(flatten)]
+    pub shown: PlanRow,
+    /// What tells this plan from all others.
+    pub plan_id: String,
+    /// The statement that reads the rows, which each split narrows; none where the source shows none, or where values of
+    /// variables could not be taken out of it.
+    pub sql: Option<String>,
+    /// The rows of an incremental export.
+    pub cursor: Option<CursorRange>,
+    /// The rows of a time window.
+    pub window: Option<Window>,
+    /// A digest of each thing that must be the same when the plan is followed.
+    pub fingerprint: Fingerprint,
+    /// What is followed, in rivet's own words: bounds of splits and ranges.
+    pub sealed: Value,
+}
+
+/// A range of a cursor.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct CursorRange {
+    /// The cursor columns.
+    pub key: Vec<String>,
+    /// Where the cursor stood: rows from here on are read, but those that were exported before. None before the first run.
+    pub from: Option<KeyValue>,
+    /// The last key that is read; none where there was no row.
+    pub to: Option<KeyValue>,
 }
 
 /// What a run of an export would do.

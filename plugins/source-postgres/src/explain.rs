@@ -26,8 +26,8 @@ pub fn explain(session: &mut PgSession, explain: &Explain, cx: &Cx) -> Result<Ex
         return question(session, &explain.relation, rows, measure, cx);
     }
     let columns = session.described(&explain.relation, cx)?.readable();
-    let plan = planned(session, &format!("SELECT {columns} FROM {rows}"), cx)
-        .map_err(|e| lookback::explained(e, &explain.filter))?;
+    let statement = format!("SELECT {columns} FROM {rows}");
+    let plan = planned(session, &statement, cx).map_err(|e| lookback::explained(e, &explain.filter))?;
     let mut scans = scans(&plan);
     mark_partial(session, &mut scans, cx)?;
     let goes_by_index = |scan: &&ScanNode<'_>| scan.goes_by_index();
@@ -50,6 +50,7 @@ pub fn explain(session: &mut PgSession, explain: &Explain, cx: &Cx) -> Result<Ex
         scanned_rows: (!scans.is_empty()).then_some(scanned_rows),
         index_statements,
         known: None,
+        statement: Some(statement),
     })
 }
 

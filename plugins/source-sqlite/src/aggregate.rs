@@ -24,9 +24,10 @@ pub fn explain(db: &Connection, described: &Described, explain: &Explain) -> Res
             && !matches!(described.form, Form::Query { .. });
         return question(db, described, rows, measure, walks);
     }
-    let scan =
-        plan(db, &rows.select("*"), &rows)?.into_iter().find(|step| is_scan(step) || step.starts_with("SEARCH "));
-    Ok(Explained { by_index: scan.as_ref().map(|step| !is_scan(step)), scan, ..Default::default() })
+    let statement = rows.select("*");
+    let scan = plan(db, &statement, &rows)?.into_iter().find(|step| is_scan(step) || step.starts_with("SEARCH "));
+    let by_index = scan.as_ref().map(|step| !is_scan(step));
+    Ok(Explained { by_index, scan, statement: Some(statement), ..Default::default() })
 }
 
 /// The steps of a statement, in SQLite's words.

@@ -49,8 +49,8 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
     ),
     (
         "  url_env: DATABASE_URL",
-        "  url_env: DATABASE_URL\nparallel_export_processes: true",
-        &["unknown key parallel_export_processes (line 4)", "'parallel_exports'"],
+        "  url_env: DATABASE_URL\nparallel_export_process: true",
+        &["unknown key parallel_export_process (line 4)", "'parallel_export_processes'"],
     ),
     (
         "format: parquet",

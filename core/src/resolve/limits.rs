@@ -1,0 +1,48 @@
+//! What an export has of what it shares with others: memory and connections.
+//! It must not know how exports are run together, nor who counts.
+
+use serde_json::json;
+
+use super::ExportSpec;
+use crate::{memory, secrets};
+
+impl ExportSpec {
+    /// Whether the memory suffices for `n_at_once` exports as this one is with `n_workers` workers.
+    pub fn has_memory_among(&self, n_at_once: usize, n_workers: usize) -> bool {
+        memory::suffices(self.tuning.memory_bytes, n_at_once, self.tuning.max_value_bytes, n_workers)
+    }
+
+    /// Leaves the memory to `n_at_once` exports, of which this is one, and accepts smaller values where it has to.
+    pub fn share_memory(&mut self, n_at_once: usize) {
+        self.n_at_once = n_at_once;
+        let tuning = &mut self.export.tuning;
+        tuning.memory_bytes = memory::share(tuning.memory_bytes, n_at_once);
+        let largest = memory::largest_value_bytes(tuning.memory_bytes, self.n_workers);
+        if tuning.max_value_bytes > largest {
+            tuning.max_value_bytes = largest;
+            self.is_value_limited_by_memory = true;
+        }
+    }
+
+    /// Whether the session that holds the snapshot has to read as well, since there is no other.
+    pub fn has_one_connection(&self) -> bool {
+        self.n_connections.or(self.tuning.max_connections) == Some(1)
+    }
+
+    /// Leaves the export so many of the connections that it shares.
+    pub fn limit_connections(&mut self, n_connections: usize) {
+        self.n_connections = Some(n_connections);
+        self.n_workers = self.n_workers.min(n_connections.saturating_sub(1)).max(1);
+    }
+
+    /// Which server or file the source is, without who logs in: the same for all that take connections of it.
+    pub fn source_address(&self) -> String {
+        let of = &self.connection;
+        // Who logs in, and parameters, may be secret.
+        let url = of["url"].as_str().unwrap_or_default();
+        let url = url.split('?').next().unwrap_or_default().rsplit('@').next().unwrap_or_default();
+        let source = self.source.info();
+        let options = secrets::open_text(&source.options_schema, &self.source_options);
+        json!([source.name, url, of["host"], of["port"], of["database"], options]).to_string()
+    }
+}

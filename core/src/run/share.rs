@@ -1,0 +1,81 @@
+//! What an export takes, before it reads, of what it shares with all others of the same state, in any process: memory first,
+//! then connections. It must not know how they are counted.
+
+use xxhash_rust::xxh3::xxh3_128;
+
+use super::env::Env;
+use super::warn;
+use crate::error::RunError;
+use crate::resolve::ExportSpec;
+use crate::state::Slots;
+use crate::summary::Summary;
+
+/// Memory is counted in pieces of so many bytes.
+const UNIT_BYTES: u64 = 64 << 20;
+/// How often it is looked whether enough is free, ms.
+const LOOK_EVERY_MS: u64 = 100;
+
+/// What an export has taken; dropping it gives it back.
+#[derive(Debug)]
+pub struct Taken {
+    _memory: Option<Slots>,
+    _connections: Option<Slots>,
+}
+
+/// Waits for the export's share of `memory_mb` where the config names it, and for connections where there is a limit. Whoever
+/// gets fewer connections than it could use makes do with them: nobody waits while holding any.
+///
+/// # Errors
+/// `Interrupted`; the state's error.
+pub fn take(spec: &ExportSpec, env: &Env<'_>, summary: &mut Summary) -> Result<(ExportSpec, Taken), RunError> {
+    let mut limited = spec.clone();
+    let mut memory = None;
+    if spec.tuning.named.memory {
+        let n_units = usize::try_from(spec.tuning.memory_bytes.div_ceil(UNIT_BYTES)).unwrap_or(usize::MAX).max(1);
+        let total = n_units.saturating_mul(spec.n_at_once.max(1));
+        let asked = Asked { name: "memory".to_owned(), what: "memory (`memory_mb`)".to_owned(), total };
+        memory = Some(asked.wait(n_units, n_units, spec, env, summary)?);
+    }
+    let mut connections = None;
+    if let Some(total) = spec.tuning.max_connections {
+        // Each worker has one, and one holds the snapshot that they share.
+        let most = if total == 1 { 1 } else { spec.n_workers + 1 };
+        let name = format!("connections-{:032x}", xxh3_128(spec.source_address().as_bytes()));
+        let asked = Asked { name, what: format!("a connection (`max_connections: {total}`)"), total };
+        let slots = asked.wait(1, most, spec, env, summary)?;
+        if !slots.is_empty() {
+            limited.limit_connections(slots.len());
+        }
+        connections = Some(slots);
+    }
+    Ok((limited, Taken { _memory: memory, _connections: connections }))
+}
+
+/// What is asked for.
+struct Asked {
+    name: String,
+    what: String,
+    total: usize,
+}
+
+impl Asked {
+    fn wait(
+        &self,
+        least: usize,
+        most: usize,
+        spec: &ExportSpec,
+        env: &Env<'_>,
+        summary: &mut Summary,
+    ) -> Result<Slots, RunError> {
+        loop {
+            if let Some(slots) = env.state.try_slots(&self.name, self.total, least, most)? {
+                return Ok(slots);
+            }
+            let told = format!("waits for {}, which other runs with this state use up", self.what);
+            warn(&told, spec, env, summary);
+            if !env.clock.sleep_ms(LOOK_EVERY_MS, &|| env.cancel.is_cancelled()) {
+                return Err(RunError::Interrupted);
+            }
+        }
+    }
+}

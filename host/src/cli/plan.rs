@@ -1,0 +1,65 @@
+//! Arguments of `rivet plan` and `rivet apply`.
+//! It must not know what a plan holds.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::RunArgs;
+use super::chosen::ChosenArgs;
+
+/// Arguments of `plan`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+The plan holds no secret: neither passwords nor values of ${VAR} and --param. It does hold values of keys, where splits and \
+ranges begin and end. `rivet apply` takes connection, destination and variables from the config, and compares them with \
+what the plan was made for.")]
+pub struct PlanArgs {
+    /// What is planned.
+    #[command(flatten)]
+    pub chosen: ChosenArgs,
+    /// File to write [default: standard output].
+    #[arg(long = "file", short = 'o', value_name = "FILE")]
+    pub file: Option<PathBuf>,
+}
+
+/// Arguments of `apply`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Refused with exit code 1: a plan that was edited, always; one that is older than 24 hours, was applied before, or does not \
+fit any more since columns, source, config or cursor are others, unless --force says to go on.")]
+pub struct ApplyArgs {
+    /// The plan, as `rivet plan` wrote it.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// The config that it was made with.
+    #[command(flatten)]
+    pub chosen: ChosenArgs,
+    /// Follow a plan that is old, was applied before, or does not fit any more. A cursor that stands elsewhere by now stays
+    /// there.
+    #[arg(long)]
+    pub force: bool,
+    /// As `run --validate`: read back every file before the run counts.
+    #[arg(long)]
+    pub validate: bool,
+    /// As `run --summary-output`: write how all exports ended to this file.
+    #[arg(long, value_name = "FILE")]
+    pub summary_output: Option<PathBuf>,
+    /// Die at a named point of the run path (tests only).
+    #[cfg(feature = "fault")]
+    #[arg(long, hide = true)]
+    pub fault: Option<String>,
+}
+
+impl ApplyArgs {
+    /// The run that follows the plan, but for the plan.
+    pub fn run(&self) -> RunArgs {
+        RunArgs {
+            validate: self.validate,
+            summary_output: self.summary_output.clone(),
+            #[cfg(feature = "fault")]
+            fault: self.fault.clone(),
+            ..self.chosen.run("-")
+        }
+    }
+}
