@@ -110,7 +110,7 @@ pub fn stored_mark(
 /// The one of two identities that says more, unless they are of two things. An identity has parts, each a name and a value
 /// as in `database 5, relation 7`, and which of them an engine tells may depend on what the user is allowed to ask: parts
 /// that only one of the two has tell nothing.
-fn one_identity<'i>(before: &'i str, now: &'i str) -> Option<&'i str> {
+pub fn one_identity<'i>(before: &'i str, now: &'i str) -> Option<&'i str> {
     let (parts_before, parts_now) = (parts(before), parts(now));
     let mut common = parts_before.iter().filter_map(|(name, value)| Some((value, parts_now.get(name)?))).peekable();
     // What have no part in common can be told apart by the whole alone.

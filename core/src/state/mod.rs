@@ -11,6 +11,7 @@ mod lock;
 mod migrate;
 mod owner;
 mod parts;
+mod resume;
 mod runs;
 
 use std::fmt;
@@ -28,6 +29,7 @@ pub use foreign::{ForeignCursor, foreign_cursors};
 pub use journal::Event;
 pub use lock::{ExportLock, Held, Holder};
 pub use parts::{DoneSplit, PreparedPart, RecordedPart};
+pub use resume::{Checkpoint, Progressed};
 pub use runs::{NewRun, Phase, RunEntry, RunRecord};
 
 use crate::clock::{Clock, SystemClock};

@@ -2,6 +2,7 @@
 //! It must not know how an export is run.
 
 pub mod check;
+mod chunks;
 pub mod completions;
 mod cursor;
 pub mod demo;
