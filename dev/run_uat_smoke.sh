@@ -55,7 +55,6 @@ check D2 "metrics" 0 rivet metrics --config dev/pg_incremental.yaml --last 5
 says D2 "the runs are shown" 'success'
 check E1 "chunked, sequential" 0 rivet run --config dev/bench_chunked_seq.yaml
 says E1 "the strategy is told" 'strategy: +chunked\(id, size=1000\)'
-later E2 "chunked, parallel, with checkpoints"
 check F1 "meta columns, zstd" 0 rivet run --config dev/test_meta_columns.yaml --validate
 check F2 "codecs" 0 rivet run --config dev/test_compression.yaml
 says F2 "the codec is in the summary" 'compression: +snappy'
@@ -86,8 +85,46 @@ says O1 "the batch size is computed" 'batch_size_memory_mb=10: computed batch_si
 check P1 "files of a bounded size" 0 rivet run --config dev/test_file_split.yaml --validate
 check P2 "more than one file" 0 bash -c '[ "$(ls dev/output/users_split_*_part*.parquet | wc -l)" -gt 1 ]'
 later Q1 "through a proxy with faults"
-later R1 "checkpoints, resume"
-later S1 "tuning per export, in chunks"
+bench=dev/bench_chunked_p4.yaml
+check R1 "chunks with checkpoints" 0 rivet run --config $bench --export bench_content_p4_serial --validate
+says R1 "it succeeds" 'status: +success'
+says R1 "all rows are there" 'rows: +200,000$'
+says R1 "in 20 files" 'files: +20$'
+check R2 "the chunks are listed" 0 rivet state chunks --config $bench --export bench_content_p4_serial
+says R2 "they are completed" 'status: completed'
+says R2 "with their plan" 'plan_hash [0-9a-f]+'
+check R2b "there are 20" 0 bash -c "[ \"\$(rivet state chunks --config $bench --export bench_content_p4_serial | grep -c ' completed  .*chunk')\" = 20 ]"
+# Killed when some chunks are there.
+killed() {
+    rivet run --config $bench --export bench_content_p4 &
+    local pid=$!
+    until [ "$(ls dev/output/bench | grep -c '^bench_content_p4_2.*staged')" -ge 5 ] || ! kill -0 $pid; do sleep 0.05; done
+    kill -9 $pid
+    wait $pid
+}
+check R3a "killed in the middle of four workers" 137 killed
+cp $bench "$out/bench.yaml"
+awk '/name: bench_content_p4$/ { own = 1 } own && /chunk_size/ { sub(/10000/, "15000"); own = 0 } { print }' "$out/bench.yaml" >$bench
+check R5 "a changed plan is not resumed" not0 rivet run --config $bench --export bench_content_p4 --resume
+says R5 "it says why" 'chunk plan fingerprint mismatch'
+cp "$out/bench.yaml" $bench
+check R3 "resumed" 0 rivet run --config $bench --export bench_content_p4 --resume
+says R3 "finished chunks are kept" 'kept: +[1-9]'
+says R3 "all rows are there" 'rows: +200,000$'
+says R3 "in 20 files" 'files: +20$'
+check R4 "the chunks of an export are reset" 0 rivet state reset-chunks --config $bench --export bench_content_p4_serial
+check R4b "the next run has a plan of its own" 0 rivet run --config $bench --export bench_content_p4_serial --validate
+says R4b "all rows are there" 'rows: +200,000$'
+check S1 "a profile of its own" 0 rivet run --config $bench --export bench_content_p4_balanced
+says S1 "it is told" 'tuning: +profile=balanced'
+check S2 "all exports at once, on threads" 0 rivet run --config $bench --parallel-exports
+says S2 "all succeed" '3 succeeded'
+later S3 "all exports at once, in processes"
+check S4 "one export is one job" 0 rivet run --config $bench --export bench_content_p4 --parallel-exports
+sed '1i parallel_exports: true' $bench >dev/_bench_s5.yaml
+check S5 "the same as a key" 0 rivet run --config dev/_bench_s5.yaml
+says S5 "all succeed" '3 succeeded'
+rm -f dev/_bench_s5.yaml
 
 echo "$passed PASS, $failed FAIL, $later LATER"
 [ "$failed" = 0 ]

@@ -246,7 +246,7 @@ impl RunError {
                             transactions on the server, such as idle_in_transaction timeouts";
                 Some(hint.to_owned())
             }
-            Self::Interrupted => Some("run it again: the next run completes this one if it had passed its verdict, else discards what it left".to_owned()),
+            Self::Interrupted => Some("run it again: the next run completes this one if it had passed its verdict, else keeps its finished chunks and discards the rest".to_owned()),
             Self::Internal(_) => Some("this is a defect of rivet: report it".to_owned()),
         }
     }

@@ -67,6 +67,10 @@ pub struct ExportSpec {
     pub full_refresh: bool,
     /// Once, what the destination says of runs that the state does not know is no reason to stop.
     pub force: bool,
+    /// Once, a run that was interrupted is gone on with, or nothing is done.
+    pub resume: bool,
+    /// Once, nothing is kept of a run that was interrupted.
+    pub fresh: bool,
     /// Once, a range of the cursor is read and the cursor stays: from, to.
     pub backfill: Option<(Option<String>, Option<String>)>,
     /// Once, every part is read back before it counts.
@@ -336,6 +340,8 @@ fn spec(
         n_connections: None,
         full_refresh: false,
         force: false,
+        resume: false,
+        fresh: false,
         backfill: None,
         validate: false,
         replay: None,

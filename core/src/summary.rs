@@ -73,6 +73,8 @@ pub struct Summary {
     pub rows_per_second: u64,
     /// Highest resident memory of the process so far, bytes; 0 when unknown.
     pub peak_rss_bytes: u64,
+    /// Splits that an earlier process had finished and that were not read again.
+    pub splits_kept: usize,
     /// Attempts that failed and were tried again.
     pub retries: u32,
     /// New snapshots after the first was lost.
@@ -146,6 +148,7 @@ impl Summary {
             duration_ms: 0,
             rows_per_second: 0,
             peak_rss_bytes: 0,
+            splits_kept: 0,
             retries: 0,
             restarts: 0,
             longest_statement_ms: 0,

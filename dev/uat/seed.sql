@@ -3,6 +3,10 @@
 \else
 \set users 10000
 \endif
+\if :{?items}
+\else
+\set items 200000
+\endif
 begin;
 drop table if exists page_views, events, orders, content_items, users;
 create table users (
@@ -73,6 +77,6 @@ create table content_items (
 insert into content_items
 select i, 'Item ' || i, repeat(md5(i::text) || ' ', 8), jsonb_build_object('lang', 'en', 'n', i),
        timestamptz '2025-02-01 00:00+00' + i * interval '10 seconds'
-from generate_series(1, :users * 2) i;
+from generate_series(1, :items) i;
 commit;
 analyze;

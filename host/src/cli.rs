@@ -168,6 +168,13 @@ pub struct RunArgs {
     /// data to a terminal.
     #[arg(long)]
     pub force: bool,
+    /// Go on with runs that were interrupted, and do nothing else: exports without one are left alone. It is an error if there is
+    /// none, or if what an export reads has changed since. Without this flag a run goes on where it can, else starts anew.
+    #[arg(long, conflicts_with_all = ["fresh", "dry_run"])]
+    pub resume: bool,
+    /// Keep nothing of runs that were interrupted: discard what they have read, and start anew.
+    #[arg(long, conflicts_with = "dry_run")]
+    pub fresh: bool,
     /// Read incremental exports from this cursor value on, once; the stored cursor stays.
     #[arg(long, value_name = "VALUE", conflicts_with = "full_refresh")]
     pub from: Option<String>,

@@ -76,7 +76,7 @@ impl Exit {
                 "the snapshot that is read was lost, or older than a change of the table, again and again"
             }
             Self::Interrupted => {
-                "interrupted; the next run completes it if it had passed its verdict, else discards what it left"
+                "interrupted; the next run completes it if it had passed its verdict, else keeps its finished chunks and discards the rest"
             }
         }
     }

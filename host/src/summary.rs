@@ -25,6 +25,9 @@ const LINES: &[Line] = &[
     ("strategy", |s| Some(s.strategy.clone()).filter(|text| !text.is_empty())),
     ("rows", |s| written(s).then(|| grouped(s.rows))),
     ("left out", |s| (s.rows_known > 0).then(|| format!("{} rows that were exported before", grouped(s.rows_known)))),
+    ("kept", |s| {
+        (s.splits_kept > 0).then(|| format!("{} splits of the interrupted run", grouped(s.splits_kept as u64)))
+    }),
     ("files", |s| written(s).then(|| grouped(s.files as u64))),
     ("bytes", |s| written(s).then(|| size(s.bytes))),
     ("duration", |s| Some(format!("{}{}", duration(s.duration_ms), rate(s)))),

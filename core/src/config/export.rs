@@ -98,6 +98,14 @@ pub struct ExportConfig {
     pub(super) chunks: ChunkKeys,
     #[serde(flatten)]
     pub(super) window: WindowKeys,
+    /// How long after its last finished piece a run that was killed is gone on with, s, or with a unit such as 12h; one that was left
+    /// for longer starts anew. Mode chunked, and what else is read in ranges of a key.
+    #[serde(rename = "resume_within", default = "a_day")]
+    #[schemars(range(min = 0, max = 31_536_000), extend("reads" = "s", "default" = "24h"))]
+    pub resume_within_ms: u64,
+    /// Whether the files of a run may hold more than one state of the source.
+    #[serde(default)]
+    pub consistency: Consistent,
     /// When in a run: exports of a lower wave end before those of a higher one begin; those without one come last.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub wave: Option<u32>,
@@ -177,6 +185,10 @@ fn one() -> usize {
     1
 }
 
+fn a_day() -> u64 {
+    24 * 3_600_000
+}
+
 fn yes() -> bool {
     true
 }
@@ -241,6 +253,18 @@ pub enum NullCursor {
     Error,
     /// Every run exports them all.
     Include,
+}
+
+/// Which states of the source the files of a run may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Consistent {
+    /// When a snapshot is lost, or a killed run is gone on with, finished ranges of a key are kept, and the rest is read in another
+    /// snapshot.
+    #[default]
+    Mixed,
+    /// One: whatever was read is read again.
+    Required,
 }
 
 /// What happens when the schema is not that of the last good run.
@@ -316,6 +340,17 @@ impl ExportConfig {
             }),
             ModeWord::Chunked => Mode::Chunked(self.chunks.mode()),
             ModeWord::TimeWindow => Mode::TimeWindow(self.window.mode()),
+        }
+    }
+
+    /// Why nothing is kept of a run that died, where the config says so.
+    pub fn why_not_kept(&self) -> Option<&'static str> {
+        if self.consistency == Consistent::Required {
+            Some("`consistency: required`")
+        } else if self.chunks.chunk_checkpoint == Some(false) {
+            Some("`chunk_checkpoint: false`")
+        } else {
+            None
         }
     }
 

@@ -40,7 +40,7 @@ mod yaml;
 
 pub use error::{At, ConfigError, ConfigErrors};
 pub use expand::Params;
-pub use export::{CompressionProfile, DriftPolicy, ExportConfig, NullCursor, Select, Written};
+pub use export::{CompressionProfile, Consistent, DriftPolicy, ExportConfig, NullCursor, Select, Written};
 pub(crate) use file::is_key;
 pub use file::{Config, PluginsConfig, StateConfig, check_reserved};
 pub use json_schema::json_schema;

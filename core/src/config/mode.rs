@@ -80,10 +80,9 @@ pub(super) struct ChunkKeys {
     /// Mode chunked: each chunk holds `chunk_size` rows, counted, however the values of the key are spread.
     #[schemars(extend("only_in" = "chunked"))]
     chunk_dense: bool,
-    /// Mode chunked: accepted so that configs of rivet-cli are read; it has no effect. A killed run starts over.
-    #[schemars(extend("only_in" = "chunked"))]
-    #[allow(dead_code, reason = "what it asks for is always so")]
-    chunk_checkpoint: Option<bool>,
+    /// Mode chunked: the next run after one that was killed keeps the chunks which that one had finished. With `false` it reads all again.
+    #[schemars(extend("only_in" = "chunked", "default" = true))]
+    pub(super) chunk_checkpoint: Option<bool>,
     /// Mode chunked: attempts at each chunk, the first included; otherwise one more than `tuning.max_retries`.
     #[schemars(range(min = 1, max = 1000), extend("only_in" = "chunked"))]
     pub(super) chunk_max_attempts: Option<u32>,

@@ -4,7 +4,7 @@
 use rivet_plugin_api::{Estimate, Filter, ReadMode, Split, TableSchema};
 
 use super::sizing::{self, Sizing, needs_fetch, wanted_splits};
-use super::{Endpoint, Increment, PLAN_VERSION, Plan, PlannedSplit, Window};
+use super::{Endpoint, Fingerprint, Increment, PLAN_VERSION, Plan, PlannedSplit, Window};
 use crate::config::{Chunks, Mode};
 use crate::quality::Rules;
 use crate::resolve::ExportSpec;
@@ -19,6 +19,8 @@ pub struct Facts {
     pub now_ms: i64,
     /// Columns.
     pub schema: TableSchema,
+    /// The engine's identity of the relation.
+    pub identity: Option<String>,
     /// Size.
     pub estimate: Estimate,
     /// Server identity.
@@ -118,6 +120,9 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
         window: facts.window,
         meta_columns: spec.meta_columns,
         schema: facts.schema,
+        identity: facts.identity,
+        fingerprint: Fingerprint::of(spec),
+        along: facts.along,
         types: spec.types,
         read: if fetch { ReadMode::Fetch } else { ReadMode::Stream },
         splits,

@@ -2,6 +2,7 @@
 //! It must not know sessions, stores or the clock.
 
 mod batch;
+mod fingerprint;
 mod increment;
 mod make;
 pub mod sealed;
@@ -18,6 +19,7 @@ use crate::retry::RetryPolicy;
 use crate::state::CursorUpdate;
 
 pub use batch::batch_sizing;
+pub use fingerprint::Fingerprint;
 pub use increment::{Increment, Mark, Owner};
 pub use make::{Facts, expected_ms, make, wanted};
 
@@ -51,6 +53,9 @@ pub struct Plan {
     /// Which of its rows.
     #[serde(default)]
     pub filter: Filter,
+    /// The engine's identity of the relation, where it has one.
+    #[serde(default)]
+    pub identity: Option<String>,
     /// Its columns.
     pub schema: TableSchema,
     /// Which Arrow forms are written.
@@ -66,6 +71,12 @@ pub struct Plan {
     /// Columns that are added.
     #[serde(default)]
     pub meta_columns: MetaColumns,
+    /// What the splits are made of; empty where an older version planned them.
+    #[serde(default)]
+    pub fingerprint: Fingerprint,
+    /// The key that splits are ranges of.
+    #[serde(default)]
+    pub along: Option<Vec<String>>,
     /// Units of parallel reading; never empty.
     pub splits: Vec<PlannedSplit>,
     /// Workers that read at once.
@@ -166,6 +177,28 @@ impl Plan {
         let increment = self.increment.as_ref()?;
         let value = serde_json::to_value(increment.next.as_ref()?).ok()?;
         Some(CursorUpdate { fingerprint: increment.fingerprint.clone(), value })
+    }
+
+    /// What a later process cannot keep of the splits that this one has finished, if it dies: why.
+    pub fn why_not_kept(&self) -> Option<&'static str> {
+        if self.fingerprint.is_empty() {
+            Some("another version of rivet planned it")
+        } else if self.splits.len() == 1 {
+            Some("all rows are read at once")
+        } else if !self.splits_are_stable() {
+            Some("its splits mean something else in another snapshot")
+        } else if self.increment.is_some() {
+            Some("what is new is read from one snapshot")
+        } else if !self.quality.quality.unique_columns.is_empty() {
+            Some("`unique_columns` compares the rows of one run of the program")
+        } else {
+            None
+        }
+    }
+
+    /// What users call the splits.
+    pub fn splits_word(&self) -> &'static str {
+        if self.along.is_some() { "chunks" } else { "splits" }
     }
 
     /// Whether every split can be read again in another snapshot without losing or doubling rows at its borders.

@@ -66,6 +66,14 @@ impl Observed {
         Observer { observed: self, counts, key: Vec::new() }
     }
 
+    /// Counts NULLs that were found by an attempt that has succeeded, as [`Figures`] has them.
+    pub fn add_nulls(&self, nulls: &[u64]) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        for (sum, n) in kept.nulls.iter_mut().zip(nulls) {
+            *sum += n;
+        }
+    }
+
     /// The figures, when all has been read.
     ///
     /// # Errors
@@ -104,20 +112,18 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// The attempt succeeded: what was measured counts.
+    /// The attempt succeeded: what was measured counts. Returns its NULLs, as [`Figures`] has them.
     ///
     /// # Errors
     /// As [`add`](Self::add).
-    pub fn keep(self) -> Result<(), RunError> {
+    pub fn keep(self) -> Result<Vec<u64>, RunError> {
         let Self { observed, counts, .. } = self;
+        observed.add_nulls(&counts.nulls);
         let mut kept = observed.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        for (sum, n) in kept.nulls.iter_mut().zip(counts.nulls) {
-            *sum += n;
-        }
         for (all, keys) in kept.keys.iter_mut().zip(counts.keys) {
             all.absorb(keys, &observed.scratch).map_err(|e| on_disk(e, &observed.scratch))?;
         }
-        Ok(())
+        Ok(counts.nulls)
     }
 }
 

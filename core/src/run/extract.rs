@@ -9,11 +9,12 @@ use rivet_plugin_api::{CancelToken, SNAPSHOT_LOST, Session, Snapshot, Store};
 
 use super::env::{Env, lock};
 use super::leader::Leader;
-use super::ledger::Ledger;
+use super::ledger::{self, Kept, Ledger};
 use super::pipeline::{self, Attempt, Shared, Tally};
 use super::progress::{Attempted, Retrying};
 use super::shape::Seen;
 use super::{Planned, begin, drift, judge_drift};
+use crate::config::Consistent;
 use crate::error::RunError;
 use crate::memory;
 use crate::plan::{Plan, PlannedSplit};
@@ -42,16 +43,22 @@ pub struct Extracted {
 /// The first failure that the retry budget does not cover.
 pub fn extract(
     plan: &mut Plan,
-    (leader, seen): (Leader, Seen),
+    (leader, seen, kept): (Leader, Seen, Kept),
     spec: &ExportSpec,
     store: &dyn Store,
     env: &Env<'_>,
     summary: &mut Summary,
 ) -> Result<Extracted, RunError> {
     let format = spec.format.open_format(&spec.format_options).map_err(RunError::plugin("open format", ""))?;
+    let observed = observed(plan, spec, env);
+    let mut before = Extracted { snapshots: kept.snapshots.clone(), ..Extracted::default() };
+    for tally in kept.done.iter().filter_map(ledger::tally) {
+        observed.add_nulls(&tally.nulls);
+        before.tally.add(tally);
+    }
     let mut run = Extraction {
-        ledger: Ledger::new(plan, env, store),
-        observed: observed(plan, spec, env),
+        ledger: Ledger::new(plan, &kept, env, store),
+        observed,
         plan,
         spec,
         env,
@@ -59,7 +66,7 @@ pub fn extract(
         summary,
         seen,
         format,
-        progress: Mutex::new(Extracted::default()),
+        progress: Mutex::new(before),
     };
     run.epochs(leader)?;
     run.write_empty_part_if_nothing_came()?;
@@ -132,7 +139,7 @@ impl Extraction<'_> {
                 progress.snapshots.push(leader.snapshot.identity.clone());
                 u32::try_from(progress.snapshots.len() - 1).unwrap_or(u32::MAX)
             };
-            self.ledger.set_epoch(epoch);
+            self.ledger.begin_epoch(epoch, leader.snapshot.identity.as_deref())?;
             let held = leader.snapshot.identity.is_some();
             let cause = match self.pass(leader) {
                 Ok(()) => return Ok(()),
@@ -147,8 +154,10 @@ impl Extraction<'_> {
             }
             // Rows may have moved between physical pages: then what was read before does not fit what comes now.
             // And a value that is unique in each of two states may be there twice in both together.
-            let keeps =
-                self.ledger.n_done() > 0 && self.plan.splits_are_stable() && self.plan.quality.proved.is_empty();
+            let keeps = self.ledger.n_done() > 0
+                && self.plan.splits_are_stable()
+                && self.plan.quality.proved.is_empty()
+                && self.spec.consistency == Consistent::Mixed;
             if held {
                 self.say_restart(&cause, keeps);
             }
@@ -264,12 +273,12 @@ impl Extraction<'_> {
     /// One attempt; on failure its parts are discarded before anything else happens.
     fn attempt(&self, pass: &Pass<'_>, split: &PlannedSplit, session: &mut dyn Session) -> Result<(), RunError> {
         let pieces = self.ledger.pieces(split.id);
-        let number = self.ledger.begin_attempt(split.id);
+        let number = self.ledger.begin_attempt(split.id)?;
         let began_ms = self.env.clock.monotonic_ms();
         let keep_empty = self.plan.splits.len() == 1 && self.plan.keeps_empty_part();
         let attempt = Attempt { split, number, pieces, keep_empty };
         let result = pipeline::run(&self.shared(&pass.cancel), attempt, session)
-            .and_then(|tally| self.ledger.split_done(split.id, number).map(|()| tally));
+            .and_then(|tally| self.ledger.split_done(split.id, number, &tally, &self.spec.secrets).map(|()| tally));
         self.env.progress.attempted(&Attempted {
             split: split.id,
             attempt: number,
@@ -279,14 +288,7 @@ impl Extraction<'_> {
         });
         match result {
             Ok(tally) => {
-                let mut progress = lock(&self.progress);
-                progress.tally.rows += tally.rows;
-                progress.tally.rows_known += tally.rows_known;
-                progress.tally.longest_statement_ms =
-                    progress.tally.longest_statement_ms.max(tally.longest_statement_ms);
-                progress.tally.policy_hits.extend(tally.policy_hits);
-                progress.tally.warnings.extend(tally.warnings);
-                drop(progress);
+                lock(&self.progress).tally.add(tally);
                 self.env.progress.split_done(&self.plan.export, self.ledger.n_done(), self.plan.splits.len());
                 self.env.faults.pass("split_done");
                 Ok(())
@@ -341,7 +343,7 @@ impl Extraction<'_> {
             return Ok(());
         }
         let split = self.plan.splits.first().ok_or_else(|| RunError::Internal("a plan without splits".to_owned()))?;
-        let number = self.ledger.begin_attempt(split.id);
+        let number = self.ledger.begin_attempt(split.id)?;
         let attempt = Attempt { split, number, pieces: 1, keep_empty: true };
         pipeline::run(&self.shared(self.env.cancel), attempt, &mut super::leader::NoRows(self.plan)).map(drop)
     }

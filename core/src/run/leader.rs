@@ -86,6 +86,30 @@ impl Leader {
         Env { state: kept.unwrap_or(env.state), ..*env }
     }
 
+    /// As [`Leader::open`], and asks for the columns alone: those that are read, and what is known of the relation.
+    ///
+    /// # Errors
+    /// As [`Leader::open_and_describe`].
+    pub fn open_for_columns(
+        spec: &ExportSpec,
+        run_id: &str,
+        env: &Env<'_>,
+    ) -> Result<(Self, TableSchema, TableSchema), RunError> {
+        with_retries(spec, env, || {
+            let mut leader = Self::open_once(spec, run_id, env)?;
+            let (schema, whole) = leader.columns(spec, env)?;
+            Ok((leader, schema, whole))
+        })
+    }
+
+    fn columns(&mut self, spec: &ExportSpec, env: &Env<'_>) -> Result<(TableSchema, TableSchema), RunError> {
+        let relation = &spec.relation;
+        let whole = self.session.describe(relation, &env.cancel.cx());
+        let whole = whole.map_err(RunError::plugin("describe", relation.label()))?;
+        let schema = project::columns(whole.clone(), &spec.select(), &spec.choices(), spec.meta_columns, relation)?;
+        Ok((schema, whole))
+    }
+
     fn open_once(spec: &ExportSpec, run_id: &str, env: &Env<'_>) -> Result<Self, RunError> {
         let group = spec.open_sessions(run_id, 1, &Snapshot::New, Some(&spec.relation), &env.cancel.cx())?;
         let session = group.sessions.into_iter().next();
@@ -101,8 +125,7 @@ impl Leader {
     fn describe(&mut self, spec: &ExportSpec, env: &Env<'_>) -> Result<Description, RunError> {
         let cx = env.cancel.cx();
         let relation = &spec.relation;
-        let whole = self.session.describe(relation, &cx).map_err(RunError::plugin("describe", relation.label()))?;
-        let mut schema = project::columns(whole.clone(), &spec.select(), &spec.choices(), spec.meta_columns, relation)?;
+        let (mut schema, whole) = self.columns(spec, env)?;
         let mut warnings = std::mem::take(&mut schema.warnings);
         let estimate = self.session.estimate(relation, &cx).map_err(RunError::plugin("estimate", relation.label()))?;
         let found = self.rows(spec, (&schema, &whole), env)?;

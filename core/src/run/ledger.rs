@@ -8,15 +8,30 @@ use rivet_plugin_api::Store;
 use serde_json::{Value, json};
 
 use super::env::{Env, lock};
+use super::pipeline::Tally;
 use super::upload::Prepared;
 use crate::checksum::ColumnChecksum;
 use crate::error::RunError;
 use crate::manifest::Part;
 use crate::plan::Plan;
-use crate::state::{PreparedPart, RecordedPart};
+use crate::secrets::hidden;
+use crate::state::{Checkpoint, DoneSplit, PreparedPart, RecordedPart};
 
 /// Statements a split is read in at most, whatever the timeouts.
 const MAX_PIECES: usize = 1024;
+
+/// What was read before this process.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// The splits that are done, by number.
+    pub done: Vec<Checkpoint>,
+    /// Attempts that were begun, by split.
+    pub attempts: BTreeMap<u32, u32>,
+    /// Identity of the snapshot of each epoch.
+    pub snapshots: Vec<Option<String>>,
+    /// Parts of the splits that are done.
+    pub n_parts: usize,
+}
 
 pub struct Ledger<'a> {
     run_id: String,
@@ -43,20 +58,34 @@ struct SplitState {
 }
 
 impl<'a> Ledger<'a> {
-    pub fn new(plan: &Plan, env: &'a Env<'a>, store: &'a dyn Store) -> Self {
-        Self { run_id: plan.run_id.clone(), export: plan.export.clone(), env, store, inner: Mutex::default() }
+    pub fn new(plan: &Plan, kept: &Kept, env: &'a Env<'a>, store: &'a dyn Store) -> Self {
+        let mut inner = Inner { n_parts: kept.n_parts, ..Inner::default() };
+        for (split, n) in &kept.attempts {
+            inner.splits.entry(*split).or_default().attempts = *n;
+        }
+        for checkpoint in &kept.done {
+            inner.splits.entry(checkpoint.done.split_id).or_default().done = true;
+        }
+        Self { run_id: plan.run_id.clone(), export: plan.export.clone(), env, store, inner: Mutex::new(inner) }
     }
 
-    pub fn set_epoch(&self, epoch: u32) {
+    /// Records which snapshot is read from now on.
+    pub fn begin_epoch(&self, epoch: u32, snapshot: Option<&str>) -> Result<(), RunError> {
+        self.env.state.begin_epoch(&self.run_id, epoch, snapshot)?;
         lock(&self.inner).epoch = epoch;
+        Ok(())
     }
 
-    /// Number of the attempt that begins, from 0 within the run.
-    pub fn begin_attempt(&self, split: u32) -> u32 {
-        let mut inner = lock(&self.inner);
-        let state = inner.splits.entry(split).or_default();
-        state.attempts += 1;
-        state.attempts - 1
+    /// Number of the attempt that begins, from 0 within the run, whichever process it is of.
+    pub fn begin_attempt(&self, split: u32) -> Result<u32, RunError> {
+        let n = {
+            let mut inner = lock(&self.inner);
+            let state = inner.splits.entry(split).or_default();
+            state.attempts += 1;
+            state.attempts
+        };
+        self.env.state.begin_attempt(&self.run_id, split, n)?;
+        Ok(n - 1)
     }
 
     /// Counts a failure; returns how many there were, this one included.
@@ -115,10 +144,15 @@ impl<'a> Ledger<'a> {
         Ok(())
     }
 
-    /// Checkpoints a split whose parts are all recorded.
-    pub fn split_done(&self, split: u32, attempt: u32) -> Result<(), RunError> {
+    /// Checkpoints a split whose parts are all recorded, with what was found in it.
+    pub fn split_done(&self, split: u32, attempt: u32, tally: &Tally, secrets: &[String]) -> Result<(), RunError> {
         let epoch = lock(&self.inner).epoch;
-        self.env.state.record_parts(&self.run_id, split, attempt, epoch, &[], true)?;
+        let open = |text: &String| hidden(text, secrets).into_owned();
+        let mut kept = tally.clone();
+        kept.policy_hits.iter_mut().for_each(|(_, policy, _)| *policy = open(policy));
+        kept.warnings.iter_mut().for_each(|text| *text = open(text));
+        let facts = serde_json::to_value(kept).unwrap_or_default();
+        self.env.state.checkpoint(&self.run_id, &DoneSplit { split_id: split, attempt, epoch }, &facts)?;
         lock(&self.inner).splits.entry(split).or_default().done = true;
         Ok(())
     }
@@ -139,15 +173,19 @@ impl<'a> Ledger<'a> {
 
     /// Starts over: nothing that was read so far will be used.
     pub fn forget_all(&self) -> Result<(), RunError> {
-        let parts = self.env.state.parts_of(&self.run_id)?;
-        for part in parts {
-            self.forget_attempt(part.split_id, part.attempt)?;
-        }
-        for state in lock(&self.inner).splits.values_mut() {
-            state.done = false;
-        }
+        let parts = self.env.state.forget_all(&self.run_id)?;
+        let mut inner = lock(&self.inner);
+        inner.n_parts = 0;
+        inner.splits.values_mut().for_each(|state| state.done = false);
+        drop(inner);
+        discard(self.store, self.env, &self.export, parts.iter().map(|part| part.token.as_str()));
         Ok(())
     }
+}
+
+/// What was found in a split that is done; none where the state does not say it.
+pub fn tally(checkpoint: &Checkpoint) -> Option<Tally> {
+    serde_json::from_value(checkpoint.facts.clone()).ok()
 }
 
 /// What the state keeps of a part beside its columns.

@@ -29,6 +29,7 @@ mod prune;
 mod recover;
 pub mod rehearse;
 mod replay;
+mod resume;
 mod shape;
 mod share;
 mod silence;
@@ -45,8 +46,11 @@ use rivet_plugin_api::{Estimate, Explained, Health, Store, TableSchema};
 use serde_json::Value;
 
 pub use env::Env;
+pub use resume::is_left;
 
 use self::heir::Heir;
+use self::ledger::Kept;
+use self::resume::{Begun, Claim};
 use self::shape::{HashCounts, Seen};
 use crate::clock::{format_rfc3339, format_stamp};
 use crate::config::DriftPolicy;
@@ -57,18 +61,20 @@ use crate::plan::{self, Facts, Plan};
 use crate::preflight::{self, Verdict};
 use crate::resolve::ExportSpec;
 use crate::secrets::hidden;
-use crate::state::{Holder, NewRun, Phase, State, StateError};
+use crate::state::{NewRun, Phase, State, StateError};
 use crate::summary::{Failure, Status, Summary};
 
 /// Runs one export to its end, whatever that is.
 pub fn run(spec: &ExportSpec, env: &Env<'_>) -> Summary {
-    let run_id = new_run_id(env);
+    let fresh = new_run_id(env);
+    let claimed = resume::claim(spec, &fresh, env);
+    let run_id = claimed.as_ref().map_or(&fresh, |claim| &claim.run_id).clone();
     let journal = journal::Journal::new(&run_id, &spec.name, env, &spec.secrets);
     let env = &Env { progress: &journal, ..*env };
     let started = Started { monotonic_ms: env.clock.monotonic_ms(), unix_ms: env.clock.now_unix_ms() };
     let mut summary = Summary::new(spec, &run_id, started.unix_ms);
     env.progress.started(&run_id, &spec.name);
-    let ended = steps(spec, &run_id, env, &started, &mut summary);
+    let ended = claimed.and_then(|claim| steps(spec, claim, env, &started, &mut summary));
     measure(&mut summary, &started, env);
     match ended {
         Ok(status) => summary.status = status,
@@ -129,42 +135,76 @@ fn keep_warning(text: &str, spec: &ExportSpec, summary: &mut Summary) {
 
 fn steps(
     spec: &ExportSpec,
-    run_id: &str,
+    claim: Claim,
     env: &Env<'_>,
     started: &Started,
     summary: &mut Summary,
 ) -> Result<Status, RunError> {
-    let holder = Holder::this_process(run_id, env.command);
-    let _lock = env.state.lock_export(&spec.name, &holder)?;
-    let mut told = Vec::new();
-    let heir = Heir::find(spec, env, &mut told)?;
-    let _before = heir.as_ref().map(|heir| heir.kept.lock_export(&spec.name, &holder)).transpose()?;
-    let _place = place::reserve(spec, run_id, env)?;
+    let Claim { run_id, heir, mut told, left, _locks } = claim;
     env.faults.pass("locked");
-    let store = spec.open_store(run_id, &env.cancel.cx())?;
-    let kept = Env { state: heir.as_ref().map_or(env.state, |heir| &heir.kept), ..*env };
-    told.extend(pointer::check(spec, &*store, &kept)?);
+    // A run that is gone on with writes to where it began.
+    let there = left.as_ref().map(|left| spec.on(&left.plan.date));
+    let spec = there.as_ref().unwrap_or(spec);
+    let _place = place::reserve(spec, &run_id, env)?;
+    let store = spec.open_store(&run_id, &env.cancel.cx())?;
+    let known = Env { state: heir.as_ref().map_or(env.state, |heir| &heir.kept), ..*env };
+    told.extend(pointer::check(spec, &*store, &known)?);
     told.iter().for_each(|told| warn(told, spec, env, summary));
-    recover::settle(spec, &kept, summary)?;
-    replay::must_be_new(spec, env)?;
+    if left.is_none() {
+        let completed = recover::settle(spec, &known, summary)?;
+        if let Some(completed) = completed.filter(|_| spec.resume) {
+            return Ok(completed.tell(spec, summary));
+        }
+        replay::must_be_new(spec, env)?;
+    }
     let (limited, taken) = share::take(spec, env, summary)?;
     let spec = &limited;
-    let Planned { leader, mut plan, seen, estimate, .. } =
-        begin(spec, run_id, heir.as_ref().map(|heir| (heir, &*store)), env, summary, State::begin_run)?;
-    let extracted = extract::extract(&mut plan, (leader, Seen::new(seen)), spec, &*store, env, summary);
+    let Begun { leader, mut plan, seen, estimate, kept } = match left {
+        Some(left) => resume::go_on(spec, left, &*store, env, summary)?,
+        None => {
+            let heir = heir.as_ref().map(|heir| (heir, &*store));
+            Begun::anew(begin(spec, &run_id, heir, env, summary, State::begin_run)?, Kept::default())
+        }
+    };
+    let of_others = kept.done.len();
+    let extracted = extract::extract(&mut plan, (leader, Seen::new(seen), kept), spec, &*store, env, summary);
     drop(taken);
     let judged = extracted.and_then(|e| verdict::judge(spec, &plan, (e, &estimate), env, summary));
     let (manifest, tokens) = match judged {
         Ok(judged) => judged,
         Err(error) => {
-            measure(summary, started, env);
-            let told = Summary { error: Some(failure(&error, spec)), ..summary.clone() };
-            let rejected = matches!(error, RunError::Quality { .. });
-            give_up(&plan, &told, if rejected { Phase::Rejected } else { Phase::Failed }, &*store, env);
+            fail(spec, &plan, &error, &*store, env, started, summary);
             return Err(error);
         }
     };
-    finish(spec, &plan, (&manifest, &tokens), &*store, env, started, summary)
+    finish(spec, &plan, (&manifest, &tokens, of_others > 0), &*store, env, started, summary)
+}
+
+/// What becomes of a run that failed: it stays where the next one can go on with it, else nothing of it does.
+fn fail(
+    spec: &ExportSpec,
+    plan: &Plan,
+    error: &RunError,
+    store: &dyn Store,
+    env: &Env<'_>,
+    started: &Started,
+    summary: &mut Summary,
+) {
+    measure(summary, started, env);
+    let stays = resume::stays(spec, plan, error, env);
+    if let Some(told) = &stays {
+        warn(told, spec, env, summary);
+    }
+    let told = Summary { error: Some(failure(error, spec)), ..summary.clone() };
+    if stays.is_some() {
+        let noted = env.state.note_failure(&plan.run_id, &serde_json::to_value(told).unwrap_or_default());
+        if let Err(e) = noted {
+            env.progress.warn(&plan.export, &format!("failed to record the failure: {e}"));
+        }
+        return;
+    }
+    let rejected = matches!(error, RunError::Quality { .. });
+    give_up(plan, &told, if rejected { Phase::Rejected } else { Phase::Failed }, store, env);
 }
 
 /// Makes a plan and puts it on record, before anything is read by it.
@@ -249,6 +289,7 @@ fn planned(
             run_id: run_id.to_owned(),
             now_ms: env.clock.now_unix_ms(),
             schema: described.schema,
+            identity: described.identity,
             estimate: described.estimate,
             server: leader.snapshot.server.clone(),
             joinable: leader.snapshot.join_token.is_some(),
@@ -273,14 +314,14 @@ fn planned(
 fn finish(
     spec: &ExportSpec,
     plan: &Plan,
-    (manifest, tokens): (&Manifest, &[String]),
+    (manifest, tokens, resumed): (&Manifest, &[String], bool),
     store: &dyn Store,
     env: &Env<'_>,
     started: &Started,
     summary: &mut Summary,
 ) -> Result<Status, RunError> {
     let manifest_name = plan.manifest_name();
-    let judged = finish::Judged { plan, manifest, manifest_name: &manifest_name, tokens, left: false };
+    let judged = finish::Judged { plan, manifest, manifest_name: &manifest_name, tokens, left: resumed };
     let rejected = |error: &RunError| {
         let mut told = summary.clone();
         measure(&mut told, started, env);
@@ -317,7 +358,7 @@ fn finish(
     env.state.finish_run_with_cursor(&plan.run_id, &word(&status), &schema, &told, plan.cursor_update().as_ref())?;
     env.faults.pass("finished");
     // Of attempts that failed something may be left that could not be removed then.
-    if (summary.retries > 0 || summary.restarts > 0)
+    if (resumed || summary.retries > 0 || summary.restarts > 0)
         && let Err(e) = sweep::parts(plan, store)
     {
         env.progress.warn(&plan.export, &format!("failed to remove what failed attempts left behind: {e}"));

@@ -7,6 +7,7 @@ use rivet_plugin_api::wire::FormatHandle;
 use rivet_plugin_api::{
     CancelToken, ErrorKind, HostCx, RecordBatch, Scan, Session, Split, SplitRequest, Store, WriterSettings,
 };
+use serde::{Deserialize, Serialize};
 
 use super::channel::{Disconnected, Receiver, Sender, bounded};
 use super::encode::{Encoder, PIECE_BYTES, full_part_bytes};
@@ -56,7 +57,7 @@ pub struct Attempt<'a> {
 }
 
 /// What an attempt that succeeded found.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     pub rows: u64,
     /// Rows read and left out.
@@ -65,6 +66,19 @@ pub struct Tally {
     pub policy_hits: Vec<(String, String, u64)>,
     /// What the user should know, one sentence each.
     pub warnings: Vec<String>,
+    /// NULLs of each column of `null_ratio_max`, in the order of their names.
+    pub nulls: Vec<u64>,
+}
+
+impl Tally {
+    /// Adds what was found in another split, but for the NULLs, which are counted where they are measured.
+    pub fn add(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.rows_known += other.rows_known;
+        self.longest_statement_ms = self.longest_statement_ms.max(other.longest_statement_ms);
+        self.policy_hits.extend(other.policy_hits);
+        self.warnings.extend(other.warnings);
+    }
 }
 
 /// Why a step ended early: by itself, or because another step did.
@@ -96,8 +110,8 @@ pub fn run(shared: &Shared<'_>, attempt: Attempt<'_>, session: &mut dyn Session)
     let cancel_all = || token.cancel();
     let mut shaper = Shaper::new(shared.plan, shared.seen, shared.observed);
     let tally = shared.cancel.cx().with_wake(&cancel_all, || overlap(shared, attempt, session, &mut shaper, &token))?;
-    shaper.keep()?;
-    Ok(Tally { warnings: token.take_warnings(), ..tally })
+    let nulls = shaper.keep()?;
+    Ok(Tally { warnings: token.take_warnings(), nulls, ..tally })
 }
 
 fn overlap(

@@ -122,14 +122,14 @@ impl<'a> Shaper<'a> {
         self.taken.len() as u64
     }
 
-    /// The attempt succeeded: what was left out stays so, what was measured counts.
+    /// The attempt succeeded: what was left out stays so, what was measured counts. Returns the NULLs that were counted.
     ///
     /// # Errors
     /// The observer's.
-    pub fn keep(mut self) -> Result<(), RunError> {
-        self.observer.take().map_or(Ok(()), Observer::keep)?;
+    pub fn keep(mut self) -> Result<Vec<u64>, RunError> {
+        let nulls = self.observer.take().map_or_else(|| Ok(Vec::new()), Observer::keep)?;
         self.taken.clear();
-        Ok(())
+        Ok(nulls)
     }
 }
 

@@ -107,6 +107,23 @@ pub const STEPS: &[&str] = &[
     DROP TABLE cursors;
     ALTER TABLE cursors_by_config RENAME TO cursors;
 ",
+    // What a later process needs to go on with a run that died.
+    "
+    ALTER TABLE runs ADD COLUMN is_reset INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE splits ADD COLUMN facts_json TEXT NOT NULL DEFAULT '{}';
+    CREATE TABLE attempts (
+        run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
+        split_id INTEGER NOT NULL,
+        n INTEGER NOT NULL,
+        PRIMARY KEY (run_id, split_id)
+    ) STRICT;
+    CREATE TABLE epochs (
+        run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE,
+        epoch INTEGER NOT NULL,
+        snapshot TEXT,
+        PRIMARY KEY (run_id, epoch)
+    ) STRICT;
+",
 ];
 
 /// Says whether a file is a state file that this version can use, without writing to it.

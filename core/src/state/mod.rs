@@ -11,6 +11,7 @@ mod lock;
 mod migrate;
 mod owner;
 mod parts;
+mod resume;
 mod runs;
 mod slots;
 
@@ -30,6 +31,7 @@ pub use journal::Event;
 pub use lock::{ExportLock, Held, Holder};
 pub use owner::Pair;
 pub use parts::{DoneSplit, PreparedPart, RecordedPart};
+pub use resume::{Checkpoint, Progressed};
 pub use runs::{NewRun, Phase, RunEntry, RunRecord};
 pub use slots::Slots;
 

@@ -89,9 +89,12 @@ impl State {
     pub fn forget_attempt(&self, run_id: &str, split_id: u32, attempt: u32) -> Result<Vec<PreparedPart>, StateError> {
         self.write("forget an attempt", |db| {
             extracting(db, run_id, "forget an attempt")?;
-            let of_attempt = read_parts(db, run_id)?.into_iter();
-            let of_attempt = of_attempt.filter(|p| p.split_id == split_id && p.attempt == attempt);
-            let parts = of_attempt.map(|p| p.part).collect();
+            let sql = format!(
+                "SELECT {COLUMNS} FROM parts WHERE run_id = ?1 AND split_id = ?2 AND attempt = ?3 ORDER BY part_index"
+            );
+            let mut of_attempt = db.prepare_cached(&sql)?;
+            let parts = of_attempt.query_map(params![run_id, split_id, attempt], |row| Ok(read_part(row)?.part))?;
+            let parts = parts.collect::<rusqlite::Result<_>>()?;
             for table in ["parts", "splits"] {
                 let sql = format!("DELETE FROM {table} WHERE run_id = ?1 AND split_id = ?2 AND attempt = ?3");
                 db.execute(&sql, params![run_id, split_id, attempt])?;
@@ -123,7 +126,7 @@ impl State {
     }
 }
 
-fn extracting(db: &Connection, run_id: &str, wanted: &'static str) -> Result<(), Failure> {
+pub(super) fn extracting(db: &Connection, run_id: &str, wanted: &'static str) -> Result<(), Failure> {
     match phase_of(db, run_id)? {
         Phase::Extracting => Ok(()),
         phase => Err(StateError::WrongPhase { run_id: run_id.to_owned(), phase, wanted }.into()),
@@ -150,7 +153,7 @@ fn insert(db: &Connection, run_id: &str, new: &RecordedPart) -> Result<(), Failu
     Err(StateError::Differs { run_id: run_id.to_owned(), what }.into())
 }
 
-fn complete(db: &Connection, run_id: &str, done: &DoneSplit, now_ms: i64) -> Result<(), Failure> {
+pub(super) fn complete(db: &Connection, run_id: &str, done: &DoneSplit, now_ms: i64) -> Result<(), Failure> {
     let DoneSplit { split_id, attempt, epoch } = *done;
     let sql = "SELECT attempt FROM parts WHERE run_id = ?1 AND split_id = ?2 AND attempt <> ?3 LIMIT 1";
     let other = db.query_row(sql, params![run_id, split_id, attempt], |row| row.get(0)).optional()?;

@@ -77,6 +77,10 @@ pub struct RunRecord {
     pub export: String,
     /// `Extracting` or `Judged`.
     pub phase: Phase,
+    /// When it began, ms since 1970 UTC.
+    pub started_at_ms: i64,
+    /// Nothing of it is to be kept.
+    pub is_reset: bool,
     /// The plan as it was stored.
     pub plan: Value,
     /// The verdict as it was stored; null before.
@@ -256,11 +260,11 @@ impl State {
     /// `Unreadable`, `Access`.
     pub fn unfinished_run(&self, export: &str) -> Result<Option<RunRecord>, StateError> {
         self.read("look for an unfinished run", |db| {
-            let sql = "SELECT run_id, phase, plan_json, verdict_json FROM runs \
+            let sql = "SELECT run_id, phase, plan_json, verdict_json, started_at_ms, is_reset FROM runs \
                        WHERE export = ?1 AND (?2 IS NULL OR config = ?2) AND phase IN ('extracting', 'judged') \
                        ORDER BY started_at_ms, run_id LIMIT 1";
-            let read = |row: &Row<'_>| <(String, String, String, Option<String>)>::try_from(row);
-            let Some((run_id, phase, plan, verdict)) =
+            let read = |row: &Row<'_>| <(String, String, String, Option<String>, i64, bool)>::try_from(row);
+            let Some((run_id, phase, plan, verdict, started_at_ms, is_reset)) =
                 db.query_row(sql, params![export, self.config], read).optional()?
             else {
                 return Ok(None);
@@ -268,6 +272,8 @@ impl State {
             Ok(Some(RunRecord {
                 export: export.to_owned(),
                 phase: Phase::parse(&phase)?,
+                started_at_ms,
+                is_reset,
                 plan: json(&plan, "plan")?,
                 verdict: verdict.map_or(Ok(Value::Null), |text| json(&text, "verdict"))?,
                 splits: read_done(db, &run_id)?,

@@ -41,6 +41,25 @@ pub enum StateCommand {
         #[command(flatten)]
         file: StateFile,
     },
+    /// List the chunks of the run of an export that is going on or was interrupted, else of its newest one.
+    Chunks {
+        /// The export; may be given several times.
+        #[arg(long, short, value_name = "NAME")]
+        export: Vec<String>,
+        #[command(flatten)]
+        file: StateFile,
+    },
+    /// Forget the finished chunks of an interrupted run: the next run discards them and starts anew.
+    ResetChunks {
+        /// The export.
+        #[arg(long, short, value_name = "NAME", required_unless_present = "stuck_checkpoints")]
+        export: Option<String>,
+        /// Those of all exports that are not running.
+        #[arg(long, conflicts_with = "export")]
+        stuck_checkpoints: bool,
+        #[command(flatten)]
+        file: StateFile,
+    },
     /// Move the cursor of an export, or give it one: the next run reads from there on.
     Set {
         /// The export.

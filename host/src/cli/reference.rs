@@ -32,6 +32,10 @@ pub enum Document {
     State,
     /// What `state files --output json` prints.
     StateFiles,
+    /// What `rivet state chunks` prints.
+    StateChunks,
+    /// What `rivet state reset-chunks` prints.
+    StateReset,
     /// What `state set` and `state reset` print with `--output json`.
     StateCursor,
     /// What `state import --output json` prints.

@@ -3,6 +3,7 @@
 
 mod artifact;
 pub mod check;
+mod chunks;
 pub mod completions;
 mod cursor;
 pub mod demo;

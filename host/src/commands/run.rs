@@ -14,7 +14,7 @@ use rivet_core::random::SystemRandom;
 use rivet_core::resolve::{ExportSpec, resolve};
 use rivet_core::run::fault::Faults;
 use rivet_core::run::progress::Progress;
-use rivet_core::run::{Env, listing};
+use rivet_core::run::{Env, is_left, listing};
 use rivet_core::secrets;
 use rivet_core::state::State;
 use rivet_core::summary::Summary;
@@ -226,7 +226,8 @@ impl Ready {
             }
         };
         self.within(&state, faults, global, |ready, env| {
-            let mut specs = ready.listed(args, env, global, Tables::Listed)?;
+            let specs = ready.listed(args, env, global, Tables::Listed)?;
+            let mut specs = if args.resume { interrupted(args, specs, env, global)? } else { specs };
             let n_at_once = if at_once { parallel::share(&mut specs, wanted) } else { 1 };
             let one = |spec: &ExportSpec| match apart && specs.len() > 1 {
                 true => processes::parent::run(spec, env, args, global),
@@ -305,6 +306,40 @@ impl Ready {
     }
 }
 
+/// Writes what `--summary-output` asks for; where that fails the runs are as they were, but nobody is told as they should be.
+fn saved(all: &[Summary], file: &Path, exit: Exit, global: &Global) -> Exit {
+    let Err(e) = summary::save(global, all, file) else { return exit };
+    let what = format!("failed to write the summary to '{}': {e}", file.display());
+    render::problem(global, "summary", &what, Some("the exports are as told; name a file that can be written"));
+    if exit == Exit::Ok { Exit::Retryable } else { exit }
+}
+
+/// The exports that were named, else those that have a run to go on with.
+fn interrupted(
+    args: &RunArgs,
+    specs: Vec<ExportSpec>,
+    env: &Env<'_>,
+    global: &Global,
+) -> Result<Vec<ExportSpec>, Exit> {
+    if !args.export.is_empty() {
+        return Ok(specs);
+    }
+    let mut left = Vec::with_capacity(specs.len());
+    for spec in specs {
+        if is_left(&spec, env).map_err(|e| render::failure(global, &e))? {
+            left.push(spec);
+        }
+    }
+    if left.is_empty() {
+        let error = RunError::Impossible {
+            what: "there is nothing to resume: no run of these exports was interrupted".to_owned(),
+            hint: "leave `--resume` out to run them from the start".to_owned(),
+        };
+        return Err(render::failure(global, &error));
+    }
+    Ok(left)
+}
+
 /// The state of the config that is run: its file, or what stands for one.
 fn seen_by(state: &State, args: &RunArgs) -> State {
     let direct = &args.direct;
@@ -341,6 +376,7 @@ fn once(args: &RunArgs, specs: &mut [ExportSpec]) -> Result<(), RunError> {
         spec.full_refresh = args.full_refresh;
         spec.force = args.force;
         spec.replay = args.replays.as_ref().and_then(|all| all.get(&spec.name)).cloned().map(Arc::new);
+        (spec.resume, spec.fresh) = (args.resume, args.fresh);
         spec.backfill.clone_from(&backfill);
     }
     Ok(())

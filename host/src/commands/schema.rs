@@ -11,6 +11,7 @@ use super::run::load_plugins;
 use crate::cli::Global;
 use crate::cli::reference::Document;
 use crate::documents::SummaryDocument;
+use crate::documents::chunks::{ChunksDocument, ResetDocument};
 use crate::documents::discovery::DiscoveryDocument;
 use crate::documents::doctor::DoctorDocument;
 use crate::documents::events::EventLine;
@@ -42,6 +43,8 @@ pub fn run(of: Document, global: &Global) -> Exit {
         Document::Journal => of_type::<JournalDocument>(),
         Document::State => of_type::<StateDocument>(),
         Document::StateFiles => of_type::<FilesDocument>(),
+        Document::StateChunks => of_type::<ChunksDocument>(),
+        Document::StateReset => of_type::<ResetDocument>(),
         Document::StateCursor => of_type::<CursorDocument>(),
         Document::StateImport => of_type::<ImportDocument>(),
     };

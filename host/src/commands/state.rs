@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use rivet_core::error::RunError;
 use rivet_core::state::State;
 
+use super::chunks;
 use super::cursor;
 use super::files;
 use super::history::{Opened, open};
@@ -21,6 +22,8 @@ use crate::render::{self, grouped, moment};
 pub fn run(command: &StateCommand, global: &Global) -> Exit {
     let (StateCommand::Show { file, .. }
     | StateCommand::Files { file, .. }
+    | StateCommand::Chunks { file, .. }
+    | StateCommand::ResetChunks { file, .. }
     | StateCommand::Set { file, .. }
     | StateCommand::Import { file, .. }
     | StateCommand::Reset { file, .. }) = command;
@@ -40,6 +43,11 @@ fn dispatch(command: &StateCommand, opened: &Opened, global: &Global) -> Result<
             let document = files::document(export, *last, opened)?;
             render::document(global, &document, &document.files, || files::text(&document));
         }
+        StateCommand::Chunks { export, .. } => {
+            let document = chunks::document(export, opened)?;
+            render::document(global, &document, &document.runs, || chunks::text(&document));
+        }
+        StateCommand::ResetChunks { export, .. } => chunks::reset(export.as_deref(), opened, global)?,
         StateCommand::Set { export, cursor, file } => cursor::set(export, cursor, file, opened, global)?,
         StateCommand::Reset { export, .. } => cursor::reset(export, opened, global)?,
         StateCommand::Import { from, export, dry_run, .. } => {

@@ -2,6 +2,7 @@
 //! It must not know terminals. Keys are stable: a new one may come, none goes or changes within a version.
 
 pub mod checks;
+pub mod chunks;
 pub mod discovery;
 pub mod doctor;
 pub mod events;

@@ -9,6 +9,7 @@ mod matrix;
 mod outside;
 mod quality;
 mod reader;
+mod resume;
 mod server;
 mod settled;
 mod taken_away;

@@ -40,8 +40,8 @@ fn every_check_that_needs_no_later_feature_passes() -> Result<()> {
         .env("RIVET_PLUGIN_PATH", plugin_dir()?)
         .output()?;
     let said = String::from_utf8_lossy(&script.stdout);
-    ensure!(script.status.success() && said.contains(" 0 FAIL, 4 LATER"), "{said}");
+    ensure!(script.status.success() && said.contains(" 0 FAIL, 2 LATER"), "{said}");
     let passed = said.lines().filter(|line| line.starts_with("PASS")).count();
-    ensure!(passed >= 50, "{passed} passed: {said}");
+    ensure!(passed >= 70, "{passed} passed: {said}");
     Ok(())
 }

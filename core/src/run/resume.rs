@@ -1,0 +1,345 @@
+//! A run that died is gone on with: which one, what of it is kept, and by what plan the rest is read.
+//! It must not know how splits are read, nor what becomes of a run whose verdict is in (`recover`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rivet_plugin_api::{ErrorKind, Estimate, Store, TableSchema};
+
+use super::env::Env;
+use super::heir::Heir;
+use super::leader::Leader;
+use super::ledger::{self, Kept};
+use super::shape::HashCounts;
+use super::{Planned, begin, check_drift, drift, new_run, owner, validate, warn};
+use crate::error::{FailureClass, RunError};
+use crate::plan::{self, Facts, Fingerprint, Plan};
+use crate::resolve::ExportSpec;
+use crate::state::{Checkpoint, ExportLock, Holder, Phase, RecordedPart, RunRecord, State};
+use crate::summary::Summary;
+
+/// An export that is this process's to run, and as which run.
+pub struct Claim {
+    pub run_id: String,
+    /// What another config has left of the export.
+    pub heir: Option<Heir>,
+    /// What the user is told of that.
+    pub told: Vec<String>,
+    /// The run to go on with.
+    pub left: Option<Left>,
+    /// Nobody else runs the export as long as it lives.
+    pub _locks: (ExportLock, Option<ExportLock>),
+}
+
+/// A run that died, and its plan.
+pub struct Left {
+    pub run: RunRecord,
+    pub plan: Plan,
+}
+
+/// What is read from now on, and what need not be.
+pub struct Begun {
+    pub leader: Leader,
+    pub plan: Plan,
+    pub seen: HashCounts,
+    pub estimate: Estimate,
+    pub kept: Kept,
+}
+
+impl Begun {
+    pub(super) fn anew(planned: Planned, kept: Kept) -> Self {
+        let Planned { leader, plan, seen, estimate, .. } = planned;
+        Self { leader, plan, seen, estimate, kept }
+    }
+}
+
+/// Whether a run of the export died that a later one has not settled.
+///
+/// # Errors
+/// The state's.
+pub fn is_left(spec: &ExportSpec, env: &Env<'_>) -> Result<bool, RunError> {
+    Ok(env.state.unfinished_run(&spec.name)?.is_some_and(|run| !run.is_reset))
+}
+
+/// Takes the export: as the run that is gone on with, else as `fresh`.
+///
+/// # Errors
+/// `Locked`; `Impossible` where `--resume` finds nothing, or something that does not fit; the state's.
+pub fn claim(spec: &ExportSpec, fresh: &str, env: &Env<'_>) -> Result<Claim, RunError> {
+    let chosen = |left: Result<(Option<String>, Option<Left>), RunError>| left.ok().and_then(|(run_id, _)| run_id);
+    // For whoever finds the lock held: under the lock it may turn out otherwise.
+    let foreseen = chosen(choose(spec, env)).unwrap_or_else(|| fresh.to_owned());
+    let holder = Holder::this_process(&foreseen, env.command);
+    let lock = env.state.lock_export(&spec.name, &holder)?;
+    let mut told = Vec::new();
+    let heir = Heir::find(spec, env, &mut told)?;
+    let before = heir.as_ref().map(|heir| heir.kept.lock_export(&spec.name, &holder)).transpose()?;
+    let (run_id, left) = choose(spec, env)?;
+    Ok(Claim { run_id: run_id.unwrap_or_else(|| fresh.to_owned()), heir, told, left, _locks: (lock, before) })
+}
+
+/// The run that is gone on with, if there is one: its id, and what is left to read.
+fn choose(spec: &ExportSpec, env: &Env<'_>) -> Result<(Option<String>, Option<Left>), RunError> {
+    let name = &spec.name;
+    let nothing = |why: String| RunError::Impossible {
+        what: format!("export '{name}' has nothing to resume: {why}"),
+        hint: "leave `--resume` out to run it from the start".to_owned(),
+    };
+    let Some(run) = env.state.unfinished_run(name)? else {
+        return if spec.resume { Err(nothing("no run of it was interrupted".to_owned())) } else { Ok((None, None)) };
+    };
+    if run.phase == Phase::Judged {
+        return Ok((spec.resume.then_some(run.run_id), None));
+    }
+    let Ok(plan) = serde_json::from_value::<Plan>(run.plan.clone()) else { return Ok((None, None)) };
+    match why_not_kept(spec, &run, &plan, env)? {
+        None => Ok((Some(run.run_id.clone()), Some(Left { run, plan }))),
+        Some(Why::Changed(parts)) if spec.resume => Err(mismatch(spec, &run, &parts)),
+        Some(Why::Left(why)) if spec.resume => Err(nothing(format!("run {} {why}", run.run_id))),
+        Some(_) => Ok((None, None)),
+    }
+}
+
+/// Why nothing is kept of a run that died.
+pub enum Why {
+    /// It was planned otherwise: what differs.
+    Changed(Vec<String>),
+    /// It is not gone on with, completing "run X".
+    Left(String),
+    /// Nothing of it could be.
+    Useless(String),
+}
+
+/// Why nothing is kept of a run that died, as far as the state says; none where something is.
+///
+/// # Errors
+/// The state's.
+pub fn why_not_kept(spec: &ExportSpec, run: &RunRecord, plan: &Plan, env: &Env<'_>) -> Result<Option<Why>, RunError> {
+    if run.is_reset {
+        return Ok(Some(Why::Left("was reset".to_owned())));
+    }
+    if spec.fresh {
+        return Ok(Some(Why::Useless("`--fresh`".to_owned())));
+    }
+    if let Some(why) = plan.why_not_kept().or_else(|| spec.why_not_kept()) {
+        return Ok(Some(Why::Useless(why.to_owned())));
+    }
+    if plan.follows.as_deref() != spec.replay.as_deref().map(|replay| replay.sealed.id()) {
+        let of = if plan.follows.is_some() { "a plan that was applied" } else { "no plan that was applied" };
+        return Ok(Some(Why::Left(format!("is of {of}"))));
+    }
+    let now = Fingerprint::of(spec);
+    let changed = plan.fingerprint.differences(&now);
+    if !changed.is_empty() {
+        return Ok(Some(Why::Changed(changed.into_iter().map(str::to_owned).collect())));
+    }
+    let progress = env.state.progress_of(&run.run_id)?;
+    let last_ms = progress.checkpoints.iter().filter_map(|done| done.at_ms).fold(run.started_at_ms, i64::max);
+    let left_for_ms = u64::try_from(env.clock.now_unix_ms().saturating_sub(last_ms)).unwrap_or(0);
+    if left_for_ms > spec.resume_within_ms {
+        let hours = |ms: u64| format!("{}.{} h", ms / 3_600_000, ms % 3_600_000 / 360_000);
+        return Ok(Some(Why::Left(format!(
+            "was left for {}, which is longer than `resume_within` ({})",
+            hours(left_for_ms),
+            hours(spec.resume_within_ms)
+        ))));
+    }
+    let none_done = progress.checkpoints.is_empty();
+    Ok(none_done.then(|| Why::Useless(format!("none of its {} was finished", plan.splits_word()))))
+}
+
+fn mismatch(spec: &ExportSpec, run: &RunRecord, changed: &[String]) -> RunError {
+    let name = &spec.name;
+    RunError::Impossible {
+        what: format!(
+            "chunk plan fingerprint mismatch: run {} of export '{name}' was planned with another {}",
+            run.run_id,
+            changed.join(", ")
+        ),
+        hint: format!(
+            "undo the change and resume, or discard what that run has read with `rivet run -e {name} --fresh` or `rivet \
+             state reset-chunks -e {name}`"
+        ),
+    }
+}
+
+/// Goes on with a run that died: what it has finished is looked at and kept, by its plan with this process's means. Where the
+/// relation is another one, all is read anew, in the same run.
+///
+/// # Errors
+/// `Impossible` where `--resume` finds another relation; the source's, the store's and the state's, and the run can be gone on
+/// with once more.
+pub fn go_on(
+    spec: &ExportSpec,
+    left: Left,
+    store: &dyn Store,
+    env: &Env<'_>,
+    summary: &mut Summary,
+) -> Result<Begun, RunError> {
+    let Left { run, plan: before } = left;
+    let run_id = &run.run_id;
+    let (leader, mut schema, whole) = Leader::open_for_columns(spec, run_id, env)?;
+    let changed = changed(&before, &leader, &schema, &whole);
+    if !changed.is_empty() {
+        if spec.resume {
+            return Err(mismatch(spec, &run, &changed));
+        }
+        drop(leader);
+        let told =
+            format!("run {run_id} was interrupted, and all is read again: it was of another {}", changed.join(", "));
+        warn(&told, spec, env, summary);
+        let parts = env.state.forget_all(run_id)?;
+        ledger::discard(store, env, &spec.name, parts.iter().map(|part| part.token.as_str()));
+        let kept = kept(&run, Vec::new(), env)?;
+        return Ok(Begun::anew(begin(spec, run_id, None, env, summary, State::plan_again)?, kept));
+    }
+    std::mem::take(&mut schema.warnings).iter().for_each(|told| warn(told, spec, env, summary));
+    check_drift(spec, &before.schema, env, summary)?;
+    let (done, n_lost) = look(&run, store, env)?;
+    let kept = kept(&run, done, env)?;
+    let plan = plan_on(spec, before, &leader, env);
+    env.state.plan_again(&new_run(spec, &plan))?;
+    tell(spec, &plan, &kept, n_lost, env, summary);
+    summary.strategy.clone_from(&plan.strategy);
+    summary.splits_kept = kept.done.len();
+    env.progress.planned(&plan, None);
+    env.faults.pass("planned");
+    Ok(Begun { leader, plan, seen: HashCounts::default(), estimate: Estimate::default(), kept })
+}
+
+/// What the source says otherwise than it did, in words of [`Fingerprint`].
+fn changed(before: &Plan, leader: &Leader, schema: &TableSchema, whole: &TableSchema) -> Vec<String> {
+    let mut changed = Vec::new();
+    if before.source.identity != leader.snapshot.server {
+        changed.push("source".to_owned());
+    }
+    let known = before.identity.as_deref().zip(whole.identity.as_deref());
+    if known.is_some_and(|(before, now)| owner::one_identity(before, now).is_none()) {
+        changed.push(format!("{} (it was dropped and made again)", before.relation.label()));
+    }
+    if before.schema.columns != schema.columns {
+        let told = drift::changes(&before.schema, schema);
+        changed.push(if told.is_empty() { "columns".to_owned() } else { format!("schema ({})", told.join(", ")) });
+    }
+    changed
+}
+
+/// The plan of before, with the means of this process.
+fn plan_on(spec: &ExportSpec, before: Plan, leader: &Leader, env: &Env<'_>) -> Plan {
+    let splits: Vec<_> = before.splits.into_iter().filter_map(|planned| planned.split).collect();
+    let mut filter = before.filter;
+    // The state keeps no value of a variable.
+    filter.condition.clone_from(&spec.condition);
+    tracing::info!("{}: goes on with run {} at {}", spec.name, before.run_id, env.clock.now_unix_ms());
+    plan::make(
+        spec,
+        Facts {
+            run_id: before.run_id,
+            now_ms: before.created_at_ms,
+            schema: before.schema,
+            identity: before.identity,
+            estimate: Estimate::default(),
+            server: leader.snapshot.server.clone(),
+            joinable: leader.snapshot.join_token.is_some(),
+            splits,
+            filter,
+            increment: before.increment,
+            quality: before.quality,
+            along: before.along,
+            window: before.window,
+        },
+    )
+}
+
+/// Splits that are done and whose parts are as they were written, and how many are not. All else that is recorded is forgotten
+/// and discarded.
+fn look(run: &RunRecord, store: &dyn Store, env: &Env<'_>) -> Result<(Vec<Checkpoint>, usize), RunError> {
+    let mut parts: BTreeMap<(u32, u32), Vec<&RecordedPart>> = BTreeMap::new();
+    for part in &run.parts {
+        parts.entry((part.split_id, part.attempt)).or_default().push(part);
+    }
+    let (mut done, mut gone) = (Vec::new(), BTreeSet::new());
+    for checkpoint in env.state.progress_of(&run.run_id)?.checkpoints {
+        let of = (checkpoint.done.split_id, checkpoint.done.attempt);
+        let recorded = parts.remove(&of).unwrap_or_default();
+        if ledger::tally(&checkpoint)
+            .is_some_and(|tally| tally.rows == recorded.iter().map(|p| p.part.rows).sum::<u64>())
+            && are_there(&recorded, store, env)?
+        {
+            done.push(checkpoint);
+        } else {
+            gone.insert(of);
+        }
+    }
+    let n_lost = gone.len();
+    gone.extend(parts.into_keys());
+    for (split, attempt) in gone {
+        let forgotten = env.state.forget_attempt(&run.run_id, split, attempt)?;
+        ledger::discard(store, env, &run.export, forgotten.iter().map(|part| part.token.as_str()));
+    }
+    Ok((done, n_lost))
+}
+
+/// Whether these parts are what was written. One that a store does not show before it is published is looked at then.
+fn are_there(parts: &[&RecordedPart], store: &dyn Store, env: &Env<'_>) -> Result<bool, RunError> {
+    for recorded in parts {
+        let part = ledger::manifest_part(recorded);
+        match store.open_prepared(&recorded.part.token, &env.cancel.cx()) {
+            Ok(opened) if opened.len() == part.bytes => match validate::bytes_are(&part, &*opened, env) {
+                Ok(()) => {}
+                Err(RunError::Integrity { .. }) => return Ok(false),
+                Err(error) => return Err(error),
+            },
+            Ok(_) => return Ok(false),
+            Err(e) if e.kind() == ErrorKind::Unsupported => {}
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Data | ErrorKind::Conflict) => {
+                return Ok(false);
+            }
+            Err(e) => return Err(RunError::plugin("read", &part.name)(e)),
+        }
+    }
+    Ok(true)
+}
+
+fn kept(run: &RunRecord, done: Vec<Checkpoint>, env: &Env<'_>) -> Result<Kept, RunError> {
+    let progress = env.state.progress_of(&run.run_id)?;
+    let mut attempts = progress.attempts;
+    let recorded = run.parts.iter().map(|part| (part.split_id, part.attempt));
+    for (split, attempt) in recorded.chain(run.splits.iter().map(|done| (done.split_id, done.attempt))) {
+        let n = attempts.entry(split).or_default();
+        *n = (*n).max(attempt + 1);
+    }
+    let is_kept = |part: &&RecordedPart| {
+        done.binary_search_by_key(&part.split_id, |c| c.done.split_id)
+            .is_ok_and(|i| done[i].done.attempt == part.attempt)
+    };
+    let n_parts = run.parts.iter().filter(is_kept).count();
+    Ok(Kept { done, attempts, snapshots: progress.snapshots, n_parts })
+}
+
+fn tell(spec: &ExportSpec, plan: &Plan, kept: &Kept, n_lost: usize, env: &Env<'_>, summary: &mut Summary) {
+    let (n, n_kept, word) = (plan.splits.len(), kept.done.len(), plan.splits_word());
+    let rows: u64 = kept.done.iter().filter_map(ledger::tally).map(|tally| tally.rows).sum();
+    let lost = match n_lost {
+        0 => String::new(),
+        n => format!(" ({n} of them because their files are not there as they were written)"),
+    };
+    let told = format!(
+        "run {} was interrupted and goes on: {n_kept} of {n} {word} with {rows} rows are kept, {} are read in another \
+         snapshot{lost}",
+        plan.run_id,
+        n - n_kept
+    );
+    warn(&told, spec, env, summary);
+}
+
+/// What is said where a run that failed stays, for the next one to go on with; none where nothing of it is kept.
+pub fn stays(spec: &ExportSpec, plan: &Plan, error: &RunError, env: &Env<'_>) -> Option<String> {
+    let later = [FailureClass::Retryable, FailureClass::Interrupted, FailureClass::LostSnapshot];
+    if !later.contains(&error.class()) || plan.why_not_kept().is_some() || spec.why_not_kept().is_some() {
+        return None;
+    }
+    let n_done = env.state.progress_of(&plan.run_id).ok()?.checkpoints.len();
+    let (n, word) = (plan.splits.len(), plan.splits_word());
+    (n_done > 0 && spec.resume_within_ms > 0)
+        .then(|| format!("{n_done} of {n} {word} are finished and kept: the next run goes on with the rest"))
+}
