@@ -289,7 +289,7 @@ fn planned(
             run_id: run_id.to_owned(),
             now_ms: env.clock.now_unix_ms(),
             schema: described.schema,
-            identity: described.identity,
+            identity: described.identity.clone(),
             estimate: described.estimate,
             server: leader.snapshot.server.clone(),
             joinable: leader.snapshot.join_token.is_some(),

@@ -306,14 +306,6 @@ impl Ready {
     }
 }
 
-/// Writes what `--summary-output` asks for; where that fails the runs are as they were, but nobody is told as they should be.
-fn saved(all: &[Summary], file: &Path, exit: Exit, global: &Global) -> Exit {
-    let Err(e) = summary::save(global, all, file) else { return exit };
-    let what = format!("failed to write the summary to '{}': {e}", file.display());
-    render::problem(global, "summary", &what, Some("the exports are as told; name a file that can be written"));
-    if exit == Exit::Ok { Exit::Retryable } else { exit }
-}
-
 /// The exports that were named, else those that have a run to go on with.
 fn interrupted(
     args: &RunArgs,
