@@ -174,3 +174,20 @@ fn names_can_stand_in_a_config_and_differ() {
     let none = Surveyed { table: table("none"), found: Ok(Found::default()) };
     assert!(propose(&[none], Known::default())[0].as_ref().is_err_and(|no| no.why.contains("no columns")));
 }
+
+#[test]
+fn a_cursor_that_may_be_null_is_told_what_to_do_about_it() {
+    let made = |required: bool, indexed: bool| {
+        let column = Column::new("updated_at", "timestamptz", MOMENT);
+        let column = if required { column.required() } else { column };
+        let cursor = CursorColumn { indexed, ..CursorColumn::new("updated_at") };
+        let schema = TableSchema { cursors: Some(vec![cursor]), ..TableSchema::of(vec![column]) };
+        one(table("t"), Found { schema, ..Found::default() }, Known::default()).reason.unwrap_or_default()
+    };
+    assert_eq!(
+        made(false, true),
+        "updated_at could tell what is new, if it were NOT NULL; where it may be NULL, `cursor_fallback_column` names the column \
+         that counts then, or `null_cursor` says what becomes of such rows"
+    );
+    assert_eq!(made(true, false), "updated_at could tell what is new, if it were indexed");
+}

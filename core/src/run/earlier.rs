@@ -11,6 +11,7 @@ use crate::error::RunError;
 use crate::manifest::manifest_name;
 use crate::plan::Plan;
 use crate::resolve::ExportSpec;
+use crate::summary::Status;
 
 /// As many earlier runs as are looked for.
 const MAX_RUNS: usize = 1000;
@@ -31,6 +32,14 @@ pub fn tell(spec: &ExportSpec, plan: &Plan, store: &dyn Store, env: &Env<'_>) ->
         env.progress.warn(&spec.name, &told);
     }
     n_runs
+}
+
+/// Where a single file is what a run writes and this one has none, an older one may be taken for it.
+pub fn tell_file(spec: &ExportSpec, status: Status) -> Option<&'static str> {
+    let stores = spec.store_capabilities();
+    (status == Status::Skipped && stores.retractable && !stores.objects).then_some(
+        "there are no rows, so no file is written, as `skip_empty` says: one that is there is of an earlier run",
+    )
 }
 
 /// Those that the state knows and whose manifests are still there: where the state knows none, nothing is listed.

@@ -1,7 +1,10 @@
 //! A config that takes the place of another: what that one left is its own where both are of the same source and destination.
 //! It must not write before both are known, nor know how a run is made.
 
+use rivet_plugin_api::Store;
+
 use super::env::Env;
+use super::pointer;
 use crate::error::RunError;
 use crate::plan::Mark;
 use crate::resolve::ExportSpec;
@@ -55,22 +58,31 @@ impl Heir {
         self.source.as_ref().is_none_or(|source| source == server).then_some(&self.kept)
     }
 
-    /// Takes over what was left, if it is of this source; returns what the user is told.
+    /// Takes over what was left, if it is of this source; else a run of the other config is a stranger's where this one writes.
+    /// Returns what the user is told.
     ///
     /// # Errors
-    /// The state's.
-    pub fn take_over(&self, server: &str, env: &Env<'_>) -> Result<String, RunError> {
+    /// The state's, and those of [`pointer::check`].
+    pub fn succeed(
+        &self,
+        server: &str,
+        spec: &ExportSpec,
+        store: &dyn Store,
+        env: &Env<'_>,
+    ) -> Result<Vec<String>, RunError> {
         if self.of_source(server).is_none() {
-            return Ok(self.left_alone("source"));
+            let left = self.left_alone("source");
+            let checked = pointer::check(spec, store, env).inspect_err(|_| env.progress.warn(&self.name, &left));
+            return checked.map(|told| [vec![left], told].concat());
         }
         env.state.take_over(&self.name, &self.before)?;
-        Ok(match self.before.as_str() {
+        Ok(vec![match self.before.as_str() {
             "" => format!("what an older version of rivet remembered of export '{}' is taken over", self.name),
             before => format!(
                 "the config {before} is not there any more: what is remembered of its export '{}' is taken over",
                 self.name
             ),
-        })
+        }])
     }
 
     fn left_alone(&self, what: &str) -> String {

@@ -218,11 +218,8 @@ fn begin(
 ) -> Result<Planned, RunError> {
     let planned = planned(spec, run_id, heir.map(|(heir, _)| heir), env, summary)?;
     if let Some((heir, store)) = heir {
-        warn(&heir.take_over(&planned.plan.source.identity, env)?, spec, env, summary);
-        // Where nothing was taken over, a run of the other config is a stranger's.
-        for told in pointer::check(spec, store, env)? {
-            warn(&told, spec, env, summary);
-        }
+        let told = heir.succeed(&planned.plan.source.identity, spec, store, env)?;
+        told.iter().for_each(|told| warn(told, spec, env, summary));
     }
     record(env.state, &new_run(spec, &planned.plan))?;
     summary.strategy.clone_from(&planned.plan.strategy);
@@ -346,12 +343,7 @@ fn finish(
     if status == Status::Success {
         summary.earlier_runs = earlier::tell(spec, plan, store, env);
     }
-    let stores = spec.store_capabilities();
-    if status == Status::Skipped && stores.retractable && !stores.objects {
-        let told =
-            "there are no rows, so no file is written, as `skip_empty` says: one that is there is of an earlier run";
-        warn(told, spec, env, summary);
-    }
+    earlier::tell_file(spec, status).into_iter().for_each(|told| warn(told, spec, env, summary));
     summary.status = status;
     measure(summary, started, env);
     let told = serde_json::to_value(&*summary).map_err(|e| RunError::Internal(e.to_string()))?;

@@ -162,7 +162,7 @@ fn tell(place: &Place, source: &Source, proposed: &[Result<Proposal, Refusal>], 
         count(exports.len() - n_full),
         count(n_full),
     ));
-    let schema = place.base.join(yaml::SCHEMA_FILE);
+    let schema = file.with_file_name(yaml::SCHEMA_FILE);
     text.line(format_args!("beside it {}, by which editors check and complete the config", schema.display()));
     source.notes.iter().for_each(|note| text.line(note));
     let config = if file.as_os_str() == "rivet.yaml" { String::new() } else { format!(" -c {}", file.display()) };

@@ -24,6 +24,11 @@ pub trait Dialect {
         identifier(name)
     }
 
+    /// The condition that a column is NULL, or that it is not.
+    fn null(&self, name: &str, is_null: bool) -> String {
+        format!("{} IS {}NULL", self.column(name), if is_null { "" } else { "NOT " })
+    }
+
     /// A value as an operand beside its column.
     ///
     /// # Errors
@@ -74,13 +79,11 @@ impl KeyRows {
     /// # Errors
     /// As [`Dialect::value`].
     pub fn conditions(&self, dialect: &mut impl Dialect) -> Result<Conditions> {
-        let null = |dialect: &dyn Dialect, word: &str| -> Vec<String> {
-            self.nullable.iter().map(|name| format!("{} {word}", dialect.column(name))).collect()
-        };
         if self.nulls {
-            return Ok(std::iter::once(format!("({})", null(dialect, "IS NULL").join(" OR "))).collect());
+            let null = self.nullable.iter().map(|name| dialect.null(name, true)).collect::<Vec<_>>();
+            return Ok(std::iter::once(format!("({})", null.join(" OR "))).collect());
         }
-        let mut all = null(dialect, "IS NOT NULL");
+        let mut all: Vec<String> = self.nullable.iter().map(|name| dialect.null(name, false)).collect();
         for (bound, comparison) in [(&self.from, ">="), (&self.to, "<")] {
             if let Some(key) = bound {
                 all.push(compared(&self.key, comparison, key, dialect)?);

@@ -28,11 +28,12 @@ const FIRST_FETCH_ROWS: usize = 100;
 /// `Schema` when the relation no longer has the planned columns, else the server's error.
 pub fn start<'s>(session: &'s mut PgSession, scan: &Scan, cx: &Cx) -> Result<Box<dyn BatchStream + 's>> {
     let columns = planned_columns(session, scan, cx)?;
+    let loose = session.described(&scan.relation, cx)?.loose;
     let schema = TableSchema::of(scan.columns.clone()).arrow_schema(scan.types);
     let decoder = BatchDecoder::new(&columns, schema.clone(), scan.max_batch_rows, scan.max_batch_bytes)?;
-    let select = select_sql(scan, &columns)?;
+    let select = select_sql(scan, &columns, loose)?;
     if tracing::enabled!(tracing::Level::DEBUG) {
-        let shown = select_sql(&Scan { filter: scan.filter.without_values(), ..scan.clone() }, &columns)?;
+        let shown = select_sql(&Scan { filter: scan.filter.without_values(), ..scan.clone() }, &columns, loose)?;
         tracing::debug!("reads: {shown}");
     }
     let timing = Timing::start();
@@ -70,8 +71,8 @@ fn planned_columns(session: &mut PgSession, scan: &Scan, cx: &Cx) -> Result<Vec<
     scan.columns.iter().map(now).collect()
 }
 
-fn select_sql(scan: &Scan, columns: &[ColumnPlan]) -> Result<String> {
-    let of_split = scan.split.as_ref().map(split::conditions).transpose()?.unwrap_or_default();
+fn select_sql(scan: &Scan, columns: &[ColumnPlan], loose: bool) -> Result<String> {
+    let of_split = scan.split.as_ref().map(|split| split::conditions(split, loose)).transpose()?.unwrap_or_default();
     let rows = Rows::and(&scan.relation, &scan.filter, of_split)?;
     let limit = scan.limit.map(|n| format!(" LIMIT {n}")).unwrap_or_default();
     Ok(format!("SELECT {} FROM {rows}{limit}", select::list(columns)))

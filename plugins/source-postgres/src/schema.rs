@@ -26,6 +26,8 @@ pub struct Described {
     pub own_pages: bool,
     /// Rows of its own: a table, not a view of others.
     pub has_own_rows: bool,
+    /// Its rows may break its constraints.
+    pub loose: bool,
     /// Columns of a table that the role may not read; none is wanted.
     pub closed: Vec<String>,
     /// What the user should know about reading it.
@@ -99,7 +101,15 @@ fn describe_table(client: &mut Client, relation: &Relation, choices: &Choices, c
     // Where a row lies is for those to see who may read all of it.
     let has_own_rows = matches!(kind.as_str(), "r" | "p" | "f");
     let own_pages = matches!(kind.as_str(), "r" | "p" | "m") && whole == "t";
-    Ok(Described { columns, table_oid: Some(table_oid), own_pages, has_own_rows, closed, warnings: Vec::new() })
+    Ok(Described {
+        columns,
+        table_oid: Some(table_oid),
+        own_pages,
+        has_own_rows,
+        loose: loose == "t",
+        closed,
+        warnings: Vec::new(),
+    })
 }
 
 /// The error about a table that does not exist, with the one that was meant.

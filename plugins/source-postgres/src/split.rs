@@ -147,9 +147,9 @@ fn may_be_cut(session: &PgSession, described: &Described) -> Option<u32> {
 }
 
 /// Conditions that hold for exactly the rows of a split of ours.
-pub fn conditions(split: &Split) -> Result<Conditions> {
+pub fn conditions(split: &Split, loose: bool) -> Result<Conditions> {
     match KeyRows::of(split) {
-        Some(rows) => rows.conditions(&mut keys::Literals),
+        Some(rows) => rows.conditions(&mut keys::Literals { loose }),
         None => Ok(std::iter::once(Pages::of(split)?.condition()).collect()),
     }
 }

@@ -28,6 +28,12 @@ fn a_table_is_exported_without_a_file() -> Result<()> {
     assert_eq!((read.n_rows(), read.manifest["export"].as_str()), (3, Some("orders")));
     ensure!(place.path().join(".rivet_state.db").exists(), "the state is where the config would be");
     ensure!(!place.path().join("rivet.yaml").exists(), "no file was asked for");
+    for command in ["metrics", "journal", "report"] {
+        let ran = place.rivet(&[command])?.expect(1)?;
+        ensure!(ran.stderr.contains("--state .rivet_state.db"), "{command}: {}", ran.stderr);
+    }
+    let journal = place.rivet(&["journal", "--state", ".rivet_state.db"])?.expect(0)?;
+    ensure!(journal.text()?.contains("of export 'orders': success"), "{}", journal.text()?);
     Ok(())
 }
 
@@ -153,6 +159,8 @@ fn init_writes_a_config_that_runs_as_it_stands() -> Result<()> {
     let init = ["init", "sqlite:data.db", "--append-only", "*_log"];
     let ran = place.rivet(&init)?.expect(0)?;
     ensure!(ran.stderr.contains("wrote rivet.yaml: 6 exports (2 incremental, 4 full)"), "{}", ran.stderr);
+    ensure!(ran.stderr.contains("beside it rivet.schema.json, by which editors"), "{}", ran.stderr);
+    ensure!(place.path().join("rivet.schema.json").exists());
     let yaml = fs::read_to_string(place.path().join("rivet.yaml"))?;
     ensure!(yaml.contains("#   main.seen") && yaml.contains("u (uuid), n (numeric)"), "{yaml}");
     place.rivet(&["check", "--strict"])?.expect(0)?;

@@ -18,9 +18,22 @@ const KEEP_ORDER: [&str; 7] =
 const NO_OPERATOR: &str = "42883";
 
 /// Values as texts in the statement.
-pub struct Literals;
+#[derive(Default)]
+pub struct Literals {
+    /// The server believes NOT NULL where it does not hold, and takes a plain question for answered.
+    pub loose: bool,
+}
 
 impl Dialect for Literals {
+    fn null(&self, name: &str, is_null: bool) -> String {
+        let (column, not) = (self.column(name), if is_null { "" } else { "NOT " });
+        match (self.loose, is_null) {
+            (false, _) => format!("{column} IS {not}NULL"),
+            (true, true) => format!("pg_catalog.num_nulls({column}) > 0"),
+            (true, false) => format!("pg_catalog.num_nulls({column}) = 0"),
+        }
+    }
+
     fn value(&mut self, value: &KeyValue) -> Result<String> {
         Ok(value_sql(value))
     }
@@ -32,7 +45,11 @@ impl Dialect for Literals {
 /// The server's; `Config` for a key that is none.
 pub fn split(session: &mut PgSession, request: &SplitRequest, cx: &Cx) -> Result<Option<Vec<Split>>> {
     let before = request.within.as_ref().and_then(|split| Some((split, KeyRows::of(split)?)));
-    let mut server = Server { session, relation: &request.relation, filter: &request.filter, cx };
+    if before.is_none() && request.along.is_none() {
+        return Ok(None);
+    }
+    let loose = session.described(&request.relation, cx)?.loose;
+    let mut server = Server { session, relation: &request.relation, filter: &request.filter, loose, cx };
     let splits = match (before, &request.along, &request.within) {
         (Some((split, rows)), ..) => within(&mut server, split, rows, request.n_splits),
         (None, Some(cut), None) => {
@@ -52,12 +69,17 @@ struct Server<'a> {
     session: &'a mut PgSession,
     relation: &'a Relation,
     filter: &'a Filter,
+    loose: bool,
     cx: &'a Cx,
 }
 
 impl Dialect for Server<'_> {
+    fn null(&self, name: &str, is_null: bool) -> String {
+        Literals { loose: self.loose }.null(name, is_null)
+    }
+
     fn value(&mut self, value: &KeyValue) -> Result<String> {
-        Literals.value(value)
+        Literals::default().value(value)
     }
 }
 

@@ -152,21 +152,51 @@ fn sqlite_at_the_limit_and_beyond() -> Result<()> {
 
 #[test]
 fn postgres_at_the_limit_and_beyond_by_one_and_two_workers() -> Result<()> {
-    const N: u64 = 120_000;
-    let place = Place::postgres()?;
-    place.sql(TABLE)?;
-    place.fill(1, N)?;
-    place.sql("analyze t")?;
-    for (format, parallel, mode) in [
-        ("parquet", 2, "full"),
-        ("csv", 2, "incremental, cursor_column: id"),
-        ("arrow", 1, "full"),
-        ("parquet", 1, "incremental, cursor_column: id"),
-    ] {
-        let keys = format!("format: {format}, parallel: {parallel}, mode: {mode}");
-        at_the_limit_and_beyond(&place, N, &keys).with_context(|| keys.clone())?;
-        let splits = "select count(*) from splits join runs using (run_id) where export = 'kept'";
-        assert_eq!(state(&place.place, splits)?.trim(), parallel.to_string(), "{keys}");
+    // A table is cut in two from so many rows on.
+    for (workers, n) in [(2, 120_000), (1, 3000)] {
+        let place = Place::postgres()?;
+        place.sql(TABLE)?;
+        place.fill(1, n)?;
+        place.sql("analyze t")?;
+        for format in ["parquet", "csv", "arrow"] {
+            for mode in ["full", "incremental, cursor_column: id"] {
+                let keys = format!("format: {format}, parallel: {workers}, mode: {mode}");
+                at_the_limit_and_beyond(&place, n, &keys).with_context(|| keys.clone())?;
+                let splits = "select count(*) from splits join runs using (run_id) where export = 'kept'";
+                assert_eq!(state(&place.place, splits)?.trim(), workers.to_string(), "{keys}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A single file is replaced by what keeps the rules, and stays as it was where a rule is broken.
+#[test]
+fn a_single_file_at_the_limit_and_beyond() -> Result<()> {
+    for place in [Place::sqlite()?, Place::postgres()?] {
+        place.sql(TABLE)?;
+        place.fill(1, 100)?;
+        for format in ["parquet", "csv", "arrow"] {
+            let file = place.place.path().join(format!("leads.{format}"));
+            let run = |rules: &str, code: i32| -> Result<Value> {
+                let keys = format!("name: t, table: t, format: {format}, quality: {{{rules}}}");
+                let to = format!("destination: {{type: file, path: leads.{format}}}");
+                place.configure(&format!("exports: [{{{keys}, {to}}}]\n"))?;
+                Ok(place.summaries(&[], code)?.swap_remove(0))
+            };
+            fs::write(&file, "old")?;
+            for (name, rule, said) in broken(100) {
+                let failed = run(&rule, 3)?;
+                ensure!(failed["error"]["message"].as_str().is_some_and(|m| m.ends_with(&said)), "{name}: {failed}");
+                assert_eq!(fs::read_to_string(&file)?, "old", "{format}, {name}");
+            }
+            let good = run(&kept(100), 0)?;
+            assert_eq!((&good["rows"], &good["status"]), (&json!(100), &json!("success")), "{good}");
+            ensure!(fs::metadata(&file)?.len() > 100, "{format}");
+            let left = files_below(place.place.path())?;
+            let staged = left.iter().filter(|file| file.to_string_lossy().contains("staged")).count();
+            assert_eq!(staged, 0, "{left:?}");
+        }
     }
     Ok(())
 }
