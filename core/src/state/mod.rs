@@ -11,6 +11,7 @@ mod lock;
 mod migrate;
 mod owner;
 mod parts;
+mod rebuild;
 mod resume;
 mod runs;
 
@@ -29,6 +30,7 @@ pub use foreign::{ForeignCursor, foreign_cursors};
 pub use journal::Event;
 pub use lock::{ExportLock, Held, Holder};
 pub use parts::{DoneSplit, PreparedPart, RecordedPart};
+pub use rebuild::CompleteRun;
 pub use resume::{Checkpoint, Progressed};
 pub use runs::{NewRun, Phase, RunEntry, RunRecord};
 

@@ -4,6 +4,7 @@
 mod check;
 mod lines;
 mod listener;
+mod resumed;
 mod source;
 mod store;
 mod world;
@@ -40,6 +41,7 @@ fn setup(seed: u64) -> Setup {
         parallel: 1 + usize::try_from(below(3)).expect("small"),
         max_retries: u32::try_from(below(6)).expect("small"),
         skip_empty: below(2) == 0,
+        chunks: None,
         source_failures: below(3) * below(60),
         store_failures: below(2) * below(40),
         interrupt_at: (below(8) == 0).then(|| below(60)),
@@ -56,10 +58,14 @@ fn spec(setup: &Setup, connectors: &Connectors) -> ExportSpec {
         "{{row_count_min: {n_rows}, row_count_max: {n_rows}, null_ratio_max: {{id: 0}}, unique_columns: [id]}}"
     );
     let rules = rules.as_ref().unwrap_or(&at_their_limits);
+    let mode = setup.chunks.map_or_else(
+        || "full".to_owned(),
+        |n| format!("chunked, chunk_column: id, chunk_count: {n}, chunk_max_attempts: {}", max_retries + 1),
+    );
     let config = format!(
         "source: {{type: sim, world: {seed}, tuning: {{profile: fast, max_retries: {max_retries}, \
          retry_backoff_ms: {BACKOFF_MS}, batch_size: 7}}}}\n\
-         exports:\n  - {{name: t, table: t, parallel: {parallel}, skip_empty: {skip_empty}, max_file_size: 300, quality: {rules}, \
+         exports:\n  - {{name: t, table: t, mode: {mode}, parallel: {parallel}, skip_empty: {skip_empty}, max_file_size: 300, quality: {rules}, \
          format: {{type: lines}}, destination: {{type: shelf, world: {seed}, room: '{{date}}'}}}}\n"
     );
     let config = rivet_core::config::parse(&config, Path::new("."), &|_| None, &Default::default())

@@ -18,6 +18,7 @@ mod options;
 mod parallel;
 mod piped;
 pub mod plugin;
+mod rebuild;
 pub mod reference;
 pub mod report;
 pub mod run;
