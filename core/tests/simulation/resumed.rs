@@ -74,7 +74,7 @@ fn count(summary: &Summary, n_kept: &mut u32, reached: &mut Reached) {
 
 fn end(simulation: &Simulation, last: &Summary, n_kept: u32, reached: &mut Reached) -> Result<(), String> {
     let world = &*simulation.world;
-    ensure(!simulation.is_judged(), || "it succeeded and is not finished".to_owned())?;
+    ensure(simulation.left_in().is_none(), || "it succeeded and is not finished".to_owned())?;
     check::success(world, last)?;
     let manifests = check::manifests(world)?;
     let is_last = |manifest: &&Manifest| manifest.run_id == last.run_id;
