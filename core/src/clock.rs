@@ -111,6 +111,20 @@ pub fn format_rfc3339(unix_ms: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ms:03}Z")
 }
 
+/// What [`format_rfc3339`] wrote; none for anything else.
+pub fn parse_rfc3339(text: &str) -> Option<i64> {
+    let numbers: Option<Vec<i64>> =
+        text.strip_suffix('Z')?.split(['-', 'T', ':', '.']).map(|part| part.parse().ok()).collect();
+    let [year, month, day, hour, minute, second, ms] = numbers?.try_into().ok()?;
+    // Days from a date, as `civil` the other way round.
+    let year = year - i64::from(month <= 2);
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
+    let at = ((days * 24 + hour) * 60 + minute) * 60_000 + second * 1000 + ms;
+    (format_rfc3339(at) == text).then_some(at)
+}
+
 /// `20261121T045512Z`: sorts by time and fits into file names. Fractions of a second are cut off towards the past.
 pub fn format_stamp(unix_ms: i64) -> String {
     let Civil { year, month, day, hour, minute, second, .. } = civil(unix_ms);
@@ -219,5 +233,15 @@ mod tests {
         clock.advance_ms(u64::MAX);
         assert_eq!(clock.monotonic_ms(), u64::MAX);
         assert_eq!(clock.now_unix_ms(), i64::MAX);
+    }
+
+    #[test]
+    fn what_was_written_is_read_back() {
+        for at in [0, 1, 1_795_236_912_345, 951_782_399_999, 951_782_400_000, 4_102_444_800_000, -1] {
+            assert_eq!(parse_rfc3339(&format_rfc3339(at)), Some(at), "{at}");
+        }
+        for text in ["", "2026-11-21", "2026-02-30T00:00:00.000Z", "2026-11-21T04:55:12Z", "x"] {
+            assert_eq!(parse_rfc3339(text), None, "{text}");
+        }
     }
 }

@@ -9,6 +9,7 @@ mod earlier;
 mod encode;
 mod env;
 mod extract;
+mod failed;
 pub mod fault;
 mod finish;
 pub mod foresee;
@@ -26,6 +27,7 @@ mod place;
 mod pointer;
 pub mod progress;
 mod prune;
+pub mod rebuild;
 mod recover;
 pub mod rehearse;
 mod replay;
@@ -43,7 +45,6 @@ mod window;
 mod withdraw;
 
 use rivet_plugin_api::{Estimate, Explained, Health, Store, TableSchema};
-use serde_json::Value;
 
 pub use env::Env;
 pub use resume::is_left;
@@ -61,7 +62,7 @@ use crate::plan::{self, Facts, Plan};
 use crate::preflight::{self, Verdict};
 use crate::resolve::ExportSpec;
 use crate::secrets::hidden;
-use crate::state::{NewRun, Phase, State, StateError};
+use crate::state::{NewRun, State, StateError};
 use crate::summary::{Failure, Status, Summary};
 
 /// Runs one export to its end, whatever that is.
@@ -83,7 +84,7 @@ pub fn run(spec: &ExportSpec, env: &Env<'_>) -> Summary {
             summary.error = Some(failure(&error, spec));
             summary.retries = journal.n_retries();
             if !matches!(error, RunError::State(_)) {
-                record_failed_start(spec, &started, &summary, env);
+                failed::record_start(spec, &started, &summary, env);
             }
         }
     }
@@ -173,38 +174,11 @@ fn steps(
     let (manifest, tokens) = match judged {
         Ok(judged) => judged,
         Err(error) => {
-            fail(spec, &plan, &error, &*store, env, started, summary);
+            failed::settle(spec, &plan, &error, &*store, env, started, summary);
             return Err(error);
         }
     };
     finish(spec, &plan, (&manifest, &tokens, of_others > 0), &*store, env, started, summary)
-}
-
-/// What becomes of a run that failed: it stays where the next one can go on with it, else nothing of it does.
-fn fail(
-    spec: &ExportSpec,
-    plan: &Plan,
-    error: &RunError,
-    store: &dyn Store,
-    env: &Env<'_>,
-    started: &Started,
-    summary: &mut Summary,
-) {
-    measure(summary, started, env);
-    let stays = resume::stays(spec, plan, error, env);
-    if let Some(told) = &stays {
-        warn(told, spec, env, summary);
-    }
-    let told = Summary { error: Some(failure(error, spec)), ..summary.clone() };
-    if stays.is_some() {
-        let noted = env.state.note_failure(&plan.run_id, &serde_json::to_value(told).unwrap_or_default());
-        if let Err(e) = noted {
-            env.progress.warn(&plan.export, &format!("failed to record the failure: {e}"));
-        }
-        return;
-    }
-    let rejected = matches!(error, RunError::Quality { .. });
-    give_up(plan, &told, if rejected { Phase::Rejected } else { Phase::Failed }, store, env);
 }
 
 /// Makes a plan and puts it on record, before anything is read by it.
@@ -357,39 +331,6 @@ fn finish(
     }
     prune::prune(spec, store, env);
     Ok(status)
-}
-
-/// Nothing of a failed run stays: its parts are discarded, the state says why. Where that fails the run is not over, and
-/// the next one settles it.
-fn give_up(plan: &Plan, told: &Summary, phase: Phase, store: &dyn Store, env: &Env<'_>) {
-    let told = serde_json::to_value(told).unwrap_or_default();
-    let recorded = env.state.parts_of(&plan.run_id);
-    if let Ok(parts) = &recorded {
-        ledger::discard(store, env, &plan.export, parts.iter().map(|p| p.part.token.as_str()));
-    }
-    // Also what could not be recorded, of which no more than the name is known.
-    let settled = sweep::parts(plan, store)
-        .and(recorded.map_err(RunError::from))
-        .and_then(|_| Ok(env.state.end_run(&plan.run_id, phase, &told)?));
-    if let Err(e) = settled {
-        env.progress.warn(&plan.export, &format!("failed to clean up, which the next run does: {e}"));
-    }
-}
-
-/// History has the runs too that failed before they had a plan.
-fn record_failed_start(spec: &ExportSpec, started: &Started, summary: &Summary, env: &Env<'_>) {
-    let run = NewRun {
-        run_id: summary.run_id.clone(),
-        export: spec.name.clone(),
-        plan_json: Value::Null,
-        source: spec.source.info().name.clone(),
-        destination: spec.destination_identity.clone(),
-        started_at_ms: started.unix_ms,
-    };
-    let told = serde_json::to_value(summary).unwrap_or_default();
-    if let Err(e) = env.state.record_failed_start(&run, &told) {
-        env.progress.warn(&spec.name, &format!("failed to record the failure: {e}"));
-    }
 }
 
 fn check_drift(spec: &ExportSpec, schema: &TableSchema, env: &Env<'_>, summary: &mut Summary) -> Result<(), RunError> {

@@ -133,7 +133,7 @@ pub(super) fn extracting(db: &Connection, run_id: &str, wanted: &'static str) ->
     }
 }
 
-fn insert(db: &Connection, run_id: &str, new: &RecordedPart) -> Result<(), Failure> {
+pub(super) fn insert(db: &Connection, run_id: &str, new: &RecordedPart) -> Result<(), Failure> {
     let RecordedPart { split_id, attempt, epoch, part: p, .. } = new;
     let sql = "INSERT INTO parts \
         (run_id, split_id, attempt, part_index, epoch, name, token, rows, bytes, digest, facts_json) \

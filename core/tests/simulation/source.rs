@@ -29,7 +29,7 @@ impl Source for SimSource {
     type Options = Options;
 
     fn capabilities() -> SourceCapabilities {
-        SourceCapabilities { shared_snapshot: true, ..Default::default() }
+        SourceCapabilities { shared_snapshot: true, cut: true, ..Default::default() }
     }
 
     fn open_group(request: OpenGroup<Options>, cx: &Cx) -> Result<SessionGroup> {

@@ -29,6 +29,8 @@ pub struct Setup {
     pub parallel: usize,
     pub max_retries: u32,
     pub skip_empty: bool,
+    /// Mode chunked, with so many chunks.
+    pub chunks: Option<usize>,
     /// Failures per thousand calls.
     pub source_failures: u64,
     pub store_failures: u64,

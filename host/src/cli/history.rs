@@ -86,6 +86,19 @@ pub enum StateCommand {
         #[command(flatten)]
         file: StateFile,
     },
+    /// Make the state of exports again after it was lost: runs, files and cursors, of the manifests in their destinations. Nothing
+    /// is read from the source.
+    Rebuild {
+        /// The configuration.
+        #[arg(long, short, default_value = "rivet.yaml", value_name = "FILE")]
+        config: PathBuf,
+        /// Only this export; may be given several times.
+        #[arg(long, short, value_name = "NAME")]
+        export: Vec<String>,
+        /// Value for `${KEY}` in queries; may be given several times.
+        #[arg(long, short, value_name = "KEY=VALUE", value_parser = super::param)]
+        param: Vec<(String, String)>,
+    },
     /// Forget the cursor of an export: the next run reads everything.
     Reset {
         /// The export.

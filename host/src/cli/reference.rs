@@ -36,6 +36,8 @@ pub enum Document {
     StateChunks,
     /// What `rivet state reset-chunks` prints.
     StateReset,
+    /// What `rivet state rebuild` prints.
+    StateRebuild,
     /// What `state set` and `state reset` print with `--output json`.
     StateCursor,
     /// What `state import --output json` prints.

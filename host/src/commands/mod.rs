@@ -21,6 +21,7 @@ mod piped;
 pub mod plan;
 pub mod plugin;
 pub mod processes;
+mod rebuild;
 pub mod reference;
 pub mod report;
 pub mod run;

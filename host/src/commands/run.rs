@@ -16,7 +16,7 @@ use rivet_core::run::fault::Faults;
 use rivet_core::run::progress::Progress;
 use rivet_core::run::{Env, is_left, listing};
 use rivet_core::secrets;
-use rivet_core::state::State;
+use rivet_core::state::{State, StateError};
 use rivet_core::summary::Summary;
 use rivet_core::tables::expand;
 use rivet_plugin_api::CancelToken;
@@ -69,10 +69,21 @@ pub fn without_effects(
     tables: Tables,
     act: impl FnOnce(&[ExportSpec], &Env<'_>) -> Exit,
 ) -> Exit {
+    let open = |path: &Path| State::open_existing(path)?.map_or_else(State::in_memory, Ok);
+    at_state(args, global, tables, open, act)
+}
+
+/// Does something with the exports that makes no run.
+pub fn at_state(
+    args: &RunArgs,
+    global: &Global,
+    tables: Tables,
+    open: impl FnOnce(&Path) -> Result<State, StateError>,
+    act: impl FnOnce(&[ExportSpec], &Env<'_>) -> Exit,
+) -> Exit {
     let go = || {
         let ready = begin(args, global)?.resolved(args, global)?;
-        let state = State::open_existing(&ready.config.state.path);
-        let state = state.and_then(|found| found.map_or_else(State::in_memory, Ok));
+        let state = open(&ready.config.state.path);
         let state = state.map(|state| seen_by(&state, args)).map_err(|e| render::failure(global, &e.into()))?;
         ready.within(&state, &Faults::default(), global, |ready, env| {
             let specs = ready.listed(args, env, global, tables)?;

@@ -11,7 +11,7 @@ use super::run::load_plugins;
 use crate::cli::Global;
 use crate::cli::reference::Document;
 use crate::documents::SummaryDocument;
-use crate::documents::chunks::{ChunksDocument, ResetDocument};
+use crate::documents::chunks::{ChunksDocument, RebuildDocument, ResetDocument};
 use crate::documents::discovery::DiscoveryDocument;
 use crate::documents::doctor::DoctorDocument;
 use crate::documents::events::EventLine;
@@ -45,6 +45,7 @@ pub fn run(of: Document, global: &Global) -> Exit {
         Document::StateFiles => of_type::<FilesDocument>(),
         Document::StateChunks => of_type::<ChunksDocument>(),
         Document::StateReset => of_type::<ResetDocument>(),
+        Document::StateRebuild => of_type::<RebuildDocument>(),
         Document::StateCursor => of_type::<CursorDocument>(),
         Document::StateImport => of_type::<ImportDocument>(),
     };

@@ -10,6 +10,7 @@ use super::chunks;
 use super::cursor;
 use super::files;
 use super::history::{Opened, open};
+use super::rebuild;
 use crate::cli::Global;
 use crate::cli::history::StateCommand;
 use crate::documents::VERSION;
@@ -20,13 +21,16 @@ use crate::render::{self, grouped, moment};
 
 /// Runs the command.
 pub fn run(command: &StateCommand, global: &Global) -> Exit {
-    let (StateCommand::Show { file, .. }
-    | StateCommand::Files { file, .. }
-    | StateCommand::Chunks { file, .. }
-    | StateCommand::ResetChunks { file, .. }
-    | StateCommand::Set { file, .. }
-    | StateCommand::Import { file, .. }
-    | StateCommand::Reset { file, .. }) = command;
+    let file = match command {
+        StateCommand::Rebuild { config, export, param } => return rebuild::run(config, export, param, global),
+        StateCommand::Show { file, .. }
+        | StateCommand::Files { file, .. }
+        | StateCommand::Chunks { file, .. }
+        | StateCommand::ResetChunks { file, .. }
+        | StateCommand::Set { file, .. }
+        | StateCommand::Import { file, .. }
+        | StateCommand::Reset { file, .. } => file,
+    };
     match open(file, global) {
         Ok(opened) => dispatch(command, &opened, global).unwrap_or_else(|error| render::failure(global, &error)),
         Err(exit) => exit,
@@ -50,6 +54,8 @@ fn dispatch(command: &StateCommand, opened: &Opened, global: &Global) -> Result<
         StateCommand::ResetChunks { export, .. } => chunks::reset(export.as_deref(), opened, global)?,
         StateCommand::Set { export, cursor, file } => cursor::set(export, cursor, file, opened, global)?,
         StateCommand::Reset { export, .. } => cursor::reset(export, opened, global)?,
+        // It opens the state itself.
+        StateCommand::Rebuild { .. } => {}
         StateCommand::Import { from, export, dry_run, .. } => {
             return cursor::import(from, export, *dry_run, opened, global);
         }

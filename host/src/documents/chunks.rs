@@ -1,4 +1,4 @@
-//! What `state chunks` and `state reset-chunks` print as JSON.
+//! What `state chunks`, `state reset-chunks` and `state rebuild` print as JSON.
 //! It must not know terminals.
 
 use schemars::JsonSchema;
@@ -76,4 +76,28 @@ pub struct ResetRow {
     pub run_id: String,
     /// Chunks that it had completed.
     pub completed: usize,
+}
+
+/// `rivet state rebuild`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RebuildDocument {
+    /// Version of this document: 1.
+    pub version: u32,
+    /// What was made again, by export.
+    pub exports: Vec<RebuildRow>,
+}
+
+/// What was made again of an export.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RebuildRow {
+    /// Export.
+    pub export: String,
+    /// Runs that are recorded now, the oldest first.
+    pub runs: Vec<String>,
+    /// Files of them.
+    pub files: usize,
+    /// Its cursor, as it is recorded now.
+    pub cursor: Option<String>,
+    /// What was left out, one sentence each.
+    pub left_out: Vec<String>,
 }

@@ -10,6 +10,7 @@ mod outside;
 mod quality;
 mod reader;
 mod resume;
+mod resume_modes;
 mod server;
 mod settled;
 mod taken_away;
