@@ -31,7 +31,12 @@ pub struct Door {
     seen: Shared,
     /// What is left of the server's greeting; the driver's own is swallowed until it was read.
     greeting: Vec<u8>,
+    /// What is left to be sent of a request to stop.
+    attention: &'static [u8],
 }
+
+/// A packet that asks the server to stop: it is its header.
+const ATTENTION: &[u8] = &[6, 1, 0, 8, 0, 0, 1, 0];
 
 enum Wire {
     Plain(TcpStream),
@@ -50,7 +55,7 @@ impl Door {
                 return Err(no_tls("the server takes no login without TLS", "add `tls: {mode: verify-full}` to the source"));
             }
             greeting[at] = encryption::NOT_SUPPORTED;
-            return Ok(Self { wire: Wire::Plain(socket), seen: seen.clone(), greeting });
+            return Ok(Self::through(Wire::Plain(socket), seen, greeting));
         };
         let config = Arc::new(tls::config(wanted, settings.strict)?);
         let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
@@ -61,7 +66,7 @@ impl Door {
             let mut tls = connector.connect(name, Shell::open(socket)).await.map_err(|e| tls::handshake(&e))?;
             let (mut greeting, at) = greet(&mut tls, encryption::STRICT).await?;
             greeting[at] = encryption::NOT_SUPPORTED;
-            return Ok(Self { wire: Wire::Tls(Box::new(tls)), seen: seen.clone(), greeting });
+            return Ok(Self::through(Wire::Tls(Box::new(tls)), seen, greeting));
         }
         let (mut greeting, at) = greet(&mut socket, encryption::ON).await?;
         Facts::lock(seen).stage = stage::TLS;
@@ -72,7 +77,34 @@ impl Door {
         greeting[at] = encryption::NOT_SUPPORTED;
         let mut tls = connector.connect(name, Shell::wrapping(socket)).await.map_err(|e| tls::handshake(&e))?;
         tls.get_mut().0.wraps = false;
-        Ok(Self { wire: Wire::Tls(Box::new(tls)), seen: seen.clone(), greeting })
+        Ok(Self::through(Wire::Tls(Box::new(tls)), seen, greeting))
+    }
+}
+
+impl Door {
+    fn through(wire: Wire, seen: &Shared, greeting: Vec<u8>) -> Self {
+        Self { wire, seen: seen.clone(), greeting, attention: &[] }
+    }
+
+    /// Asks the server to stop, where that is wanted. The driver could do so only between two tokens, and may wait within one.
+    fn ask_to_stop(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if std::mem::take(&mut Facts::lock(&self.seen).attention) {
+            self.attention = ATTENTION;
+        }
+        while !self.attention.is_empty() {
+            let n = ready!(match &mut self.wire {
+                Wire::Plain(socket) => Pin::new(socket).poll_write(task, self.attention),
+                Wire::Tls(tls) => Pin::new(tls).poll_write(task, self.attention),
+            })?;
+            self.attention = &self.attention[n..];
+            if self.attention.is_empty()
+                && let Wire::Tls(tls) = &mut self.wire
+            {
+                // What is not sent now is sent with what is read next.
+                let _ = Pin::new(tls).poll_flush(task)?;
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -109,6 +141,7 @@ impl futures_util::io::AsyncRead for Door {
             door.greeting.drain(..n);
             return Poll::Ready(Ok(n));
         }
+        ready!(door.ask_to_stop(task))?;
         let mut buffer = ReadBuf::new(out);
         ready!(match &mut door.wire {
             Wire::Plain(socket) => Pin::new(socket).poll_read(task, &mut buffer),

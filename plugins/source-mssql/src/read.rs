@@ -28,6 +28,8 @@ struct Hatch {
     batch: Option<RecordBatch>,
     /// Nobody wants more.
     stop: bool,
+    /// The server was asked to stop.
+    asked: bool,
     hits: Vec<(String, String, u64)>,
 }
 
@@ -149,13 +151,26 @@ fn poll(
 /// Reads all rows, or until nobody wants more.
 async fn read(mut driver: Driver, sql: String, mut decoder: BatchDecoder, hatch: SharedHatch, seen: Shared) -> Outcome {
     let result = drain(&mut driver, sql, &mut decoder, &hatch, &seen).await;
+    let done = Facts::lock(&seen).done;
     if lock(&hatch).stop {
-        let heard = driver.cancel_query().await.is_ok();
-        return (heard.then_some(driver), Err(PluginError::cancelled()));
+        let stopped = done.is_some_and(crate::tap::Done::is_attention);
+        return (stopped.then_some(driver), Err(PluginError::cancelled()));
     }
-    // Rows that are still to come have nobody to go to.
-    let usable = result.as_ref().is_ok_and(|()| true) || result.as_ref().is_err_and(|e| e.vendor().is_some());
+    // Of what failed otherwise, rows are still to come that have nobody to go to.
+    let usable = result.as_ref().map_or_else(|e| e.vendor().is_some(), |()| true);
     (usable.then_some(driver), result)
+}
+
+/// What comes next; once nobody wants it, the server is asked to stop, and what still comes is read.
+async fn awaited<T>(hatch: &SharedHatch, seen: &Shared, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+    let mut asked = false;
+    poll_fn(|task| {
+        if lock(hatch).stop && !std::mem::replace(&mut asked, true) && Facts::lock(seen).done.is_none() {
+            Facts::lock(seen).attention = !std::mem::replace(&mut lock(hatch).asked, true);
+        }
+        poll(task)
+    })
+    .await
 }
 
 async fn drain(
@@ -166,23 +181,15 @@ async fn drain(
     seen: &Shared,
 ) -> Result<()> {
     let doing = "read from the server";
-    let sending = driver.simple_query(sql);
-    let mut sending = std::pin::pin!(sending);
-    let sent = poll_fn(|task| match lock(hatch).stop {
-        true => Poll::Ready(None),
-        false => sending.as_mut().poll(task).map(Some),
-    });
-    let Some(sent) = sent.await else { return Ok(()) };
+    let mut sending = std::pin::pin!(driver.simple_query(sql));
+    let sent = awaited(hatch, seen, |task| sending.as_mut().poll(task)).await;
     let mut stream = sent.map_err(|e| error::driver(doing, &e))?;
     let mut n_rows = 0_u64;
     loop {
-        let item = poll_fn(|task| match lock(hatch).stop {
-            true => Poll::Ready(None),
-            false => Pin::new(&mut stream).poll_next(task).map(Some),
-        });
-        let Some(item) = item.await else { return Ok(()) };
+        let item = awaited(hatch, seen, |task| Pin::new(&mut stream).poll_next(task)).await;
         match item.transpose().map_err(|e| name_row(error::driver(doing, &e), n_rows))? {
             None => break,
+            Some(_) if lock(hatch).stop => {}
             Some(QueryItem::Metadata(columns)) => {
                 if columns.result_index() > 0 || columns.columns().len() != decoder.n_columns() {
                     return Err(error::protocol("the result has other columns than were asked for"));
@@ -197,6 +204,9 @@ async fn drain(
                 }
             }
         }
+    }
+    if lock(hatch).stop {
+        return Ok(());
     }
     ended(Facts::lock(seen).done.and_then(crate::tap::Done::counted), n_rows)?;
     hand_over(decoder, hatch).await

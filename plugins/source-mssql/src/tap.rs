@@ -21,6 +21,12 @@ pub struct Done {
 }
 
 impl Done {
+    /// Whether the server ended the answer because it was asked to.
+    pub fn is_attention(self) -> bool {
+        const ATTENTION: u16 = 0x20;
+        self.status & ATTENTION != 0
+    }
+
     /// The number of rows, where the server says it and nothing is to come.
     pub fn counted(self) -> Option<u64> {
         const MORE: u16 = 1;
@@ -38,6 +44,8 @@ pub struct Facts {
     pub stage: &'static str,
     /// The end of the last answer, since it was last forgotten.
     pub done: Option<Done>,
+    /// The server is to be asked to stop; so it is when the driver reads next.
+    pub attention: bool,
     tail: Tail,
 }
 
@@ -46,7 +54,7 @@ pub type Shared = Arc<Mutex<Facts>>;
 
 impl Facts {
     pub fn shared(stage: &'static str) -> Shared {
-        Arc::new(Mutex::new(Self { heard: Instant::now(), stage, done: None, tail: Tail::default() }))
+        Arc::new(Mutex::new(Self { heard: Instant::now(), stage, done: None, attention: false, tail: Tail::default() }))
     }
 
     pub fn lock(shared: &Shared) -> MutexGuard<'_, Self> {
