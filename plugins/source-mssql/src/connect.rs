@@ -131,7 +131,15 @@ impl Client {
         Limit { until, silence: some(self.settings.no_progress_timeout_ms) }
     }
 
-    /// Why a wait ended without what was waited for.
+    /// How long rows may be awaited: the server has no limit of its own that would spare a large result, so that only its
+    /// silence has one.
+    pub fn limit_of_rows(&self) -> Limit {
+        let times = [self.settings.no_progress_timeout_ms, self.settings.statement_timeout_ms];
+        let silence = times.into_iter().filter(|ms| *ms > 0).min().map(Duration::from_millis);
+        Limit { until: None, silence }
+    }
+
+    /// Why a wait for an answer ended without it.
     pub fn gave_up(&self, ended: &Ended, sent: Instant) -> PluginError {
         let (elapsed, limit_ms) = (sent.elapsed(), self.settings.statement_timeout_ms);
         match ended {

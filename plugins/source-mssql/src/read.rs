@@ -13,7 +13,7 @@ use tiberius::QueryItem;
 
 use crate::connect::{Client, Driver};
 use crate::decode::BatchDecoder;
-use crate::engine::Limit;
+use crate::engine::{Ended, Limit};
 use crate::error;
 use crate::tap::{Facts, Shared};
 
@@ -91,7 +91,8 @@ impl<'c> Reading<'c> {
     fn wait(&mut self, cx: &Cx, there: impl Fn(&Hatch) -> bool) -> Result<()> {
         let Self { client, work, hatch, .. } = self;
         let Some(reader) = work else { return Ok(()) };
-        let limit = client.limit(self.sent);
+        let begun = lock(hatch).begun;
+        let limit = if begun { client.limit_of_rows() } else { client.limit(self.sent) };
         Facts::lock(&client.seen).heard = Instant::now();
         let heard = || Facts::lock(&client.seen).heard;
         let result = client.engine.run(cx, limit, heard, |task| poll(reader, task, hatch, &there));
@@ -103,7 +104,11 @@ impl<'c> Reading<'c> {
                 result
             }
             Err(ended) => {
-                let e = self.client.gave_up(&ended, self.sent);
+                let silent = || error::no_progress("read rows", Facts::lock(&self.client.seen).heard.elapsed());
+                let e = match ended {
+                    Ended::TooLate if begun => silent(),
+                    ended => self.client.gave_up(&ended, self.sent),
+                };
                 self.cancel();
                 Err(e)
             }

@@ -49,11 +49,17 @@ fn an_end_that_does_not_count_the_rows_is_none() -> Result<()> {
 fn a_statement_that_takes_too_long_is_cancelled() -> Result<()> {
     let (server, url) = server("silent")?;
     server.misbehave(Fault::Silence(4_000));
-    let place = workspace(&url, "table: dbo.fault\ntuning: {statement_timeout_s: 2}")?;
-    let ran = place.rivet(&["run", "--output", "json"])?.expect(2)?;
-    let error = &ran.json()?["exports"][0]["error"];
-    ensure!(error["code"] == "mssql.statement_timeout", "{error}");
-    ensure!(!server.heard("ATTENTION").is_empty(), "the server was not asked to stop");
+    for (relation, code) in [
+        ("table: dbo.fault", "mssql.no_progress"),
+        ("query: SELECT id FROM dbo.fault WHERE pg_sleep(60) IS NOT NULL", "mssql.statement_timeout"),
+    ] {
+        let place = workspace(&url, &format!("{relation}\ntuning: {{statement_timeout_s: 2}}"))?;
+        let before = server.heard("ATTENTION").len();
+        let ran = place.rivet(&["run", "--output", "json"])?.expect(2)?;
+        let error = &ran.json()?["exports"][0]["error"];
+        ensure!(error["code"] == code, "{error}");
+        ensure!(server.heard("ATTENTION").len() > before, "{code}: the server was not asked to stop");
+    }
     Ok(())
 }
 

@@ -87,7 +87,8 @@ pub async fn select<S: AsyncRead + AsyncWrite + Unpin>(
         Ok(stream) => stream,
         Err(e) => return refuse(session, &e, out, kind).await,
     };
-    let (mut stream, mut rows) = (pin!(stream), 0_u64);
+    let mut stream = pin!(stream);
+    let mut rows = 0_u64;
     let cancel = session.postgres.cancel_token();
     loop {
         let messages = &mut session.messages;

@@ -163,10 +163,12 @@ impl Mssql {
     pub fn create_table(&self, database: &str, name: &str, columns: &[(&str, &str)]) -> Result<()> {
         let (mut defined, mut comments) = (Vec::new(), String::new());
         for (column, declared) in columns {
-            let (declared, rest) = declared.split_once(" NOT NULL").map_or((*declared, ""), |(d, r)| (d, r));
-            let required = if columns.iter().any(|(c, d)| c == column && d.contains(" NOT NULL")) { " NOT NULL" } else { "" };
+            let (declared, required) = match declared.strip_suffix(" NOT NULL") {
+                Some(declared) => (declared, " NOT NULL"),
+                None => (*declared, ""),
+            };
             let kind = tsql::stored(declared.split(" COLLATE ").next().unwrap_or(declared));
-            defined.push(format!("\"{column}\" {kind}{required}{rest}"));
+            defined.push(format!("\"{column}\" {kind}{required}"));
             comments.push_str(&format!("comment on column dbo.\"{name}\".\"{column}\" is '{declared}';"));
         }
         self.psql(database, &format!("create table dbo.\"{name}\" ({});{comments}", defined.join(", ")))?;
@@ -210,7 +212,7 @@ fn acceptor(postgres: &Postgres, strict: bool) -> Result<TlsAcceptor> {
     let chain = chain.map_err(|e| anyhow!("read {}: {e}", cert.display()))?;
     let key = PrivateKeyDer::from_pem_file(&key).map_err(|e| anyhow!("read {}: {e}", key.display()))?;
     let only_12 = [&rustls::version::TLS12];
-    let versions = if strict { rustls::ALL_VERSIONS } else { &only_12 };
+    let versions: &[&'static rustls::SupportedProtocolVersion] = if strict { rustls::ALL_VERSIONS } else { &only_12 };
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(versions)?
         .with_no_client_auth()
