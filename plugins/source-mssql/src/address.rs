@@ -85,7 +85,10 @@ impl Settings {
         let addresses = addresses(&host, parts.port, instance.is_some())?;
         let missing = |what: &str| {
             let text = format!("the source names no {what}");
-            invalid(&text, "write `mssql://USER:PASSWORD@HOST/DATABASE` in a variable that `url_env` names, or the keys")
+            invalid(
+                &text,
+                "write `mssql://USER:PASSWORD@HOST/DATABASE` in a variable that `url_env` names, or the keys",
+            )
         };
         let mut tls = None;
         for address in &addresses {

@@ -52,7 +52,10 @@ impl Door {
         let Some(wanted) = &settings.tls else {
             let (mut greeting, at) = greet(&mut socket, encryption::NOT_SUPPORTED).await?;
             if matches!(greeting[at], encryption::ON | encryption::REQUIRED) {
-                return Err(no_tls("the server takes no login without TLS", "add `tls: {mode: verify-full}` to the source"));
+                return Err(no_tls(
+                    "the server takes no login without TLS",
+                    "add `tls: {mode: verify-full}` to the source",
+                ));
             }
             greeting[at] = encryption::NOT_SUPPORTED;
             return Ok(Self::through(Wire::Plain(socket), seen, greeting));

@@ -4,7 +4,8 @@
 use std::fmt;
 
 use rivet_plugin_api::{
-    Aggregate, Cx, Distance, ErrorKind, Filter, KeyRange, KeyValue, Lower, Measure, Moment, PluginError, Relation, Result,
+    Aggregate, Cx, Distance, ErrorKind, Filter, KeyRange, KeyValue, Lower, Measure, Moment, PluginError, Relation,
+    Result,
 };
 use rivet_shared_sql::{Conditions, between, key_sql};
 
@@ -184,9 +185,17 @@ mod tests {
         for (native_type, text, expected) in [
             ("int", "5", "CAST(N'5' AS int)"),
             ("nvarchar(20)", "it's", "N'it''s'"),
-            ("varchar(20) COLLATE Latin1_General_CI_AS", "ä", "CAST(N'ä' COLLATE Latin1_General_CI_AS AS varchar(8000))"),
+            (
+                "varchar(20) COLLATE Latin1_General_CI_AS",
+                "ä",
+                "CAST(N'ä' COLLATE Latin1_General_CI_AS AS varchar(8000))",
+            ),
             ("varchar(20) COLLATE x; drop", "ä", "N'ä'"),
-            ("datetime2(7)", "2024-01-01 00:00:00.0000001", "CONVERT(datetime2(7), N'2024-01-01 00:00:00.0000001', 121)"),
+            (
+                "datetime2(7)",
+                "2024-01-01 00:00:00.0000001",
+                "CONVERT(datetime2(7), N'2024-01-01 00:00:00.0000001', 121)",
+            ),
             ("timestamp", "0x00000000000007D1", "CONVERT(binary(8), N'0x00000000000007D1', 1)"),
             ("decimal(38,4)", "1.0000", "CAST(N'1.0000' AS decimal(38,4))"),
         ] {

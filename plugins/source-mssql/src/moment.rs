@@ -58,7 +58,9 @@ fn expression(moment: &Moment, has_zone: bool) -> (String, &'static str) {
     let absolute = if moment.at_midnight { zone.to_utc(&then(&local)) } else { then(NOW) };
     let text = |at: &str| format!("CONVERT(nvarchar(40), {at}, 121)");
     let counted = |unit: &str| {
-        format!("CAST(DATEDIFF_BIG({unit}, CONVERT(datetime2(7), N'1970-01-01 00:00:00', 121), {absolute}) AS nvarchar(40))")
+        format!(
+            "CAST(DATEDIFF_BIG({unit}, CONVERT(datetime2(7), N'1970-01-01 00:00:00', 121), {absolute}) AS nvarchar(40))"
+        )
     };
     match moment.told {
         Told::Timestamp if has_zone => (text(&format!("TODATETIMEOFFSET({absolute}, 0)")), "datetimeoffset(7)"),

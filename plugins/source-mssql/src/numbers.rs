@@ -12,23 +12,42 @@ const RESOURCE_CLASS: u8 = 17;
 pub fn classify(number: u32, class: u8) -> (ErrorKind, Retry, u64) {
     match number {
         // Logins, and what a login may do.
-        18_450..=18_489 | 229 | 230 | 262 | 297 | 300 | 371 | 916 | 6_004 | 15_247 => (ErrorKind::Auth, Retry::Never, 0),
+        18_450..=18_489 | 229 | 230 | 262 | 297 | 300 | 371 | 916 | 6_004 | 15_247 => {
+            (ErrorKind::Auth, Retry::Never, 0)
+        }
         4_060 | 4_063 | 4_064 | 911 | 207 | 208 | 2_812 | 4_104 | 15_009 => (ErrorKind::NotFound, Retry::Never, 0),
         // The victim of a deadlock, and of changes that a snapshot cannot show.
         1_205 | 3_960 | 3_961 | 3_958 | 3_966 => (ErrorKind::Conflict, Retry::NewSession, 1_000),
         1_222 => (ErrorKind::Timeout, Retry::NewSession, 1_000),
         596 | 6_104 | 6_106 => (ErrorKind::Conflict, Retry::NewSession, 0),
         // Memory, disk, sessions, the version store; then what a cloud allows.
-        701 | 802 | 1_101 | 1_105 | 3_959 | 3_967 | 8_645 | 8_651 | 8_657 | 9_002 | 10_928 | 10_929 | 17_809
-        | 40_501 | 40_544 | 40_549 | 40_550 | 40_551 | 40_552 | 40_553 | 49_918..=49_920 => {
-            (ErrorKind::Capacity, Retry::NewSession, 15_000)
-        }
+        701
+        | 802
+        | 1_101
+        | 1_105
+        | 3_959
+        | 3_967
+        | 8_645
+        | 8_651
+        | 8_657
+        | 9_002
+        | 10_928
+        | 10_929
+        | 17_809
+        | 40_501
+        | 40_544
+        | 40_549
+        | 40_550
+        | 40_551
+        | 40_552
+        | 40_553
+        | 49_918..=49_920 => (ErrorKind::Capacity, Retry::NewSession, 15_000),
         // A database that is not there now: it starts, recovers, fails over or moves.
-        233 | 904 | 921 | 922 | 927 | 942 | 945 | 952 | 983 | 4_221 | 6_005 | 6_006 | 10_053 | 10_054 | 10_060 | 40_143
-        | 40_197 | 40_540 | 40_613 | 42_108 | 42_109 => (ErrorKind::Connection, Retry::NewSession, 1_000),
+        233 | 904 | 921 | 922 | 927 | 942 | 945 | 952 | 983 | 4_221 | 6_005 | 6_006 | 10_053 | 10_054 | 10_060
+        | 40_143 | 40_197 | 40_540 | 40_613 | 42_108 | 42_109 => (ErrorKind::Connection, Retry::NewSession, 1_000),
         // Values that do not convert, divide or fit; damaged pages.
-        220 | 232 | 236 | 241 | 242 | 244 | 245 | 248 | 295 | 296 | 517 | 535 | 2_628 | 3_621 | 6_522 | 8_114 | 8_115
-        | 8_134 | 8_152 | 8_169 | 9_420 | 601 | 605 | 823 | 824 | 825 => (ErrorKind::Data, Retry::Never, 0),
+        220 | 232 | 236 | 241 | 242 | 244 | 245 | 248 | 295 | 296 | 517 | 535 | 2_628 | 3_621 | 6_522 | 8_114
+        | 8_115 | 8_134 | 8_152 | 8_169 | 9_420 | 601 | 605 | 823 | 824 | 825 => (ErrorKind::Data, Retry::Never, 0),
         3_952 => (ErrorKind::Unsupported, Retry::Never, 0),
         _ if class >= FATAL_CLASS => (ErrorKind::Connection, Retry::NewSession, 0),
         _ if class >= RESOURCE_CLASS => (ErrorKind::Capacity, Retry::NewSession, 15_000),

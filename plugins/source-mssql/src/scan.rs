@@ -12,8 +12,8 @@ use crate::filter::Rows;
 use crate::read::Reading;
 use crate::schema::Described;
 use crate::session::{MssqlSession, lost};
-use crate::sql::identifier;
 use crate::split;
+use crate::sql::identifier;
 use crate::types::ColumnPlan;
 
 /// Starts a scan.
@@ -26,8 +26,7 @@ pub fn start<'s>(session: &'s mut MssqlSession, scan: &Scan, cx: &Cx) -> Result<
         return Err(PluginError::new(ErrorKind::Unsupported, "mssql.read_mode", text));
     }
     let described = session.described(&scan.relation, cx)?;
-    let now =
-        |planned| as_planned(planned, &described.columns, |plan| &plan.column, "mssql.schema_changed").cloned();
+    let now = |planned| as_planned(planned, &described.columns, |plan| &plan.column, "mssql.schema_changed").cloned();
     let columns = scan.columns.iter().map(now).collect::<Result<Vec<ColumnPlan>>>()?;
     let schema = TableSchema::of(scan.columns.clone()).arrow_schema(scan.types);
     let select = select_sql(scan, &columns, &described)?;
@@ -62,7 +61,8 @@ fn select_sql(scan: &Scan, columns: &[ColumnPlan], described: &Described) -> Res
 
 /// Whether all columns are asked for, in their order and each as it is.
 fn is_as_it_is(columns: &[ColumnPlan], described: &Described) -> bool {
-    let same = |(asked, there): (&ColumnPlan, &ColumnPlan)| asked.column.name == there.column.name && asked.select == "@";
+    let same =
+        |(asked, there): (&ColumnPlan, &ColumnPlan)| asked.column.name == there.column.name && asked.select == "@";
     columns.len() == described.columns.len() && columns.iter().zip(&described.columns).all(same)
 }
 

@@ -1,9 +1,7 @@
 //! Cutting along a key: what the server is asked about it.
 //! It must not know where borders belong.
 
-use rivet_plugin_api::{
-    Column, Cx, FILTER_PLACEHOLDER, Filter, KeyValue, Relation, Result, Split, SplitRequest,
-};
+use rivet_plugin_api::{Column, Cx, FILTER_PLACEHOLDER, Filter, KeyValue, Relation, Result, Split, SplitRequest};
 use rivet_shared_sql::{Calendar, Conditions, Dialect, Key, KeyAnswers, KeyRows, alias, along, within};
 
 use crate::error;
@@ -45,7 +43,8 @@ pub fn conditions(split: &Split) -> Result<Conditions> {
 pub fn split(session: &mut MssqlSession, request: &SplitRequest, cx: &Cx) -> Result<Vec<Split>> {
     let described = session.described(&request.relation, cx)?;
     let before = request.within.as_ref().and_then(|split| Some((split, KeyRows::of(split)?)));
-    let mut server = Server { session, relation: &request.relation, filter: &request.filter, described: &described, cx };
+    let mut server =
+        Server { session, relation: &request.relation, filter: &request.filter, described: &described, cx };
     match (before, &request.along) {
         (Some((split, rows)), _) => within(&mut server, split, rows, request.n_splits),
         (None, Some(cut)) => {

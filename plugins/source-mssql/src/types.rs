@@ -3,8 +3,8 @@
 
 mod overrides;
 
-use rivet_plugin_api::{Choices, Column, ErrorKind, Fidelity, LogicalType, OutOfRange, PluginError, Policies, Result};
 use rivet_plugin_api::SubMicrosecond;
+use rivet_plugin_api::{Choices, Column, ErrorKind, Fidelity, LogicalType, OutOfRange, PluginError, Policies, Result};
 
 use crate::sql::identifier;
 
@@ -54,10 +54,7 @@ impl Native {
     }
 
     pub fn is_moment(&self) -> bool {
-        matches!(
-            self.name.as_str(),
-            "date" | "time" | "datetime" | "datetime2" | "smalldatetime" | "datetimeoffset"
-        )
+        matches!(self.name.as_str(), "date" | "time" | "datetime" | "datetime2" | "smalldatetime" | "datetimeoffset")
     }
 }
 
@@ -132,7 +129,9 @@ fn natural(native: &Native, policies: Policies) -> Option<(LogicalType, Fidelity
         "int" => int(32, true),
         "bigint" => int(64, true),
         "real" => exact(LogicalType::Float { bits: 32 }),
-        "float" => exact(LogicalType::Float { bits: if native.argument(0).is_some_and(|n| n <= 24) { 32 } else { 64 } }),
+        "float" => {
+            exact(LogicalType::Float { bits: if native.argument(0).is_some_and(|n| n <= 24) { 32 } else { 64 } })
+        }
         "decimal" | "numeric" => {
             let digits = |n: Option<u16>, default| n.and_then(|n| u8::try_from(n).ok()).unwrap_or(default);
             let (precision, scale) = (digits(native.argument(0), 18), digits(native.argument(1), 0));

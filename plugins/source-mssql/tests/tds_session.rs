@@ -8,7 +8,7 @@ use rivet_plugin_api::arrow_array::types::{
 };
 use rivet_plugin_api::{
     Aggregate, CancelToken, Choices, Connection, ErrorKind, Filter, KeyCut, KeyRange, KeyStep, KeyValue, Measure,
-    OpenGroup, Policies, PluginError, Relation, Scan, Secret, Session, Source, Split, SplitRequest, SubMicrosecond,
+    OpenGroup, PluginError, Policies, Relation, Scan, Secret, Session, Source, Split, SplitRequest, SubMicrosecond,
 };
 use rivet_source_mssql::{Mssql as Plugin, MssqlOptions};
 use rivet_test_tds::mssql::{self, Encryption, Fault, Mssql, PASSWORD};
@@ -27,7 +27,12 @@ fn table(name: &str) -> Relation {
 }
 
 /// The first column of all rows of a split, as numbers.
-fn ids(session: &mut dyn Session, relation: &Relation, split: Option<Split>, filter: Filter) -> Result<Vec<i32>, PluginError> {
+fn ids(
+    session: &mut dyn Session,
+    relation: &Relation,
+    split: Option<Split>,
+    filter: Filter,
+) -> Result<Vec<i32>, PluginError> {
     let token = CancelToken::new();
     let cx = token.cx();
     let columns = session.describe(relation, &cx)?.columns;
@@ -157,7 +162,8 @@ fn rows_are_described_counted_and_cut() -> Result<()> {
     let range = KeyRange { key: key(), lower: Some(max.into()), ..KeyRange::default() };
     let filter = Filter { range: Some(range), condition: None };
     assert_eq!(ids(&mut *session, &relation, None, filter)?, [100]);
-    let query = Relation::Query { sql: "WITH o AS (SELECT [id] FROM dbo.orders WHERE id < 4) SELECT id FROM o".to_owned() };
+    let query =
+        Relation::Query { sql: "WITH o AS (SELECT [id] FROM dbo.orders WHERE id < 4) SELECT id FROM o".to_owned() };
     assert_eq!(ids(&mut *session, &query, None, Filter::default())?, [1, 2, 3]);
     session.end(&cx)?;
     Ok(())

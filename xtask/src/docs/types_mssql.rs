@@ -65,7 +65,8 @@ in the catalogue. `geometry` and `geography` are WKB with Z and M (`AsBinaryZM()
 /// When the stand-in cannot be started, or `rivet check` fails.
 pub fn page(workspace: &Workspace, rivet: &Rivet) -> Result<Page> {
     let mut server = Command::new(workspace.target.join("debug/rivet-test-tds"));
-    let mut server = server.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("failed to start rivet-test-tds")?;
+    let mut server =
+        server.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("failed to start rivet-test-tds")?;
     let made = checked(workspace, rivet, &mut server);
     drop(server.stdin.take());
     let ended = server.wait().context("the stand-in did not stop")?;

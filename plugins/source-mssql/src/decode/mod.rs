@@ -36,7 +36,8 @@ impl BatchDecoder {
         max_value_bytes: u64,
     ) -> Result<Self> {
         let fields = schema.fields().iter();
-        let columns = columns.into_iter().zip(fields).map(|(c, field)| Column::new(c, field.data_type(), max_value_bytes));
+        let columns =
+            columns.into_iter().zip(fields).map(|(c, field)| Column::new(c, field.data_type(), max_value_bytes));
         let (columns, max_bytes) = (columns.collect::<Result<_>>()?, max_bytes.min(LONGEST_BATCH_BYTES));
         Ok(Self { schema, columns, rows: 0, bytes: 0, max_rows, max_bytes })
     }

@@ -72,7 +72,10 @@ mod tests {
         assert_eq!((day(Date::new(0)), day(Date::new(3_652_058))), (Ok(-719_162), Ok(2_932_896)));
         assert_eq!(day(Date::new(3_652_059)), Err(Fault::NotTime));
         assert_eq!(time(Time::new(863_999_999_999, 7)), Ok(86_399_999_999_900));
-        assert_eq!((time(Time::new(864_000_000_000, 7)), time(Time::new(0, 200))), (Err(Fault::NotTime), Err(Fault::NotTime)));
+        assert_eq!(
+            (time(Time::new(864_000_000_000, 7)), time(Time::new(0, 200))),
+            (Err(Fault::NotTime), Err(Fault::NotTime))
+        );
         assert_eq!(smalldatetime(SmallDateTime::new(25_567, 1_439)), Ok(86_340_000_000_000));
     }
 }

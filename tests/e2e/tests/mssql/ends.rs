@@ -19,7 +19,8 @@ fn server(name: &str) -> Result<(Mssql, String)> {
     let server = Mssql::start(Encryption::Offered)?;
     let database = server.fresh_database(name)?;
     server.create_table(&database, "fault", &[("id", "int NOT NULL"), ("v", "nvarchar(20)")])?;
-    server.psql(&database, &format!("insert into dbo.fault select i, 'row ' || i from generate_series(1, {N_ROWS}) i"))?;
+    server
+        .psql(&database, &format!("insert into dbo.fault select i, 'row ' || i from generate_series(1, {N_ROWS}) i"))?;
     let url = server.url(&database);
     Ok((server, url))
 }

@@ -25,7 +25,8 @@ fn succeeds(keys: &str, url: &str) -> Result<()> {
 /// Refused with this exit code, error code and these words, with a hint, and with the password nowhere.
 fn fails(keys: &str, url: &str, exit: i32, code: &str, says: &[&str]) -> Result<()> {
     let place = with_source(url, keys, "table: dbo.t")?;
-    let ran = place.rivet(&["run", "-vvv", "--output", "json"])?.expect(exit).with_context(|| format!("with {keys:?}"))?;
+    let ran =
+        place.rivet(&["run", "-vvv", "--output", "json"])?.expect(exit).with_context(|| format!("with {keys:?}"))?;
     let document = ran.json()?;
     let error = if document["error"].is_object() { &document["error"] } else { &document["exports"][0]["error"] };
     ensure!(error["code"] == code, "with {keys:?}: {error} instead of {code}");

@@ -4,8 +4,8 @@
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use rivet_test_tds::mssql::{self, PASSWORD, USER};
 use rivet_test_servers::tds_clients;
+use rivet_test_tds::mssql::{self, PASSWORD, USER};
 
 const COLUMNS: [(&str, &str); 19] = [
     ("id", "int NOT NULL"),
@@ -54,10 +54,25 @@ fn python_tds_reads_the_same_values() -> Result<()> {
     ensure!(rows.len() == 2, "{printed}");
     let long = "ж".repeat(9000);
     let expected = [
-        "1", "True", "255", "-9223372036854775808", "0.1", "-9999999999999999999999999999.9999999999",
-        "-922337203685477.5808", "214748.3647", "9999-12-31", "23:59:59.999999", "0001-01-01 00:00:00.000001",
-        "2024-02-29 12:00:00.003000", "2024-02-29 23:59:00", "00112233-4455-6677-8899-aabbccddeeff", "Grüße €", &long,
-        "alt Ω", "deadbeef", "<a>Ω</a>",
+        "1",
+        "True",
+        "255",
+        "-9223372036854775808",
+        "0.1",
+        "-9999999999999999999999999999.9999999999",
+        "-922337203685477.5808",
+        "214748.3647",
+        "9999-12-31",
+        "23:59:59.999999",
+        "0001-01-01 00:00:00.000001",
+        "2024-02-29 12:00:00.003000",
+        "2024-02-29 23:59:00",
+        "00112233-4455-6677-8899-aabbccddeeff",
+        "Grüße €",
+        &long,
+        "alt Ω",
+        "deadbeef",
+        "<a>Ω</a>",
     ];
     for ((found, expected), (name, _)) in rows[0].iter().zip(expected).zip(COLUMNS) {
         ensure!(*found == expected, "{name}: {found} instead of {expected}");
@@ -73,8 +88,9 @@ fn free_tds_reads_the_same_values() -> Result<()> {
     server.create_table(&database, "t", &[("id", "int NOT NULL"), ("de", "decimal(38,10)"), ("nv", "nvarchar(20)")])?;
     server.psql(&database, "insert into dbo.t values (1, -1.5, 'Grüße Ω'), (2, null, null)")?;
     let tsql = tds_clients::tsql()?;
-    let words = ["-H", "127.0.0.1", "-p", &server.port().to_string(), "-U", USER, "-P", PASSWORD, "-D", &database, "-o", "fhq"]
-        .map(str::to_owned);
+    let words =
+        ["-H", "127.0.0.1", "-p", &server.port().to_string(), "-U", USER, "-P", PASSWORD, "-D", &database, "-o", "fhq"]
+            .map(str::to_owned);
     let mut child = Command::new(tsql)
         .args(words)
         .env("TDSVER", "7.4")
@@ -87,6 +103,10 @@ fn free_tds_reads_the_same_values() -> Result<()> {
     std::io::Write::write_all(&mut child.stdin.take().context("its input")?, b"select * from dbo.t order by id\ngo\n")?;
     let out = child.wait_with_output()?;
     let printed = String::from_utf8_lossy(&out.stdout).into_owned();
-    ensure!(printed.contains("1\t-1.5000000000\tGrüße Ω") && printed.contains("2\tNULL\tNULL"), "{printed} {:?}", out.stderr);
+    ensure!(
+        printed.contains("1\t-1.5000000000\tGrüße Ω") && printed.contains("2\tNULL\tNULL"),
+        "{printed} {:?}",
+        out.stderr
+    );
     Ok(())
 }

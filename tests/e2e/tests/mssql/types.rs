@@ -24,7 +24,12 @@ const CASES: &[Case] = &[
     Case("ii", "int", AS_IT_IS, &["-2147483648", "2147483647"]),
     Case("bg", "bigint", AS_IT_IS, &["-9223372036854775808", "9223372036854775807"]),
     Case("rl", "real", "encode(float4send(@), 'hex')", &["0.1", "-0", "3.4028234e38", "1.1754944e-38"]),
-    Case("fl", "float", "encode(float8send(@), 'hex')", &["0.1", "-0", "1.7976931348623157e308", "2.2250738585072014e-308"]),
+    Case(
+        "fl",
+        "float",
+        "encode(float8send(@), 'hex')",
+        &["0.1", "-0", "1.7976931348623157e308", "2.2250738585072014e-308"],
+    ),
     Case("d9", "decimal(9,2)", AS_IT_IS, &["9999999.99", "-0.01", "0"]),
     Case("d38", "decimal(38,10)", AS_IT_IS, &["9999999999999999999999999999.9999999999", "-1"]),
     Case("n28", "numeric(28,0)", AS_IT_IS, &["9999999999999999999999999999", "-1"]),
@@ -35,7 +40,12 @@ const CASES: &[Case] = &[
     Case("t0", "time(0)", TIME, &["'23:59:59'"]),
     Case("d7", "datetime2(7)", EPOCH, &["'0001-01-01 00:00:00'", "'9999-12-31 23:59:59.9999990'"]),
     Case("d3", "datetime2(3)", EPOCH, &["'1969-12-31 23:59:59.999'"]),
-    Case("dt", "datetime", EPOCH, &["'1753-01-01 00:00:00.000'", "'9999-12-31 23:59:59.997'", "'2024-02-29 12:00:00.003'"]),
+    Case(
+        "dt",
+        "datetime",
+        EPOCH,
+        &["'1753-01-01 00:00:00.000'", "'9999-12-31 23:59:59.997'", "'2024-02-29 12:00:00.003'"],
+    ),
     Case("sd", "smalldatetime", EPOCH, &["'1900-01-01 00:00:00'", "'2079-06-06 23:59:00'"]),
     Case(
         "of",
@@ -72,15 +82,15 @@ fn fill(server: &Mssql, database: &str) -> Result<Vec<Value>> {
     server.create_table(database, "types", &columns)?;
     let n_rows = CASES.iter().map(|Case(_, _, _, values)| values.len()).max().unwrap_or(0) + 1;
     for row in 0..n_rows {
-        let values: Vec<&str> = CASES.iter().map(|Case(_, _, _, values)| values.get(row).copied().unwrap_or("null")).collect();
+        let values: Vec<&str> =
+            CASES.iter().map(|Case(_, _, _, values)| values.get(row).copied().unwrap_or("null")).collect();
         server.psql(database, &format!("insert into dbo.types values ({row}, {})", values.join(", ")))?;
     }
-    let expected: Vec<String> = CASES
-        .iter()
-        .map(|Case(name, _, text, _)| format!("'{name}', {}", text.replace('@', name)))
-        .collect();
+    let expected: Vec<String> =
+        CASES.iter().map(|Case(name, _, text, _)| format!("'{name}', {}", text.replace('@', name))).collect();
     // A function takes a hundred arguments.
-    let halves: Vec<String> = expected.chunks(40).map(|part| format!("jsonb_build_object({})", part.join(", "))).collect();
+    let halves: Vec<String> =
+        expected.chunks(40).map(|part| format!("jsonb_build_object({})", part.join(", "))).collect();
     let sql = format!(
         "set search_path = dbo, sys; select jsonb_build_object('id', id::text) || {} from dbo.types order by id",
         halves.join(" || ")
@@ -97,9 +107,15 @@ fn every_type_is_what_it_was() -> Result<()> {
     let formats = ["parquet", "csv", "arrow"];
     let exports: String = formats
         .iter()
-        .map(|f| format!("  - {{name: types_{f}, table: dbo.types, format: {f}, destination: {{type: local, path: out/{f}}}}}\n"))
+        .map(|f| {
+            format!(
+                "  - {{name: types_{f}, table: dbo.types, format: {f}, destination: {{type: local, path: out/{f}}}}}\n"
+            )
+        })
         .collect();
-    let config = format!("source: {{type: mssql, url_env: TEST_URL, tuning: {{profile: fast, max_retries: 0}}}}\nexports:\n{exports}");
+    let config = format!(
+        "source: {{type: mssql, url_env: TEST_URL, tuning: {{profile: fast, max_retries: 0}}}}\nexports:\n{exports}"
+    );
     let loaded = Workspace::new(&config)?;
     let linked = Workspace::new(&config)?.with_linked_plugins();
     for (place, how) in [(loaded, "loaded"), (linked, "linked")] {
@@ -115,7 +131,11 @@ fn every_type_is_what_it_was() -> Result<()> {
 fn a_seventh_digit_is_refused_or_treated_as_chosen() -> Result<()> {
     let server = mssql::shared();
     let database = server.fresh_database("digits")?;
-    server.create_table(&database, "t", &[("id", "int NOT NULL"), ("at", "datetime2(7)"), ("of", "datetimeoffset(7)")])?;
+    server.create_table(
+        &database,
+        "t",
+        &[("id", "int NOT NULL"), ("at", "datetime2(7)"), ("of", "datetimeoffset(7)")],
+    )?;
     server.psql(
         &database,
         "insert into dbo.t values (1, '2024-01-01 00:00:00.0000010', null), \
@@ -143,7 +163,11 @@ fn a_seventh_digit_is_refused_or_treated_as_chosen() -> Result<()> {
 fn columns_may_be_chosen_and_not_by_losing() -> Result<()> {
     let server = mssql::shared();
     let database = server.fresh_database("chosen")?;
-    server.create_table(&database, "t", &[("id", "int NOT NULL"), ("price", "decimal(18,4)"), ("key", "uniqueidentifier")])?;
+    server.create_table(
+        &database,
+        "t",
+        &[("id", "int NOT NULL"), ("price", "decimal(18,4)"), ("key", "uniqueidentifier")],
+    )?;
     server.psql(&database, "insert into dbo.t values (7, 12.3456, '00112233-4455-6677-8899-aabbccddeeff')")?;
     let url = server.url(&database);
     let ran = workspace(&url, "table: dbo.t\ncolumns: {price: 'decimal(9,2)'}")?.run()?;

@@ -35,7 +35,8 @@ async fn columns<S>(session: &Session<S>, sql: &str) -> Result<Vec<Column>, Erro
         let facts = session.postgres.query_one(facts, &[&table, &number]).await?;
         let (comment, not_null): (Option<String>, Option<bool>) = (facts.get(0), facts.get(1));
         let comment = comment.unwrap_or_else(|| of_postgres(column.type_().name(), column.type_modifier()));
-        let (declared, collation) = comment.split_once(" COLLATE ").map_or((comment.as_str(), None), |(d, c)| (d, Some(c)));
+        let (declared, collation) =
+            comment.split_once(" COLLATE ").map_or((comment.as_str(), None), |(d, c)| (d, Some(c)));
         let mut described = Column::new(column.name(), declared);
         let is_text = ["char", "varchar", "text", "nchar", "nvarchar", "ntext", "sysname"].contains(&described.base());
         described.collation = is_text.then(|| collation.unwrap_or("SQL_Latin1_General_CP1_CI_AS").to_owned());

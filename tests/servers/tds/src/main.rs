@@ -22,7 +22,8 @@ fn main() -> Result<()> {
     let database = server.fresh_database("by_hand")?;
     let columns: Vec<(String, String)> =
         types.iter().enumerate().map(|(n, declared)| (format!("c{n}"), format!("{declared} NOT NULL"))).collect();
-    let columns: Vec<(&str, &str)> = columns.iter().map(|(name, declared)| (name.as_str(), declared.as_str())).collect();
+    let columns: Vec<(&str, &str)> =
+        columns.iter().map(|(name, declared)| (name.as_str(), declared.as_str())).collect();
     server.create_table(&database, "every_type", &columns)?;
     println!("{}", server.url(&database));
     std::io::stdout().flush()?;

@@ -89,7 +89,8 @@ pub struct Mssql {
 pub fn shared() -> &'static Mssql {
     static SHARED: OnceLock<Mssql> = OnceLock::new();
     SHARED.get_or_init(|| {
-        Mssql::start(Encryption::Offered).unwrap_or_else(|e| panic!("failed to start the stand-in for SQL Server: {e:#}"))
+        Mssql::start(Encryption::Offered)
+            .unwrap_or_else(|e| panic!("failed to start the stand-in for SQL Server: {e:#}"))
     })
 }
 

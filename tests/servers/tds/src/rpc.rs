@@ -61,7 +61,9 @@ pub async fn call<S: AsyncRead + AsyncWrite + Unpin>(
     }
     let text = |n: usize| parameters.get(n).and_then(|p: &Parameter| p.text.clone()).context("a statement");
     let (sql, names, values) = match procedure {
-        EXECUTE_SQL => (text(0)?, declared(&text(1).unwrap_or_default()), parameters.split_off(parameters.len().min(2))),
+        EXECUTE_SQL => {
+            (text(0)?, declared(&text(1).unwrap_or_default()), parameters.split_off(parameters.len().min(2)))
+        }
         PREPARE | PREPARE_AND_EXECUTE => {
             session.prepared.push((text(2)?, declared(&text(1).unwrap_or_default())));
             let (handle, (sql, names)) = (session.prepared.len(), session.prepared[session.prepared.len() - 1].clone());
@@ -76,7 +78,8 @@ pub async fn call<S: AsyncRead + AsyncWrite + Unpin>(
         }
         EXECUTE => {
             let handle: usize = parameters.first().context("a handle")?.literal.parse()?;
-            let (sql, names) = session.prepared.get(handle.wrapping_sub(1)).context("a statement that was prepared")?.clone();
+            let (sql, names) =
+                session.prepared.get(handle.wrapping_sub(1)).context("a statement that was prepared")?.clone();
             (sql, names, parameters.split_off(1))
         }
         UNPREPARE => {
@@ -152,7 +155,8 @@ impl<'a> Reader<'a> {
                 let long = self.u16()? == 0xFFFF;
                 self.take(5)?;
                 let bytes = if long { self.pieces()? } else { self.short()? };
-                let text = bytes.map(|b| if kind == 0xA7 { b.iter().map(|b| char::from(*b)).collect() } else { from_utf16(&b) });
+                let text = bytes
+                    .map(|b| if kind == 0xA7 { b.iter().map(|b| char::from(*b)).collect() } else { from_utf16(&b) });
                 let literal = text.as_ref().map(|t| format!("'{}'", t.replace('\'', "''")));
                 Parameter { text, ..number(literal) }
             }

@@ -13,8 +13,8 @@ use tokio_rustls::TlsAcceptor;
 use crate::answer::{self, Ended};
 use crate::mssql::{Encryption, PASSWORD, Shared, USER};
 use crate::shell::Shell;
-use crate::{rpc, tsql};
 use crate::wire::{self, Login, Messages, done, packet};
+use crate::{rpc, tsql};
 
 /// The first byte of TLS.
 const CLIENT_HELLO: u8 = 22;
@@ -130,7 +130,11 @@ fn behind_headers(body: &[u8]) -> &[u8] {
 }
 
 /// Statements up to the first that answers with rows.
-async fn batch<S: AsyncRead + AsyncWrite + Unpin>(session: &mut Session<S>, sql: &str, shared: &Shared) -> Result<Ended> {
+async fn batch<S: AsyncRead + AsyncWrite + Unpin>(
+    session: &mut Session<S>,
+    sql: &str,
+    shared: &Shared,
+) -> Result<Ended> {
     shared.lock().log.push(sql.to_owned());
     let mut out = Vec::new();
     for statement in tsql::statements(sql) {
