@@ -103,7 +103,12 @@ fn cast(arguments: &[Vec<Token>]) -> String {
     let inner = arguments.iter().map(|a| a.as_slice()).collect::<Vec<_>>().join(&Token::Sign(",".to_owned()));
     let at = inner.iter().rposition(|t| t.is_word("as")).unwrap_or(inner.len());
     let (what, kind) = (translate(&inner[..at]), plain(inner.get(at + 1..).unwrap_or_default()));
-    format!("CAST({what} AS {}) ", stored(&kind))
+    expression(&what, &kind)
+}
+
+/// A cast that is one to PostgreSQL too where it changes nothing: else the column itself would be described.
+fn expression(what: &str, kind: &str) -> String {
+    format!("CAST(coalesce({what}) AS {}) ", stored(kind))
 }
 
 fn convert(arguments: &[Vec<Token>]) -> String {
@@ -112,7 +117,7 @@ fn convert(arguments: &[Vec<Token>]) -> String {
     match (kind.split('(').next().unwrap_or_default(), style.as_str()) {
         ("nvarchar" | "varchar", "1") => format!("('0x' || upper(encode({what}, 'hex'))) "),
         ("binary" | "varbinary", "1") => format!("decode(substr({what}, 3), 'hex') "),
-        _ => format!("CAST({what} AS {}) ", stored(&kind)),
+        _ => expression(&what, &kind),
     }
 }
 
@@ -158,10 +163,10 @@ mod tests {
         for (from, to) in [
             ("SELECT TOP (1) [a]]b] FROM t ORDER BY 1", r#"SELECT "a]b" FROM t ORDER BY 1 LIMIT 1"#),
             ("select count_big(*) from t with (nolock)", "select count (* ) from t"),
-            ("SELECT CAST(N'it''s' AS nvarchar(max)) AS x", "SELECT CAST('it''s' AS text) AS x"),
+            ("SELECT CAST(N'it''s' AS nvarchar(max)) AS x", "SELECT CAST(coalesce('it''s') AS text) AS x"),
             ("CONVERT(nvarchar(max), \"b\", 1)", "('0x' || upper(encode(\"b\" , 'hex')))"),
             ("\"h\".ToString() AS \"h\"", "\"h\" AS \"h\""),
-            ("CAST(N'x' COLLATE Latin1_General_CI_AS AS varchar(8000))", "CAST('x' AS text)"),
+            ("CAST(N'x' COLLATE Latin1_General_CI_AS AS varchar(8000))", "CAST(coalesce('x') AS text)"),
             ("DATEADD(day, -7, SYSUTCDATETIME())", "sys.dateadd('day', - 7 , SYSUTCDATETIME ( ) )"),
         ] {
             let found: String = statements(from).iter().map(|s| translate(s)).collect();
