@@ -94,7 +94,8 @@ fn facts(client: &mut Client, cx: &Cx) -> Result<Facts> {
 }
 
 /// Everything a default of the server or login could change about the bytes we read or the time we have. Text is cut
-/// behind the longest value that is allowed, so that one that is longer is noticed and not kept.
+/// behind the longest value that is allowed, so that one that is longer is noticed and not kept. A statement that is cancelled
+/// leaves the transaction, and so the snapshot, as they are.
 fn pins(limits: &SessionLimits) -> String {
     let text_size = match limits.max_value_bytes {
         0 => i32::MAX,
@@ -105,7 +106,7 @@ fn pins(limits: &SessionLimits) -> String {
         ms => i32::try_from(ms).unwrap_or(i32::MAX),
     };
     format!(
-        "SET TEXTSIZE {text_size}; SET LOCK_TIMEOUT {lock_timeout}; SET ROWCOUNT 0; SET NOCOUNT OFF; SET XACT_ABORT ON; \
+        "SET TEXTSIZE {text_size}; SET LOCK_TIMEOUT {lock_timeout}; SET ROWCOUNT 0; SET NOCOUNT OFF; SET XACT_ABORT OFF; \
          SET LANGUAGE us_english; SET DATEFORMAT ymd; SET QUOTED_IDENTIFIER ON; SET ANSI_NULLS ON; SET ANSI_PADDING ON; \
          SET ANSI_WARNINGS ON; SET ARITHABORT ON; SET CONCAT_NULL_YIELDS_NULL ON; SET NUMERIC_ROUNDABORT OFF; \
          SET IMPLICIT_TRANSACTIONS OFF; SET DEADLOCK_PRIORITY LOW; SET TRANSACTION ISOLATION LEVEL READ COMMITTED"

@@ -90,14 +90,12 @@ pub async fn select<S: AsyncRead + AsyncWrite + Unpin>(
     };
     let mut stream = pin!(stream);
     let mut rows = 0_u64;
-    let cancel = session.postgres.cancel_token();
     loop {
         let messages = &mut session.messages;
         let line = tokio::select! {
             line = stream.next() => line,
             asked = messages.receive() => {
-                let _ = cancel.cancel_query(tokio_postgres::NoTls).await;
-                while stream.next().await.is_some() {}
+                // What PostgreSQL still sends is read past us, in the same transaction.
                 return match asked? {
                     Some((packet::ATTENTION, _)) => stopped(session, out, shared).await,
                     _ => Ok(Ended::HungUp),
@@ -264,7 +262,7 @@ pub async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
     wire::message(&mut out, number, class, &text);
     wire::done(&mut out, kind, done::ERROR, 0);
     session.messages.send(&mut out, true).await?;
-    // In a transaction PostgreSQL takes nothing more, as SQL Server with XACT_ABORT ends it.
+    // In a transaction that failed PostgreSQL takes nothing more.
     if std::mem::take(&mut session.in_transaction) {
         session.postgres.batch_execute("rollback").await?;
     }

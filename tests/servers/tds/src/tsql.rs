@@ -28,6 +28,8 @@ pub fn translate(statement: &[Token]) -> String {
                 // Methods of CLR types: what is stored is what they return.
                 let method = |name: &str| next.is_some_and(|t| t.is_word(name));
                 if method("ToString") || method("AsBinaryZM") {
+                    // An expression, so that it is not described as the column.
+                    out.push_str(if method("ToString") { "|| '' " } else { "|| '\\x'::bytea " });
                     i += 3;
                 } else if method("AsTextZM") {
                     out.push_str("::text");
@@ -165,7 +167,7 @@ mod tests {
             ("select count_big(*) from t with (nolock)", "select count (* ) from t"),
             ("SELECT CAST(N'it''s' AS nvarchar(max)) AS x", "SELECT CAST(coalesce('it''s') AS text) AS x"),
             ("CONVERT(nvarchar(max), \"b\", 1)", "('0x' || upper(encode(\"b\" , 'hex')))"),
-            ("\"h\".ToString() AS \"h\"", "\"h\" AS \"h\""),
+            ("\"h\".ToString() AS \"h\"", "\"h\" || '' AS \"h\""),
             ("CAST(N'x' COLLATE Latin1_General_CI_AS AS varchar(8000))", "CAST(coalesce('x') AS text)"),
             ("DATEADD(day, -7, SYSUTCDATETIME())", "sys.dateadd('day', - 7 , SYSUTCDATETIME ( ) )"),
         ] {
