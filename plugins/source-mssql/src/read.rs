@@ -166,12 +166,18 @@ async fn read(mut driver: Driver, sql: String, mut decoder: BatchDecoder, hatch:
     (usable.then_some(driver), result)
 }
 
-/// What comes next; once nobody wants it, the server is asked to stop, and what still comes is read.
+/// What comes next; once nobody wants it, the server is asked to stop, once, and what still comes is read.
 async fn awaited<T>(hatch: &SharedHatch, seen: &Shared, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
-    let mut asked = false;
     poll_fn(|task| {
-        if lock(hatch).stop && !std::mem::replace(&mut asked, true) && Facts::lock(seen).done.is_none() {
-            Facts::lock(seen).attention = !std::mem::replace(&mut lock(hatch).asked, true);
+        let asks = {
+            let mut hatch = lock(hatch);
+            let asks = hatch.stop && !hatch.asked;
+            hatch.asked |= asks;
+            asks
+        };
+        if asks {
+            let mut facts = Facts::lock(seen);
+            facts.attention = facts.done.is_none();
         }
         poll(task)
     })
