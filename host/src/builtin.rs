@@ -11,6 +11,8 @@ use rivet_format_arrow as _;
 use rivet_format_csv as _;
 #[cfg(feature = "parquet")]
 use rivet_format_parquet as _;
+#[cfg(feature = "mssql")]
+use rivet_source_mssql as _;
 #[cfg(feature = "postgres")]
 use rivet_source_postgres as _;
 #[cfg(feature = "sqlite")]
@@ -26,6 +28,7 @@ pub fn expected() -> usize {
         cfg!(feature = "parquet"),
         cfg!(feature = "csv"),
         cfg!(feature = "arrow"),
+        cfg!(feature = "mssql"),
         cfg!(feature = "postgres"),
         cfg!(feature = "sqlite"),
     ]

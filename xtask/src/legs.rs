@@ -94,7 +94,7 @@ pub fn divide(
     Ok(Legs { run, left_out: left_out.into_iter().map(|(_, (_, _, whole))| whole).collect() })
 }
 
-/// The servers that a test starts: those whose modules of `rivet-test-servers` its files name.
+/// The servers that a test starts: those whose modules of `rivet-test-servers`, or of the stand-in, its files name.
 ///
 /// # Errors
 /// When a file cannot be read or is no Rust.
@@ -102,7 +102,8 @@ pub fn needs(test: &Target) -> Result<Vec<&'static str>> {
     let folder = test.path.parent().filter(|_| test.path.ends_with("main.rs"));
     let files = source::read(&root(), folder.unwrap_or(&test.path))?;
     let names = |file: &SourceFile, name| file.tokens.iter().any(|t| t.kind == Kind::Word && t.text == name);
-    let served: Vec<_> = files.iter().filter(|file| names(file, "rivet_test_servers")).collect();
+    let served = |file: &&SourceFile| names(file, "rivet_test_servers") || names(file, "rivet_test_tds");
+    let served: Vec<_> = files.iter().filter(served).collect();
     Ok(SERVERS.into_iter().filter(|server| served.iter().any(|file| names(file, server))).collect())
 }
 

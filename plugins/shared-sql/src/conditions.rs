@@ -5,6 +5,9 @@ use std::fmt;
 
 use rivet_plugin_api::{FILTER_PLACEHOLDER, Filter, KeyRange, Result};
 
+/// What holds for every row, in any dialect.
+const ALL: &str = "1 = 1";
+
 /// Conditions that must all hold; as text, ` WHERE …` or nothing.
 #[derive(Debug, Clone, Default)]
 pub struct Conditions(Vec<String>);
@@ -43,7 +46,7 @@ impl Conditions {
         if !query.contains(FILTER_PLACEHOLDER) {
             return (query.to_owned(), self);
         }
-        let condition = if self.0.is_empty() { "TRUE".to_owned() } else { self.0.join(" AND ") };
+        let condition = if self.0.is_empty() { ALL.to_owned() } else { self.0.join(" AND ") };
         (query.replace(FILTER_PLACEHOLDER, &format!("({condition}\n)")), Self::default())
     }
 }
@@ -66,7 +69,7 @@ impl fmt::Display for Conditions {
 /// The condition that a key lies within bounds, such as `key >= 7`; without any, that there is one.
 pub fn between(key: &str, bounds: &[String], nulls: bool) -> String {
     match (bounds.is_empty(), nulls) {
-        (true, true) => "TRUE".to_owned(),
+        (true, true) => ALL.to_owned(),
         (true, false) => format!("{key} IS NOT NULL"),
         (false, true) => format!("({} OR {key} IS NULL)", bounds.join(" AND ")),
         (false, false) => format!("({})", bounds.join(" AND ")),
@@ -100,7 +103,7 @@ mod tests {
     fn conditions_stand_in_a_query_or_around_it() {
         let place = "select 1 where ${rivet.filter}";
         for (condition, has_range, alone, inside) in [
-            (None, false, "", "select 1 where (TRUE\n)"),
+            (None, false, "", "select 1 where (1 = 1\n)"),
             (Some("a -- b"), false, " WHERE (a -- b\n)", "select 1 where ((a -- b\n)\n)"),
             (Some("a"), true, " WHERE (a\n) AND (k > 1)", "select 1 where ((a\n) AND (k > 1)\n)"),
         ] {
@@ -117,7 +120,7 @@ mod tests {
         for (bounds, nulls, expected) in [
             (&bounds[..], true, "(k >= 1 AND k <= 2 OR k IS NULL)"),
             (&bounds[..1], false, "(k >= 1)"),
-            (&[], true, "TRUE"),
+            (&[], true, "1 = 1"),
             (&[], false, "k IS NOT NULL"),
         ] {
             assert_eq!(between("k", bounds, nulls), expected);

@@ -34,6 +34,17 @@ pub trait Dialect {
     /// # Errors
     /// `Internal` for a text that is no value of its type.
     fn value(&mut self, value: &KeyValue) -> Result<String>;
+
+    /// Whether rows of columns are compared as one: `(a, b) < (1, 2)`.
+    fn compares_rows(&self) -> bool {
+        true
+    }
+
+    /// A SELECT cut to some rows after others; `is_ordered` where it ends in ORDER BY.
+    fn page(&self, select: &str, rows: u64, skip: u64, _is_ordered: bool) -> String {
+        let offset = if skip > 0 { format!(" OFFSET {skip}") } else { String::new() };
+        format!("{select} LIMIT {rows}{offset}")
+    }
 }
 
 /// The rows of a split. Rows are compared as the engine orders them; so the ranges between borders hold each row once, whatever
@@ -142,8 +153,25 @@ fn compared(key: &[String], comparison: &str, value: &Key, dialect: &mut impl Di
     let values = value.iter().map(|value| dialect.value(value)).collect::<Result<Vec<_>>>()?;
     Ok(match (columns.as_slice(), values.as_slice()) {
         ([column], [value]) => format!("{column} {comparison} {value}"),
+        _ if !dialect.compares_rows() => one_by_one(&columns, comparison, &values),
         _ => format!("({}) {comparison} ({})", columns.join(", "), values.join(", ")),
     })
+}
+
+/// The comparison of a row by its columns, each where those before it are equal.
+fn one_by_one(columns: &[String], comparison: &str, values: &[String]) -> String {
+    let strict = comparison.trim_end_matches('=');
+    match (columns, values) {
+        ([column], [value]) => format!("{column} {comparison} {value}"),
+        ([column, columns @ ..], [value, values @ ..]) => {
+            let rest = one_by_one(columns, comparison, values);
+            match strict {
+                "" => format!("({column} = {value} AND {rest})"),
+                strict => format!("({column} {strict} {value} OR ({column} = {value} AND {rest}))"),
+            }
+        }
+        _ => String::new(),
+    }
 }
 
 #[cfg(test)]
@@ -185,6 +213,15 @@ mod tests {
                 " WHERE (\"b\" IS NULL)"
             ]
         );
+    }
+
+    #[test]
+    fn a_row_is_compared_column_by_column_where_it_has_to_be() {
+        let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let sql = |comparison| one_by_one(&own(&["a", "b"]), comparison, &own(&["1", "2"]));
+        assert_eq!(sql("="), "(a = 1 AND b = 2)");
+        assert_eq!(sql("<"), "(a < 1 OR (a = 1 AND b < 2))");
+        assert_eq!(sql(">="), "(a > 1 OR (a = 1 AND b >= 2))");
     }
 
     #[test]

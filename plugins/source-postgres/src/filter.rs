@@ -199,7 +199,7 @@ mod tests {
             ),
             (
                 sql(&query("select 1 as c where ${rivet.filter}"), None, None),
-                "(select 1 as c where (TRUE\n)\n) AS rivet_query",
+                "(select 1 as c where (1 = 1\n)\n) AS rivet_query",
             ),
             (sql(&query("select 1 as c"), Some("c = 1"), None), "(select 1 as c\n) AS rivet_query WHERE (c = 1\n)"),
         ];

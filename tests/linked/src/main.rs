@@ -7,6 +7,7 @@ use rivet_dest_stdout as _;
 use rivet_format_arrow as _;
 use rivet_format_csv as _;
 use rivet_format_parquet as _;
+use rivet_source_mssql as _;
 use rivet_source_postgres as _;
 use rivet_source_sqlite as _;
 use rivet_test_rude as _;

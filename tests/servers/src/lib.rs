@@ -19,6 +19,7 @@ pub mod pgbouncer;
 pub mod postgres;
 pub mod proxy;
 pub mod strace;
+pub mod tds_clients;
 pub mod type_oracle;
 pub mod web;
 pub mod wire;

@@ -8,6 +8,7 @@ mod plugins;
 mod schema;
 mod text;
 mod types;
+mod types_mssql;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -94,6 +95,7 @@ fn pages(workspace: &Workspace, with_servers: bool) -> Result<Vec<Page>> {
     ];
     if with_servers {
         pages.push(types::page(workspace, &rivet)?);
+        pages.push(types_mssql::page(workspace, &rivet)?);
     }
     Ok(pages)
 }

@@ -118,7 +118,7 @@ pub fn page(workspace: &Workspace, rivet: &Rivet) -> Result<Page> {
     let mut body = String::from("## Types\n\n");
     let portable = check.one("")?;
     let native = check.one("types: native")?;
-    body += &types(&portable, &native);
+    body += &types(&TYPES, &portable, &native);
     body += &format!("## Policies that change a column\n\n{}\n\n{}", POLICIES_ABOUT, policies(&check, &portable)?);
     body += &format!("## Overrides\n\n{}\n\n{}", OVERRIDES_ABOUT, overrides(&check)?);
     server.stop()?;
@@ -136,13 +136,14 @@ marks what needs `columns: {c: {type: TYPE, lossy: true}}`, because values may c
 /// One row a column of `rivet check`.
 type Columns = Vec<Value>;
 
-fn types(portable: &Columns, native: &Columns) -> String {
+/// A table of types by their names, and what is reported of them.
+pub fn types(names: &[&str], portable: &Columns, native: &Columns) -> String {
     let held = |column: &Value| {
         let arrow = plain(&column["arrow_type"]);
         let file = column["file_type"].as_str().map_or_else(|| "refused".to_owned(), code);
         format!("{} → {file}", code(&arrow))
     };
-    let rows = TYPES.iter().zip(portable).zip(native).map(|((name, portable), native)| {
+    let rows = names.iter().zip(portable).zip(native).map(|((name, portable), native)| {
         let rich = held(native);
         let rich = if rich == held(portable) { "the same".to_owned() } else { rich };
         [called(name), plain(&portable["logical_type"]), held(portable), rich, plain(&portable["fidelity"])]

@@ -18,17 +18,17 @@ pub trait KeyAnswers: Dialect {
     /// For a filter that cannot be written.
     fn rows(&mut self, conditions: Conditions) -> Result<String>;
 
-    /// Runs a SELECT of `n_columns` key columns, called [`alias`]es; the rows in the order that it has.
+    /// Runs a SELECT of the columns of a key, called [`alias`]es; the rows in the order that it has.
     ///
     /// # Errors
     /// The engine's.
-    fn keys(&mut self, select: &str, n_columns: usize) -> Result<Vec<Key>>;
+    fn keys(&mut self, select: &str, key: &[String]) -> Result<Vec<Key>>;
 
-    /// Whether an index alone delivers the order of this SELECT.
+    /// Whether an index alone delivers the order of this SELECT, which is that of the key.
     ///
     /// # Errors
     /// The engine's; `Config` where the key has no order.
-    fn is_indexed(&mut self, select: &str) -> Result<bool>;
+    fn is_indexed(&mut self, select: &str, key: &[String]) -> Result<bool>;
 
     /// Borders by statistics, where the engine has such that say enough.
     ///
@@ -51,13 +51,13 @@ pub fn alias(n: usize) -> String {
 pub fn counted(engine: &mut impl KeyAnswers, of: &KeyRows, rows: u64) -> Result<Vec<Key>> {
     let rows = rows.max(1);
     let first = hop(engine, of, None, rows)?;
-    if !engine.is_indexed(&first)? {
+    if !engine.is_indexed(&first, &of.key)? {
         return passed(engine, of, "", &format!("(rivet_n - 1) % {rows} = 0"));
     }
     let mut borders: Vec<Key> = Vec::new();
     loop {
         let select = hop(engine, of, borders.last(), rows)?;
-        let Some(border) = engine.keys(&select, of.key.len())?.pop() else { return Ok(borders) };
+        let Some(border) = engine.keys(&select, &of.key)?.pop() else { return Ok(borders) };
         borders.push(border);
         not_too_many(&borders, of)?;
     }
@@ -84,12 +84,12 @@ fn passed(engine: &mut impl KeyAnswers, of: &KeyRows, also: &str, holds: &str) -
     let (columns, from) = (columns(engine, of), engine.rows(conditions)?);
     let select = format!(
         "SELECT {} FROM (SELECT {columns}, row_number() OVER (ORDER BY {}) AS rivet_n{also} FROM {from}) AS rivet_rows \
-         WHERE rivet_n > 1 AND {holds} ORDER BY rivet_n LIMIT {}",
+         WHERE rivet_n > 1 AND {holds} ORDER BY rivet_n",
         names.join(", "),
         key.join(", "),
-        MAX_BORDERS + 1
     );
-    let borders = engine.keys(&select, of.key.len())?;
+    let select = engine.page(&select, MAX_BORDERS as u64 + 1, 0, true);
+    let borders = engine.keys(&select, &of.key)?;
     not_too_many(&borders, of)?;
     Ok(borders)
 }
@@ -104,7 +104,7 @@ pub(super) fn hop(engine: &mut impl KeyAnswers, of: &KeyRows, border: Option<&Ke
     }
     let skip = if border.is_some() { rows - 1 } else { rows };
     let (columns, order, from) = (columns(engine, of), order(of), engine.rows(conditions)?);
-    Ok(format!("SELECT {columns} FROM {from} ORDER BY {order} LIMIT 1 OFFSET {skip}"))
+    Ok(engine.page(&format!("SELECT {columns} FROM {from} ORDER BY {order}"), 1, skip, true))
 }
 
 fn columns(engine: &impl Dialect, of: &KeyRows) -> String {

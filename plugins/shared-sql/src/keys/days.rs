@@ -29,7 +29,7 @@ pub fn by_days(engine: &mut impl Calendar, of: &KeyRows, n_days: u32) -> Result<
     loop {
         let found = KeyRows { from: Some(at.clone()), ..of.clone() };
         let select = hop(engine, &found, None, 0)?;
-        let next = engine.keys(&select, 1)?.pop();
+        let next = engine.keys(&select, &of.key)?.pop();
         // There is something in the range that begins here.
         if first.is_some() && next.is_some() {
             borders.push(at);

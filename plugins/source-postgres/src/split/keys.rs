@@ -90,10 +90,10 @@ impl KeyAnswers for Server<'_> {
         Ok(rows.to_string())
     }
 
-    fn keys(&mut self, select: &str, n_columns: usize) -> Result<Vec<Key>> {
+    fn keys(&mut self, select: &str, key: &[String]) -> Result<Vec<Key>> {
         // The type under all domains: that of a domain says nothing.
         let one = |name: String| format!("{name}::text, pg_catalog.pg_typeof(coalesce({name}, NULL))::text");
-        let list: Vec<String> = (0..n_columns).map(|i| one(alias(i))).collect();
+        let list: Vec<String> = (0..key.len()).map(|i| one(alias(i))).collect();
         let sql = format!("SELECT {} FROM ({select}) AS rivet_keys", list.join(", "));
         let found = self.session.client.query(&sql, self.cx)?;
         let value = |pair: &[Option<String>]| match pair {
@@ -103,7 +103,7 @@ impl KeyAnswers for Server<'_> {
         found.rows.iter().map(|row| row.chunks(2).map(value).collect()).collect()
     }
 
-    fn is_indexed(&mut self, select: &str) -> Result<bool> {
+    fn is_indexed(&mut self, select: &str, _key: &[String]) -> Result<bool> {
         let plan = planned(self.session, select, self.cx)?;
         Ok(keeps_order(&plan))
     }

@@ -60,10 +60,10 @@ impl KeyAnswers for Database<'_> {
         self.from(Conditions::default(), conditions)
     }
 
-    fn keys(&mut self, select: &str, n_columns: usize) -> Result<Vec<Key>> {
+    fn keys(&mut self, select: &str, key: &[String]) -> Result<Vec<Key>> {
         let values = std::mem::take(&mut self.values);
         let read = |row: &rusqlite::Row<'_>| -> rusqlite::Result<Option<Key>> {
-            (0..n_columns).map(|i| Ok(stored(row.get_ref(i)?))).collect()
+            (0..key.len()).map(|i| Ok(stored(row.get_ref(i)?))).collect()
         };
         let found = all(self.db, select, &values, read)?;
         found.into_iter().collect::<Option<_>>().ok_or_else(|| {
@@ -72,7 +72,7 @@ impl KeyAnswers for Database<'_> {
         })
     }
 
-    fn is_indexed(&mut self, select: &str) -> Result<bool> {
+    fn is_indexed(&mut self, select: &str, _key: &[String]) -> Result<bool> {
         let values = std::mem::take(&mut self.values);
         let plan = all(self.db, &format!("EXPLAIN QUERY PLAN {select}"), &values, |row| row.get::<_, String>(3))?;
         Ok(!plan.iter().any(|step| step.starts_with(SORTS)))

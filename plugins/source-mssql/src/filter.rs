@@ -1,0 +1,217 @@
+//! Which rows: a filter as T-SQL, values of keys in it, and the server's answers to questions about them.
+//! It must not know columns that are only delivered, nor how rows travel.
+
+use std::fmt;
+
+use rivet_plugin_api::{
+    Aggregate, Cx, Distance, ErrorKind, Filter, KeyRange, KeyValue, Lower, Measure, Moment, PluginError, Relation,
+    Result,
+};
+use rivet_shared_sql::{Conditions, between, key_sql};
+
+use crate::error;
+use crate::moment;
+use crate::schema::Described;
+use crate::session::MssqlSession;
+use crate::sql::{from_filtered, literal};
+use crate::types::{ColumnPlan, Native, TEXT_OF_MOMENT};
+
+/// What stands before a collation in the type of a key.
+const COLLATE: &str = " COLLATE ";
+
+/// What follows FROM: a relation and the conditions around it.
+pub struct Rows {
+    pub from: String,
+    pub conditions: Conditions,
+}
+
+impl Rows {
+    /// The rows of a relation that meet a filter, and further conditions too.
+    pub fn and(relation: &Relation, filter: &Filter, further: Conditions) -> Result<Self> {
+        let conditions = Conditions::of(filter, |range| Ok(range_sql(range)))?.and(further);
+        let (from, conditions) = from_filtered(relation, conditions);
+        Ok(Self { from, conditions })
+    }
+}
+
+impl fmt::Display for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.from, self.conditions)
+    }
+}
+
+fn range_sql(range: &KeyRange) -> String {
+    let key = key_sql(&range.key);
+    let mut bounds = Vec::new();
+    bounds.extend(range.lower.as_ref().map(|lower| format!("{key} >= {}", lower_sql(lower))));
+    let below = if range.upper_open { "<" } else { "<=" };
+    bounds.extend(range.upper.as_ref().map(|upper| format!("{key} {below} {}", value_sql(upper))));
+    between(&key, &bounds, range.nulls)
+}
+
+fn lower_sql(lower: &Lower) -> String {
+    let value = value_sql(&lower.value);
+    match lower.minus {
+        None => value,
+        Some(Distance::Units(n)) => format!("({value} - {n})"),
+        Some(Distance::Ms(ms)) if Native::parse(&lower.value.native_type).name == "date" => {
+            format!("DATEADD(day, -{}, {value})", ms.div_ceil(86_400_000))
+        }
+        Some(Distance::Ms(ms)) => {
+            format!("DATEADD(millisecond, -{}, DATEADD(second, -{}, {value}))", ms % 1_000, ms / 1_000)
+        }
+    }
+}
+
+/// The type of a key, by which its values are read back: of a text with the order that its column has.
+pub fn key_type(described: &Described, key: &[String]) -> Result<String> {
+    let plans = key.iter().map(|name| {
+        described.columns.iter().find(|plan| plan.column.name == *name).ok_or_else(|| {
+            let text = format!("the key column \"{name}\" does not exist");
+            PluginError::new(ErrorKind::Config, "mssql.key", text).hint("check its name in the config")
+        })
+    });
+    let plans = plans.collect::<Result<Vec<&ColumnPlan>>>()?;
+    let types: Vec<String> = plans.iter().map(|plan| type_of(plan)).collect();
+    match types.as_slice() {
+        [] => Err(PluginError::new(ErrorKind::Config, "mssql.key", "a key without columns").hint("name a column")),
+        [first, rest @ ..] if rest.iter().all(|other| other == first) => Ok(first.clone()),
+        _ => Err(PluginError::new(ErrorKind::Config, "mssql.key", "the cursor's columns are of different types")
+            .detail("column", &key[0])
+            .hint("use columns of one type, or a query that casts them")),
+    }
+}
+
+fn type_of(plan: &ColumnPlan) -> String {
+    let native = &plan.column.native_type;
+    match &plan.collation {
+        // A value must be compared in the code page and order of its column.
+        Some(collation) if Native::parse(native).is_narrow() => format!("{native}{COLLATE}{collation}"),
+        _ => native.clone(),
+    }
+}
+
+/// The text of an expression of a type, by which [`value_sql`] finds the same value.
+pub fn text_sql(expression: &str, native_type: &str) -> String {
+    let native = Native::parse(native_type);
+    match native.name.as_str() {
+        _ if native.is_moment() => TEXT_OF_MOMENT.replace('@', expression),
+        "float" | "real" => format!("CONVERT(nvarchar(40), {expression}, 3)"),
+        "money" | "smallmoney" => format!("CONVERT(nvarchar(40), {expression}, 2)"),
+        "binary" | "varbinary" | "timestamp" | "rowversion" => format!("CONVERT(nvarchar(max), {expression}, 1)"),
+        _ => format!("CAST({expression} AS nvarchar(max))"),
+    }
+}
+
+/// The value as an operand beside its column.
+pub fn value_sql(value: &KeyValue) -> String {
+    let text = literal(&value.text);
+    let (kind, collation) = value.native_type.split_once(COLLATE).unwrap_or((&value.native_type, ""));
+    let native = Native::parse(kind);
+    match native.name.as_str() {
+        _ if native.is_moment() => format!("CONVERT({kind}, {text}, 121)"),
+        "binary" | "varbinary" => format!("CONVERT(varbinary(8000), {text}, 1)"),
+        "timestamp" | "rowversion" => format!("CONVERT(binary(8), {text}, 1)"),
+        _ if native.is_narrow() && is_word(collation) => format!("CAST({text} COLLATE {collation} AS varchar(8000))"),
+        _ if native.is_text() => text,
+        _ => format!("CAST({text} AS {kind})"),
+    }
+}
+
+/// Names of collations are words; what a catalogue says otherwise is no name.
+fn is_word(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+/// Answers each question by a statement of its own, all about moments by one.
+///
+/// # Errors
+/// The server's; `Config` for a key that is none.
+pub fn aggregate(session: &mut MssqlSession, aggregate: &Aggregate, cx: &Cx) -> Result<Vec<Option<KeyValue>>> {
+    let described = session.described(&aggregate.relation, cx)?;
+    let moments: Vec<&Moment> = aggregate.measures.iter().filter_map(moment_of).collect();
+    let mut told = moment::of(session, &described, &moments, cx)?.into_iter();
+    let answer = |measure: &Measure| match measure {
+        Measure::Moment(_) => Ok(told.next().flatten()),
+        measure => one(session, &described, aggregate, measure, cx),
+    };
+    aggregate.measures.iter().map(answer).collect()
+}
+
+fn moment_of(measure: &Measure) -> Option<&Moment> {
+    if let Measure::Moment(moment) = measure { Some(moment) } else { None }
+}
+
+fn one(
+    session: &mut MssqlSession,
+    described: &Described,
+    aggregate: &Aggregate,
+    measure: &Measure,
+    cx: &Cx,
+) -> Result<Option<KeyValue>> {
+    let mut rows = Rows::and(&aggregate.relation, &aggregate.filter, Conditions::default())?;
+    let (key, order) = match measure {
+        Measure::Count => return counted(session, &rows, cx),
+        Measure::CountNull { key } => {
+            rows.conditions.push(format!("{} IS NULL", key_sql(key)));
+            return counted(session, &rows, cx);
+        }
+        Measure::Min { key } => (key, "ASC"),
+        Measure::Max { key } => (key, "DESC"),
+        other => {
+            let text = format!("no answer to {other:?}");
+            return Err(PluginError::new(ErrorKind::Unsupported, "mssql.measure", text));
+        }
+    };
+    let (native_type, key) = (key_type(described, key)?, key_sql(key));
+    rows.conditions.push(format!("{key} IS NOT NULL"));
+    let sql = format!("SELECT TOP (1) {} AS k FROM {rows} ORDER BY {key} {order}", text_sql(&key, &native_type));
+    let found = session.client.query(&sql, cx)?.rows.into_iter().next();
+    Ok(found.and_then(|row| row.into_iter().next().flatten()).map(|text| KeyValue::new(native_type, text)))
+}
+
+fn counted(session: &mut MssqlSession, rows: &Rows, cx: &Cx) -> Result<Option<KeyValue>> {
+    let found = session.client.query(&format!("SELECT COUNT_BIG(*) AS n FROM {rows}"), cx)?;
+    let n = found.rows.into_iter().next().and_then(|row| row.into_iter().next().flatten());
+    Ok(Some(KeyValue::new("bigint", n.ok_or_else(error::catalogue)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_read_back_as_what_they_were() {
+        for (native_type, text, expected) in [
+            ("int", "5", "CAST(N'5' AS int)"),
+            ("nvarchar(20)", "it's", "N'it''s'"),
+            (
+                "varchar(20) COLLATE Latin1_General_CI_AS",
+                "ä",
+                "CAST(N'ä' COLLATE Latin1_General_CI_AS AS varchar(8000))",
+            ),
+            ("varchar(20) COLLATE x; drop", "ä", "N'ä'"),
+            (
+                "datetime2(7)",
+                "2024-01-01 00:00:00.0000001",
+                "CONVERT(datetime2(7), N'2024-01-01 00:00:00.0000001', 121)",
+            ),
+            ("timestamp", "0x00000000000007D1", "CONVERT(binary(8), N'0x00000000000007D1', 1)"),
+            ("decimal(38,4)", "1.0000", "CAST(N'1.0000' AS decimal(38,4))"),
+        ] {
+            assert_eq!(value_sql(&KeyValue::new(native_type, text)), expected);
+        }
+    }
+
+    #[test]
+    fn a_range_with_a_distance() {
+        let value = KeyValue::new("datetime2(3)", "2024-01-01 00:00:00.000");
+        let lower = Lower { value, minus: Some(Distance::Ms(90_500)) };
+        let range = KeyRange { key: vec!["at".to_owned()], lower: Some(lower), ..KeyRange::default() };
+        assert_eq!(
+            range_sql(&range),
+            "(\"at\" >= DATEADD(millisecond, -500, DATEADD(second, -90, CONVERT(datetime2(3), \
+             N'2024-01-01 00:00:00.000', 121))))"
+        );
+    }
+}

@@ -1,0 +1,156 @@
+//! Increments, chunks and windows, queries, and what check, init and doctor say.
+//! Must not know how rows travel.
+
+use anyhow::{Result, ensure};
+use rivet_test_e2e::Exported;
+use rivet_test_tds::mssql::{self, Mssql};
+use serde_json::json;
+
+use crate::{with_source, workspace};
+
+/// A table of orders: a key of an identity, a composite unique key, a moment with an index.
+fn orders(server: &Mssql, name: &str, n_rows: u32) -> Result<String> {
+    let database = server.fresh_database(name)?;
+    let columns = [
+        ("id", "int NOT NULL"),
+        ("shop", "varchar(20) NOT NULL"),
+        ("number", "int NOT NULL"),
+        ("at", "datetime2(7) NOT NULL"),
+        ("amount", "money"),
+    ];
+    server.create_table(&database, "orders", &columns)?;
+    server.psql(
+        &database,
+        "alter table dbo.orders add primary key (id); create unique index by_shop on dbo.orders (shop, number); \
+         create index by_at on dbo.orders (at)",
+    )?;
+    insert(server, &database, 1, n_rows)?;
+    Ok(database)
+}
+
+fn insert(server: &Mssql, database: &str, from: u32, to: u32) -> Result<()> {
+    let sql = format!(
+        "set search_path = dbo, sys; insert into dbo.orders select i, 'shop ' || i % 7, i, \
+         sys.moment_text('2024-01-01'::timestamp + i * interval '1 minute'), i * 1.5 from generate_series({from}, {to}) i; \
+         analyze dbo.orders"
+    );
+    server.psql(database, &sql)?;
+    Ok(())
+}
+
+#[test]
+fn an_incremental_run_reads_what_is_new() -> Result<()> {
+    let server = mssql::shared();
+    for (name, cursor) in [("by_id", "id"), ("by_moment", "at"), ("by_text", "shop")] {
+        let database = orders(server, name, 100)?;
+        let url = server.url(&database);
+        let place = workspace(&url, &format!("table: dbo.orders\nmode: incremental\ncursor_column: {cursor}"))?;
+        ensure!(place.export()?.n_rows() == 100, "{cursor}");
+        insert(server, &database, 101, 130)?;
+        let read = place.export()?;
+        let expected = if cursor == "shop" { read.n_rows() } else { 30 };
+        ensure!(read.n_rows() >= expected && read.n_rows() < 130, "{cursor}: {}", read.n_rows());
+        if cursor != "shop" {
+            let rows = read.rows("min(id) as lo, max(id) as hi, count(*) as n", "where id > 100")?;
+            assert_eq!(rows, [json!({"lo": 101, "hi": 130, "n": 30})]);
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn chunks_hold_each_row_once() -> Result<()> {
+    let server = mssql::shared();
+    let database = orders(server, "chunks", 1_000)?;
+    let url = server.url(&database);
+    for keys in [
+        "chunk_column: id\nchunk_size: 130",
+        "chunk_by_key: [shop, number]\nchunk_size: 130",
+        "chunk_column: at\nchunk_by_days: 1",
+        "chunk_column: [shop, number]\nchunk_count: 4",
+    ] {
+        let read = workspace(&url, &format!("table: dbo.orders\nmode: chunked\n{keys}"))?.into_export()?;
+        let rows = read.rows("count(*) as n, count(distinct id) as ids, sum(id)::int as s", "")?;
+        assert_eq!(rows, [json!({"n": 1000, "ids": 1000, "s": 500_500})], "{keys}");
+    }
+    ensure!(!server.heard("OFFSET 130 ROWS FETCH NEXT 1 ROWS ONLY").is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_window_ends_at_the_servers_clock() -> Result<()> {
+    let server = mssql::shared();
+    let database = orders(server, "window", 5)?;
+    let sql = "set search_path = dbo, sys; update dbo.orders set at = sys.moment_text((now() at time zone 'utc') \
+               - interval '36 hours') where id <= 3";
+    server.psql(&database, sql)?;
+    let url = server.url(&database);
+    let keys = "table: dbo.orders\nmode: time_window\ntime_column: at\ndays_window: 3\ntime_zone: '+02:00'";
+    ensure!(workspace(&url, keys)?.into_export()?.n_rows() == 3);
+    Ok(())
+}
+
+#[test]
+fn queries_are_read_as_they_are_or_around() -> Result<()> {
+    let server = mssql::shared();
+    let database = orders(server, "queries", 50)?;
+    let url = server.url(&database);
+    for (relation, n) in [
+        ("query: WITH o AS (SELECT [id], [shop] FROM dbo.orders) SELECT id, shop FROM o WHERE id <= 7", 7),
+        ("query: SELECT TOP (5) id, amount FROM dbo.orders ORDER BY id", 5),
+        ("query: SELECT id AS [the id], amount FROM dbo.orders\nwhere: '[the id] > 40'", 10),
+        ("query: 'SELECT id FROM dbo.orders WHERE ${rivet.filter} -- and nothing else'\nwhere: id < 4", 3),
+    ] {
+        let place = workspace(&url, relation)?;
+        let ran = place.rivet(&["run"])?;
+        if relation.contains("where: ") && relation.starts_with("query") && ran.code == Some(1) {
+            // `where` belongs to `table` only.
+            ensure!(ran.stderr.contains("where"), "{}", ran.stderr);
+            continue;
+        }
+        let ran = ran.expect(0)?;
+        let read = Exported::read(&place.path().join("out"))?;
+        ensure!(read.n_rows() == n, "{relation}: {} {}", read.n_rows(), ran.stderr);
+    }
+    Ok(())
+}
+
+#[test]
+fn one_state_is_read_where_the_database_allows_it() -> Result<()> {
+    let server = mssql::shared();
+    let database = orders(server, "one_state", 10)?;
+    let url = server.url(&database);
+    let read = workspace(&url, "table: dbo.orders")?.into_export()?;
+    ensure!(read.manifest.to_string().contains("transaction "), "{}", read.manifest);
+    server.psql(&database, "update sys.options set snapshot_isolation_state = 0")?;
+    let ran = workspace(&url, "table: dbo.orders")?.run()?.expect(0)?;
+    ensure!(ran.stderr.contains("ALLOW_SNAPSHOT_ISOLATION"), "{}", ran.stderr);
+    server.psql(&database, "update sys.options set is_read_committed_snapshot_on = 1")?;
+    let ran = workspace(&url, "table: dbo.orders")?.run()?.expect(0)?;
+    ensure!(!ran.stderr.contains("ALLOW_SNAPSHOT_ISOLATION"), "{}", ran.stderr);
+    Ok(())
+}
+
+#[test]
+fn check_doctor_and_init_know_the_tables() -> Result<()> {
+    let server = mssql::shared();
+    let database = orders(server, "words", 300)?;
+    let url = server.url(&database);
+    let place = workspace(&url, "table: dbo.orders\nmode: incremental\ncursor_column: amount")?;
+    let ran = place.rivet(&["check"])?;
+    ensure!(ran.text()?.contains("300"), "{} {}", ran.text()?, ran.stderr);
+    let ran = with_source(&url, "", "table: dbo.orders")?.rivet(&["check", "--type-report"])?.expect(0)?;
+    for part in ["datetime2(7)", "money", "decimal(19,4)"] {
+        ensure!(ran.text()?.contains(part), "{part} in {}", ran.text()?);
+    }
+    let ran = place.rivet(&["doctor"])?.expect(0)?;
+    ensure!(ran.text()?.contains("SQL Server 2022 (stand-in)"), "{}", ran.text()?);
+    let place = place.with_variable("DATABASE_URL", &url);
+    std::fs::remove_file(place.path().join("rivet.yaml"))?;
+    place.rivet(&["init", "--url-env", "DATABASE_URL"])?.expect(0)?;
+    let written = std::fs::read_to_string(place.path().join("rivet.yaml"))?;
+    for part in ["type: mssql", "table: dbo.orders", "cursor_column"] {
+        ensure!(written.contains(part), "{part} in {written}");
+    }
+    Ok(())
+}

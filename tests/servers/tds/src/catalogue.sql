@@ -1,0 +1,61 @@
+-- What a session asks a SQL Server about itself and its tables. The type of a column is its comment.
+create schema dbo;
+create schema sys;
+create domain sys.moment as text collate "C";
+create table sys.options (snapshot_isolation_state int, is_read_committed_snapshot_on int);
+insert into sys.options values (1, 0);
+
+create view sys.databases as
+  select current_database()::text as name, snapshot_isolation_state, is_read_committed_snapshot_on from sys.options;
+create view sys.schemas as select oid::int as schema_id, nspname::text as name from pg_catalog.pg_namespace;
+create view sys.objects as
+  select oid::int as object_id, relname::text as name, relnamespace::int as schema_id,
+    (case when relkind = 'v' then 'V' else 'U' end)::char(2) as type,
+    (relnamespace = 'sys'::regnamespace or relnamespace::regnamespace::text ~ '^(pg_|information_schema)')::int as is_ms_shipped
+  from pg_catalog.pg_class where relkind in ('r', 'v', 'p');
+create view sys.columns as
+  select attrelid::int as object_id, attnum::int as column_id, attname::text as name,
+    (attidentity <> '')::int as is_identity, 0 as generated_always_type,
+    coalesce((select d.oid::int from pg_catalog.pg_attrdef d where d.adrelid = attrelid and d.adnum = attnum), 0)
+      as default_object_id
+  from pg_catalog.pg_attribute where attnum > 0 and not attisdropped;
+create view sys.default_constraints as
+  select oid::int as object_id, replace(pg_get_expr(adbin, adrelid), 'sysutcdatetime()', 'getutcdate()') as definition
+  from pg_catalog.pg_attrdef;
+create view sys.indexes as
+  select indrelid::int as object_id, indexrelid::int as index_id, indexrelid::regclass::text as name,
+    indisunique::int as is_unique, indisprimary::int as is_primary_key, (indpred is not null)::int as has_filter,
+    0 as is_disabled, 2 as type
+  from pg_catalog.pg_index;
+create view sys.index_columns as
+  select indrelid::int as object_id, indexrelid::int as index_id, k.attnum::int as column_id, k.place::int as key_ordinal
+  from pg_catalog.pg_index cross join lateral unnest(indkey::int2[]) with ordinality as k(attnum, place);
+create view sys.partitions as
+  select oid::int as object_id, oid::int as partition_id, 0 as index_id, greatest(reltuples, 0)::int as rows
+  from pg_catalog.pg_class where relkind = 'r';
+create view sys.allocation_units as select oid::int as container_id, relpages as used_pages from pg_catalog.pg_class;
+
+create function sys.version() returns text language sql as
+  $$select 'Microsoft SQL Server 2022 (stand-in) - 16.0.1000.6'$$;
+create function sys.db_name() returns text language sql as $$select current_database()::text$$;
+create function sys.db_id() returns int language sql as
+  $$select oid::int from pg_catalog.pg_database where datname = current_database()$$;
+create function sys.schema_name() returns text language sql as $$select 'dbo'$$;
+create function sys.quotename(text) returns text language sql as $$select '[' || replace($1, ']', ']]') || ']'$$;
+create function sys.object_id(text) returns int language sql as
+  $$select to_regclass(regexp_replace($1, '\[([^\]]*)\]', '"\1"', 'g'))::oid::int$$;
+create function sys.databasepropertyex(text, text) returns text language sql as $$select 'READ_WRITE'$$;
+create function sys.has_perms_by_name(text, text, text) returns int language sql as $$select 1$$;
+create function sys.current_transaction_id() returns bigint language sql as $$select pg_current_xact_id()::text::bigint$$;
+create function sys.sql_variant_property(text, text) returns text language sql as $$select 'nvarchar'$$;
+create function sys.moment_text(timestamp) returns text language sql immutable as
+  $$select to_char($1, 'YYYY-MM-DD HH24:MI:SS.US') || '0'$$;
+create function sys.sysutcdatetime() returns sys.moment language sql stable as
+  $$select sys.moment_text(now() at time zone 'utc')$$;
+create function sys.dateadd(text, int, text) returns sys.moment language sql immutable as
+  $$select case when length($3) = 10 then to_char($3::date + $2, 'YYYY-MM-DD')
+      else sys.moment_text($3::timestamp + ($2 || ' ' || $1)::interval) end$$;
+create function sys.datediff_big(text, text, text) returns bigint language sql immutable as
+  $$select floor(extract(epoch from $3::timestamp - $2::timestamp)
+      * case $1 when 'millisecond' then 1000 else 1 end)::bigint$$;
+create function sys.todatetimeoffset(text, int) returns sys.moment language sql immutable as $$select $1 || ' +00:00'$$;
