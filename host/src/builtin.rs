@@ -11,6 +11,8 @@ use rivet_format_arrow as _;
 use rivet_format_csv as _;
 #[cfg(feature = "parquet")]
 use rivet_format_parquet as _;
+#[cfg(feature = "mysql")]
+use rivet_source_mysql as _;
 #[cfg(feature = "postgres")]
 use rivet_source_postgres as _;
 #[cfg(feature = "sqlite")]
@@ -27,6 +29,9 @@ pub fn expected() -> usize {
         cfg!(feature = "csv"),
         cfg!(feature = "arrow"),
         cfg!(feature = "postgres"),
+        // By both of its names.
+        cfg!(feature = "mysql"),
+        cfg!(feature = "mysql"),
         cfg!(feature = "sqlite"),
     ]
     .into_iter()

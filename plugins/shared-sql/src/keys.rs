@@ -29,6 +29,16 @@ pub trait Dialect {
     /// # Errors
     /// `Internal` for a text that is no value of its type.
     fn value(&mut self, value: &KeyValue) -> Result<String>;
+
+    /// The comparison of a row of columns with a row of values, by `=`, `<`, `>` or `>=`.
+    fn row_comparison(&self, columns: &[String], comparison: &str, values: &[String]) -> String {
+        format!("({}) {comparison} ({})", columns.join(", "), values.join(", "))
+    }
+
+    /// How often a whole number is in another.
+    fn quotient(&self, dividend: &str, divisor: &str) -> String {
+        format!("{dividend} / {divisor}")
+    }
 }
 
 /// The rows of a split. Rows are compared as the engine orders them; so the ranges between borders hold each row once, whatever
@@ -139,7 +149,7 @@ fn compared(key: &[String], comparison: &str, value: &Key, dialect: &mut impl Di
     let values = value.iter().map(|value| dialect.value(value)).collect::<Result<Vec<_>>>()?;
     Ok(match (columns.as_slice(), values.as_slice()) {
         ([column], [value]) => format!("{column} {comparison} {value}"),
-        _ => format!("({}) {comparison} ({})", columns.join(", "), values.join(", ")),
+        _ => dialect.row_comparison(&columns, comparison, &values),
     })
 }
 

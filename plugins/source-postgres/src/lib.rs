@@ -13,7 +13,6 @@ mod error;
 mod explain;
 mod failure;
 mod filter;
-mod hint;
 mod identity;
 mod index;
 mod listing;
@@ -39,6 +38,7 @@ pub mod types;
 mod url;
 mod variables;
 
+use rivet_shared_sql::hint;
 use rivet_plugin_api::{Cx, OpenGroup, Result, SessionGroup, Source, SourceCapabilities};
 
 pub use options::PostgresOptions;
