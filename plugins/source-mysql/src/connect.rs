@@ -78,11 +78,6 @@ impl Client {
         self.is_mariadb
     }
 
-    /// The version, such as 10.11.18.
-    pub fn version(&self) -> (u16, u16, u16) {
-        self.conn.as_ref().map_or((0, 0, 0), Conn::server_version)
-    }
-
     /// Where the connection leads.
     pub fn settings(&self) -> &Settings {
         &self.settings
@@ -161,7 +156,7 @@ impl Client {
         let mut refused = None;
         let statement = self.statement.clone();
         let ended = self.call_on(cx, false, async |conn| {
-            let mut result = QueryResult::<'_, '_, BinaryProtocol>::new(conn);
+            let mut result = QueryResult::<'_, '_, BinaryProtocol>::new(&mut *conn);
             while let Some(row) = result.next().await? {
                 match take(&row) {
                     Ok(true) => {}
@@ -199,12 +194,7 @@ impl Client {
     }
 
     /// Waits for something of the connection. After an error that is not the server's it is of no more use.
-    fn call_on<T>(
-        &mut self,
-        cx: &Cx,
-        sends: bool,
-        work: impl AsyncFnOnce(&mut Conn) -> Result<T, Error>,
-    ) -> Result<T> {
+    fn call_on<T>(&mut self, cx: &Cx, sends: bool, work: impl AsyncFnOnce(&mut Conn) -> Result<T, Error>) -> Result<T> {
         // Nothing is sent that would have to be ended at once.
         cx.check()?;
         if sends {

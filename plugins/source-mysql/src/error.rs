@@ -11,8 +11,6 @@ use crate::tls;
 
 /// Error numbers that other code asks for.
 pub mod number {
-    /// `ER_NO_SUCH_TABLE`.
-    pub const NO_TABLE: i64 = 1146;
     /// `ER_QUERY_INTERRUPTED`: KILL QUERY.
     pub const INTERRUPTED: i64 = 1317;
     /// `ER_STATEMENT_TIMEOUT` of MariaDB.
@@ -65,8 +63,8 @@ fn classify(code: u16, state: &str) -> (ErrorKind, Retry, u64) {
         1040 | 1203 | 1226 | 1041 | 1037 | 1038 | 1021 | 1114 | 1135 | 3170 => {
             (ErrorKind::Capacity, Retry::NewSession, 15_000)
         }
-        1044 | 1045 | 1129 | 1130 | 1131 | 1132 | 1142 | 1143 | 1227 | 1251 | 1275 | 1370 | 1396 | 1410 | 1524 | 1698
-        | 1820 | 1862 | 3118 | 3159 | 3878 | 3955 | 4151 => (ErrorKind::Auth, Retry::Never, 0),
+        1044 | 1045 | 1129 | 1130 | 1131 | 1132 | 1142 | 1143 | 1227 | 1251 | 1275 | 1370 | 1396 | 1410 | 1524
+        | 1698 | 1820 | 1862 | 3118 | 3159 | 3878 | 3955 | 4151 => (ErrorKind::Auth, Retry::Never, 0),
         1049 | 1051 | 1054 | 1072 | 1091 | 1109 | 1146 | 1305 | 1356 => (ErrorKind::NotFound, Retry::Never, 0),
         1053 | 1077 | 1079 | 1080 | 1152 | 1158..=1161 | 1184 | 1927 | 3169 | 3032 | 4031 => {
             (ErrorKind::Connection, Retry::NewSession, 0)
@@ -175,7 +173,8 @@ fn socket(e: &io::Error) -> PluginError {
         return tls::handshake(cause);
     }
     // The driver's codec has an error type that it does not show.
-    if e.kind() == io::ErrorKind::Other && inner.is_some_and(|inner| inner.to_string().starts_with("Packet is larger")) {
+    if e.kind() == io::ErrorKind::Other && inner.is_some_and(|inner| inner.to_string().starts_with("Packet is larger"))
+    {
         return too_large();
     }
     let error = |kind, code, text: &str| PluginError::new(kind, code, text).cause(e).retry(Retry::NewSession);
@@ -186,9 +185,7 @@ fn socket(e: &io::Error) -> PluginError {
             .hint("no server listens there"),
         io::ErrorKind::TimedOut => error(ErrorKind::Timeout, "mysql.no_progress", "the server did not answer")
             .hint("check host and port, and firewalls in between"),
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
-            closed().cause(e)
-        }
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => closed().cause(e),
         _ => error(ErrorKind::Connection, "mysql.connection", "the connection failed")
             .hint("check the host's name, and look into the server's log"),
     }

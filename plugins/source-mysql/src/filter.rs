@@ -94,9 +94,7 @@ pub fn value_sql(value: &KeyValue) -> Result<String> {
         "time" => Ok(format!("CAST({} AS TIME(6))", literal(text))),
         "text" => Ok(literal(text)),
         "binary" if text == "…" || text.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(format!("X'{text}'")),
-        other => {
-            Err(PluginError::new(ErrorKind::Internal, "mysql.key_value", format!("the stored key is no {other}")))
-        }
+        other => Err(PluginError::new(ErrorKind::Internal, "mysql.key_value", format!("the stored key is no {other}"))),
     }
 }
 
@@ -105,8 +103,7 @@ pub fn value_sql(value: &KeyValue) -> Result<String> {
 /// # Errors
 /// `Data` for text that is not UTF-8, else `Connection`.
 pub fn key_value(column: &Column, value: &Value) -> Result<Option<KeyValue>> {
-    let is_decimal =
-        matches!(column.column_type(), ColumnType::MYSQL_TYPE_NEWDECIMAL | ColumnType::MYSQL_TYPE_DECIMAL);
+    let is_decimal = matches!(column.column_type(), ColumnType::MYSQL_TYPE_NEWDECIMAL | ColumnType::MYSQL_TYPE_DECIMAL);
     let is_date = matches!(column.column_type(), ColumnType::MYSQL_TYPE_DATE | ColumnType::MYSQL_TYPE_NEWDATE);
     Ok(Some(match value {
         Value::NULL => return Ok(None),

@@ -39,7 +39,8 @@ pub fn of(
     }
     let column = described.column(&moment.column);
     let has_zone = column.is_some_and(|c| matches!(c.column.logical, LogicalType::Timestamp { utc: true, .. }));
-    let (columns, rows) = session.client.values(&format!("SELECT {}", expression(moment, &now, &local, zone, has_zone)), cx)?;
+    let (columns, rows) =
+        session.client.values(&format!("SELECT {}", expression(moment, &now, &local, zone, has_zone)), cx)?;
     match (columns.first(), rows.first().map(Vec::as_slice)) {
         (Some(_), Some([Value::NULL])) => Ok(None),
         (Some(column), Some([value])) => key_value(column, value),

@@ -55,8 +55,7 @@ fn rows_of(scan: &Scan, described: &Described) -> Result<Rows> {
 
 fn select_sql(scan: &Scan, columns: &[ColumnPlan], rows: &Rows) -> String {
     let limit = scan.limit.map(|n| format!(" LIMIT {n}")).unwrap_or_default();
-    let items: Vec<String> =
-        columns.iter().map(|plan| plan.select.render(&identifier(&plan.column.name))).collect();
+    let items: Vec<String> = columns.iter().map(|plan| plan.select.render(&identifier(&plan.column.name))).collect();
     format!("SELECT {} FROM {rows}{limit}", items.join(", "))
 }
 
@@ -96,7 +95,14 @@ impl BatchStream for Stream<'_> {
                 Ok(false) => {}
                 Err(e) if e.code() == TOO_LARGE => {
                     let row = self.decoder.rows() + 1;
-                    return Err(oversized::named(e, self.session.client.settings(), &self.columns, &self.rows, row, cx));
+                    return Err(oversized::named(
+                        e,
+                        self.session.client.settings(),
+                        &self.columns,
+                        &self.rows,
+                        row,
+                        cx,
+                    ));
                 }
                 Err(e) => return Err(e),
             }

@@ -89,8 +89,9 @@ fn describe_table(
     );
     let (mut columns, mut facts) = (Vec::new(), Vec::new());
     for row in of_table(client.query(&sql, cx)?, &table.name) {
-        let Ok([_, Some(name), Some(kind), Some(full), Some(nullable), precision, scale, Some(is_text), extra, default]) =
-            <[Option<String>; 10]>::try_from(row)
+        let Ok(
+            [_, Some(name), Some(kind), Some(full), Some(nullable), precision, scale, Some(is_text), extra, default],
+        ) = <[Option<String>; 10]>::try_from(row)
         else {
             return Err(unexpected());
         };
@@ -197,7 +198,9 @@ fn checked_json(client: &mut Client, table: &Table, cx: &Cx) -> Result<Vec<Strin
         literal(&table.name)
     );
     let is_json = |row: Vec<Option<String>>| match row.as_slice() {
-        [_, Some(name), Some(clause)] => (*clause == format!("json_valid({})", crate::sql::identifier(name))).then(|| name.clone()),
+        [_, Some(name), Some(clause)] => {
+            (*clause == format!("json_valid({})", crate::sql::identifier(name))).then(|| name.clone())
+        }
         _ => None,
     };
     Ok(of_table(client.query(&sql, cx)?, &table.name).filter_map(is_json).collect())

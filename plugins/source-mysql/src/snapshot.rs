@@ -1,7 +1,9 @@
 //! One state of the database for a session, and the proof that another session has the same.
 //! It must not know relations, nor what is read.
 
-use rivet_plugin_api::{Cx, ErrorKind, PluginError, Result, Retry, SNAPSHOT_LOST, SessionLimits, Snapshot, SnapshotInfo};
+use rivet_plugin_api::{
+    Cx, ErrorKind, PluginError, Result, Retry, SNAPSHOT_LOST, SessionLimits, Snapshot, SnapshotInfo,
+};
 
 use crate::connect::Client;
 use crate::options::Workers;
@@ -79,7 +81,9 @@ fn position(client: &mut Client, cx: &Cx) -> Result<Option<String>> {
     }
     let rows = client.query("SHOW STATUS LIKE 'binlog\\_snapshot\\_%'", cx)?;
     let value = |name: &str| {
-        let row = rows.iter().find(|row| row.first().is_some_and(|n| n.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(name))));
+        let row = rows
+            .iter()
+            .find(|row| row.first().is_some_and(|n| n.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(name))));
         row.and_then(|row| row.get(1)?.clone()).filter(|value| !value.is_empty() && value != "none")
     };
     let place = value("Binlog_snapshot_file").zip(value("Binlog_snapshot_position"));

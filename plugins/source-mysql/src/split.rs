@@ -54,9 +54,8 @@ impl Dialect for Literals<'_> {
 /// # Errors
 /// `Internal` for a split of somebody else.
 pub fn conditions(split: &Split, described: &Described) -> Result<Conditions> {
-    let rows = KeyRows::of(split).ok_or_else(|| {
-        PluginError::new(ErrorKind::Internal, "mysql.split", "the split was not made by this plugin")
-    })?;
+    let rows = KeyRows::of(split)
+        .ok_or_else(|| PluginError::new(ErrorKind::Internal, "mysql.split", "the split was not made by this plugin"))?;
     rows.conditions(&mut Literals(described))
 }
 
@@ -86,7 +85,8 @@ fn natural_key(described: &Described) -> Option<&Vec<String>> {
 pub fn split(session: &mut MySession, request: &SplitRequest, cx: &Cx) -> Result<Vec<Split>> {
     let described = session.described(&request.relation, cx)?;
     let columns: Vec<&Column> = described.plain();
-    let mut server = Server { session, relation: &request.relation, filter: &request.filter, described: &described, cx };
+    let mut server =
+        Server { session, relation: &request.relation, filter: &request.filter, described: &described, cx };
     if let Some(split) = &request.within {
         let rows = KeyRows::of(split).ok_or_else(|| {
             PluginError::new(ErrorKind::Internal, "mysql.split", "the split was not made by this plugin")
@@ -219,7 +219,8 @@ mod tests {
         let described = Described::default();
         let dialect = Literals(&described);
         let owned = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
-        let compared = |comparison| dialect.row_comparison(&owned(&["a", "b", "c"]), comparison, &owned(&["1", "2", "3"]));
+        let compared =
+            |comparison| dialect.row_comparison(&owned(&["a", "b", "c"]), comparison, &owned(&["1", "2", "3"]));
         assert_eq!(compared("="), "(a = 1 AND b = 2 AND c = 3)");
         assert_eq!(compared(">="), "(a >= 1 AND (a > 1 OR (b >= 2 AND (b > 2 OR c >= 3))))");
         assert_eq!(compared("<"), "(a <= 1 AND (a < 1 OR (b <= 2 AND (b < 2 OR c < 3))))");

@@ -38,8 +38,8 @@ pub mod types;
 mod url;
 mod variables;
 
-use rivet_shared_sql::hint;
 use rivet_plugin_api::{Cx, OpenGroup, Result, SessionGroup, Source, SourceCapabilities};
+use rivet_shared_sql::hint;
 
 pub use options::PostgresOptions;
 

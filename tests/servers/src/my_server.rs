@@ -333,7 +333,8 @@ impl MyServer {
                 "--max-allowed-packet=64M".to_owned(),
                 "--default-time-zone=+05:45".to_owned(),
                 "--character-set-server=latin1".to_owned(),
-                "--sql-mode=ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH,NO_ZERO_DATE".to_owned(),
+                "--sql-mode=ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES,PAD_CHAR_TO_FULL_LENGTH,NO_ZERO_DATE"
+                    .to_owned(),
             ]
             .map(OsString::from),
         );

@@ -48,7 +48,8 @@ pub fn page(workspace: &Workspace, rivet: &Rivet, engine: &'static Engine) -> Re
     fs::create_dir_all(&dir).with_context(|| format!("failed to create {}", dir.display()))?;
     let server = Server::start(workspace, engine.plugin)?;
     server.sql(engine.prepare)?;
-    let columns = engine.types.iter().enumerate().map(|(n, t)| format!("c{n} {t} not null")).collect::<Vec<_>>().join(", ");
+    let columns =
+        engine.types.iter().enumerate().map(|(n, t)| format!("c{n} {t} not null")).collect::<Vec<_>>().join(", ");
     server.sql(&format!("create table every_type ({columns})"))?;
     let check = Check { engine, rivet, server: &server, dir: &dir };
     let mut body = String::from("## Types\n\n");
@@ -130,7 +131,11 @@ fn overrides(check: &Check<'_>) -> Result<String> {
         };
         cells.push(exact.iter().zip(lossy).map(cell).collect::<Vec<_>>());
     }
-    let mut text = format!("| Type | {} |\n|---|{}\n", overrides.iter().map(|word| code(word)).collect::<Vec<_>>().join(" | "), "---|".repeat(overrides.len()));
+    let mut text = format!(
+        "| Type | {} |\n|---|{}\n",
+        overrides.iter().map(|word| code(word)).collect::<Vec<_>>().join(" | "),
+        "---|".repeat(overrides.len())
+    );
     for (n, name) in check.engine.types.iter().enumerate() {
         let row: Vec<&str> = cells.iter().map(|column| column[n]).collect();
         text += &format!("| {} | {} |\n", called(check.engine, name), row.join(" | "));
@@ -182,8 +187,12 @@ impl Check<'_> {
             .with_context(|| format!("rivet check: {}", String::from_utf8_lossy(&out.stderr)))?;
         let found = document["exports"].as_array().cloned().unwrap_or_default();
         ensure!(found.len() == exports.len(), "rivet check: {}", String::from_utf8_lossy(&out.stderr));
-        let refused =
-            |e: &Value| e["error"].is_null() || e["error"]["code"].as_str().is_some_and(|c| ["postgres.", "mysql."].iter().any(|own| c.starts_with(own)));
+        let refused = |e: &Value| {
+            e["error"].is_null()
+                || e["error"]["code"]
+                    .as_str()
+                    .is_some_and(|c| ["postgres.", "mysql."].iter().any(|own| c.starts_with(own)))
+        };
         if let Some(export) = found.iter().find(|e| !refused(e)) {
             bail!("rivet check: {}", export["error"]);
         }

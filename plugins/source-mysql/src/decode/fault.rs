@@ -14,9 +14,13 @@ pub(super) enum Fault {
     /// A date that is none: 0000-00-00, 2024-00-10, 2024-02-31.
     ZeroDate,
     /// A time before 00:00:00 or from 24:00:00 on.
-    TimeRange { negative: bool },
+    TimeRange {
+        negative: bool,
+    },
     /// A number beyond the range of the column.
-    OutOfRange { negative: bool },
+    OutOfRange {
+        negative: bool,
+    },
     /// Digits after the point that the column does not have.
     Inexact,
     NotUtf8,
@@ -66,8 +70,10 @@ impl Fault {
             Self::TimeRange { .. } => value("is no time of day: it is negative, or 24 hours and more", RANGE),
             Self::OutOfRange { .. } => value("holds a number beyond the range of the column", RANGE),
             Self::Inexact => value("holds digits after the point that the column does not have", ""),
-            Self::NotUtf8 => PluginError::new(ErrorKind::Data, "mysql.value", "the value holds text that is not valid utf-8")
-                .hint("set `policies: {invalid_text: replace}` or `binary`"),
+            Self::NotUtf8 => {
+                PluginError::new(ErrorKind::Data, "mysql.value", "the value holds text that is not valid utf-8")
+                    .hint("set `policies: {invalid_text: replace}` or `binary`")
+            }
             Self::NotJson => value("is no JSON", ""),
             Self::NotUuid => value("is no uuid", ""),
             Self::UnknownLabel => {

@@ -4,6 +4,7 @@
 mod column;
 mod decimal;
 mod fault;
+mod scalar;
 mod temporal;
 
 use arrow_array::RecordBatch;

@@ -27,13 +27,7 @@ struct Index {
 ///
 /// # Errors
 /// The server's.
-pub(super) fn find(
-    client: &mut Client,
-    described: &mut Described,
-    place: &str,
-    facts: &[Fact],
-    cx: &Cx,
-) -> Result<()> {
+pub(super) fn find(client: &mut Client, described: &mut Described, place: &str, facts: &[Fact], cx: &Cx) -> Result<()> {
     let Some(table) = described.table.clone().filter(super::Table::has_own_rows) else { return Ok(()) };
     let sql = format!(
         "SELECT TABLE_NAME, INDEX_NAME, NON_UNIQUE, COLUMN_NAME, SUB_PART IS NULL, INDEX_TYPE \

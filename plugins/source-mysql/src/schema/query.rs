@@ -17,7 +17,12 @@ const BINARY: u16 = 63;
 ///
 /// # Errors
 /// The server's; `Unsupported` for columns that cannot be what was chosen.
-pub(super) fn describe(client: &mut Client, relation: &Relation, choices: &Choices, cx: &Cx) -> Result<super::Described> {
+pub(super) fn describe(
+    client: &mut Client,
+    relation: &Relation,
+    choices: &Choices,
+    cx: &Cx,
+) -> Result<super::Described> {
     let described = client.prepare(&format!("SELECT * FROM {} LIMIT 0", from_item(relation)), cx)?;
     let plan = |column: &Described| ColumnPlan::chosen(&column.name_str(), true, &catalog_type(column), choices);
     let columns = described.iter().map(plan).collect::<Result<Vec<_>>>()?;

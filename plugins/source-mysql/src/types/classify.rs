@@ -61,9 +61,7 @@ pub(super) fn classify(t: &CatalogType, policies: &Policies) -> Classified {
             None => text(Wire::Bytes),
         },
         "set" => text(Wire::Bytes),
-        _ if t.is_text && policies.invalid_text == Some(InvalidText::Binary) => {
-            exact(LogicalType::Binary, Wire::Bytes)
-        }
+        _ if t.is_text && policies.invalid_text == Some(InvalidText::Binary) => exact(LogicalType::Binary, Wire::Bytes),
         _ if t.is_text => exact(LogicalType::Text, Wire::Bytes),
         // Bytes, vectors, and what nobody knows yet.
         _ => exact(LogicalType::Binary, Wire::Bytes),

@@ -1,9 +1,7 @@
 //! What a user chose for a column: another type, or policies that change its type. It is delivered exactly so or refused.
 //! It must not know how values are decoded: a value that does not fit is the decoder's find.
 
-use rivet_plugin_api::{
-    Choices, ErrorKind, Fidelity, LogicalType, OutOfRange, PluginError, Result, ZeroDate,
-};
+use rivet_plugin_api::{Choices, ErrorKind, Fidelity, LogicalType, OutOfRange, PluginError, Result, ZeroDate};
 use rivet_shared_sql::hint;
 
 use super::classify::AS_TEXT;
@@ -70,9 +68,10 @@ fn convert(natural: &ColumnPlan, wanted: &LogicalType, lossy: bool) -> Result<(W
             when_lossy("(@ + 0e0)")
         }
         (LogicalType::Int { bits: ..=16, .. }, LogicalType::Float { bits: 32 }) => same(Wire::Plain),
-        (LogicalType::Int { .. } | LogicalType::Decimal { .. } | LogicalType::Float { .. }, LogicalType::Float { .. }) => {
-            when_lossy("(@ + 0e0)")
-        }
+        (
+            LogicalType::Int { .. } | LogicalType::Decimal { .. } | LogicalType::Float { .. },
+            LogicalType::Float { .. },
+        ) => when_lossy("(@ + 0e0)"),
         (LogicalType::Date, LogicalType::Timestamp { utc: false, nanos: false }) => same(Wire::Plain),
         // The session's time zone is UTC: the same µs, read as the other kind.
         (LogicalType::Timestamp { .. }, LogicalType::Timestamp { nanos: false, .. } | LogicalType::Date) => {

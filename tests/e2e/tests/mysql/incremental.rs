@@ -40,7 +40,9 @@ fn rows_at_the_boundary_come_once() -> Result<()> {
             )?;
             let place = workspace(&url, &format!("mode: incremental\ntable: t{n}\ncursor_column: c"))?;
             let mut ids = Vec::new();
-            for (step, more) in [String::new(), insert(4, 2) + &insert(5, 3), insert(6, 3), String::new()].into_iter().enumerate() {
+            for (step, more) in
+                [String::new(), insert(4, 2) + &insert(5, 3), insert(6, 3), String::new()].into_iter().enumerate()
+            {
                 server.sql(&database, &more)?;
                 place.run()?.expect(0).with_context(|| format!("{sql_type}, run {step}"))?;
                 let read = Exported::read(&place.path().join("out"))?;

@@ -48,7 +48,8 @@ fn client_json(server: &MyServer, database: &str, sql: &str) -> Result<Vec<Value
 fn numbers(n: u32) -> String {
     let digits = (0..10).map(|x| format!("select {x} as x")).collect::<Vec<_>>().join(" union all ");
     let places = ["a", "b", "c", "d", "e", "f"];
-    let sum: Vec<String> = places.iter().enumerate().map(|(i, p)| format!("{p}.x * {}", 10_u32.pow(i as u32))).collect();
+    let sum: Vec<String> =
+        places.iter().enumerate().map(|(i, p)| format!("{p}.x * {}", 10_u32.pow(i as u32))).collect();
     let from: Vec<String> = places.iter().map(|place| format!("digits {place}")).collect();
     format!(
         "(with digits as ({digits}) select {} + 1 as seq from {} where {} < {n}) as numbers",

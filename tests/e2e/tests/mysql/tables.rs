@@ -19,7 +19,8 @@ fn a_table_is_in_the_file_as_it_is_in_the_database() -> Result<()> {
         )?;
         let place = workspace(&server.url_as("reader", &database), "table: t")?;
         let read = place.export()?;
-        let found = read.rows("id, name, price::varchar price, \"at\"::varchar \"at\", length(note) as n", "order by id")?;
+        let found =
+            read.rows("id, name, price::varchar price, \"at\"::varchar \"at\", length(note) as n", "order by id")?;
         let expected = [
             json!({"id": 1, "name": "Ünï ' \" \\ 😀", "price": "12.50", "at": "2024-02-29 23:59:59.999999", "n": null}),
             json!({"id": 2, "name": "", "price": "-0.01", "at": "1000-01-01 00:00:00", "n": 0}),
@@ -39,7 +40,10 @@ fn a_hostile_limit_for_rows_ends_nothing_early() -> Result<()> {
     let server = mariadb::start(&["--sql-safe-updates=1"])?;
     let database = server.fresh_database("limits")?;
     server.sql(&database, "create table t (id int primary key); insert into t select seq from seq_1_to_20000")?;
-    server.sql("", "set global sql_select_limit = 7; set global max_join_size = 5; set global group_concat_max_len = 4")?;
+    server.sql(
+        "",
+        "set global sql_select_limit = 7; set global max_join_size = 5; set global group_concat_max_len = 4",
+    )?;
     let read = workspace(&server.url(&database), "table: t")?.into_export()?;
     assert_eq!(read.n_rows(), 20_000);
     let query = "query: select group_concat(id order by id) as ids, count(*) as n from t where id <= 1000";
@@ -66,7 +70,14 @@ fn every_kind_of_relation_can_be_read() -> Result<()> {
          create table `odd ``name.x` (`a b``c` int, `select` int); insert into `odd ``name.x` values (1, 2)",
     )?;
     for (table, columns, expected) in [
-        ("base", "id, hidden, twice, once", vec![json!({"id": 1, "hidden": 7, "twice": 2, "once": 2}), json!({"id": 2, "hidden": 7, "twice": 4, "once": 3})]),
+        (
+            "base",
+            "id, hidden, twice, once",
+            vec![
+                json!({"id": 1, "hidden": 7, "twice": 2, "once": 2}),
+                json!({"id": 2, "hidden": 7, "twice": 4, "once": 3}),
+            ],
+        ),
         ("seen", "id, twice", vec![json!({"id": 1, "twice": 2}), json!({"id": 2, "twice": 4})]),
         ("versioned", "id, v", vec![json!({"id": 1, "v": 2})]),
         ("counter", "next_not_cached_value as n", vec![json!({"n": 5})]),

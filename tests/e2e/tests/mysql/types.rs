@@ -49,7 +49,12 @@ const COMMON: &[Case] = &[
     ("ti", "time(6)", &["'00:00:00'", "'23:59:59.999999'", "'12:34:56.1'"], TIME),
     ("dt", "datetime(6)", &["'1000-01-01'", "'9999-12-31 23:59:59.999999'", "'1969-12-31 23:59:59.999999'"], MICROS),
     ("d0", "datetime", &["'2016-12-31 23:59:59'", "'1970-01-01'"], MICROS),
-    ("ts", "timestamp(6) null", &["'1970-01-01 00:00:01'", "'2038-01-19 03:14:07.999999'", "'2024-03-31 01:30:00'"], MICROS),
+    (
+        "ts",
+        "timestamp(6) null",
+        &["'1970-01-01 00:00:01'", "'2038-01-19 03:14:07.999999'", "'2024-03-31 01:30:00'"],
+        MICROS,
+    ),
     ("ch", "char(10)", &["''", "'a'", "'ä b'", "'  x'"], TEXT),
     ("vc", "varchar(200)", &["''", "' '", "'a\\tb\\nc\\\\\"'", "'😀 it''s'", "'a\\0b'", "repeat('ä', 200)"], TEXT),
     ("vl", "varchar(20) character set latin1", &["'Ärger €'", "''"], TEXT),
@@ -99,7 +104,8 @@ fn cases(server: &MyServer) -> Vec<Case> {
 fn fill(cases: &[Case]) -> String {
     let columns: Vec<String> = cases.iter().map(|(name, sql_type, ..)| format!("{name} {sql_type}")).collect();
     let n_rows = cases.iter().map(|(_, _, values, _)| values.len()).max().unwrap_or(0);
-    let mut sql = format!("create table t (id int primary key, {});\ninsert into t (id) values (0);\n", columns.join(", "));
+    let mut sql =
+        format!("create table t (id int primary key, {});\ninsert into t (id) values (0);\n", columns.join(", "));
     for row in 0..n_rows {
         let values: Vec<&str> = cases.iter().map(|(_, _, values, _)| values[row % values.len()]).collect();
         sql += &format!("insert into t values ({}, {});\n", row + 1, values.join(", "));
@@ -153,7 +159,8 @@ fn every_type_is_in_every_file_as_the_server_has_it() -> Result<()> {
                 arrow: parts(&place, "arrow")?,
                 expected: rows.clone(),
             };
-            type_oracle::check(&[table], "id", &limits(types, server.is_mariadb())).with_context(|| types.to_owned())?;
+            type_oracle::check(&[table], "id", &limits(types, server.is_mariadb()))
+                .with_context(|| types.to_owned())?;
         }
     }
     Ok(())

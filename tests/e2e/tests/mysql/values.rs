@@ -18,7 +18,10 @@ fn floats_keep_every_bit() -> Result<()> {
             singles.iter().zip(doubles).enumerate().map(|(i, (f, d))| format!("({i}, {f}, {d})")).collect();
         server.sql(
             &database,
-            &format!("create table t (id int primary key, f4 float, f8 double); insert into t values {}", rows.join(", ")),
+            &format!(
+                "create table t (id int primary key, f4 float, f8 double); insert into t values {}",
+                rows.join(", ")
+            ),
         )?;
         let read = workspace(&server.url(&database), "table: t")?.into_export()?;
         let ours = read.rows("f4::varchar f4, f8::varchar f8", "order by id")?;
@@ -67,7 +70,8 @@ fn a_value_without_an_exact_place_is_refused_by_name_and_its_hint_works() -> Res
         let text = read.rows("\"the Value\" as v", "where id = 2")?;
         let printed = server.sql(&database, &format!("select `the Value` from t{n} where id = 2"))?;
         assert_eq!(text, [json!({"v": printed.trim()})]);
-        let policy = if kind.starts_with("time") && !kind.starts_with("timestamp") { "out_of_range" } else { "zero_date" };
+        let policy =
+            if kind.starts_with("time") && !kind.starts_with("timestamp") { "out_of_range" } else { "zero_date" };
         let read = workspace(&url, &format!("table: t{n}\npolicies: {{{policy}: null}}"))?.into_export()?;
         assert_eq!(read.manifest["policy_hits"], json!([["the Value", policy, 1]]), "{kind} {value}");
         assert_eq!(read.rows("count(\"the Value\") as n", "")?, [json!({"n": 0})]);
@@ -107,7 +111,8 @@ fn policies_and_overrides_reach_the_file_and_the_manifest() -> Result<()> {
         for part in ["column 'at'", "cannot be delivered as int64", "hint:"] {
             ensure!(refused.stderr.contains(part), "{part} in {}", refused.stderr);
         }
-        let lossy = workspace(&server.url(&database), "table: t\ncolumns: {price: float64}")?.rivet(&["run"])?.expect(1)?;
+        let lossy =
+            workspace(&server.url(&database), "table: t\ncolumns: {price: float64}")?.rivet(&["run"])?.expect(1)?;
         ensure!(lossy.stderr.contains("lossy: true"), "{}", lossy.stderr);
     }
     Ok(())
@@ -148,7 +153,10 @@ fn a_row_beyond_the_limit_names_its_column() -> Result<()> {
 fn check_reports_the_types() -> Result<()> {
     let server = mariadb::shared();
     let database = server.fresh_database("report")?;
-    server.sql(&database, "create table t (id int unsigned primary key, j json, u uuid, e enum('a'), wide decimal(65,30))")?;
+    server.sql(
+        &database,
+        "create table t (id int unsigned primary key, j json, u uuid, e enum('a'), wide decimal(65,30))",
+    )?;
     let place = workspace(&server.url(&database), "table: t")?;
     let ran = place.rivet(&["check", "--type-report", "--output", "json"])?.expect(0)?;
     let found = ran.json()?;
