@@ -280,6 +280,8 @@ impl MyServer {
         let (root, user) = (password(&self.password), password(USER_PASSWORD));
         let mut users = vec![
             format!("create user if not exists root@'127.0.0.1' {root};"),
+            // MariaDB makes one without a password.
+            format!("alter user root@'127.0.0.1' {root};"),
             "grant all on *.* to root@'127.0.0.1' with grant option;".to_owned(),
             format!("create user if not exists reader@'%' {user};"),
             format!("create user if not exists secure@'%' {user} require ssl;"),
