@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use rivet_plugin_api::{
-    Aggregate, BatchStream, Choices, Cx, Estimate, Explain, Explained, Health, KeyValue, ListedTable, OpenGroup,
-    Relation, Result, Scan, Session, SessionGroup, Snapshot, SnapshotInfo, Split, SplitRequest, TableSchema,
+    Aggregate, BatchStream, Choices, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, ListedTable,
+    OpenGroup, Relation, Result, Scan, Session, SessionGroup, Snapshot, SnapshotInfo, Split, SplitRequest, TableSchema,
 };
 
 use crate::address::Settings;
@@ -13,6 +13,7 @@ use crate::connect::Client;
 use crate::error::unexpected;
 use crate::options::{MysqlOptions, Workers};
 use crate::schema::{self, Described};
+use crate::sql::from_item;
 use crate::{explain, filter, listing, scan, snapshot, split};
 
 /// A session of the `mysql` source.
@@ -56,8 +57,11 @@ impl MySession {
     ) -> Result<(Self, SnapshotInfo)> {
         let mut client = Client::connect(settings, cx)?;
         snapshot::pin(&mut client, &request.limits, cx)?;
-        let info = snapshot::take(&mut client, wanted, request.options.workers, cx)?;
         client.ready(request.limits.statement_timeout_ms);
+        if let Some(relation @ Relation::Table { .. }) = &request.relation {
+            wait_for(&mut client, relation, cx)?;
+        }
+        let info = snapshot::take(&mut client, wanted, request.options.workers, cx)?;
         let mut warnings = Vec::new();
         if request.options.workers == Workers::PerSplit && *wanted == Snapshot::New {
             warnings.push("`workers: per-split`: each worker reads a state of the database of its own".to_owned());
@@ -75,6 +79,16 @@ impl MySession {
         described.warnings.extend(self.warnings.iter().cloned());
         self.described.insert(key, described.clone());
         Ok(described)
+    }
+}
+
+/// Waits until nobody holds a lock that keeps others from reading a table: what commits meanwhile is part of the snapshot
+/// that is taken then. Who replaces the table after that makes it younger than the snapshot, which the server refuses to
+/// read. That there is no such table the description says better.
+fn wait_for(client: &mut Client, relation: &Relation, cx: &Cx) -> Result<()> {
+    match client.execute(&format!("SELECT 1 FROM {} LIMIT 0", from_item(relation)), cx) {
+        Err(e) if e.vendor().is_some() && e.kind() != ErrorKind::Timeout => Ok(()),
+        other => other,
     }
 }
 

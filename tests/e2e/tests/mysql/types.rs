@@ -9,6 +9,7 @@ use rivet_test_servers::mariadb::MyServer;
 use rivet_test_servers::type_oracle::FileFormat::{Arrow, Parquet};
 use rivet_test_servers::type_oracle::Reader::{DuckDb, Polars};
 use rivet_test_servers::type_oracle::{self, Limit, Table};
+use serde_json::Value;
 
 use crate::{client_json, servers};
 
@@ -132,6 +133,14 @@ fn exports(types: &str) -> String {
     )
 }
 
+/// The files of the three exports.
+fn exported(place: &Workspace, expected: Vec<Value>) -> Result<Table> {
+    let parts = |format: &str| {
+        Exported::read(&place.path().join("out").join(format)).map(|read| read.parts).context("read parts")
+    };
+    Ok(Table { name: "t".to_owned(), parquet: parts("parquet")?, csv: parts("csv")?, arrow: parts("arrow")?, expected })
+}
+
 #[test]
 fn every_type_is_in_every_file_as_the_server_has_it() -> Result<()> {
     for server in servers() {
@@ -140,25 +149,9 @@ fn every_type_is_in_every_file_as_the_server_has_it() -> Result<()> {
         server.sql(&database, &fill(&cases))?;
         let rows = client_json(server, &database, &expected(&cases))?;
         for types in ["portable", "native"] {
-            let url = server.url_as("reader", &database);
-            let place = Workspace::new(&exports(types))?.with_variable("TEST_URL", &url);
-            let linked = Workspace::new(&exports(types))?.with_variable("TEST_URL", &url).with_linked_plugins();
+            let place = Workspace::new(&exports(types))?.with_variable("TEST_URL", &server.url_as("reader", &database));
             place.run()?.expect(0)?;
-            linked.run()?.expect(0)?;
-            let parts = |place: &Workspace, format: &str| {
-                Exported::read(&place.path().join("out").join(format)).map(|read| read.parts)
-            };
-            for format in ["parquet", "csv", "arrow"] {
-                let (a, b) = (parts(&place, format)?, parts(&linked, format)?);
-                ensure!(a.len() == 1 && fs::read(&a[0])? == fs::read(&b[0])?, "{format}: {a:?} and {b:?} differ");
-            }
-            let table = Table {
-                name: "t".to_owned(),
-                parquet: parts(&place, "parquet")?,
-                csv: parts(&place, "csv")?,
-                arrow: parts(&place, "arrow")?,
-                expected: rows.clone(),
-            };
+            let table = exported(&place, rows.clone())?;
             type_oracle::check(&[table], "id", &limits(types, server.is_mariadb()))
                 .with_context(|| types.to_owned())?;
         }
@@ -166,7 +159,25 @@ fn every_type_is_in_every_file_as_the_server_has_it() -> Result<()> {
     Ok(())
 }
 
-/// One state of the server gives one file, whatever the session of somebody else was set to.
+#[test]
+fn plugins_that_are_linked_in_write_the_same_bytes() -> Result<()> {
+    for server in servers() {
+        let database = server.fresh_database("linked")?;
+        server.sql(&database, &fill(&cases(server)))?;
+        let url = server.url(&database);
+        let place = Workspace::new(&exports("native"))?.with_variable("TEST_URL", &url);
+        let linked = Workspace::new(&exports("native"))?.with_variable("TEST_URL", &url).with_linked_plugins();
+        place.run()?.expect(0)?;
+        linked.run()?.expect(0)?;
+        let (a, b) = (exported(&place, Vec::new())?, exported(&linked, Vec::new())?);
+        for (a, b) in [(&a.parquet, &b.parquet), (&a.csv, &b.csv), (&a.arrow, &b.arrow)] {
+            ensure!(a.len() == 1 && fs::read(&a[0])? == fs::read(&b[0])?, "{a:?} and {b:?} differ");
+        }
+    }
+    Ok(())
+}
+
+/// What is described by its result alone is read as well.
 #[test]
 fn a_query_gives_what_its_table_gives() -> Result<()> {
     for server in servers() {
@@ -178,7 +189,7 @@ fn a_query_gives_what_its_table_gives() -> Result<()> {
         let config = exports("portable").replace("table: t", "query: select * from t");
         let place = Workspace::new(&config)?.with_variable("TEST_URL", &server.url(&database));
         place.run()?.expect(0)?;
-        type_oracle::check(&[Table::below("t", &place.path().join("out"), rows)?], "id", &[])?;
+        type_oracle::check(&[exported(&place, rows)?], "id", &[])?;
     }
     Ok(())
 }
