@@ -18,11 +18,13 @@ type Case = (&'static str, &'static str, &'static [&'static str], &'static str);
 
 const SAME: &str = "CAST(@ AS CHAR)";
 const HEX: &str = "LOWER(HEX(@))";
-const BOOL: &str = "IF(@, 'true', 'false')";
+const BOOL: &str = "IF(@ IS NULL, NULL, IF(@, 'true', 'false'))";
 const MICROS: &str = "CAST(TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', @) AS CHAR)";
 const TIME: &str = "TRIM(TRAILING '.' FROM TRIM(TRAILING '0' FROM CAST(@ AS CHAR)))";
 const DAYS: &str = "CAST(TO_DAYS(@) - TO_DAYS('1970-01-01') AS CHAR)";
 const TEXT: &str = "CONVERT(@ USING utf8mb4)";
+/// What is JSON to the server would be a part of the JSON around it.
+const JSON: &str = "CONCAT(CONVERT(@ USING utf8mb4), '')";
 const WKB: &str = "LOWER(HEX(ST_AsBinary(@)))";
 
 const COMMON: &[Case] = &[
@@ -66,7 +68,7 @@ const COMMON: &[Case] = &[
     ("bl", "mediumblob", &["X''", "X'ff00'", "repeat(X'00ff', 40000)"], HEX),
     ("en", "enum('fine','not so','it''s, ü','')", &["'fine'", "'it''s, ü'", "''", "0"], TEXT),
     ("se", "set('a','b','ü c')", &["''", "'a'", "'a,ü c'"], TEXT),
-    ("js", "json", &["'{\"a\": [1, null, \"ü\\\\\\\\n\"]}'", "'null'", "'\"x\"'", "'123456789012345678901'"], TEXT),
+    ("js", "json", &["'{\"a\": [1, null, \"ü\\\\\\\\n\"]}'", "'null'", "'\"x\"'", "'123456789012345678901'"], JSON),
     ("ge", "geometry", &["ST_GeomFromText('POINT(1.5 -2)')", "ST_GeomFromText('POLYGON((0 0,1 0,1 1,0 0))')"], WKB),
 ];
 
