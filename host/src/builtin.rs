@@ -13,6 +13,8 @@ use rivet_format_csv as _;
 use rivet_format_parquet as _;
 #[cfg(feature = "mssql")]
 use rivet_source_mssql as _;
+#[cfg(feature = "mysql")]
+use rivet_source_mysql as _;
 #[cfg(feature = "postgres")]
 use rivet_source_postgres as _;
 #[cfg(feature = "sqlite")]
@@ -30,6 +32,9 @@ pub fn expected() -> usize {
         cfg!(feature = "arrow"),
         cfg!(feature = "mssql"),
         cfg!(feature = "postgres"),
+        // By both of its names.
+        cfg!(feature = "mysql"),
+        cfg!(feature = "mysql"),
         cfg!(feature = "sqlite"),
     ]
     .into_iter()

@@ -72,7 +72,7 @@ pub fn tests(workspace: &Workspace, servers: &Servers, filter: &[String]) -> Res
     if *servers == Servers::All {
         install(workspace)?;
     }
-    timed("docs", || docs::check(workspace, servers.allow(&["postgres"])))?;
+    timed("docs", || docs::check(workspace, servers.allow(&["postgres", "mariadb"])))?;
     let doc = timed("doc tests", || run(cargo(["test", "--doc", "--no-fail-fast"]).args(DEV).arg("--").args(filter)));
     let selected = |words: &[&str]| {
         let mut one = cargo(["test", "--no-fail-fast"]);

@@ -76,11 +76,12 @@ pub fn between(key: &str, bounds: &[String], nulls: bool) -> String {
     }
 }
 
-/// The first of several columns that is not NULL. One column stands alone, so that an index on it is used.
-pub fn key_sql(names: &[String]) -> String {
+/// The first of several columns that is not NULL. One column stands alone, so that an index on it is used. `column` writes
+/// one in the engine's way.
+pub fn key_sql(names: &[String], column: impl Fn(&str) -> String) -> String {
     match names {
-        [one] => identifier(one),
-        many => format!("coalesce({})", many.iter().map(|name| identifier(name)).collect::<Vec<_>>().join(", ")),
+        [one] => column(one),
+        many => format!("coalesce({})", many.iter().map(|name| column(name)).collect::<Vec<_>>().join(", ")),
     }
 }
 
@@ -130,7 +131,7 @@ mod tests {
     #[test]
     fn names_stay_inside_their_quotes() {
         assert_eq!(identifier(r#"a"; drop table t; --"#), r#""a""; drop table t; --""#);
-        assert_eq!(key_sql(&["a".to_owned()]), r#""a""#);
-        assert_eq!(key_sql(&["a".to_owned(), "b".to_owned()]), r#"coalesce("a", "b")"#);
+        assert_eq!(key_sql(&["a".to_owned()], identifier), r#""a""#);
+        assert_eq!(key_sql(&["a".to_owned(), "b".to_owned()], identifier), r#"coalesce("a", "b")"#);
     }
 }

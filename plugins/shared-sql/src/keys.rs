@@ -45,6 +45,11 @@ pub trait Dialect {
         let offset = if skip > 0 { format!(" OFFSET {skip}") } else { String::new() };
         format!("{select} LIMIT {rows}{offset}")
     }
+
+    /// How often a whole number is in another.
+    fn quotient(&self, dividend: &str, divisor: &str) -> String {
+        format!("{dividend} / {divisor}")
+    }
 }
 
 /// The rows of a split. Rows are compared as the engine orders them; so the ranges between borders hold each row once, whatever
@@ -158,20 +163,19 @@ fn compared(key: &[String], comparison: &str, value: &Key, dialect: &mut impl Di
     })
 }
 
-/// The comparison of a row by its columns, each where those before it are equal.
+/// The comparison of a row by its columns, the first one alone outermost, so that an index is entered by it.
 fn one_by_one(columns: &[String], comparison: &str, values: &[String]) -> String {
-    let strict = comparison.trim_end_matches('=');
-    match (columns, values) {
-        ([column], [value]) => format!("{column} {comparison} {value}"),
-        ([column, columns @ ..], [value, values @ ..]) => {
-            let rest = one_by_one(columns, comparison, values);
-            match strict {
-                "" => format!("({column} = {value} AND {rest})"),
-                strict => format!("({column} {strict} {value} OR ({column} = {value} AND {rest}))"),
-            }
-        }
-        _ => String::new(),
+    let mut pairs = columns.iter().zip(values);
+    if comparison == "=" {
+        let equal: Vec<String> = pairs.map(|(column, value)| format!("{column} = {value}")).collect();
+        return format!("({})", equal.join(" AND "));
     }
+    let strict = comparison.trim_end_matches('=');
+    let Some((column, value)) = pairs.next_back() else { return String::new() };
+    let last = format!("{column} {comparison} {value}");
+    pairs.rev().fold(last, |rest, (column, value)| {
+        format!("({column} {strict}= {value} AND ({column} {strict} {value} OR {rest}))")
+    })
 }
 
 #[cfg(test)]
@@ -218,10 +222,10 @@ mod tests {
     #[test]
     fn a_row_is_compared_column_by_column_where_it_has_to_be() {
         let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
-        let sql = |comparison| one_by_one(&own(&["a", "b"]), comparison, &own(&["1", "2"]));
-        assert_eq!(sql("="), "(a = 1 AND b = 2)");
-        assert_eq!(sql("<"), "(a < 1 OR (a = 1 AND b < 2))");
-        assert_eq!(sql(">="), "(a > 1 OR (a = 1 AND b >= 2))");
+        let sql = |comparison| one_by_one(&own(&["a", "b", "c"]), comparison, &own(&["1", "2", "3"]));
+        assert_eq!(sql("="), "(a = 1 AND b = 2 AND c = 3)");
+        assert_eq!(sql(">="), "(a >= 1 AND (a > 1 OR (b >= 2 AND (b > 2 OR c >= 3))))");
+        assert_eq!(sql("<"), "(a <= 1 AND (a < 1 OR (b <= 2 AND (b < 2 OR c < 3))))");
     }
 
     #[test]

@@ -5,9 +5,12 @@
 #![forbid(unsafe_code)]
 
 mod conditions;
+pub mod hint;
 mod keys;
 mod planned;
+mod suggest;
 
 pub use conditions::{Conditions, between, identifier, key_sql};
 pub use keys::{Calendar, Dialect, Key, KeyAnswers, KeyRows, Share, alias, along, within};
 pub use planned::as_planned;
+pub use suggest::nearest;

@@ -1,7 +1,7 @@
 //! Cutting along a key: what the server is asked about it.
 //! It must not know where borders belong.
 
-use rivet_plugin_api::{Column, Cx, FILTER_PLACEHOLDER, Filter, KeyValue, Relation, Result, Split, SplitRequest};
+use rivet_plugin_api::{Column, Cx, Filter, KeyValue, Relation, Result, Split, SplitRequest};
 use rivet_shared_sql::{Calendar, Conditions, Dialect, Key, KeyAnswers, KeyRows, alias, along, within};
 
 use crate::error;

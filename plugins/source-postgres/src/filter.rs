@@ -6,7 +6,7 @@ use std::fmt;
 use rivet_plugin_api::{
     Aggregate, Cx, ErrorKind, Filter, KeyRange, KeyValue, Lower, Measure, PluginError, Relation, Result,
 };
-use rivet_shared_sql::{Conditions, between, key_sql};
+use rivet_shared_sql::{Conditions, between, identifier, key_sql};
 
 use crate::session::PgSession;
 use crate::sql::{from_filtered, literal};
@@ -39,7 +39,7 @@ impl fmt::Display for Rows {
 }
 
 fn range_sql(range: &KeyRange) -> String {
-    let key = key_sql(&range.key);
+    let key = key_sql(&range.key, identifier);
     let mut bounds = Vec::new();
     bounds.extend(range.lower.as_ref().map(|lower| format!("{key} >= {}", lower_sql(lower))));
     let below = if range.upper_open { "<" } else { "<=" };
@@ -110,7 +110,7 @@ fn one(
 pub fn question_sql(mut rows: Rows, measure: &Measure) -> Result<String> {
     match measure {
         Measure::Count => {}
-        Measure::CountNull { key } => rows.conditions.push(format!("{} IS NULL", key_sql(key))),
+        Measure::CountNull { key } => rows.conditions.push(format!("{} IS NULL", key_sql(key, identifier))),
         Measure::Min { key } => return Ok(outermost_sql(rows, key, "ASC")),
         Measure::Max { key } => return Ok(outermost_sql(rows, key, "DESC")),
         other => {
@@ -124,7 +124,7 @@ pub fn question_sql(mut rows: Rows, measure: &Measure) -> Result<String> {
 /// The first key in an order, with its type under all domains: that of a domain says nothing. Unlike `max()`, ORDER BY
 /// works for every type that can be compared.
 fn outermost_sql(mut rows: Rows, key: &[String], order: &str) -> String {
-    let key = key_sql(key);
+    let key = key_sql(key, identifier);
     rows.conditions.push(format!("{key} IS NOT NULL"));
     format!(
         "SELECT k::text, pg_catalog.pg_typeof(coalesce(k, NULL))::text FROM (SELECT {key} AS k FROM {rows} ORDER BY {key} {order} \

@@ -38,7 +38,7 @@ pub fn statements(
     let Some([Some(schema), Some(name), Some(kind), Some(has_children)]) = found.rows.first().map(Vec::as_slice) else {
         return Ok(Vec::new());
     };
-    let expression = if key.len() > 1 { format!("({})", key_sql(key)) } else { key_sql(key) };
+    let expression = if key.len() > 1 { format!("({})", key_sql(key, identifier)) } else { key_sql(key, identifier) };
     let one = |how: &str, (schema, name): (&str, &str)| {
         format!("CREATE INDEX {how}ON {}.{} ({expression});", identifier(schema), identifier(name))
     };

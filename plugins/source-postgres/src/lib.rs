@@ -41,6 +41,7 @@ mod url;
 mod variables;
 
 use rivet_plugin_api::{Cx, OpenGroup, Result, SessionGroup, Source, SourceCapabilities};
+use rivet_shared_sql::hint;
 
 pub use options::PostgresOptions;
 

@@ -127,7 +127,7 @@ impl<'c> Key<'c> {
             }
             _ => Order::OneClass,
         };
-        Ok(Self { columns, sql: key_sql(names), order })
+        Ok(Self { columns, sql: key_sql(names, identifier), order })
     }
 
     /// The condition for the keys of a range.

@@ -8,12 +8,13 @@ use rivet_format_arrow as _;
 use rivet_format_csv as _;
 use rivet_format_parquet as _;
 use rivet_source_mssql as _;
+use rivet_source_mysql as _;
 use rivet_source_postgres as _;
 use rivet_source_sqlite as _;
 use rivet_test_rude as _;
 
 /// One of each, and the source, the format and the destination of the last.
-const N_CONNECTORS: usize = 7 + 3;
+const N_CONNECTORS: usize = 9 + 3;
 
 fn main() -> std::process::ExitCode {
     rivet::main(N_CONNECTORS)

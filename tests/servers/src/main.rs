@@ -7,12 +7,13 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use rivet_test_servers::{oracle, pgbouncer, postgres, strace};
+use rivet_test_servers::{mariadb, mysql, oracle, pgbouncer, postgres, strace};
 
 const USAGE: &str = "\
 usage: rivet-test-servers install
        rivet-test-servers find psql
        rivet-test-servers run postgres [--major 12..18]
+       rivet-test-servers run mariadb|mysql
 
 install   installs every server and tool that the tests use into the test cache
 find      prints where a tool is, which is installed first when it is missing
@@ -26,6 +27,8 @@ fn main() -> ExitCode {
         ["install"] => install(),
         ["find", "psql"] => postgres::find_psql().map(|path| println!("{}", path.display())),
         ["run", "postgres"] => run_postgres(postgres::DEFAULT_MAJOR),
+        ["run", "mariadb"] => mariadb::start(&[]).and_then(run_my_server),
+        ["run", "mysql"] => mysql::start(&[]).and_then(run_my_server),
         ["run", "postgres", "--major", major] => {
             major.parse().with_context(|| format!("read the major version {major:?}")).and_then(run_postgres)
         }
@@ -50,6 +53,11 @@ fn install() -> Result<()> {
     for version in pgbouncer::Version::ALL {
         println!("pgbouncer {}: {}", version.number(), pgbouncer::install(version)?.display());
     }
+    println!("mariadb: {}", mariadb::install()?.display());
+    match mysql::install() {
+        Ok(dir) => println!("mysql: {}", dir.display()),
+        Err(e) => eprintln!("LEFT OUT: MySQL 9.7 cannot be installed: {e:#}"),
+    }
     println!("psql: {}", postgres::find_psql()?.display());
     println!("strace: {}", strace::install()?.display());
     println!("oracle python: {}", oracle::python()?.display());
@@ -62,8 +70,11 @@ fn run_postgres(major: u32) -> Result<()> {
         bail!("run PostgreSQL {major}: only the versions 12 to 18 are known");
     }
     let server = postgres::Postgres::start(postgres::PostgresOptions { major, ..Default::default() })?;
+    let psql = postgres::find_psql()?.display().to_string();
+    let conninfo = format!("host={} port={} user=postgres dbname=postgres", server.host(), server.port());
     let about = serde_json::json!({
         "url": server.url("postgres"),
+        "client": [&psql, "-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-f", "-", "-d", &conninfo],
         "host": server.host(),
         "port": server.port(),
         "password": server.password(),
@@ -76,9 +87,36 @@ fn run_postgres(major: u32) -> Result<()> {
         "client_cert": server.client_cert(),
         "client_key": server.client_key(),
     });
+    until_told(&about)?;
+    server.stop()
+}
+
+fn run_my_server(server: mariadb::MyServer) -> Result<()> {
+    let database = server.fresh_database("demo")?;
+    let client = server.client(&database)?;
+    let words = std::iter::once(client.get_program()).chain(client.get_args()).map(|word| word.to_string_lossy());
+    let about = serde_json::json!({
+        "url": server.url(&database),
+        "client": words.collect::<Vec<_>>(),
+        "host": server.host(),
+        "port": server.port(),
+        "password": server.password(),
+        "pid": server.pid(),
+        "socket": server.socket(),
+        "log_file": server.log_file(),
+        "ca_file": server.ca_file(),
+        "client_cert": server.client_cert(),
+        "client_key": server.client_key(),
+    });
+    until_told(&about)?;
+    server.stop()
+}
+
+/// Prints what a server is and waits for the end of standard input.
+fn until_told(about: &serde_json::Value) -> Result<()> {
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{about}").and_then(|()| stdout.flush()).context("print the server's description")?;
     let mut ignored = [0; 256];
     while std::io::stdin().read(&mut ignored).context("read standard input")? > 0 {}
-    server.stop()
+    Ok(())
 }

@@ -94,7 +94,9 @@ fn pages(workspace: &Workspace, with_servers: bool) -> Result<Vec<Page>> {
         plugins::page(&plugins, &reference["plugin"])?,
     ];
     if with_servers {
-        pages.push(types::page(workspace, &rivet)?);
+        for engine in types::ENGINES {
+            pages.push(types::page(workspace, &rivet, engine)?);
+        }
         pages.push(types_mssql::page(workspace, &rivet)?);
     }
     Ok(pages)

@@ -1,10 +1,13 @@
 //! The page of PostgreSQL's types: what `rivet check` reports of a table with a column of each, on a real server.
 //! It must not know what any type becomes.
 
+mod mysql;
+mod postgres;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -12,117 +15,51 @@ use serde_json::Value;
 
 use super::text::{code, plain, table};
 use super::{Page, Rivet};
-use crate::run::output;
 use crate::workspace::Workspace;
 
-const PREPARE: &str = "
-create type mood as enum ('sad', 'happy');
-create domain positive as integer check (value > 0);
-create type pair as (a integer, b text);
-";
+/// What the page of an engine's types is made of.
+pub struct Engine {
+    /// The plugin, and its server among the test servers.
+    plugin: &'static str,
+    file: &'static str,
+    title: &'static str,
+    about: &'static str,
+    /// SQL before the table.
+    prepare: &'static str,
+    /// The type of each column.
+    types: &'static [&'static str],
+    /// What those are that have no name of their own.
+    kinds: &'static [(&'static str, &'static str)],
+    /// Policies that change a column's type or whether it may hold NULL.
+    policies: &'static [(&'static str, &'static str)],
+    /// What a column may be delivered as.
+    overrides: &'static [&'static str],
+}
 
-/// The type of each column.
-const TYPES: [&str; 44] = [
-    "boolean",
-    "smallint",
-    "integer",
-    "bigint",
-    "oid",
-    "real",
-    "double precision",
-    "numeric(12,2)",
-    "numeric(50,10)",
-    "numeric(100,10)",
-    "numeric",
-    "money",
-    "text",
-    "varchar(20)",
-    "char(5)",
-    "name",
-    "\"char\"",
-    "bytea",
-    "date",
-    "time",
-    "timetz",
-    "timestamp",
-    "timestamptz",
-    "interval",
-    "uuid",
-    "json",
-    "jsonb",
-    "xml",
-    "mood",
-    "positive",
-    "pair",
-    "integer[]",
-    "text[][]",
-    "numeric(12,2)[]",
-    "mood[]",
-    "inet",
-    "cidr",
-    "macaddr",
-    "bit(8)",
-    "varbit",
-    "point",
-    "int4range",
-    "tsvector",
-    "bytea[]",
-];
+/// The engines whose types have a page.
+pub const ENGINES: [&Engine; 2] = [&postgres::ENGINE, &mysql::ENGINE];
 
-/// What those are that have no name of their own.
-const KINDS: [(&str, &str); 3] =
-    [("mood", "an enum"), ("positive", "a domain over integer"), ("pair", "a composite type")];
-
-/// Policies that change a column's type or whether it may hold NULL.
-const POLICIES: [(&str, &str); 5] = [
-    ("numeric_unbounded", "decimal(38,9)"),
-    ("invalid_text", "binary"),
-    ("out_of_range", "null"),
-    ("nan", "null"),
-    ("infinity_timestamp", "null"),
-];
-
-/// What a column may be delivered as.
-const OVERRIDES: [&str; 11] = [
-    "text",
-    "int32",
-    "int64",
-    "uint64",
-    "float64",
-    "decimal(38,9)",
-    "date",
-    "timestamp",
-    "timestamptz",
-    "json",
-    "binary",
-];
-
-const ABOUT: &str = "\
-What each type becomes: PostgreSQL's name, what Rivet takes it for, its Arrow form and its Parquet form. `types: portable`,
-the default, is what every common reader takes without surprise; `types: native` keeps the richest form. Fidelity `exact` is
-the same values with the same meaning; `text` is the server's own text, exact to the last digit. `rivet check --type-report`
-shows the same for the columns of an export, `--target` what a reader makes of it.";
-
-/// `types-postgres.md`.
+/// The page of an engine.
 ///
 /// # Errors
 /// When the server cannot be started, or `rivet check` fails.
-pub fn page(workspace: &Workspace, rivet: &Rivet) -> Result<Page> {
+pub fn page(workspace: &Workspace, rivet: &Rivet, engine: &'static Engine) -> Result<Page> {
     let dir = workspace.target.join("docs");
     fs::create_dir_all(&dir).with_context(|| format!("failed to create {}", dir.display()))?;
-    let server = Server::start(workspace)?;
-    server.psql(PREPARE)?;
-    let columns = TYPES.iter().enumerate().map(|(n, t)| format!("c{n} {t} not null")).collect::<Vec<_>>().join(", ");
-    server.psql(&format!("create table every_type ({columns})"))?;
-    let check = Check { rivet, server: &server, dir: &dir };
+    let server = Server::start(workspace, engine.plugin)?;
+    server.sql(engine.prepare)?;
+    let columns =
+        engine.types.iter().enumerate().map(|(n, t)| format!("c{n} {t} not null")).collect::<Vec<_>>().join(", ");
+    server.sql(&format!("create table every_type ({columns})"))?;
+    let check = Check { engine, rivet, server: &server, dir: &dir };
     let mut body = String::from("## Types\n\n");
     let portable = check.one("")?;
     let native = check.one("types: native")?;
-    body += &types(&TYPES, &portable, &native);
+    body += &types(engine.types, engine.kinds, &portable, &native);
     body += &format!("## Policies that change a column\n\n{}\n\n{}", POLICIES_ABOUT, policies(&check, &portable)?);
     body += &format!("## Overrides\n\n{}\n\n{}", OVERRIDES_ABOUT, overrides(&check)?);
     server.stop()?;
-    Ok(Page { file: "types-postgres.md", title: "PostgreSQL types", about: ABOUT, body })
+    Ok(Page { file: engine.file, title: engine.title, about: engine.about, body })
 }
 
 const POLICIES_ABOUT: &str = "\
@@ -136,8 +73,8 @@ marks what needs `columns: {c: {type: TYPE, lossy: true}}`, because values may c
 /// One row a column of `rivet check`.
 type Columns = Vec<Value>;
 
-/// A table of types by their names, and what is reported of them.
-pub fn types(names: &[&str], portable: &Columns, native: &Columns) -> String {
+/// A table of types by their names, with what those are that have none of their own, and what is reported of them.
+pub fn types(names: &[&str], kinds: &[(&str, &str)], portable: &Columns, native: &Columns) -> String {
     let held = |column: &Value| {
         let arrow = plain(&column["arrow_type"]);
         let file = column["file_type"].as_str().map_or_else(|| "refused".to_owned(), code);
@@ -146,13 +83,13 @@ pub fn types(names: &[&str], portable: &Columns, native: &Columns) -> String {
     let rows = names.iter().zip(portable).zip(native).map(|((name, portable), native)| {
         let rich = held(native);
         let rich = if rich == held(portable) { "the same".to_owned() } else { rich };
-        [called(name), plain(&portable["logical_type"]), held(portable), rich, plain(&portable["fidelity"])]
+        [called(kinds, name), plain(&portable["logical_type"]), held(portable), rich, plain(&portable["fidelity"])]
     });
     table(["Type", "Logical type", "Portable: Arrow → Parquet", "Native: Arrow → Parquet", "Fidelity"], rows)
 }
 
-fn called(name: &str) -> String {
-    KINDS.iter().find(|(n, _)| name.trim_end_matches("[]") == *n).map_or_else(
+fn called(kinds: &[(&str, &str)], name: &str) -> String {
+    kinds.iter().find(|(n, _)| name.trim_end_matches("[]") == *n).map_or_else(
         || code(name),
         |(_, kind)| if name.ends_with("[]") { format!("an array of {kind}") } else { (*kind).to_owned() },
     )
@@ -160,11 +97,11 @@ fn called(name: &str) -> String {
 
 fn policies(check: &Check<'_>, base: &Columns) -> Result<String> {
     let mut rows = Vec::new();
-    for (policy, value) in POLICIES {
+    for (policy, value) in check.engine.policies {
         let written = code(&format!("{policy}: {value}"));
         let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let all = check.each(|_| Some(format!("policies: {{{policy}: '{value}'}}")))?;
-        for ((name, before), after) in TYPES.iter().zip(base).zip(&all) {
+        for ((name, before), after) in check.engine.types.iter().zip(base).zip(&all) {
             let change = match after {
                 None => "is refused".to_owned(),
                 Some(after) if after["arrow_type"] != before["arrow_type"] => {
@@ -173,7 +110,7 @@ fn policies(check: &Check<'_>, base: &Columns) -> Result<String> {
                 Some(after) if after["nullable"] != before["nullable"] => "may hold NULL".to_owned(),
                 Some(_) => continue,
             };
-            groups.entry(change).or_default().push(called(name));
+            groups.entry(change).or_default().push(called(check.engine.kinds, name));
         }
         rows.extend(groups.into_iter().map(|(change, names)| [written.clone(), names.join(", "), change]));
     }
@@ -182,7 +119,8 @@ fn policies(check: &Check<'_>, base: &Columns) -> Result<String> {
 
 fn overrides(check: &Check<'_>) -> Result<String> {
     let mut cells = Vec::new();
-    for target in OVERRIDES {
+    let overrides = check.engine.overrides;
+    for target in overrides {
         let exact = check.each(|n| Some(format!("columns: {{c{n}: '{target}'}}")))?;
         let lossy =
             |n: usize| exact[n].is_none().then(|| format!("columns: {{c{n}: {{type: '{target}', lossy: true}}}}"));
@@ -194,16 +132,21 @@ fn overrides(check: &Check<'_>) -> Result<String> {
         };
         cells.push(exact.iter().zip(lossy).map(cell).collect::<Vec<_>>());
     }
-    let mut text = format!("| Type | {} |\n|---|{}\n", OVERRIDES.map(code).join(" | "), "---|".repeat(OVERRIDES.len()));
-    for (n, name) in TYPES.iter().enumerate() {
+    let mut text = format!(
+        "| Type | {} |\n|---|{}\n",
+        overrides.iter().map(|word| code(word)).collect::<Vec<_>>().join(" | "),
+        "---|".repeat(overrides.len())
+    );
+    for (n, name) in check.engine.types.iter().enumerate() {
         let row: Vec<&str> = cells.iter().map(|column| column[n]).collect();
-        text += &format!("| {} | {} |\n", called(name), row.join(" | "));
+        text += &format!("| {} | {} |\n", called(check.engine.kinds, name), row.join(" | "));
     }
     Ok(text + "\n")
 }
 
 /// `rivet check` over the table of all types.
 struct Check<'a> {
+    engine: &'a Engine,
     rivet: &'a Rivet,
     server: &'a Server,
     /// For the config.
@@ -215,22 +158,24 @@ impl Check<'_> {
     fn one(&self, keys: &str) -> Result<Columns> {
         let exports = self.run(&[format!("{{name: all, table: every_type, {keys}}}")])?;
         let columns = exports[0]["columns"].as_array().cloned().unwrap_or_default();
-        ensure!(columns.len() == TYPES.len(), "not all columns are described: {}", exports[0]);
+        ensure!(columns.len() == self.engine.types.len(), "not all columns are described: {}", exports[0]);
         Ok(columns)
     }
 
     /// Each column by itself, with the keys that it gets; nothing for those that get none or are refused.
     fn each(&self, keys: impl Fn(usize) -> Option<String>) -> Result<Vec<Option<Value>>> {
         let export = |n| Some(format!("{{name: c{n}, table: every_type, select: [c{n}], {}}}", keys(n)?));
-        let exports = self.run(&(0..TYPES.len()).filter_map(export).collect::<Vec<_>>())?;
+        let exports = self.run(&(0..self.engine.types.len()).filter_map(export).collect::<Vec<_>>())?;
         let of = |n: usize| exports.iter().find(|e| e["export"] == format!("c{n}"))?["columns"].get(0).cloned();
-        Ok((0..TYPES.len()).map(of).collect())
+        Ok((0..self.engine.types.len()).map(of).collect())
     }
 
     fn run(&self, exports: &[String]) -> Result<Vec<Value>> {
         let config = self.dir.join("rivet.yaml");
-        let head = "source: {type: postgres, url_env: DOCS_URL}\n\
-                    defaults: {destination: {type: local, path: 'out/{export}'}}\n";
+        let head = format!(
+            "source: {{type: {}, url_env: DOCS_URL}}\ndefaults: {{destination: {{type: local, path: 'out/{{export}}'}}}}\n",
+            self.engine.plugin
+        );
         fs::write(&config, format!("{head}exports: [{}]\n", exports.join(", ")))?;
         let mut command = self.rivet.command();
         command
@@ -243,8 +188,12 @@ impl Check<'_> {
             .with_context(|| format!("rivet check: {}", String::from_utf8_lossy(&out.stderr)))?;
         let found = document["exports"].as_array().cloned().unwrap_or_default();
         ensure!(found.len() == exports.len(), "rivet check: {}", String::from_utf8_lossy(&out.stderr));
-        let refused =
-            |e: &Value| e["error"].is_null() || e["error"]["code"].as_str().is_some_and(|c| c.starts_with("postgres."));
+        let refused = |e: &Value| {
+            e["error"].is_null()
+                || e["error"]["code"]
+                    .as_str()
+                    .is_some_and(|c| ["postgres.", "mysql."].iter().any(|own| c.starts_with(own)))
+        };
         if let Some(export) = found.iter().find(|e| !refused(e)) {
             bail!("rivet check: {}", export["error"]);
         }
@@ -256,28 +205,31 @@ impl Check<'_> {
 struct Server {
     process: Child,
     url: String,
-    psql: PathBuf,
+    /// Its own client, which reads statements from its standard input, and the password that it asks for.
+    client: Vec<String>,
+    password: String,
 }
 
 impl Server {
-    fn start(workspace: &Workspace) -> Result<Self> {
+    fn start(workspace: &Workspace, server: &str) -> Result<Self> {
         let program = workspace.target.join("debug/rivet-test-servers");
-        let psql = output(Command::new(&program).args(["find", "psql"]))?.trim_end().into();
         let mut command = Command::new(&program);
-        command.args(["run", "postgres"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.args(["run", server]).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().context("failed to start rivet-test-servers")?;
         let mut about = String::new();
         BufReader::new(process.stdout.take().context("it is piped")?).read_line(&mut about)?;
         let about: Value = serde_json::from_str(&about).context("rivet-test-servers describes no server")?;
-        Ok(Self { process, url: plain(&about["url"]), psql })
+        let client = about["client"].as_array().into_iter().flatten().map(plain).collect();
+        Ok(Self { process, url: plain(&about["url"]), client, password: plain(&about["password"]) })
     }
 
-    fn psql(&self, sql: &str) -> Result<()> {
-        let mut command = Command::new(&self.psql);
-        command.args(["-X", "-q", "-w", "-v", "ON_ERROR_STOP=1", "-f", "-", "-d"]).arg(&self.url).stdin(Stdio::piped());
-        let mut process = command.spawn().context("failed to start psql")?;
+    fn sql(&self, sql: &str) -> Result<()> {
+        let (program, words) = self.client.split_first().context("the server has no client")?;
+        let mut command = Command::new(program);
+        command.args(words).env("MYSQL_PWD", &self.password).env("PGPASSWORD", &self.password).stdin(Stdio::piped());
+        let mut process = command.spawn().with_context(|| format!("failed to start {program}"))?;
         process.stdin.take().context("it is piped")?.write_all(sql.as_bytes())?;
-        ensure!(process.wait()?.success(), "psql failed");
+        ensure!(process.wait()?.success(), "{program} failed");
         Ok(())
     }
 

@@ -72,7 +72,7 @@ pub fn page(workspace: &Workspace, rivet: &Rivet) -> Result<Page> {
     let ended = server.wait().context("the stand-in did not stop")?;
     let (portable, native) = made?;
     ensure!(ended.success(), "the stand-in failed");
-    let body = format!("## Types\n\n{}", types(&TYPES, &portable, &native));
+    let body = format!("## Types\n\n{}", types(&TYPES, &[], &portable, &native));
     Ok(Page { file: "types-mssql.md", title: "SQL Server types", about: ABOUT, body })
 }
 

@@ -71,8 +71,9 @@ pub fn even(engine: &mut impl KeyAnswers, of: &KeyRows, n_ranges: usize) -> Resu
     if n_ranges <= 1 {
         return Ok(Vec::new());
     }
-    let range = |back: u8| format!("(rivet_n - {back}) * {n_ranges} / rivet_all");
-    passed(engine, of, ", count(*) OVER () AS rivet_all", &format!("{} <> {}", range(1), range(2)))
+    let range = |back: u8| format!("(rivet_n - {back}) * {n_ranges}");
+    let (this, before) = (engine.quotient(&range(1), "rivet_all"), engine.quotient(&range(2), "rivet_all"));
+    passed(engine, of, ", count(*) OVER () AS rivet_all", &format!("{this} <> {before}"))
 }
 
 /// Borders that one statement finds, which passes over all rows in the order of the key. A border is a row that this holds

@@ -1,0 +1,138 @@
+//! One connection in one read-only transaction with everything pinned that could change a byte.
+//! It must not know what is read in it.
+
+use std::collections::HashMap;
+
+use rivet_plugin_api::{
+    Aggregate, BatchStream, Choices, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, ListedTable,
+    OpenGroup, Relation, Result, Scan, Session, SessionGroup, Snapshot, SnapshotInfo, Split, SplitRequest, TableSchema,
+};
+
+use crate::address::Settings;
+use crate::connect::Client;
+use crate::error::unexpected;
+use crate::options::{MysqlOptions, Workers};
+use crate::schema::{self, Described};
+use crate::sql::from_item;
+use crate::{explain, filter, listing, scan, snapshot, split};
+
+/// A session of the `mysql` source.
+pub struct MySession {
+    pub client: Client,
+    choices: Choices,
+    described: HashMap<String, Described>,
+    warnings: Vec<String>,
+}
+
+/// Opens the sessions of a group; the others have the state of the first, or the group has one.
+///
+/// # Errors
+/// As [`Source::open_group`](rivet_plugin_api::Source::open_group).
+pub fn open_group(request: &OpenGroup<MysqlOptions>, cx: &Cx) -> Result<SessionGroup> {
+    let mut settings = Settings::from_connection(&request.connection, &request.purpose.label())?;
+    settings.no_progress_timeout_ms = request.limits.no_progress_timeout_ms;
+    settings.max_value_bytes = request.limits.max_value_bytes;
+    let mut sessions: Vec<Box<dyn Session>> = Vec::with_capacity(request.n_sessions);
+    let (mut wanted, mut first) = (request.snapshot.clone(), None::<SnapshotInfo>);
+    for _ in 0..request.n_sessions.max(1) {
+        let (session, info) = MySession::open(&settings, request, &wanted, cx)?;
+        sessions.push(Box::new(session));
+        let info = first.get_or_insert(info);
+        wanted = match (&wanted, &info.join_token) {
+            (Snapshot::None, _) => Snapshot::None,
+            (_, Some(token)) => Snapshot::Join(token.clone()),
+            (_, None) => break,
+        };
+    }
+    let snapshot = SnapshotInfo { server: settings.server_label(), ..first.unwrap_or_default() };
+    Ok(SessionGroup { sessions, snapshot })
+}
+
+impl MySession {
+    fn open(
+        settings: &Settings,
+        request: &OpenGroup<MysqlOptions>,
+        wanted: &Snapshot,
+        cx: &Cx,
+    ) -> Result<(Self, SnapshotInfo)> {
+        let mut client = Client::connect(settings, cx)?;
+        snapshot::pin(&mut client, &request.limits, cx)?;
+        client.ready(request.limits.statement_timeout_ms);
+        if let Some(relation @ Relation::Table { .. }) = &request.relation {
+            wait_for(&mut client, relation, cx)?;
+        }
+        let info = snapshot::take(&mut client, wanted, request.options.workers, cx)?;
+        let mut warnings = Vec::new();
+        if request.options.workers == Workers::PerSplit && *wanted == Snapshot::New {
+            warnings.push("`workers: per-split`: each worker reads a state of the database of its own".to_owned());
+        }
+        Ok((Self { client, choices: request.choices.clone(), described: HashMap::new(), warnings }, info))
+    }
+
+    /// The relation's columns and facts, asked once per session.
+    pub fn described(&mut self, relation: &Relation, cx: &Cx) -> Result<Described> {
+        let key = format!("{relation:?}");
+        if let Some(known) = self.described.get(&key) {
+            return Ok(known.clone());
+        }
+        let mut described = schema::describe(&mut self.client, relation, &self.choices, cx)?;
+        described.warnings.extend(self.warnings.iter().cloned());
+        self.described.insert(key, described.clone());
+        Ok(described)
+    }
+}
+
+/// Waits until nobody holds a lock that keeps others from reading a table: what commits meanwhile is part of the snapshot
+/// that is taken then. Who replaces the table after that makes it younger than the snapshot, which the server refuses to
+/// read. That there is no such table the description says better.
+fn wait_for(client: &mut Client, relation: &Relation, cx: &Cx) -> Result<()> {
+    match client.execute(&format!("SELECT 1 FROM {} LIMIT 0", from_item(relation)), cx) {
+        Err(e) if e.vendor().is_some() && e.kind() != ErrorKind::Timeout => Ok(()),
+        other => other,
+    }
+}
+
+impl Session for MySession {
+    fn describe(&mut self, relation: &Relation, cx: &Cx) -> Result<TableSchema> {
+        let described = self.described(relation, cx)?;
+        let columns = described.columns.into_iter().map(|plan| plan.column).collect();
+        let Described { keys, cursors, warnings, .. } = described;
+        Ok(TableSchema { columns, identity: None, warnings, keys, cursors })
+    }
+    fn estimate(&mut self, relation: &Relation, cx: &Cx) -> Result<Estimate> {
+        split::estimate(self, relation, cx)
+    }
+    fn split(&mut self, request: &SplitRequest, cx: &Cx) -> Result<Vec<Split>> {
+        split::split(self, request, cx)
+    }
+    fn scan<'s>(&'s mut self, scan: &Scan, cx: &Cx) -> Result<Box<dyn BatchStream + 's>> {
+        scan::start(self, scan, cx)
+    }
+    fn aggregate(&mut self, aggregate: &Aggregate, cx: &Cx) -> Result<Vec<Option<KeyValue>>> {
+        filter::aggregate(self, aggregate, cx)
+    }
+    fn explain(&mut self, request: &Explain, cx: &Cx) -> Result<Explained> {
+        explain::explain(self, request, cx)
+    }
+    fn tables(&mut self, cx: &Cx) -> Result<Vec<ListedTable>> {
+        listing::tables(&mut self.client, cx)
+    }
+    fn health(&mut self, cx: &Cx) -> Result<Health> {
+        let rows = self.client.query("SELECT VERSION(), @@version_comment, @@read_only", cx)?;
+        let Some([Some(version), Some(comment), Some(read_only)]) = rows.first().map(Vec::as_slice) else {
+            return Err(unexpected());
+        };
+        let product = if self.client.is_mariadb() { "MariaDB" } else { "MySQL" };
+        let settings = self.client.settings();
+        Ok(Health {
+            server_version: format!("{product} {version} ({comment})"),
+            pooler: None,
+            standby: read_only == "1",
+            steps: settings.steps().into_iter().map(str::to_owned).collect(),
+            warnings: settings.protection_warning().into_iter().collect(),
+        })
+    }
+    fn end(&mut self, cx: &Cx) -> Result<()> {
+        self.client.execute("COMMIT", cx)
+    }
+}

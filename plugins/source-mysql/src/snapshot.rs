@@ -1,0 +1,99 @@
+//! One state of the database for a session, and the proof that another session has the same.
+//! It must not know relations, nor what is read.
+
+use rivet_plugin_api::{
+    Cx, ErrorKind, PluginError, Result, Retry, SNAPSHOT_LOST, SessionLimits, Snapshot, SnapshotInfo,
+};
+
+use crate::connect::Client;
+use crate::options::Workers;
+
+/// The token of sessions that each have a state of their own.
+const EACH_ITS_OWN: &str = "each its own";
+
+/// Pins everything that a server's defaults could change about the bytes we read or the time we have.
+///
+/// # Errors
+/// The server's.
+pub fn pin(client: &mut Client, limits: &SessionLimits, cx: &Cx) -> Result<()> {
+    client.execute("SET NAMES utf8mb4 COLLATE utf8mb4_general_ci", cx)?;
+    let seconds = |ms: u64| ms.div_ceil(1000).max(1);
+    let lock_seconds = if limits.lock_timeout_ms == 0 { 31_536_000 } else { seconds(limits.lock_timeout_ms) };
+    let mut all = vec![
+        // Without the modes that give other values to the same text, or refuse what is stored.
+        ("sql_mode", "''".to_owned()),
+        ("time_zone", "'+00:00'".to_owned()),
+        ("lc_time_names", "'en_US'".to_owned()),
+        ("default_week_format", "0".to_owned()),
+        ("div_precision_increment", "4".to_owned()),
+        ("group_concat_max_len", "1073741824".to_owned()),
+        // Limits that would end a result before its end, without a word.
+        ("sql_select_limit", "18446744073709551615".to_owned()),
+        ("sql_big_selects", "1".to_owned()),
+        ("autocommit", "1".to_owned()),
+        ("wait_timeout", "31536000".to_owned()),
+        ("net_write_timeout", "31536000".to_owned()),
+        ("lock_wait_timeout", lock_seconds.to_string()),
+        ("innodb_lock_wait_timeout", lock_seconds.min(1_073_741_824).to_string()),
+    ];
+    if client.is_mariadb() {
+        let seconds = format!("{}.{:03}", limits.statement_timeout_ms / 1000, limits.statement_timeout_ms % 1000);
+        all.push(("max_statement_time", seconds));
+        all.push(("idle_transaction_timeout", "0".to_owned()));
+        all.push(("idle_readonly_transaction_timeout", "0".to_owned()));
+    } else {
+        all.push(("max_execution_time", limits.statement_timeout_ms.min(u32::MAX.into()).to_string()));
+        all.push(("information_schema_stats_expiry", "0".to_owned()));
+    }
+    let sets: Vec<String> = all.into_iter().map(|(name, value)| format!("SESSION {name} = {value}")).collect();
+    client.execute(&format!("SET {}", sets.join(", ")), cx)
+}
+
+/// Takes the state that was asked for, and says what it is.
+///
+/// # Errors
+/// The server's; [`SNAPSHOT_LOST`] when the state to join is not the one that there is.
+pub fn take(client: &mut Client, wanted: &Snapshot, workers: Workers, cx: &Cx) -> Result<SnapshotInfo> {
+    if *wanted == Snapshot::None {
+        client.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", cx)?;
+        client.execute("START TRANSACTION READ ONLY", cx)?;
+        return Ok(SnapshotInfo::default());
+    }
+    client.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", cx)?;
+    client.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", cx)?;
+    if workers == Workers::PerSplit {
+        return Ok(SnapshotInfo { join_token: Some(EACH_ITS_OWN.to_owned()), ..SnapshotInfo::default() });
+    }
+    let position = position(client, cx)?;
+    if let Snapshot::Join(token) = wanted {
+        let Some(position) = position.filter(|position| position == token) else { return Err(moved()) };
+        return Ok(SnapshotInfo { identity: Some(position.clone()), join_token: Some(position), ..Default::default() });
+    }
+    let identity = position.clone().or_else(|| Some("one transaction".to_owned()));
+    Ok(SnapshotInfo { identity, join_token: position, ..SnapshotInfo::default() })
+}
+
+/// Where the binary log was when the snapshot was taken, exactly: MariaDB notes it together with the snapshot. MySQL has
+/// no such note, and what can be asked there before and after may have changed in between.
+fn position(client: &mut Client, cx: &Cx) -> Result<Option<String>> {
+    if !client.is_mariadb() {
+        return Ok(None);
+    }
+    let rows = client.query("SHOW STATUS LIKE 'binlog\\_snapshot\\_%'", cx)?;
+    let value = |name: &str| {
+        let row = rows
+            .iter()
+            .find(|row| row.first().is_some_and(|n| n.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(name))));
+        row.and_then(|row| row.get(1)?.clone()).filter(|value| !value.is_empty() && value != "none")
+    };
+    let place = value("Binlog_snapshot_file").zip(value("Binlog_snapshot_position"));
+    Ok(place.map(|(file, at)| format!("binlog {file}:{at}")))
+}
+
+fn moved() -> PluginError {
+    let text = "others committed while workers began, so that they would not read one state of the database";
+    PluginError::new(ErrorKind::Conflict, SNAPSHOT_LOST, text).retry(Retry::NewSession).hint(
+        "set `parallel: 1`, or `workers: per-split` in `source` to let each worker read a state of its own, or run it when \
+         nobody writes",
+    )
+}

@@ -1,0 +1,131 @@
+//! What a user chose for a column: another type, or policies that change its type. It is delivered exactly so or refused.
+//! It must not know how values are decoded: a value that does not fit is the decoder's find.
+
+use rivet_plugin_api::{Choices, ErrorKind, Fidelity, LogicalType, OutOfRange, PluginError, Result, ZeroDate};
+use rivet_shared_sql::hint;
+
+use super::classify::AS_TEXT;
+use super::{ColumnPlan, Select, Wire};
+
+/// Makes a plan what the choices say.
+pub(super) fn apply(mut plan: ColumnPlan, choices: &Choices) -> Result<ColumnPlan> {
+    let choice = choices.columns.get(&plan.column.name);
+    plan.lossy = choice.is_some_and(|c| c.lossy);
+    if let Some(wanted) = choice.and_then(|c| c.logical.as_ref())
+        && *wanted != plan.column.logical
+    {
+        let natural = ColumnPlan::new(&plan.column.name, plan.column.nullable, &plan.catalog);
+        let converted = if natural.column.logical == *wanted {
+            Ok((natural.wire.clone(), natural.select.clone()))
+        } else {
+            convert(&natural, wanted, plan.lossy)
+        };
+        let (wire, select) = converted.map_err(|no| refusal(&natural, wanted, no))?;
+        plan.column.fidelity = match wanted {
+            LogicalType::Text if natural.column.logical != LogicalType::Text => Fidelity::Text,
+            LogicalType::Text => natural.column.fidelity,
+            _ => Fidelity::Exact,
+        };
+        (plan.wire, plan.select, plan.column.logical) = (wire, select, wanted.clone());
+    }
+    plan.column.nullable |= may_become_null(&plan);
+    Ok(plan)
+}
+
+/// Why a column cannot be delivered as something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum No {
+    /// There is no conversion.
+    Never,
+    /// Only where values may change.
+    LossyOnly,
+}
+
+/// How a column is asked for and arrives so that it becomes `wanted`.
+fn convert(natural: &ColumnPlan, wanted: &LogicalType, lossy: bool) -> Result<(Wire, Select), No> {
+    let same = |wire: Wire| Ok((wire, Select::PLAIN));
+    let when_lossy = |select: &'static str| if lossy { Ok((Wire::Plain, Select(select))) } else { Err(No::LossyOnly) };
+    let is_bits = natural.wire == Wire::Bits;
+    // A number of the server in place of the bits.
+    let number = if is_bits { Select("(@ + 0)") } else { Select::PLAIN };
+    match (&natural.column.logical, wanted) {
+        (_, LogicalType::Text) => Ok(text(natural)),
+        (LogicalType::Int { .. } | LogicalType::Decimal { .. }, LogicalType::Int { .. }) => same(Wire::Plain),
+        (LogicalType::Bool | LogicalType::Binary, LogicalType::Int { .. }) if is_bits => Ok((Wire::Plain, number)),
+        (LogicalType::Int { .. }, LogicalType::Bool) => same(Wire::Plain),
+        (LogicalType::Int { .. } | LogicalType::Decimal { .. }, LogicalType::Decimal { precision, scale })
+            if (1..=76).contains(precision) && scale <= precision =>
+        {
+            same(Wire::Plain)
+        }
+        (LogicalType::Float { .. }, LogicalType::Decimal { .. } | LogicalType::Int { .. }) => {
+            when_lossy("CAST(@ AS DECIMAL(65,30))")
+        }
+        (LogicalType::Int { bits: ..=32, .. } | LogicalType::Float { bits: 32 }, LogicalType::Float { bits: 64 }) => {
+            same(Wire::Plain)
+        }
+        (LogicalType::Int { .. } | LogicalType::Decimal { .. }, LogicalType::Float { bits: 64 }) => {
+            when_lossy("(@ + 0e0)")
+        }
+        (LogicalType::Int { bits: ..=16, .. }, LogicalType::Float { bits: 32 }) => same(Wire::Plain),
+        (
+            LogicalType::Int { .. } | LogicalType::Decimal { .. } | LogicalType::Float { .. },
+            LogicalType::Float { .. },
+        ) => when_lossy("(@ + 0e0)"),
+        (LogicalType::Date, LogicalType::Timestamp { utc: false, nanos: false }) => same(Wire::Plain),
+        // The session's time zone is UTC: the same µs, read as the other kind.
+        (LogicalType::Timestamp { .. }, LogicalType::Timestamp { nanos: false, .. } | LogicalType::Date) => {
+            when_lossy("@")
+        }
+        (LogicalType::Text | LogicalType::Binary, LogicalType::Json) if natural.wire == Wire::Bytes => {
+            same(Wire::CheckedJson)
+        }
+        (LogicalType::Text | LogicalType::Json | LogicalType::Enum, LogicalType::Binary) => same(Wire::Bytes),
+        (LogicalType::Text | LogicalType::Binary, LogicalType::Uuid) if natural.wire == Wire::Bytes => {
+            same(Wire::Bytes)
+        }
+        _ => Err(No::Never),
+    }
+}
+
+/// Text that is there already, that the decoder writes, or that the server does.
+fn text(natural: &ColumnPlan) -> (Wire, Select) {
+    match (&natural.wire, &natural.column.logical) {
+        (_, LogicalType::Float { .. }) => (Wire::FloatText, Select::PLAIN),
+        (Wire::Plain, LogicalType::Decimal { .. }) | (Wire::Enum(_), _) => (Wire::Bytes, Select::PLAIN),
+        (Wire::Plain, _) => (Wire::Bytes, AS_TEXT),
+        (Wire::Geometry, _) => (Wire::Bytes, Select("ST_AsText(@)")),
+        (Wire::Bits, _) => (Wire::Bytes, Select("CAST(@ + 0 AS CHAR)")),
+        _ => (Wire::Bytes, Select::PLAIN),
+    }
+}
+
+#[cold]
+fn refusal(natural: &ColumnPlan, wanted: &LogicalType, no: No) -> PluginError {
+    let column = &natural.column;
+    let as_text = hint::as_text(&column.name);
+    let (what, hint) = match no {
+        No::LossyOnly => {
+            let lossy = format!("{{type: {}, lossy: true}}", hint::type_word(wanted));
+            let lossy = hint::column(&column.name, &lossy);
+            ("without changing values", format!("set {lossy} if that is meant, or {as_text}"))
+        }
+        No::Never => {
+            let name = crate::sql::identifier(&column.name);
+            ("at all", format!("{as_text}, or use `query:` with a CAST of {name}"))
+        }
+    };
+    let message = format!("the column is {} and cannot be delivered as {wanted} {what}", column.native_type);
+    PluginError::new(ErrorKind::Unsupported, "mysql.override", message).detail("column", &column.name).hint(hint)
+}
+
+/// Whether a policy can put NULL in the place of a value.
+fn may_become_null(plan: &ColumnPlan) -> bool {
+    let range = plan.policies.out_of_range == Some(OutOfRange::Null);
+    let zero = plan.policies.zero_date == Some(ZeroDate::Null);
+    match plan.column.logical {
+        LogicalType::Date | LogicalType::Timestamp { .. } => zero || range,
+        LogicalType::Time { .. } | LogicalType::Int { .. } | LogicalType::Decimal { .. } | LogicalType::Bool => range,
+        _ => false,
+    }
+}
