@@ -7,12 +7,14 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use rivet_test_servers::toxiproxy::{self, Toxiproxy};
 use rivet_test_servers::{oracle, pgbouncer, postgres, strace};
 
 const USAGE: &str = "\
 usage: rivet-test-servers install
        rivet-test-servers find psql
        rivet-test-servers run postgres [--major 12..18]
+       rivet-test-servers run toxiproxy [--port N]
 
 install   installs every server and tool that the tests use into the test cache
 find      prints where a tool is, which is installed first when it is missing
@@ -28,6 +30,10 @@ fn main() -> ExitCode {
         ["run", "postgres"] => run_postgres(postgres::DEFAULT_MAJOR),
         ["run", "postgres", "--major", major] => {
             major.parse().with_context(|| format!("read the major version {major:?}")).and_then(run_postgres)
+        }
+        ["run", "toxiproxy"] => run_toxiproxy(toxiproxy::DEFAULT_PORT),
+        ["run", "toxiproxy", "--port", port] => {
+            port.parse().with_context(|| format!("read the port {port:?}")).and_then(run_toxiproxy)
         }
         _ => {
             eprint!("{USAGE}");
@@ -76,9 +82,21 @@ fn run_postgres(major: u32) -> Result<()> {
         "client_cert": server.client_cert(),
         "client_key": server.client_key(),
     });
+    tell_and_wait(&about)?;
+    server.stop()
+}
+
+fn run_toxiproxy(port: u16) -> Result<()> {
+    let server = Toxiproxy::start(port)?;
+    let url = format!("http://127.0.0.1:{}", server.port());
+    tell_and_wait(&serde_json::json!({ "url": url, "port": server.port() }))
+}
+
+/// Prints what was started, and returns when standard input ends.
+fn tell_and_wait(about: &serde_json::Value) -> Result<()> {
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{about}").and_then(|()| stdout.flush()).context("print the server's description")?;
     let mut ignored = [0; 256];
     while std::io::stdin().read(&mut ignored).context("read standard input")? > 0 {}
-    server.stop()
+    Ok(())
 }

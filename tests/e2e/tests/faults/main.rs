@@ -4,6 +4,7 @@
 mod changes;
 mod limits;
 mod lost;
+mod network;
 mod silence;
 
 use std::process::Child;
@@ -22,6 +23,7 @@ const SLOW: &str = "batch_size: 1000, throttle_ms: 100";
 const PATIENT: &str = "max_retries: 4, retry_backoff_ms: 200";
 
 /// A database with table `t`, and a role that may read it and has the canary as its password.
+#[derive(Clone)]
 struct Site {
     database: String,
     url: String,
