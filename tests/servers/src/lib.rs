@@ -20,9 +20,11 @@ pub mod oracle;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod proxy;
+pub mod seed;
 pub mod strace;
 pub mod toxiproxy;
 pub mod type_oracle;
+pub mod uat;
 pub mod web;
 pub mod wire;
 

@@ -4,21 +4,27 @@
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "it talks to people")]
 
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use rivet_test_servers::toxiproxy::{self, Toxiproxy};
-use rivet_test_servers::{oracle, pgbouncer, postgres, strace};
+use rivet_test_servers::uat::Acceptance;
+use rivet_test_servers::{oracle, pgbouncer, postgres, seed, strace};
 
 const USAGE: &str = "\
 usage: rivet-test-servers install
        rivet-test-servers find psql
        rivet-test-servers run postgres [--major 12..18]
        rivet-test-servers run toxiproxy [--port N]
+       rivet-test-servers seed --target postgres|sqlite [--url-env NAME] [--path FILE] [--users N]...
+       rivet-test-servers uat RIVET PLUGIN_DIR DEV_DIR [SUITE...]
 
 install   installs every server and tool that the tests use into the test cache
 find      prints where a tool is, which is installed first when it is missing
 run       starts one server, prints one line of JSON about it, and stops it when standard input ends, or on SIGINT or SIGTERM
+seed      fills the tables of the acceptance plan
+uat       follows the acceptance plan on servers of its own
 ";
 
 fn main() -> ExitCode {
@@ -35,6 +41,8 @@ fn main() -> ExitCode {
         ["run", "toxiproxy", "--port", port] => {
             port.parse().with_context(|| format!("read the port {port:?}")).and_then(run_toxiproxy)
         }
+        ["seed", words @ ..] => seed::seed(words),
+        ["uat", rivet, plugins, dev, suites @ ..] => uat([rivet, plugins, dev].map(Path::new), suites),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);
@@ -98,5 +106,19 @@ fn tell_and_wait(about: &serde_json::Value) -> Result<()> {
     writeln!(stdout, "{about}").and_then(|()| stdout.flush()).context("print the server's description")?;
     let mut ignored = [0; 256];
     while std::io::stdin().read(&mut ignored).context("read standard input")? > 0 {}
+    Ok(())
+}
+
+/// Follows the acceptance plan on a server of its own.
+fn uat([rivet, plugins, dev]: [&Path; 3], suites: &[&str]) -> Result<()> {
+    let server = postgres::Postgres::start(postgres::PostgresOptions::default())?;
+    // The server's folder goes when it stops.
+    let place = server.dir().join("uat");
+    let done = Acceptance::prepare(&server, dev, &place, &seed::Sizes::default())
+        .and_then(|acceptance| Ok(acceptance.checks(rivet, plugins, suites)?.status()?));
+    server.stop()?;
+    if !done.context("follow the acceptance plan")?.success() {
+        bail!("pass every check of the acceptance plan");
+    }
     Ok(())
 }

@@ -12,15 +12,15 @@ use rivet_test_servers::oracle;
 use rivet_test_servers::postgres::{self, Postgres};
 use serde_json::{Value, json};
 
-const N_ACCOUNTS: u64 = 20_000;
+const N_ACCOUNTS: u64 = 6000;
 /// All the money there is.
 const TOTAL: u64 = N_ACCOUNTS * 1000;
 /// Runs of three exports each.
 const N_ROUNDS: usize = 34;
 
-const ACCOUNTS: &str = "create table accounts (id int primary key, balance bigint not null, note text not null, at timestamptz not null); \
+const ACCOUNTS: &str = "create table accounts (id int primary key, balance bigint not null, note text not null, moved timestamptz not null); \
     insert into accounts select i, 1000, repeat('n', 60), clock_timestamp() from generate_series(1, ACCOUNTS) i; \
-    create index on accounts (at); analyze accounts;";
+    create index on accounts (moved); analyze accounts;";
 
 /// Each transaction moves money between two accounts of those that are this client's, some commit late; then rows jump to
 /// the other end of the table.
@@ -30,8 +30,8 @@ declare a int; b int;
 begin
     for n in 1..20 loop
         a := CLIENT + 2 * floor(random() * ACCOUNTS / 2); b := CLIENT + 2 * floor(random() * ACCOUNTS / 2);
-        update accounts set balance = balance - 7, note = note || 'x', at = clock_timestamp() where id = a;
-        update accounts set balance = balance + 7, note = repeat('y', 60), at = clock_timestamp() where id = b;
+        update accounts set balance = balance - 7, note = note || 'x', moved = clock_timestamp() where id = a;
+        update accounts set balance = balance + 7, note = repeat('y', 60), moved = clock_timestamp() where id = b;
         if n % 5 = 0 then perform pg_sleep(0.05); end if;
         commit;
     end loop;
@@ -100,14 +100,14 @@ fn the_money_is_all_there_in_each_of_a_hundred_exports() -> Result<()> {
     let server = postgres::shared();
     let database = open(server, "bank")?;
     // As many splits as the time for a statement asks for.
-    let cut = "tuning: {profile: fast, max_retries: 0, statement_timeout_s: 1, batch_size: 2000, throttle_ms: 10}";
+    let cut = "tuning: {profile: fast, max_retries: 5, statement_timeout_s: 1, batch_size: 100, throttle_ms: 10}";
     let config = format!(
         "source: {{type: postgres, url_env: TEST_URL, tuning: {{profile: fast, max_retries: 0}}}}\n\
          defaults: {{table: accounts, destination: {{type: local, path: 'out/{{export}}'}}}}\n\
          exports:\n\
          - {{name: one}}\n\
          - {{name: two, parallel: 2, {cut}}}\n\
-         - {{name: chunks, mode: chunked, chunk_column: id, chunk_size: 6000, parallel: 2}}\n"
+         - {{name: chunks, mode: chunked, chunk_column: id, chunk_size: 2000, parallel: 2}}\n"
     );
     let place = Workspace::new(&config)?.with_variable("TEST_URL", &server.url(&database));
     while_money_moves(server, &database, |some_moved| {
@@ -121,7 +121,7 @@ fn the_money_is_all_there_in_each_of_a_hundred_exports() -> Result<()> {
     for (export, strategy, cut) in [
         ("one", "full-scan", false),
         ("two", "full-parallel(2)", true),
-        ("chunks", "chunked-parallel(id, size=6000, p=2)", true),
+        ("chunks", "chunked-parallel(id, size=2000, p=2)", true),
     ] {
         let columns = "count(*) n, count(distinct id) ids, sum(balance)::bigint total";
         for (manifest, select) in runs(&place.path().join("out").join(export), columns)? {
@@ -147,7 +147,7 @@ fn incremental_runs_replayed_are_the_table_with_what_was_committed_late() -> Res
     let server = postgres::shared();
     let database = open(server, "bank_replayed")?;
     let config = "source: {type: postgres, url_env: TEST_URL, tuning: {profile: fast, max_retries: 0}}\n\
-                  exports: [{name: t, table: accounts, mode: incremental, cursor_column: at, lookback: 20s, \
+                  exports: [{name: t, table: accounts, mode: incremental, cursor_column: moved, lookback: 20s, \
                   destination: {type: local, path: out}}]\n";
     let place = Workspace::new(config)?.with_variable("TEST_URL", &server.url(&database));
     while_money_moves(server, &database, |some_moved| {
@@ -158,12 +158,12 @@ fn incremental_runs_replayed_are_the_table_with_what_was_committed_late() -> Res
         Ok(())
     })?;
     place.run()?.expect(0)?;
-    let all = runs(&place.path().join("out"), "id, balance, at")?;
+    let all = runs(&place.path().join("out"), "id, balance, moved")?;
     ensure!(all.len() >= 10, "{} runs", all.len());
     let selects: Vec<&str> = all.iter().map(|(_, select)| select.as_str()).collect();
     let digest = "md5(string_agg(id || ':' || balance, ',' order by id)) d";
     let replayed = format!(
-        "select {digest} from (select id, arg_max(balance, at) balance from ({}) group by id)",
+        "select {digest} from (select id, arg_max(balance, moved) balance from ({}) group by id)",
         selects.join(" union all ")
     );
     let found: Value = serde_json::from_str(oracle::duckdb(&replayed)?.trim())?;
@@ -171,7 +171,7 @@ fn incremental_runs_replayed_are_the_table_with_what_was_committed_late() -> Res
     ensure!(found["d"] == is.trim(), "the runs replayed are not the table");
     // Some of it lies below what an earlier run had read already.
     let spans: Vec<String> =
-        selects.iter().map(|s| format!("select epoch_us(min(at)) lo, epoch_us(max(at)) hi from ({s})")).collect();
+        selects.iter().map(|s| format!("select epoch_us(min(moved)) lo, epoch_us(max(moved)) hi from ({s})")).collect();
     let late = format!(
         "select count(*) n from (select lo, max(hi) over (order by lo rows between unbounded preceding and 1 preceding) before \
          from ({})) where lo < before",
