@@ -12,6 +12,8 @@ mod extract;
 pub mod fault;
 mod finish;
 pub mod foresee;
+mod governor;
+mod guard;
 mod increment;
 mod journal;
 pub mod key_order;

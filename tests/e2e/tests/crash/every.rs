@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::reader::Seen;
 use crate::settled::{ensure_rows, ids_up_to};
 
-const N: u64 = 3000;
+const N: u64 = 2000;
 /// More passes of one point than any run here has.
 const MOST: u32 = 60;
 
@@ -88,7 +88,7 @@ fn postgres_in_each_mode() -> Result<()> {
     let server = postgres::shared();
     let database = server.fresh_database("every")?;
     let fill = format!(
-        "create table t as select i::bigint id, md5(i::text) h, extract(epoch from now())::bigint - 86400 at \
+        "create table t as select i::bigint id, md5(i::text) h, extract(epoch from now())::bigint - 86400 as at \
          from generate_series(1, {N}) i;\nalter table t add primary key (id);\nanalyze t"
     );
     server.psql(&database, &fill)?;

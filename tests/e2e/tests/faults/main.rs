@@ -1,6 +1,7 @@
 //! What happens on a real server while it is read: how a run ends, or goes on, and what it says.
 //! Must not know any crate of the product: it sees a program, its files and the server.
 
+mod busy;
 mod changes;
 mod limits;
 mod lost;
