@@ -117,3 +117,51 @@ pub fn sqlite(path: &Path, sizes: &Sizes) -> Result<()> {
     python.args(["-c", RUN_SQLITE]).arg(path).arg(serde_json::Value::Object(parameters).to_string());
     command::output(&mut python, if sizes.only_sparse { sparse } else { whole }).map(drop).context("seed sqlite")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::random_hex;
+
+    fn counts(path: &Path) -> Result<String> {
+        const COUNT: &str = "
+import sqlite3, sys
+con = sqlite3.connect(sys.argv[1])
+for table in 'users orders events page_views content_items orders_sparse'.split():
+    print(*con.execute(f'select count(*), max(id) from {table}').fetchone())
+print(*con.execute('select product, price, status, ordered_at from orders where id = 7').fetchone())
+";
+        command::output(Command::new("python3").args(["-c", COUNT]).arg(path), "")
+    }
+
+    #[test]
+    fn tables_of_a_file_have_the_sizes_that_were_asked_for_and_are_replaced() -> Result<()> {
+        let path = std::env::temp_dir().join(format!("rivet-seed-{}.db", random_hex(6)?));
+        let file = path.display().to_string();
+        let first = "--users 10 --page-views 20 --content-items 0 --sparse-chunk-rows 4 --sparse-chunk-id-gap 1000";
+        for (words, rest) in [
+            (first, "30 30\n20 20\n20 20\n0 None\n4 4000"),
+            ("--only-sparse-chunk-demo --sparse-chunk-rows 2", "30 30\n20 20\n20 20\n0 None\n2 200000"),
+        ] {
+            let words: Vec<&str> =
+                ["--target", "sqlite", "--path", &file].into_iter().chain(words.split(' ')).collect();
+            seed(&words)?;
+            assert_eq!(counts(&path)?, format!("10 10\n{rest}\nProduct 7 2.59 returned 2025-01-01 00:07:00\n"));
+        }
+        Ok(std::fs::remove_file(path)?)
+    }
+
+    #[test]
+    fn words_that_mean_nothing_are_refused() {
+        for (words, says) in [
+            (&["--target", "mysql"][..], "only postgres and sqlite are known"),
+            (&["--target", "sqlite"], "name the file with --path"),
+            (&["--users", "3"], "name a target"),
+            (&["--usres", "3"], "there is none of this name"),
+            (&["--users"], "it needs a value"),
+        ] {
+            let error = seed(words).expect_err("it is refused");
+            assert!(format!("{error:#}").contains(says), "{error:#}");
+        }
+    }
+}

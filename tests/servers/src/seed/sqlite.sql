@@ -7,8 +7,8 @@ create table users (
 insert into users
 with recursive s(i) as (select 1 where :users > 0 union all select i + 1 from s where i < :users)
 select i, 'User ' || i, 'user' || i || '@example.com', iif(i % 10 > 0, 18 + i % 60, null), i * 1.25, i % 5 > 0,
-       iif(i % 3 > 0, md5(i) || md5(i), null), datetime('2025-01-01', i * 7 || ' minutes'),
-       datetime('2025-06-01', i * 5 || ' minutes')
+       iif(i % 3 > 0, md5(i) || md5(i), null), datetime('2025-01-01', (i * 7) || ' minutes'),
+       datetime('2025-06-01', (i * 5) || ' minutes')
 from s;
 create index users_updated_at on users (updated_at);
 drop table if exists orders;
@@ -20,7 +20,7 @@ insert into orders
 with recursive s(i) as (
     select 1 where :users * :orders_per_user > 0 union all select i + 1 from s where i < :users * :orders_per_user
 )
-select i, 1 + i % :users, 'Product ' || i % 500, 1 + i % 7, round((i % 10000) * 0.37, 2),
+select i, 1 + i % :users, 'Product ' || (i % 500), 1 + i % 7, round((i % 10000) * 0.37, 2),
        case i % 4 when 0 then 'new' when 1 then 'paid' when 2 then 'shipped' else 'returned' end,
        datetime('2025-01-01', i || ' minutes'), datetime('2025-01-02', i || ' minutes')
 from s;
@@ -43,8 +43,8 @@ create table page_views (
 );
 insert into page_views
 with recursive s(i) as (select 1 where :page_views > 0 union all select i + 1 from s where i < :page_views)
-select i, 'https://example.com/p/' || i % 1000, iif(i % 4 > 0, 'https://example.org/' || i % 50, null), i % 90000,
-       datetime('2025-03-01', i * 3 || ' seconds')
+select i, 'https://example.com/p/' || (i % 1000), iif(i % 4 > 0, 'https://example.org/' || (i % 50), null), i % 90000,
+       datetime('2025-03-01', (i * 3) || ' seconds')
 from s;
 drop table if exists content_items;
 create table content_items (
@@ -53,7 +53,7 @@ create table content_items (
 insert into content_items
 with recursive s(i) as (select 1 where :content_items > 0 union all select i + 1 from s where i < :content_items)
 select i, 'Item ' || i, replace('........', '.', md5(i) || ' '), '{"lang": "en", "n": ' || i || '}',
-       datetime('2025-02-01', i * 10 || ' seconds')
+       datetime('2025-02-01', (i * 10) || ' seconds')
 from s;
 -- from here: the sparse demo
 drop table if exists orders_sparse;
@@ -62,6 +62,6 @@ create table orders_sparse (
 );
 insert into orders_sparse
 with recursive s(i) as (select 1 where :sparse_rows > 0 union all select i + 1 from s where i < :sparse_rows)
-select i * :sparse_gap, 'Product ' || i % 500, round((i % 10000) * 0.37, 2), datetime('2025-01-01', i || ' minutes')
+select i * :sparse_gap, 'Product ' || (i % 500), round((i % 10000) * 0.37, 2), datetime('2025-01-01', i || ' minutes')
 from s;
 analyze;
