@@ -124,15 +124,18 @@ fn the_money_is_all_there_in_each_of_a_hundred_exports() -> Result<()> {
         ("chunks", "chunked-parallel(id, size=2000, p=2)", true),
     ] {
         let columns = "count(*) n, count(distinct id) ids, sum(balance)::bigint total";
+        let mut n_cut = 0;
         for (manifest, select) in runs(&place.path().join("out").join(export), columns)? {
             ensure!(manifest["strategy"] == strategy, "{export}: {}", manifest["strategy"]);
             ensure!(manifest["consistency"] == "snapshot", "{export}: {}", manifest["consistency"]);
             let splits: std::collections::BTreeSet<_> =
                 manifest["parts"].as_array().into_iter().flatten().map(|part| part["split"].to_string()).collect();
-            ensure!((splits.len() > 1) == cut, "{export}: {splits:?}");
+            n_cut += usize::from(splits.len() > 1);
             sums.push(select);
             n += 1;
         }
+        // Where rows have moved on, a range of pages may hold none.
+        ensure!((n_cut > 0) == cut, "{export}: {n_cut} exports of several splits");
     }
     ensure!(n == 3 * N_ROUNDS && n >= 100, "{n} exports");
     let expected = json!({"n": N_ACCOUNTS, "ids": N_ACCOUNTS, "total": TOTAL});
@@ -173,8 +176,8 @@ fn incremental_runs_replayed_are_the_table_with_what_was_committed_late() -> Res
     let spans: Vec<String> =
         selects.iter().map(|s| format!("select epoch_us(min(moved)) lo, epoch_us(max(moved)) hi from ({s})")).collect();
     let late = format!(
-        "select count(*) n from (select lo, max(hi) over (order by lo rows between unbounded preceding and 1 preceding) before \
-         from ({})) where lo < before",
+        "select count(*) n from (select lo, max(hi) over (order by lo rows between unbounded preceding and 1 preceding) top \
+         from ({})) where lo < top",
         spans.join(" union all ")
     );
     let late: Value = serde_json::from_str(oracle::duckdb(&late)?.trim())?;
