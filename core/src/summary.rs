@@ -81,6 +81,9 @@ pub struct Summary {
     pub restarts: u32,
     /// Longest single statement on the source, ms; 0 when unknown.
     pub longest_statement_ms: u64,
+    /// How old the oldest transaction on the source became, ms: as long as it lives, others wait who change the table, and a
+    /// database that keeps old rows for it keeps them; 0 when none was held.
+    pub oldest_transaction_ms: u64,
     /// Which state of the source was read: `snapshot`, `per-split` or `mixed`; empty when nothing was.
     pub consistency: String,
     /// How hard the plan was on the source; none when that is not known.
@@ -152,6 +155,7 @@ impl Summary {
             retries: 0,
             restarts: 0,
             longest_statement_ms: 0,
+            oldest_transaction_ms: 0,
             consistency: String::new(),
             verdict: None,
             schema_changes: Vec::new(),

@@ -34,6 +34,7 @@ const LINES: &[Line] = &[
     ("peak RSS", |s| (s.peak_rss_bytes > 0).then(|| size(s.peak_rss_bytes))),
     ("retries", |s| (s.retries > 0).then(|| s.retries.to_string())),
     ("restarts", |s| (s.restarts > 0).then(|| format!("{}, each after a lost snapshot", s.restarts))),
+    ("oldest tx", |s| (s.oldest_transaction_ms >= OLD_MS).then(|| duration(s.oldest_transaction_ms))),
     ("validated", |s| s.validated.then(|| "pass".to_owned())),
     ("quality", |s| s.quality_word().map(str::to_owned)),
     ("schema", |s| s.schema_changed.map(|changed| if changed { "CHANGED" } else { "unchanged" }.to_owned())),
@@ -46,6 +47,8 @@ const LINES: &[Line] = &[
     ("hint", |s| s.error.as_ref().and_then(|error| error.hint.clone())),
 ];
 
+/// A transaction that is younger is nobody's concern.
+const OLD_MS: u64 = 10_000;
 /// Characters of a label with its colon and the space behind.
 const LABEL: usize = 13;
 

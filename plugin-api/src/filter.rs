@@ -197,6 +197,11 @@ pub enum Measure {
     /// A moment by the server's clock, as a value that a column is compared with; all moments of one call are of one
     /// reading of the clock. None for a moment before all that the column can hold.
     Moment(Moment),
+    /// How many sessions of others wait now for a lock, the disk or the log of changes, whatever the relation. Those that wait
+    /// for a session of Rivet do not count: a reader that is slower would only keep them longer.
+    Waiting,
+    /// How far the replica that is furthest behind is behind, ms; of a replica how far it is itself. None where that is not known.
+    ReplicaLag,
 }
 
 /// A moment by the server's clock.

@@ -62,6 +62,9 @@ pub struct SourceCapabilities {
     /// The server's clock can be asked for ([`Measure::Moment`](crate::Measure::Moment)), and a range can end before a
     /// key ([`KeyRange::upper_open`](crate::KeyRange::upper_open)).
     pub moment: bool,
+    /// What others suffer on the server can be asked for ([`Measure::Waiting`](crate::Measure::Waiting),
+    /// [`Measure::ReplicaLag`](crate::Measure::ReplicaLag)).
+    pub pressure: bool,
 }
 
 /// One server connection, owned by one worker. After an error that is not `SameSession`, drop only.

@@ -58,4 +58,4 @@ pub use quality::Quality;
 pub use rewrite::{SourceBlock, literal, meant, quoted, source_block};
 pub use source::{Environment, SourceConfig};
 pub use suggest::did_you_mean;
-pub use tuning::{Profile, Throttle, Tuning};
+pub use tuning::{OnBatchMemory, Profile, Throttle, Tuning};

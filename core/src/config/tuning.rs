@@ -20,6 +20,19 @@ pub enum Profile {
     Safe,
 }
 
+/// What a batch does that takes more memory than it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnBatchMemory {
+    /// It is told.
+    #[default]
+    Warn,
+    /// It ends the run.
+    Fail,
+    /// Batches are cut at that size; a single row that is longer is told.
+    AutoShrink,
+}
+
 /// How hard the source is worked, and how much memory is used.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(
@@ -70,6 +83,23 @@ pub struct Tuning {
     #[serde(rename = "memory_mb", default = "memory_bytes")]
     #[schemars(range(min = MIN_MEMORY_MIB, max = MAX_MIB), extend("reads" = "MiB", "default" = MEMORY_MIB))]
     pub memory_bytes: u64,
+    /// While the process holds more than this, MiB, or with a unit, reading waits for what was read to be written, and where that
+    /// is not enough one worker after the other ends between two splits.
+    #[serde(rename = "memory_threshold_mb")]
+    #[schemars(range(min = MIN_MEMORY_MIB, max = MAX_MIB), extend("reads" = "MiB"))]
+    pub memory_threshold_bytes: Option<u64>,
+    /// Size that a batch is not to exceed, MiB, or with a unit. Batches are cut at 1 MiB or less: only a single long row makes a
+    /// larger one.
+    #[serde(rename = "max_batch_memory_mb")]
+    #[schemars(range(min = 1, max = MAX_MIB), extend("reads" = "MiB"))]
+    pub max_batch_memory_bytes: Option<u64>,
+    /// What a batch does that is larger than `max_batch_memory_mb`.
+    #[serde(default)]
+    pub on_batch_memory_exceeded: OnBatchMemory,
+    /// Watch what others suffer on the server: while sessions wait or replicas fall behind, reading pauses longer and longer, and
+    /// workers end between two splits. It takes one more connection, and slows nothing on a server that is quiet.
+    #[serde(default)]
+    pub adaptive: bool,
     /// Most server connections at once, one of which plans and holds the snapshot, over all exports of the source that run
     /// with the same state on this machine; absent, there are as many as `parallel` needs.
     #[schemars(range(min = 1, max = 10_000))]

@@ -3,6 +3,7 @@
 
 use rivet_plugin_api::{Estimate, Filter, ReadMode, Split, TableSchema};
 
+use super::batch::batch_rows;
 use super::sizing::{self, Sizing, needs_fetch, wanted_splits};
 use super::{Endpoint, Fingerprint, Increment, PLAN_VERSION, Plan, PlannedSplit, Window};
 use crate::config::{Chunks, Mode};
@@ -105,7 +106,8 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
         version: connector.info().version.clone(),
         identity: identity.to_owned(),
     };
-    Plan {
+    let estimate = facts.estimate;
+    let mut plan = Plan {
         version: PLAN_VERSION,
         export: spec.name.clone(),
         created_at_ms: facts.now_ms,
@@ -138,5 +140,9 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
         validate: spec.validate,
         follows: spec.replay.as_ref().map(|replay| replay.sealed.id().to_owned()),
         run_id: facts.run_id,
+    };
+    if let Some(rows) = batch_rows(&plan, &estimate) {
+        plan.max_batch_rows = usize::try_from(rows).unwrap_or(usize::MAX);
     }
+    plan
 }

@@ -18,7 +18,7 @@ use crate::quality::Rules;
 use crate::retry::RetryPolicy;
 use crate::state::CursorUpdate;
 
-pub use batch::batch_sizing;
+pub use batch::{batch_rows, batch_sizing};
 pub use fingerprint::Fingerprint;
 pub use increment::{Increment, Mark, Owner};
 pub use make::{Facts, expected_ms, make, wanted};

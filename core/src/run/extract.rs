@@ -8,6 +8,8 @@ use std::sync::Mutex;
 use rivet_plugin_api::{CancelToken, SNAPSHOT_LOST, Session, Snapshot, Store};
 
 use super::env::{Env, lock};
+use super::governor;
+use super::guard::Guard;
 use super::leader::Leader;
 use super::ledger::{self, Kept, Ledger};
 use super::pipeline::{self, Attempt, Shared, Tally};
@@ -29,6 +31,8 @@ use crate::summary::Summary;
 pub struct Extracted {
     pub tally: Tally,
     pub retries: u32,
+    /// How old the oldest transaction became that held a snapshot, ms.
+    pub oldest_transaction_ms: u64,
     /// Identity of the snapshot of each epoch.
     pub snapshots: Vec<Option<String>>,
     /// What is said about each lost snapshot.
@@ -59,6 +63,7 @@ pub fn extract(
     let mut run = Extraction {
         ledger: Ledger::new(plan, &kept, env, store),
         observed,
+        guard: Guard::new(&spec.tuning, plan.n_workers, env.clock),
         plan,
         spec,
         env,
@@ -90,6 +95,7 @@ struct Extraction<'a> {
     summary: &'a mut Summary,
     seen: Seen,
     observed: Observed,
+    guard: Guard<'a>,
     format: rivet_plugin_api::wire::FormatHandle,
     ledger: Ledger<'a>,
     progress: Mutex<Extracted>,
@@ -140,8 +146,14 @@ impl Extraction<'_> {
                 u32::try_from(progress.snapshots.len() - 1).unwrap_or(u32::MAX)
             };
             self.ledger.begin_epoch(epoch, leader.snapshot.identity.as_deref())?;
-            let held = leader.snapshot.identity.is_some();
-            let cause = match self.pass(leader) {
+            let (held, began_ms) = (leader.snapshot.identity.is_some(), leader.began_ms);
+            let ended = self.pass(leader);
+            if held {
+                let age_ms = self.env.clock.monotonic_ms().saturating_sub(began_ms);
+                let oldest_ms = &mut lock(&self.progress).oldest_transaction_ms;
+                *oldest_ms = age_ms.max(*oldest_ms);
+            }
+            let cause = match ended {
                 Ok(()) => return Ok(()),
                 Err(Halt::Failed(error)) => return Err(error),
                 Err(Halt::NewEpoch(cause)) => cause,
@@ -193,12 +205,39 @@ impl Extraction<'_> {
         let left = self.plan.splits.iter().filter(|s| !self.ledger.is_done(s.id)).collect();
         let pass = Pass { queue: Mutex::new(left), halted: Mutex::default(), cancel: CancelToken::new() };
         let cancel = || pass.cancel.cancel();
-        self.env.cancel.cx().with_wake(&cancel, || self.read(&pass, leader));
+        self.env.cancel.cx().with_wake(&cancel, || self.watched(|| self.read(&pass, leader)));
         pass.halted.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
+    /// Reads, under the eyes of a governor where the config asks for one and a connection is left for it.
+    fn watched(&self, read: impl FnOnce()) {
+        let tuning = &self.spec.tuning;
+        let n_connections = if self.plan.splits.len() > 1 { self.plan.n_workers + 2 } else { 2 };
+        let left = tuning.max_connections.is_none_or(|n| n >= n_connections);
+        let why_not = match self.spec.source_capabilities().pressure {
+            true if left => None,
+            true => Some("`max_connections` leaves it no connection"),
+            false => Some("the source cannot say what others suffer"),
+        };
+        if let (true, Some(why_not)) = (tuning.adaptive, why_not) {
+            lock(&self.progress).tally.warnings.push(format!("`adaptive`: nobody watches the server, since {why_not}"));
+        }
+        if !tuning.adaptive || why_not.is_some() {
+            return read();
+        }
+        let stop = CancelToken::new();
+        std::thread::scope(|scope| {
+            let governor = scope.spawn(|| governor::watch(self.spec, &self.plan.run_id, &self.guard, self.env, &stop));
+            read();
+            stop.cancel();
+            // One that panicked has nothing to say.
+            let told = governor.join().ok().flatten();
+            lock(&self.progress).tally.warnings.extend(told);
+        });
+    }
+
     fn read(&self, pass: &Pass<'_>, leader: Leader) {
-        let Leader { mut session, snapshot } = leader;
+        let Leader { mut session, snapshot, .. } = leader;
         // Where only one connection is allowed, the one that holds the snapshot reads as well.
         let may_join = self.plan.splits.len() > 1 && !self.spec.has_one_connection();
         let Some(token) = snapshot.join_token.filter(|_| may_join) else {
@@ -231,7 +270,10 @@ impl Extraction<'_> {
     /// A worker with sessions of its own, which join the leader's snapshot.
     fn work_joined(&self, pass: &Pass<'_>, token: &str) -> Result<(), Halt> {
         let mut session: Option<Box<dyn Session>> = None;
-        while let Some(split) = pass.next() {
+        // Asked before a split is taken: who is left takes it.
+        while !self.guard.sheds()
+            && let Some(split) = pass.next()
+        {
             loop {
                 let result = match &mut session {
                     Some(open) => self.attempt(pass, split, &mut **open),
@@ -313,6 +355,7 @@ impl Extraction<'_> {
             ledger: &self.ledger,
             seen: &self.seen,
             observed: &self.observed,
+            guard: &self.guard,
             silence_limit_ms: self.spec.tuning.no_progress_timeout_ms(),
         }
     }

@@ -27,6 +27,8 @@ use crate::secrets::hidden;
 pub struct Leader {
     pub session: Box<dyn Session>,
     pub snapshot: SnapshotInfo,
+    /// When its transaction began, on the monotonic clock; a little earlier rather than later.
+    pub began_ms: u64,
 }
 
 /// What the source says about a relation.
@@ -111,6 +113,7 @@ impl Leader {
     }
 
     fn open_once(spec: &ExportSpec, run_id: &str, env: &Env<'_>) -> Result<Self, RunError> {
+        let began_ms = env.clock.monotonic_ms();
         let group = spec.open_sessions(run_id, 1, &Snapshot::New, Some(&spec.relation), &env.cancel.cx())?;
         let session = group.sessions.into_iter().next();
         let session = session.ok_or_else(|| RunError::Internal("the source opened no session".to_owned()))?;
@@ -119,7 +122,7 @@ impl Leader {
         snapshot.server = hidden(&snapshot.server, &spec.secrets).into_owned();
         snapshot.identity = snapshot.identity.map(|text| hidden(&text, &spec.secrets).into_owned());
         tracing::info!("{}: connected to {}", spec.name, snapshot.server);
-        Ok(Self { session, snapshot })
+        Ok(Self { session, snapshot, began_ms })
     }
 
     fn describe(&mut self, spec: &ExportSpec, env: &Env<'_>) -> Result<Description, RunError> {

@@ -13,6 +13,8 @@ mod failed;
 pub mod fault;
 mod finish;
 pub mod foresee;
+mod governor;
+mod guard;
 mod heir;
 mod increment;
 mod journal;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::channel::{Disconnected, Receiver, Sender, bounded};
 use super::encode::{Encoder, PIECE_BYTES, full_part_bytes};
 use super::env::Env;
+use super::guard::Guard;
 use super::ledger::Ledger;
 use super::pace::Pace;
 use super::shape::{Seen, Shaper};
@@ -40,6 +41,8 @@ pub struct Shared<'a> {
     pub seen: &'a Seen,
     /// What is measured in those that are written.
     pub observed: &'a Observed,
+    /// What batches and the process may hold.
+    pub guard: &'a Guard<'a>,
     /// After so long without a word from it the source is given up, ms.
     pub silence_limit_ms: u64,
 }
@@ -111,7 +114,8 @@ pub fn run(shared: &Shared<'_>, attempt: Attempt<'_>, session: &mut dyn Session)
     let mut shaper = Shaper::new(shared.plan, shared.seen, shared.observed);
     let tally = shared.cancel.cx().with_wake(&cancel_all, || overlap(shared, attempt, session, &mut shaper, &token))?;
     let nulls = shaper.keep()?;
-    Ok(Tally { warnings: token.take_warnings(), nulls, ..tally })
+    let warnings = token.take_warnings().into_iter().chain(tally.warnings).collect();
+    Ok(Tally { warnings, nulls, ..tally })
 }
 
 fn overlap(
@@ -271,6 +275,7 @@ fn read_piece(
     onward: &mut Onward<'_, '_>,
 ) -> Result<(), Stop> {
     let plan = shared.plan;
+    let most_bytes = shared.guard.batch_limit(shared.shares.max_batch_bytes);
     let scan = Scan {
         split: piece.clone(),
         filter: plan.filter.clone(),
@@ -280,7 +285,7 @@ fn read_piece(
         max_batch_bytes: plan
             .max_batch_bytes
             .and_then(|bytes| usize::try_from(bytes).ok())
-            .map_or(shared.shares.max_batch_bytes, |bytes| bytes.min(shared.shares.max_batch_bytes)),
+            .map_or(most_bytes, |bytes| bytes.min(most_bytes)),
         ..Scan::new(plan.relation.clone(), plan.schema.columns.clone())
     };
     let split = PlannedSplit { id: 0, split: piece };
@@ -296,6 +301,8 @@ fn read_piece(
         silence.waiting(|| pace.working(|| stream.next(cx))).map_err(failed(shared, "read", &split))?
     {
         let (rows, bytes) = (batch.num_rows(), batch.get_array_memory_size());
+        let told = shared.guard.judge(&plan.relation.label(), rows, bytes).map_err(Stop::Failed)?;
+        onward.tally.warnings.extend(told.filter(|told| !onward.tally.warnings.contains(told)));
         if let Some(batch) = onward.shaper.shape(batch).map_err(Stop::Failed)? {
             onward.tally.rows += batch.num_rows() as u64;
             onward.batches.send(Batches::Batch(batch), bytes)?;
@@ -303,6 +310,7 @@ fn read_piece(
         shared.env.progress.read(&plan.export, rows as u64, bytes as u64);
         shared.env.faults.pass("batch_read");
         pace.pause(rows, cx);
+        onward.tally.warnings.extend(shared.guard.relieve(cx));
     }
     let facts = stream.facts();
     let tally = &mut *onward.tally;

@@ -38,6 +38,7 @@ pub fn judge(
     manifest.warnings.clone_from(&summary.warnings);
     summary.retries = extracted.retries;
     summary.rows_known = extracted.tally.rows_known;
+    summary.oldest_transaction_ms = extracted.oldest_transaction_ms;
     summary.longest_statement_ms = extracted.tally.longest_statement_ms;
     if manifest.rows != extracted.tally.rows {
         return Err(RunError::Integrity {

@@ -2,6 +2,7 @@
 //! Must not know a real engine, format or store.
 
 mod check;
+mod kept;
 mod lines;
 mod listener;
 mod resumed;
@@ -205,8 +206,8 @@ fn count(
     reached.completed_later += u32::from(judged);
 }
 
-/// Runs these seeds; to see one that failed alone, call it with just that.
-fn whatever_fails_each_row_is_there_once_or_nothing_is(seeds: std::ops::Range<u64>) {
+/// Runs these seeds, and keeps those that fail; to see one alone, call it with just that.
+fn whatever_fails_each_row_is_there_once_or_nothing_is(seeds: impl IntoIterator<Item = u64>) {
     let connectors = Connectors::new(register::linked().expect("the plugins are linked"));
     let mut reached = Reached::default();
     let mut broken = Vec::new();
@@ -214,6 +215,7 @@ fn whatever_fails_each_row_is_there_once_or_nothing_is(seeds: std::ops::Range<u6
         let setup = setup(seed);
         if let Err(text) = simulate(setup.clone(), &connectors, &mut reached) {
             broken.push(format!("seed {seed}: {text}\n    in {setup:?}"));
+            kept::keep(seed);
         }
     }
     assert!(broken.is_empty(), "{} seeds fail, {reached:?}\n{}", broken.len(), broken.join("\n"));
@@ -230,6 +232,13 @@ fn whatever_fails_each_row_is_there_once_or_nothing_is(seeds: std::ops::Range<u6
         (reached.completed_later, 3),
     ];
     assert!(all.iter().all(|(found, least)| found >= least), "the seeds reach too little: {reached:?}");
+}
+
+/// As many more seeds as `RIVET_SIMULATION_SEEDS` says, for a night: `RIVET_SIMULATION_SEEDS=5000 cargo test --test simulation`.
+#[test]
+fn seeds_that_failed_and_as_many_more_as_asked_for() {
+    let more = std::env::var("RIVET_SIMULATION_SEEDS").ok().and_then(|n| n.parse().ok()).unwrap_or(0);
+    whatever_fails_each_row_is_there_once_or_nothing_is(kept::all().into_iter().chain(400..500 + more));
 }
 
 // Most of the time goes into waiting for the state's disk: four tests wait at once.

@@ -10,7 +10,7 @@ use rivet_shared_sql::{Conditions, between, identifier, key_sql};
 
 use crate::session::PgSession;
 use crate::sql::{from_filtered, literal};
-use crate::{lookback, moment};
+use crate::{lookback, moment, pressure};
 
 /// What follows FROM: a relation and the conditions around it.
 pub struct Rows {
@@ -79,6 +79,7 @@ fn unconstrained(native_type: &str) -> &str {
 pub fn aggregate(session: &mut PgSession, aggregate: &Aggregate, cx: &Cx) -> Result<Vec<Option<KeyValue>>> {
     let answer = |measure: &Measure| match measure {
         Measure::Moment(moment) => moment::of(session, &aggregate.relation, moment, cx),
+        Measure::Waiting | Measure::ReplicaLag => pressure::of(session, measure, cx),
         measure => one(session, &aggregate.relation, &aggregate.filter, measure, cx),
     };
     aggregate.measures.iter().map(answer).collect()

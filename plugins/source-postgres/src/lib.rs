@@ -23,6 +23,7 @@ mod lookback;
 mod moment;
 mod options;
 mod parts;
+mod pressure;
 mod row_security;
 mod rows;
 mod scan;
@@ -68,6 +69,7 @@ impl Source for Postgres {
             policies: POLICIES.map(str::to_owned).to_vec(),
             cut: true,
             moment: true,
+            pressure: true,
         }
     }
 

@@ -3,7 +3,8 @@
 //!
 //! Nothing has to be installed by hand: the first use installs into [`Cache`], later uses find it there.
 //! Servers listen on loopback ports of their own, keep their data under `target/services/data` and end with the process that
-//! started them, however that process ends. Beside them are enemies: a server that follows a script, and a stream that tampers.
+//! started them, however that process ends. Beside them are enemies: a server that follows a script, a stream that tampers,
+//! and a proxy with the faults of a network.
 
 #![allow(clippy::print_stderr, reason = "what fails in a drop has nowhere else to go")]
 
@@ -17,13 +18,17 @@ pub mod hostile;
 pub mod mariadb;
 mod my_server;
 pub mod mysql;
+mod listener;
 pub mod oracle;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod proxy;
+pub mod seed;
 pub mod strace;
 pub mod tds_clients;
+pub mod toxiproxy;
 pub mod type_oracle;
+pub mod uat;
 pub mod web;
 pub mod wire;
 

@@ -4,20 +4,28 @@
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "it talks to people")]
 
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use rivet_test_servers::{mariadb, mysql, oracle, pgbouncer, postgres, strace};
+use rivet_test_servers::toxiproxy::{self, Toxiproxy};
+use rivet_test_servers::uat::Acceptance;
+use rivet_test_servers::{mariadb, mysql, oracle, pgbouncer, postgres, seed, strace};
 
 const USAGE: &str = "\
 usage: rivet-test-servers install
        rivet-test-servers find psql
        rivet-test-servers run postgres [--major 12..18]
        rivet-test-servers run mariadb|mysql
+       rivet-test-servers run toxiproxy [--port N]
+       rivet-test-servers seed --target postgres|sqlite [--url-env NAME] [--path FILE] [--users N]...
+       rivet-test-servers uat RIVET PLUGIN_DIR DEV_DIR [SUITE...]
 
 install   installs every server and tool that the tests use into the test cache
 find      prints where a tool is, which is installed first when it is missing
 run       starts one server, prints one line of JSON about it, and stops it when standard input ends, or on SIGINT or SIGTERM
+seed      fills the tables of the acceptance plan
+uat       follows the acceptance plan on servers of its own
 ";
 
 fn main() -> ExitCode {
@@ -32,6 +40,12 @@ fn main() -> ExitCode {
         ["run", "postgres", "--major", major] => {
             major.parse().with_context(|| format!("read the major version {major:?}")).and_then(run_postgres)
         }
+        ["run", "toxiproxy"] => run_toxiproxy(toxiproxy::DEFAULT_PORT),
+        ["run", "toxiproxy", "--port", port] => {
+            port.parse().with_context(|| format!("read the port {port:?}")).and_then(run_toxiproxy)
+        }
+        ["seed", words @ ..] => seed::seed(words),
+        ["uat", rivet, plugins, dev, suites @ ..] => uat([rivet, plugins, dev].map(Path::new), suites),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);
@@ -87,8 +101,14 @@ fn run_postgres(major: u32) -> Result<()> {
         "client_cert": server.client_cert(),
         "client_key": server.client_key(),
     });
-    until_told(&about)?;
+    tell_and_wait(&about)?;
     server.stop()
+}
+
+fn run_toxiproxy(port: u16) -> Result<()> {
+    let server = Toxiproxy::start(port)?;
+    let url = format!("http://127.0.0.1:{}", server.port());
+    tell_and_wait(&serde_json::json!({ "url": url, "port": server.port() }))
 }
 
 fn run_my_server(server: mariadb::MyServer) -> Result<()> {
@@ -108,15 +128,29 @@ fn run_my_server(server: mariadb::MyServer) -> Result<()> {
         "client_cert": server.client_cert(),
         "client_key": server.client_key(),
     });
-    until_told(&about)?;
+    tell_and_wait(&about)?;
     server.stop()
 }
 
-/// Prints what a server is and waits for the end of standard input.
-fn until_told(about: &serde_json::Value) -> Result<()> {
+/// Prints what was started, and returns when standard input ends.
+fn tell_and_wait(about: &serde_json::Value) -> Result<()> {
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{about}").and_then(|()| stdout.flush()).context("print the server's description")?;
     let mut ignored = [0; 256];
     while std::io::stdin().read(&mut ignored).context("read standard input")? > 0 {}
+    Ok(())
+}
+
+/// Follows the acceptance plan on a server of its own.
+fn uat([rivet, plugins, dev]: [&Path; 3], suites: &[&str]) -> Result<()> {
+    let server = postgres::Postgres::start(postgres::PostgresOptions::default())?;
+    // The server's folder goes when it stops.
+    let place = server.dir().join("uat");
+    let done = Acceptance::prepare(&server, dev, &place, &seed::Sizes::default())
+        .and_then(|acceptance| Ok(acceptance.checks(rivet, plugins, suites)?.status()?));
+    server.stop()?;
+    if !done.context("follow the acceptance plan")?.success() {
+        bail!("pass every check of the acceptance plan");
+    }
     Ok(())
 }

@@ -2,13 +2,13 @@
 //! Must not know any protocol: it is told how the server's bytes are cut into frames, and what becomes of each.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
+use crate::listener::Listener;
 use crate::wire::{Frames, Framing};
 
 /// What becomes of the server's frames, of one connection, in their order.
@@ -82,7 +82,7 @@ impl Out {
 pub struct Proxy {
     shared: Arc<Shared>,
     port: u16,
-    listener: Option<JoinHandle<()>>,
+    listener: Option<Listener>,
 }
 
 struct Shared {
@@ -90,7 +90,6 @@ struct Shared {
     framing: fn() -> Box<dyn Framing>,
     tampers: Tampers,
     honest: AtomicBool,
-    stopping: AtomicBool,
     sockets: Mutex<Vec<TcpStream>>,
 }
 
@@ -100,27 +99,14 @@ impl Proxy {
     /// # Errors
     /// When there is no free port.
     pub fn start(server: u16, framing: fn() -> Box<dyn Framing>, tampers: Tampers) -> Result<Self> {
-        let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("listen on a free port")?;
-        let port = socket.local_addr().context("listen on a free port")?.port();
-        let shared = Arc::new(Shared {
-            server,
-            framing,
-            tampers,
-            honest: AtomicBool::new(false),
-            stopping: AtomicBool::new(false),
-            sockets: Mutex::default(),
-        });
+        let shared =
+            Arc::new(Shared { server, framing, tampers, honest: AtomicBool::new(false), sockets: Mutex::default() });
         let to_serve = shared.clone();
-        let listener = std::thread::spawn(move || {
-            for client in socket.incoming().flatten() {
-                if to_serve.stopping.load(Ordering::SeqCst) {
-                    break;
-                }
-                let shared = to_serve.clone();
-                // An end of either side ends both: the client sees a server that hung up.
-                std::thread::spawn(move || shared.connect(client));
-            }
-        });
+        let listener = Listener::start("127.0.0.1:0", move |client| {
+            // An end of either side ends both: the client sees a server that hung up.
+            let _ = to_serve.connect(client);
+        })?;
+        let port = listener.address().port();
         Ok(Self { shared, port, listener: Some(listener) })
     }
 
@@ -137,14 +123,9 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        self.shared.stopping.store(true, Ordering::SeqCst);
-        // Wakes the listener; nobody waits for an answer.
-        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+        self.listener = None;
         for socket in self.shared.sockets.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             let _ = socket.shutdown(Shutdown::Both);
-        }
-        if let Some(listener) = self.listener.take() {
-            let _ = listener.join();
         }
     }
 }

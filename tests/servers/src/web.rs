@@ -130,7 +130,7 @@ fn exchange(mut stream: impl Read + Write, answer: &Answer, heard: &Mutex<Vec<St
 }
 
 /// A request as far as its own length goes.
-fn request(stream: &mut impl Read) -> Result<String> {
+pub(crate) fn request(stream: &mut impl Read) -> Result<String> {
     let mut bytes = Vec::new();
     let mut piece = [0; 4096];
     loop {

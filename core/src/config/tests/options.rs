@@ -266,3 +266,10 @@ fn a_schema_that_refers_to_itself_ends() {
     });
     validate_options("o", &schema, &json!({"x": 1}).as_object().expect("it is one").clone());
 }
+
+#[test]
+fn keys_that_yaml_takes_for_other_values_are_their_texts() {
+    let export = super::values::export("table: t, format: {type: csv, null: NA, true: 1, 7: 2}");
+    let expected = serde_json::json!({ "null": "NA", "true": 1, "7": 2 });
+    assert_eq!(serde_json::Value::Object(export.format.options.to_map()), expected);
+}

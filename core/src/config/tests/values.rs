@@ -88,6 +88,10 @@ fn the_source_of_a_config_with_every_block() {
         retry_backoff_ms: 5000
         max_value_bytes: 67108864
         memory_bytes: 268435456
+        memory_threshold_bytes: None
+        max_batch_memory_bytes: None
+        on_batch_memory_exceeded: Warn
+        adaptive: false
         max_connections: None
         named: Named { max_value: false
         memory: false
@@ -163,6 +167,10 @@ fn a_table_of_a_config_with_every_block() {
         retry_backoff_ms: 5000
         max_value_bytes: 67108864
         memory_bytes: 268435456
+        memory_threshold_bytes: None
+        max_batch_memory_bytes: None
+        on_batch_memory_exceeded: Warn
+        adaptive: false
         max_connections: Some(8)
         named: Named { max_value: false
         memory: false
@@ -253,6 +261,10 @@ fn a_query_of_a_config_with_every_block() {
         retry_backoff_ms: 5000
         max_value_bytes: 67108864
         memory_bytes: 268435456
+        memory_threshold_bytes: None
+        max_batch_memory_bytes: None
+        on_batch_memory_exceeded: Warn
+        adaptive: false
         max_connections: None
         named: Named { max_value: false
         memory: false
@@ -370,13 +382,6 @@ fn sizes_take_units() {
     for (size, bytes) in [("1000", 1000), ("256MB", 256_000_000), ("1GiB", 1 << 30), ("'5 KiB'", 5120)] {
         assert_eq!(export(&format!("table: t, max_file_size: {size}")).max_file_bytes, Some(bytes), "{size}");
     }
-}
-
-#[test]
-fn keys_that_yaml_takes_for_other_values_are_their_texts() {
-    let export = export("table: t, format: {type: csv, null: NA, true: 1, 7: 2}");
-    let expected = serde_json::json!({ "null": "NA", "true": 1, "7": 2 });
-    assert_eq!(serde_json::Value::Object(export.format.options.to_map()), expected);
 }
 
 #[test]

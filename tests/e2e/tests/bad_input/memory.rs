@@ -135,3 +135,17 @@ fn keys_that_are_compared_stay_in_the_memory_that_is_given() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn what_the_process_or_a_batch_holds_beyond_its_limit_is_told_or_ends_the_run() -> Result<()> {
+    let limits = "memory_mb: 160, memory_threshold_mb: 32, max_batch_memory_mb: 4";
+    let place = workspace(3, 20_000_000, limits)?;
+    let warnings = place.run()?.expect(0)?.json()?["exports"][0]["warnings"].to_string();
+    for told in ["`memory_threshold_mb: 32`", "`max_batch_memory_mb: 4`, for a single long row"] {
+        ensure!(warnings.matches(told).count() == 1, "{told} in {warnings}");
+    }
+    must_be_equal(&place)?;
+    let place = workspace(1, 8_000_000, "max_batch_memory_mb: 4, on_batch_memory_exceeded: fail")?;
+    refused(&place, 1, &["t: a batch is larger than `max_batch_memory_mb: 4`", "on_batch_memory_exceeded: warn"])?;
+    Ok(())
+}

@@ -4,6 +4,7 @@
 mod behind;
 mod calls;
 mod case;
+mod every;
 mod lost;
 mod matrix;
 mod outside;

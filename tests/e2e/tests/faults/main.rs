@@ -1,9 +1,11 @@
 //! What happens on a real server while it is read: how a run ends, or goes on, and what it says.
 //! Must not know any crate of the product: it sees a program, its files and the server.
 
+mod busy;
 mod changes;
 mod limits;
 mod lost;
+mod network;
 mod silence;
 
 use std::process::Child;
@@ -22,6 +24,7 @@ const SLOW: &str = "batch_size: 1000, throttle_ms: 100";
 const PATIENT: &str = "max_retries: 4, retry_backoff_ms: 200";
 
 /// A database with table `t`, and a role that may read it and has the canary as its password.
+#[derive(Clone)]
 struct Site {
     database: String,
     url: String,

@@ -1,7 +1,5 @@
-//! Reading while others write, and reading slower than the server's own limits allow.
+//! Reading by several workers, and reading slower than the server's own limits allow.
 //! Must not know how a table is cut.
-
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use rivet_test_e2e::{Exported, Workspace};
@@ -9,71 +7,6 @@ use rivet_test_servers::postgres::{self, ROLE_PASSWORD};
 use serde_json::json;
 
 use crate::workspace;
-
-/// Each transaction moves money between two accounts, and replaces one by another: count and total stay the same.
-const TRANSFERS: &str = "
-do $$
-declare a int; b int;
-begin
-    for n in 1..20 loop
-        a := 1 + floor(random() * 240000); b := 1 + floor(random() * 240000);
-        update accounts set balance = balance - 7, note = note || 'x' where id = a;
-        update accounts set balance = balance + 7, note = repeat('y', 60) where id = b;
-        commit;
-    end loop;
-    -- Rows that jump to the other end of the table.
-    with gone as (delete from accounts where id in (select id from accounts limit 50) returning *)
-    insert into accounts select * from gone;
-end $$;";
-
-#[test]
-fn each_row_once_under_one_snapshot_while_others_write() -> Result<()> {
-    let server = postgres::shared();
-    let database = server.fresh_database("moving")?;
-    server.psql(
-        &database,
-        "create table accounts (id int primary key, balance bigint not null, note text not null);\n\
-         insert into accounts select i, 1000, repeat('n', 60) from generate_series(1, 240000) i;\n\
-         analyze accounts;",
-    )?;
-    let place = workspace(&server.url(&database), "table: accounts\nparallel: 2")?;
-    let (stop, n_rounds) = (AtomicBool::new(false), AtomicU32::new(0));
-    let write = || -> Result<()> {
-        while !stop.load(Ordering::Relaxed) {
-            server.psql(&database, TRANSFERS)?;
-            n_rounds.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(())
-    };
-    let exports = || -> Result<()> {
-        for _ in 0..3 {
-            let before = n_rounds.load(Ordering::Relaxed);
-            while n_rounds.load(Ordering::Relaxed) == before {
-                std::thread::sleep(std::time::Duration::from_millis(5));
-            }
-            let ran = place.run()?.expect(0)?;
-            let summary = &ran.json()?["exports"][0];
-            ensure!(summary["strategy"] == "full-parallel(2)", "{summary}");
-            let read = Exported::read(&place.path().join("out"))?;
-            ensure!(read.manifest["consistency"] == "snapshot", "{}", read.manifest["consistency"]);
-            let splits = read.manifest["parts"].as_array().context("parts")?;
-            let splits: std::collections::BTreeSet<_> = splits.iter().map(|p| p["split"].to_string()).collect();
-            ensure!(splits.len() > 1, "the table is cut");
-            let rows = read.rows("count(*) n, count(distinct id) ids, sum(balance)::bigint total", "")?;
-            assert_eq!(rows, [json!({"n": 240_000, "ids": 240_000, "total": 240_000_000})]);
-        }
-        Ok(())
-    };
-    std::thread::scope(|scope| {
-        let writer = scope.spawn(write);
-        let exported = exports();
-        stop.store(true, Ordering::Relaxed);
-        let written = writer.join().map_err(|_| anyhow::anyhow!("the writer panicked"))?;
-        exported.and(written)
-    })?;
-    ensure!(n_rounds.load(Ordering::Relaxed) > 3, "somebody wrote meanwhile");
-    Ok(())
-}
 
 #[test]
 fn a_query_slower_than_the_timeout_is_fetched_in_pieces() -> Result<()> {

@@ -1,6 +1,7 @@
 //! The binary over a real PostgreSQL: what psql prints and what DuckDB reads from our files is the same.
 //! Must not know any crate of the product.
 
+mod bank;
 mod check;
 mod chunks;
 mod concurrent;

@@ -1,3 +1,4 @@
+<<<<<<< HEAD:dev/uat/seed.sql
 -- The tables of the acceptance plan, small enough for a laptop: psql -v users=10000 -f seed.sql postgresql://…
 \if :{?users}
 \else
@@ -7,7 +8,12 @@
 \else
 \set items 200000
 \endif
+=======
+-- The tables of the acceptance plan. Sizes are variables of psql, which come before.
+>>>>>>> rig:tests/servers/src/seed/postgres.sql
 begin;
+\if :only_sparse
+\else
 drop table if exists page_views, events, orders, content_items, users;
 create table users (
     id bigint primary key,
@@ -42,7 +48,7 @@ select i, 1 + i % :users, 'Product ' || i % 500, 1 + i % 7, (i % 10000) * 0.37,
        (array['new', 'paid', 'shipped', 'returned'])[1 + i % 4],
        timestamptz '2025-01-01 00:00+00' + i * interval '1 minute',
        timestamptz '2025-01-02 00:00+00' + i * interval '1 minute'
-from generate_series(1, :users * 3) i;
+from generate_series(1, :users * :orders_per_user) i;
 create index on orders (updated_at);
 create table events (
     id bigint primary key,
@@ -54,7 +60,7 @@ create table events (
 insert into events
 select i, 1 + i % :users, (array['click', 'view', 'login'])[1 + i % 3], jsonb_build_object('n', i),
        now() - (i % 30) * interval '1 day'
-from generate_series(1, :users * 2) i;
+from generate_series(1, :users * :events_per_user) i;
 create index on events (created_at);
 create table page_views (
     id bigint primary key,
@@ -66,7 +72,7 @@ create table page_views (
 insert into page_views
 select i, 'https://example.com/p/' || i % 1000, case when i % 4 > 0 then 'https://example.org/' || i % 50 end,
        i % 90000, timestamptz '2025-03-01 00:00+00' + i * interval '3 seconds'
-from generate_series(1, :users * 2) i;
+from generate_series(1, :page_views) i;
 create table content_items (
     id bigint primary key,
     title text not null,
@@ -77,6 +83,22 @@ create table content_items (
 insert into content_items
 select i, 'Item ' || i, repeat(md5(i::text) || ' ', 8), jsonb_build_object('lang', 'en', 'n', i),
        timestamptz '2025-02-01 00:00+00' + i * interval '10 seconds'
+<<<<<<< HEAD:dev/uat/seed.sql
 from generate_series(1, :items) i;
+=======
+from generate_series(1, :content_items) i;
+\endif
+drop table if exists orders_sparse;
+create table orders_sparse (
+    id bigint primary key,
+    product text not null,
+    price numeric(10, 2) not null,
+    ordered_at timestamptz not null
+);
+insert into orders_sparse
+select i * :sparse_gap, 'Product ' || i % 500, (i % 10000) * 0.37,
+       timestamptz '2025-01-01 00:00+00' + i * interval '1 minute'
+from generate_series(1, :sparse_rows) i;
+>>>>>>> rig:tests/servers/src/seed/postgres.sql
 commit;
 analyze;
