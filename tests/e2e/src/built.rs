@@ -10,8 +10,18 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 /// The plugin libraries by the middle of their file name: `librivet_{name}.so`.
-pub const PLUGINS: [&str; 7] =
-    ["source_sqlite", "source_postgres", "format_parquet", "format_csv", "format_arrow", "dest_local", "dest_stdout"];
+pub const PLUGINS: [&str; 10] = [
+    "source_sqlite",
+    "source_postgres",
+    "format_parquet",
+    "format_csv",
+    "format_arrow",
+    "dest_local",
+    "dest_stdout",
+    "dest_s3",
+    "dest_gcs",
+    "dest_azure",
+];
 
 /// The folder of the build that this test belongs to, such as `target/debug`.
 fn build_dir() -> Result<PathBuf> {

@@ -7,12 +7,13 @@ use std::io::{Read, Write};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use rivet_test_servers::{oracle, pgbouncer, postgres, strace};
+use rivet_test_servers::{azure, gcs, oracle, pgbouncer, postgres, s3, strace};
 
 const USAGE: &str = "\
 usage: rivet-test-servers install
        rivet-test-servers find psql
        rivet-test-servers run postgres [--major 12..18]
+       rivet-test-servers run s3|gcs|azure
 
 install   installs every server and tool that the tests use into the test cache
 find      prints where a tool is, which is installed first when it is missing
@@ -29,6 +30,22 @@ fn main() -> ExitCode {
         ["run", "postgres", "--major", major] => {
             major.parse().with_context(|| format!("read the major version {major:?}")).and_then(run_postgres)
         }
+        ["run", "s3"] => s3::S3::start().and_then(|store| {
+            let bucket = store.bucket("rivet")?;
+            let keys = [store.access_key(), store.secret_key()];
+            until_told(&serde_json::json!({"endpoint": store.endpoint(), "bucket": bucket, "keys": keys}))
+        }),
+        ["run", "gcs"] => gcs::Gcs::start().and_then(|store| {
+            let bucket = store.bucket("rivet")?;
+            until_told(&serde_json::json!({"endpoint": store.endpoint(), "bucket": bucket, "token": store.token()}))
+        }),
+        ["run", "azure"] => azure::Azure::start().and_then(|store| {
+            let container = store.container("rivet")?;
+            let (account, key) = (store.account(), store.key());
+            until_told(&serde_json::json!({
+                "endpoint": store.endpoint(), "container": container, "account": account, "key": key,
+            }))
+        }),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);
@@ -51,6 +68,9 @@ fn install() -> Result<()> {
         println!("pgbouncer {}: {}", version.number(), pgbouncer::install(version)?.display());
     }
     println!("psql: {}", postgres::find_psql()?.display());
+    println!("s3: {}", s3::install()?.display());
+    println!("gcs: {}", gcs::install()?.display());
+    println!("azure: {}", azure::install()?.display());
     println!("strace: {}", strace::install()?.display());
     println!("oracle python: {}", oracle::python()?.display());
     Ok(())
@@ -76,9 +96,15 @@ fn run_postgres(major: u32) -> Result<()> {
         "client_cert": server.client_cert(),
         "client_key": server.client_key(),
     });
+    until_told(&about)?;
+    server.stop()
+}
+
+/// Prints what there is to know about a server, and waits for the end of standard input.
+fn until_told(about: &serde_json::Value) -> Result<()> {
     let mut stdout = std::io::stdout();
     writeln!(stdout, "{about}").and_then(|()| stdout.flush()).context("print the server's description")?;
     let mut ignored = [0; 256];
     while std::io::stdin().read(&mut ignored).context("read standard input")? > 0 {}
-    server.stop()
+    Ok(())
 }
