@@ -20,6 +20,8 @@ pub enum Document {
     DryRun,
     /// What `doctor --output json` prints.
     Doctor,
+    /// What `validate --output json` prints.
+    Validate,
     /// What `init --discover` prints.
     Discovery,
     /// What `metrics --output json` prints.

@@ -23,3 +23,4 @@ pub mod run;
 pub mod schema;
 mod select;
 pub mod state;
+pub mod validate;

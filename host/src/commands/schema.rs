@@ -18,6 +18,7 @@ use crate::documents::history::{
     CursorDocument, FilesDocument, ImportDocument, JournalDocument, MetricsDocument, ReportDocument, StateDocument,
 };
 use crate::documents::plans::PlansDocument;
+use crate::documents::validate::ValidateDocument;
 use crate::exit::Exit;
 use crate::out::Text;
 use crate::plugins::Need;
@@ -35,6 +36,7 @@ pub fn run(of: Document, global: &Global) -> Exit {
         Document::Events => of_type::<EventLine>(),
         Document::DryRun => of_type::<PlansDocument>(),
         Document::Doctor => of_type::<DoctorDocument>(),
+        Document::Validate => of_type::<ValidateDocument>(),
         Document::Discovery => of_type::<DiscoveryDocument>(),
         Document::Metrics => of_type::<MetricsDocument>(),
         Document::Report => of_type::<ReportDocument>(),

@@ -21,7 +21,12 @@ const HINT: &str = "set `account_key_env` or `sas_token_env` to the name of a va
 ///
 /// # Errors
 /// `Config` when keys contradict each other, `Auth` when there are no credentials or a signature has expired.
-pub fn find(options: &AzureOptions, account: Option<&str>, talks: &Talks, cx: &Cx) -> Result<Option<Provider<Credential>>> {
+pub fn find(
+    options: &AzureOptions,
+    account: Option<&str>,
+    talks: &Talks,
+    cx: &Cx,
+) -> Result<Option<Provider<Credential>>> {
     let keys = [
         ("account_key_env", options.account_key_env.is_some()),
         ("sas_token_env", options.sas_token_env.is_some()),
@@ -57,7 +62,8 @@ pub fn find(options: &AzureOptions, account: Option<&str>, talks: &Talks, cx: &C
         tracing::info!("azure: the shared access signature comes from AZURE_STORAGE_SAS_TOKEN in the environment");
         return of_signature(&signature, "AZURE_STORAGE_SAS_TOKEN", cx).map(Some);
     }
-    let candidate = |what: &str, provider: Provider<Credential>| Candidate { what: what.to_owned(), provider, is_named: false };
+    let candidate =
+        |what: &str, provider: Provider<Credential>| Candidate { what: what.to_owned(), provider, is_named: false };
     let candidates = vec![
         candidate("a client secret in the environment", Arc::new(ClientSecretCredentialProvider::new())),
         candidate("a workload identity", Arc::new(WorkloadIdentityCredentialProvider::new())),
@@ -67,7 +73,8 @@ pub fn find(options: &AzureOptions, account: Option<&str>, talks: &Talks, cx: &C
 }
 
 fn of_key(account: Option<&str>, key: &Secret, name: &str) -> Result<Provider<Credential>> {
-    let wrong = |text: String, hint: &str| Err(PluginError::new(ErrorKind::Config, "azure.credentials", text).hint(hint));
+    let wrong =
+        |text: String, hint: &str| Err(PluginError::new(ErrorKind::Config, "azure.credentials", text).hint(hint));
     let Some(account) = account else {
         return wrong("an account key is of no use without `account_name`".to_owned(), "set `account_name`");
     };

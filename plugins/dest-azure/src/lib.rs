@@ -33,7 +33,9 @@ impl Destination for AzureContainer {
         let root = root(&options.prefix)?;
         let container = container(&options)?;
         let account = options.account_name.clone().or_else(|| {
-            found("AZURE_STORAGE_ACCOUNT").or_else(|| found("AZURE_STORAGE_ACCOUNT_NAME")).map(|name| name.expose().to_owned())
+            found("AZURE_STORAGE_ACCOUNT")
+                .or_else(|| found("AZURE_STORAGE_ACCOUNT_NAME"))
+                .map(|name| name.expose().to_owned())
         });
         let consent = Consent { remote: options.allow_remote_endpoint, plain_text: options.allow_http };
         let own = options.endpoint.as_deref().map(|own| endpoint(own, is_microsofts, consent)).transpose()?;
@@ -72,7 +74,7 @@ impl Destination for AzureContainer {
             // Blocks that are not committed are nobody's after a week, and are replaced by the next upload.
             uploads: None,
         };
-        Ok(Box::new(ObjectStore::open(target, &talks, cx)))
+        Ok(Box::new(ObjectStore::open(target, &talks, cx)?))
     }
 }
 

@@ -55,7 +55,8 @@ pub fn find(options: &GcsOptions, talks: &Talks, cx: &Cx) -> Result<Option<Provi
         tracing::info!("gcs: credentials come from the file that GOOGLE_APPLICATION_CREDENTIALS names");
         return Ok(Some(Arc::new(EnvCredentialProvider::new().with_scope(SCOPE))));
     }
-    let candidate = |what: &str, provider: Provider<Credential>| Candidate { what: what.to_owned(), provider, is_named: false };
+    let candidate =
+        |what: &str, provider: Provider<Credential>| Candidate { what: what.to_owned(), provider, is_named: false };
     let candidates = vec![
         candidate(
             "the application default credentials of gcloud",

@@ -33,7 +33,9 @@ impl Destination for GcsBucket {
     fn open(options: GcsOptions, cx: &Cx) -> Result<Box<dyn Store>> {
         let talks = Talks::new(options.ca_file.as_deref())?;
         let root = root(&options.prefix)?;
-        if options.bucket.is_empty() || !options.bucket.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) {
+        if options.bucket.is_empty()
+            || !options.bucket.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+        {
             let text = format!("`bucket: {}` is no name of a bucket", options.bucket.escape_debug());
             return Err(PluginError::new(ErrorKind::Config, "gcs.bucket", text)
                 .hint("write its name alone; what comes after it in a URL is the `prefix`"));
@@ -50,13 +52,12 @@ impl Destination for GcsBucket {
             .disable_config_load()
             .disable_vm_metadata();
         let builder = match &provider {
-            Some(provider) => {
-                builder.credential_provider_chain(ProvideCredentialChain::new().push(provider.clone()))
-            }
+            Some(provider) => builder.credential_provider_chain(ProvideCredentialChain::new().push(provider.clone())),
             None => builder.skip_signature(),
         };
-        let operator = Operator::new(builder)
-            .map_err(|e| PluginError::new(ErrorKind::Config, "gcs.config", "the bucket cannot be used").cause(e.message()))?;
+        let operator = Operator::new(builder).map_err(|e| {
+            PluginError::new(ErrorKind::Config, "gcs.config", "the bucket cannot be used").cause(e.message())
+        })?;
         let location = [&format!("gs://{}", options.bucket), &*root].join("/");
         let bucket_url = format!("{place}/{}", options.bucket);
         let target = Target {
@@ -66,7 +67,7 @@ impl Destination for GcsBucket {
             publish: options.publish,
             uploads: Some(Box::new(uploads::Uploads::new(bucket_url, root, provider))),
         };
-        Ok(Box::new(ObjectStore::open(target, &talks, cx)))
+        Ok(Box::new(ObjectStore::open(target, &talks, cx)?))
     }
 }
 

@@ -4,8 +4,8 @@
 use std::fmt;
 
 use opendal::HttpTransporter;
-use reqsign_google::{Credential, RequestSigner};
 use reqsign_core::Signer;
+use reqsign_google::{Credential, RequestSigner};
 use rivet_shared_object::{OpenUploads, Provider, context, signing_failed};
 
 use crate::credentials::SCOPE;
@@ -21,7 +21,8 @@ impl Uploads {
     /// Those of the bucket at this URL; unsigned without a provider.
     pub fn new(bucket_url: String, root: String, provider: Option<Provider<Credential>>) -> Self {
         let none = reqsign_core::Context::new();
-        let signer = provider.map(|provider| Signer::new(none, provider, RequestSigner::new("storage").with_scope(SCOPE)));
+        let signer =
+            provider.map(|provider| Signer::new(none, provider, RequestSigner::new("storage").with_scope(SCOPE)));
         Self { bucket_url, root, signer }
     }
 }

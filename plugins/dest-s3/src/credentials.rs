@@ -21,13 +21,19 @@ const HINT: &str = "set `access_key_env` and `secret_key_env` to the names of tw
 /// # Errors
 /// `Config` when keys contradict each other or are incomplete, `Auth` when there are no credentials.
 pub fn find(options: &S3Options, talks: &Talks, cx: &Cx) -> Result<Option<Provider<Credential>>> {
-    let keys = pair(["access_key_env", "secret_key_env"], [options.access_key_env.as_ref(), options.secret_key_env.as_ref()])?;
+    let keys =
+        pair(["access_key_env", "secret_key_env"], [options.access_key_env.as_ref(), options.secret_key_env.as_ref()])?;
     let contradicting = |text: &str| {
-        PluginError::new(ErrorKind::Config, "s3.credentials", text).hint("credentials come from one place: keep one of them")
+        PluginError::new(ErrorKind::Config, "s3.credentials", text)
+            .hint("credentials come from one place: keep one of them")
     };
     if keys.is_none() && options.session_token_env.is_some() {
-        return Err(PluginError::new(ErrorKind::Config, "s3.credentials", "`session_token_env` is set without `access_key_env`")
-            .hint("a session token belongs to the two keys that came with it"));
+        return Err(PluginError::new(
+            ErrorKind::Config,
+            "s3.credentials",
+            "`session_token_env` is set without `access_key_env`",
+        )
+        .hint("a session token belongs to the two keys that came with it"));
     }
     match (keys, &options.profile, options.allow_anonymous) {
         (None, None, true) => {
@@ -37,7 +43,8 @@ pub fn find(options: &S3Options, talks: &Talks, cx: &Cx) -> Result<Option<Provid
         (Some(_), _, true) | (_, Some(_), true) => Err(contradicting("`allow_anonymous` is set beside credentials")),
         (Some(_), Some(_), _) => Err(contradicting("`profile` is set beside `access_key_env`")),
         (Some([access, secret]), None, false) => {
-            let token = options.session_token_env.as_ref().map(|name| variable("session_token_env", name)).transpose()?;
+            let token =
+                options.session_token_env.as_ref().map(|name| variable("session_token_env", name)).transpose()?;
             let keys = [variable("access_key_env", access)?, variable("secret_key_env", secret)?];
             tracing::info!("s3: credentials come from the variables {access} and {secret}, as the config says");
             Ok(Some(of_keys(&keys, token.as_ref())))
@@ -66,7 +73,8 @@ fn of_surroundings(talks: &Talks, cx: &Cx) -> Result<Provider<Credential>> {
         tracing::info!("s3: credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment");
         return Ok(of_keys(&keys, found("AWS_SESSION_TOKEN").as_ref()));
     }
-    let candidate = |what: &str, provider: Provider<Credential>| Candidate { what: what.to_owned(), provider, is_named: false };
+    let candidate =
+        |what: &str, provider: Provider<Credential>| Candidate { what: what.to_owned(), provider, is_named: false };
     let candidates = vec![
         candidate("the AWS configuration files", Arc::new(ProfileCredentialProvider::default())),
         candidate("AWS single sign-on", Arc::new(SSOCredentialProvider::default())),

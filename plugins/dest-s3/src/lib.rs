@@ -52,22 +52,26 @@ impl Destination for S3Bucket {
         }
         let provider = credentials::find(&options, &talks, cx)?;
         builder = match &provider {
-            Some(provider) => {
-                builder.credential_provider_chain(ProvideCredentialChain::new().push(provider.clone()))
-            }
+            Some(provider) => builder.credential_provider_chain(ProvideCredentialChain::new().push(provider.clone())),
             None => builder.skip_signature(),
         };
-        let operator = Operator::new(builder)
-            .map_err(|e| PluginError::new(ErrorKind::Config, "s3.config", "the bucket cannot be used").cause(e.message()))?;
+        let operator = Operator::new(builder).map_err(|e| {
+            PluginError::new(ErrorKind::Config, "s3.config", "the bucket cannot be used").cause(e.message())
+        })?;
         let location = [&format!("s3://{}", options.bucket), &*root].join("/");
         let target = Target {
             operator,
             scheme: SCHEME,
             location: location.trim_end_matches('/').to_owned(),
             publish: options.publish,
-            uploads: Some(Box::new(uploads::Uploads::new(place.bucket_url(&options.bucket), root, &place.region, provider))),
+            uploads: Some(Box::new(uploads::Uploads::new(
+                place.bucket_url(&options.bucket),
+                root,
+                &place.region,
+                provider,
+            ))),
         };
-        Ok(Box::new(ObjectStore::open(target, &talks, cx)))
+        Ok(Box::new(ObjectStore::open(target, &talks, cx)?))
     }
 }
 
@@ -80,7 +84,9 @@ struct Place {
 
 impl Place {
     fn of(options: &S3Options) -> Result<Self> {
-        if options.bucket.is_empty() || !options.bucket.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) {
+        if options.bucket.is_empty()
+            || !options.bucket.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+        {
             let text = format!("`bucket: {}` is no name of a bucket", options.bucket.escape_debug());
             return Err(PluginError::new(ErrorKind::Config, "s3.bucket", text)
                 .hint("write its name alone; what comes after it in a URL is the `prefix`"));

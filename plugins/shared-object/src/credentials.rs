@@ -45,10 +45,10 @@ impl<C: Send + Sync + Unpin + 'static> Candidates<C> {
         let mut tried = Vec::new();
         for Candidate { what, provider, is_named } in self.0 {
             let conversation = talks.conversation();
-            let asked = async {
-                Ok(tokio::time::timeout(LOOK_TIMEOUT, provider.provide_credential_dyn(&context)).await)
-            };
-            let found = talks.wait(cx, &conversation, asked).map_err(|refused| refused.while_("look", scheme, &what))?;
+            let asked =
+                async { Ok(tokio::time::timeout(LOOK_TIMEOUT, provider.provide_credential_dyn(&context)).await) };
+            let found =
+                talks.wait(cx, &conversation, asked).map_err(|refused| refused.while_("look", scheme, &what))?;
             match found {
                 Ok(Ok(Some(_))) => {
                     tracing::info!("{scheme}: credentials come from {what}");

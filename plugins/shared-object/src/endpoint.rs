@@ -62,9 +62,19 @@ mod tests {
             assert!(judged(text, remote, plain_text).is_ok(), "{text}");
         }
         for (text, remote, plain_text, message) in [
-            ("https://minio.corp", false, true, "`endpoint` leads to 'minio.corp', which is neither this machine nor the provider"),
+            (
+                "https://minio.corp",
+                false,
+                true,
+                "`endpoint` leads to 'minio.corp', which is neither this machine nor the provider",
+            ),
             ("http://minio.corp", true, false, "`endpoint` leads to 'minio.corp' without encryption"),
-            ("http://eu.provider.example", false, false, "`endpoint` leads to 'eu.provider.example' without encryption"),
+            (
+                "http://eu.provider.example",
+                false,
+                false,
+                "`endpoint` leads to 'eu.provider.example' without encryption",
+            ),
             ("minio.corp:9000", true, true, "`endpoint` is no URL of http or https"),
             ("https://me:secret@minio.corp", true, true, "`endpoint` holds more than an address"),
             ("https://minio.corp/?sig=secret", true, true, "`endpoint` holds more than an address"),

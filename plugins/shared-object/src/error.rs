@@ -9,6 +9,9 @@ use crate::answer::Answer;
 /// A clock that is further away than this makes stores refuse what it signed.
 const MAX_SKEW_S: u64 = 300;
 
+/// What to do about a bucket that is not there.
+pub const NO_BUCKET: &str = "check its name, the account and the region; rivet makes no buckets";
+
 /// Why a call came to nothing.
 #[derive(Debug)]
 pub enum Refused {
@@ -67,7 +70,7 @@ impl Refused {
         }
         if answer.is_temporary() || matches!(kind, ErrorKind::Capacity | ErrorKind::Connection) {
             let wait = answer.wait.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-            told = told.retry(Retry::NewSession).retry_after_ms(wait);
+            told = told.retry(Retry::SameSession).retry_after_ms(wait);
         }
         told
     }
@@ -98,10 +101,13 @@ fn class(error: &opendal::Error, answer: &Answer) -> (ErrorKind, &'static str, O
         return (ErrorKind::Auth, "clock", Some(text));
     }
     if no_place(answer) {
-        return (ErrorKind::NotFound, "bucket", hint("check its name, the account and the region; rivet makes no buckets"));
+        return (ErrorKind::NotFound, "bucket", hint(NO_BUCKET));
     }
     match code {
-        "AuthorizationHeaderMalformed" | "PermanentRedirect" | "TemporaryRedirect" | "IllegalLocationConstraintException" => {
+        "AuthorizationHeaderMalformed"
+        | "PermanentRedirect"
+        | "TemporaryRedirect"
+        | "IllegalLocationConstraintException" => {
             let text = match &answer.region {
                 Some(region) => format!("the bucket is in another region: set `region: {region}`"),
                 None => "the bucket is in another region: set `region` to the one it is in".to_owned(),
@@ -109,16 +115,32 @@ fn class(error: &opendal::Error, answer: &Answer) -> (ErrorKind, &'static str, O
             return (ErrorKind::Config, "region", Some(text));
         }
         "ExpiredToken" | "TokenRefreshRequired" => {
-            return (ErrorKind::Auth, "expired", hint("the session token has expired: fetch new credentials and run again"));
+            return (
+                ErrorKind::Auth,
+                "expired",
+                hint("the session token has expired: fetch new credentials and run again"),
+            );
         }
-        "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidToken" | "AuthenticationFailed" | "InvalidAuthenticationInfo" => {
-            return (ErrorKind::Auth, "auth", hint("the store does not accept these credentials: check key and secret"));
+        "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
+        | "InvalidToken"
+        | "AuthenticationFailed"
+        | "InvalidAuthenticationInfo" => {
+            return (
+                ErrorKind::Auth,
+                "auth",
+                hint("the store does not accept these credentials: check key and secret"),
+            );
         }
         "EntityTooLarge" | "RequestBodyTooLarge" => {
             return (ErrorKind::Capacity, "too_large", hint("set a smaller `max_file_size`"));
         }
         "BadDigest" | "InvalidDigest" | "Md5Mismatch" | "XAmzContentChecksumMismatch" => {
-            return (ErrorKind::Connection, "torn", hint("what arrived was not what was sent: look at proxies in between"));
+            return (
+                ErrorKind::Connection,
+                "torn",
+                hint("what arrived was not what was sent: look at proxies in between"),
+            );
         }
         _ => {}
     }
@@ -137,11 +159,17 @@ fn class(error: &opendal::Error, answer: &Answer) -> (ErrorKind, &'static str, O
         (408 | 429 | 503 | 509, _) => {
             (ErrorKind::Capacity, "busy", hint("the store asks for fewer requests: run later, or with less `parallel`"))
         }
-        (500..=599, _) => (ErrorKind::Connection, "server", hint("the store has a failure of its own: run again later")),
-        (405 | 501, _) | (_, Kind::Unsupported) => {
-            (ErrorKind::Unsupported, "unsupported", hint("this store lacks a request that is needed; try `publish: direct`"))
+        (500..=599, _) => {
+            (ErrorKind::Connection, "server", hint("the store has a failure of its own: run again later"))
         }
-        (301 | 302 | 307, _) => (ErrorKind::Config, "region", hint("the bucket is elsewhere: set `region` or `endpoint`")),
+        (405 | 501, _) | (_, Kind::Unsupported) => (
+            ErrorKind::Unsupported,
+            "unsupported",
+            hint("this store lacks a request that is needed; try `publish: direct`"),
+        ),
+        (301 | 302 | 307, _) => {
+            (ErrorKind::Config, "region", hint("the bucket is elsewhere: set `region` or `endpoint`"))
+        }
         _ => (ErrorKind::Io, "refused", None),
     }
 }
@@ -152,7 +180,7 @@ fn unanswered(error: &opendal::Error, answer: Option<Answer>, text: &str, scheme
     match answer {
         Some(answer) => told(ErrorKind::Connection, "connection")
             .cause(answer.trouble)
-            .retry(Retry::NewSession)
+            .retry(Retry::SameSession)
             .hint("check the endpoint, the network and the proxy variables"),
         None if error.kind() == Kind::ConfigInvalid => told(ErrorKind::Config, "config").cause(error.message()),
         None if error.kind() == Kind::Unsupported => told(ErrorKind::Unsupported, "unsupported").cause(error.message()),
@@ -191,7 +219,7 @@ mod tests {
             assert!(error.hint_text().is_some(), "{code}");
             assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
             let again = matches!(error.kind(), ErrorKind::Capacity | ErrorKind::Connection);
-            assert_eq!(error.retry_class() == Retry::NewSession, again, "{code}");
+            assert_eq!(error.retry_class() == Retry::SameSession, again, "{code}");
         }
     }
 }

@@ -8,7 +8,7 @@ use opendal::options::{ListOptions, WriteOptions};
 use opendal::{Metadata, Operator};
 use rivet_plugin_api::{Cx, ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Result, Store, Upload};
 
-use crate::error::Refused;
+use crate::error::{NO_BUCKET, Refused};
 use crate::leftovers::{self, OpenUploads};
 use crate::names::{self, is_staged, key, name, staged};
 use crate::publish::{PublishMode, Token, publish};
@@ -48,6 +48,25 @@ impl Shared {
 
     pub(crate) fn failed(&self, refused: Refused, doing: &str) -> PluginError {
         refused.while_(doing, self.scheme, &self.location)
+    }
+
+    /// Asks for a list of nothing: unlike a look at one object, which has no body, a refusal of it says why.
+    fn greet(&self, cx: &Cx) -> Result<()> {
+        let conversation = self.talks.conversation();
+        let operator = within(&self.operator, &conversation);
+        let options = ListOptions { recursive: true, ..ListOptions::default() };
+        let listed = async { operator.lister_options(PROBE, options).await?.try_next().await };
+        match self.talks.wait(cx, &conversation, listed) {
+            Ok(_) => Ok(()),
+            Err(refused) if refused.is_absent() => {
+                let text = format!("there is no bucket for {}", self.location);
+                Err(PluginError::new(ErrorKind::NotFound, &self.code("bucket"), text).hint(NO_BUCKET))
+            }
+            Err(refused) => {
+                let told = self.failed(refused, "list objects");
+                if told.code() == self.code("denied") { Ok(()) } else { Err(told) }
+            }
+        }
     }
 
     /// What is under a key.
@@ -118,8 +137,11 @@ pub struct ObjectStore {
 }
 
 impl ObjectStore {
-    /// Opens a place; nothing is asked of it yet.
-    pub fn open(target: Target, talks: &Talks, cx: &Cx) -> Self {
+    /// Opens a place, once it has shown that it is there and knows the credentials.
+    ///
+    /// # Errors
+    /// The store's; who may not list is let in.
+    pub fn open(target: Target, talks: &Talks, cx: &Cx) -> Result<Self> {
         let Target { operator, scheme, location, publish, uploads } = target;
         if publish == PublishMode::Direct {
             cx.warn(format!(
@@ -127,7 +149,8 @@ impl ObjectStore {
             ));
         }
         let shared = Arc::new(Shared { talks: talks.clone(), operator, location, scheme });
-        Self { shared, publish, uploads }
+        shared.greet(cx)?;
+        Ok(Self { shared, publish, uploads })
     }
 
     fn facts(&self, name: &str, key: &str, bytes: u64) -> ObjectFacts {

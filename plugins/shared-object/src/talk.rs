@@ -23,8 +23,12 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a store may be silent.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
 /// What is waited before each further attempt of a request that failed for a moment, unless the store asks for more.
-const PAUSES: [Duration; 4] =
-    [Duration::from_millis(200), Duration::from_millis(600), Duration::from_millis(1_800), Duration::from_millis(5_400)];
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(200),
+    Duration::from_millis(600),
+    Duration::from_millis(1_800),
+    Duration::from_millis(5_400),
+];
 /// Longest wait that is spent within a call; who asks for more is asked again by the host, later.
 const MAX_PAUSE: Duration = Duration::from_secs(20);
 

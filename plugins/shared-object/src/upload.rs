@@ -55,11 +55,7 @@ impl ObjectUpload {
     }
 
     /// Does `work` with the writer; after an error there is no way on.
-    fn attempt<T>(
-        &mut self,
-        cx: &Cx,
-        work: impl AsyncFnOnce(&mut Writer) -> opendal::Result<T>,
-    ) -> Result<T> {
+    fn attempt<T>(&mut self, cx: &Cx, work: impl AsyncFnOnce(&mut Writer) -> opendal::Result<T>) -> Result<T> {
         let Some(writer) = &mut self.writer else {
             return Err(PluginError::new(ErrorKind::Internal, "store.upload_over", "the upload is over"));
         };
@@ -123,7 +119,7 @@ impl Upload for ObjectUpload {
             );
             self.shared.remove(&self.key, &self.token.name, cx)?;
             return Err(PluginError::new(ErrorKind::Connection, &self.shared.code("torn"), text)
-                .retry(Retry::NewSession)
+                .retry(Retry::SameSession)
                 .hint("look at what is between rivet and the store"));
         }
         self.token.etag = stored.and_then(|stored| stored.etag().map(str::to_owned));

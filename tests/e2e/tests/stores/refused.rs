@@ -25,8 +25,9 @@ fn through(kind: Kind, n_rows: u64, decide: Decide) -> Result<(Ran, Place, rivet
 }
 
 fn ensure_said(ran: &Ran, words: &[&str]) -> Result<()> {
+    let all = format!("{}{}", ran.stderr, String::from_utf8_lossy(&ran.stdout));
     for word in words {
-        ensure!(ran.stderr.contains(word), "{word:?} is not in:\n{}", ran.stderr);
+        ensure!(all.contains(word), "{word:?} is not in:\n{all}");
     }
     Ok(())
 }
@@ -52,10 +53,7 @@ fn wrong_keys_places_and_rights_are_told_apart() -> Result<()> {
                 .with_variable("STORE_SECRET", secret);
             let ran = workspace.rivet(command)?;
             ensure!(ran.code.is_some_and(|code| code != 0), "{command:?} succeeds with {words:?}");
-            let all = format!("{}{}", ran.stderr, String::from_utf8_lossy(&ran.stdout));
-            for word in words {
-                ensure!(all.contains(word), "{command:?}: {word:?} is not in:\n{all}");
-            }
+            ensure_said(&ran, words).with_context(|| format!("{command:?}"))?;
             if !secret.is_empty() {
                 no_secret(&workspace, &ran, secret)?;
             }

@@ -32,7 +32,10 @@ impl Written {
         let mut manifest: Value = serde_json::from_str(&text)?;
         manifest["planned_at"] = Value::Null;
         manifest["snapshots"] = Value::Null;
-        let sql = format!("select count(*) n, sum(id) s, min(h) a, max(h) b, sum(n) f from {}", exported.relation()?);
+        let sql = format!(
+            "select count(*) n, sum(id) s, min(h) a, max(h) b, count(distinct n) f from {}",
+            exported.relation()?
+        );
         Ok(Self { parts, manifest, rows: oracle::duckdb(&sql)? })
     }
 }
