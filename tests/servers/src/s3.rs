@@ -100,7 +100,8 @@ impl S3 {
             "-s3.port.iceberg=0".to_owned(),
             "-s3.port.lance=0".to_owned(),
             "-master.volumeSizeLimitMB=256".to_owned(),
-            "-volume.max=40".to_owned(),
+            // Every bucket takes several.
+            "-volume.max=2000".to_owned(),
         ];
         let words: Vec<OsString> =
             [installed.join("bin/weed").into()].into_iter().chain(options.iter().map(OsString::from)).collect();
