@@ -7,12 +7,13 @@ use reqsign_azure_storage::{
     ClientSecretCredentialProvider, Credential, ImdsCredentialProvider, StaticCredentialProvider,
     WorkloadIdentityCredentialProvider,
 };
-use rivet_plugin_api::{Cx, ErrorKind, PluginError, Result, Secret};
+use rivet_plugin_api::{Cx, Result, Secret};
 use rivet_shared_object::{Candidate, Candidates, Provider, Talks, found, variable};
 
-use crate::SCHEME;
+use crate::error::wrong;
 use crate::expiry;
 use crate::options::AzureOptions;
+use crate::store::SCHEME;
 
 const HINT: &str = "set `account_key_env` or `sas_token_env` to the name of a variable, or AZURE_STORAGE_KEY or \
                     AZURE_STORAGE_SAS_TOKEN in the environment";
@@ -35,8 +36,7 @@ pub fn find(
     let set: Vec<&str> = keys.iter().filter(|(_, set)| *set).map(|(key, _)| *key).collect();
     if let [first, second, ..] = set[..] {
         let text = format!("`{first}` and `{second}` are both set");
-        return Err(PluginError::new(ErrorKind::Config, "azure.credentials", text)
-            .hint("credentials come from one place: keep one of them"));
+        return Err(wrong("credentials", text, "credentials come from one place: keep one of them"));
     }
     if let Some(name) = &options.account_key_env {
         let provider = of_key(account, &variable("account_key_env", name)?, name)?;
@@ -73,8 +73,7 @@ pub fn find(
 }
 
 fn of_key(account: Option<&str>, key: &Secret, name: &str) -> Result<Provider<Credential>> {
-    let wrong =
-        |text: String, hint: &str| Err(PluginError::new(ErrorKind::Config, "azure.credentials", text).hint(hint));
+    let wrong = |text: String, hint: &str| Err(wrong("credentials", text, hint));
     let Some(account) = account else {
         return wrong("an account key is of no use without `account_name`".to_owned(), "set `account_name`");
     };

@@ -5,6 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rivet_plugin_api::{Cx, ErrorKind, PluginError, Result};
 
+use crate::error::wrong;
+
 /// A signature that ends sooner is warned of.
 const SOON_S: i64 = 3_600;
 
@@ -17,8 +19,7 @@ pub fn judge(signature: &str, name: &str, cx: &Cx) -> Result<()> {
     match left_s(signature, now) {
         None => {
             let text = format!("the variable '{}' holds no shared access signature", name.escape_debug());
-            Err(PluginError::new(ErrorKind::Config, "azure.sas", text)
-                .hint("it looks like `sv=…&se=…&sig=…`; a connection string or URL is none"))
+            Err(wrong("sas", text, "it looks like `sv=…&se=…&sig=…`; a connection string or URL is none"))
         }
         Some(Some(left)) if left <= 0 => {
             let text = format!("the shared access signature ended {} min ago", -left / 60);

@@ -8,11 +8,12 @@ use reqsign_google::{
     Credential, EnvCredentialProvider, FileCredentialProvider, TokenCredentialProvider, VmMetadataCredentialProvider,
     WellKnownCredentialProvider,
 };
-use rivet_plugin_api::{Cx, ErrorKind, PluginError, Result};
+use rivet_plugin_api::{Cx, Result};
 use rivet_shared_object::{Candidate, Candidates, Provider, Talks, found, variable};
 
-use crate::SCHEME;
+use crate::error::wrong;
 use crate::options::GcsOptions;
+use crate::store::SCHEME;
 
 /// What the token of a credential is good for.
 pub const SCOPE: &str = "https://www.googleapis.com/auth/devstorage.read_write";
@@ -33,8 +34,7 @@ pub fn find(options: &GcsOptions, talks: &Talks, cx: &Cx) -> Result<Option<Provi
     let set: Vec<&str> = keys.iter().filter(|(_, set)| *set).map(|(key, _)| *key).collect();
     if let [first, second, ..] = set[..] {
         let text = format!("`{first}` and `{second}` are both set");
-        return Err(PluginError::new(ErrorKind::Config, "gcs.credentials", text)
-            .hint("credentials come from one place: keep one of them"));
+        return Err(wrong("credentials", text, "credentials come from one place: keep one of them"));
     }
     if let Some(name) = &options.access_token_env {
         let token = variable("access_token_env", name)?;
@@ -69,17 +69,17 @@ pub fn find(options: &GcsOptions, talks: &Talks, cx: &Cx) -> Result<Option<Provi
 
 /// The file is there, and is what Google calls credentials.
 fn is_of_credentials(file: &Path) -> Result<()> {
-    let wrong = |what: &str| {
+    let unusable = |what: &str| {
         let text = format!("the credentials file '{}' {what}", file.display());
-        PluginError::new(ErrorKind::Config, "gcs.credentials_file", text)
-            .hint("it must be the JSON of a service account, or of `gcloud auth application-default login`")
+        let hint = "it must be the JSON of a service account, or of `gcloud auth application-default login`";
+        wrong("credentials_file", text, hint)
     };
-    let text = std::fs::read_to_string(file).map_err(|e| wrong("cannot be read").cause(e))?;
-    let json: serde_json::Value = serde_json::from_str(&text).map_err(|_| wrong("is no JSON"))?;
+    let text = std::fs::read_to_string(file).map_err(|e| unusable("cannot be read").cause(e))?;
+    let json: serde_json::Value = serde_json::from_str(&text).map_err(|_| unusable("is no JSON"))?;
     let known = ["service_account", "authorized_user", "external_account", "impersonated_service_account"];
     match json["type"].as_str() {
         Some(kind) if known.contains(&kind) => Ok(()),
-        _ => Err(wrong("has no `type` of credentials")),
+        _ => Err(unusable("has no `type` of credentials")),
     }
 }
 

@@ -7,11 +7,12 @@ use reqsign_aws_v4::{
     AssumeRoleWithWebIdentityCredentialProvider, Credential, ECSCredentialProvider, IMDSv2CredentialProvider,
     ProfileCredentialProvider, SSOCredentialProvider, StaticCredentialProvider,
 };
-use rivet_plugin_api::{Cx, ErrorKind, PluginError, Result, Secret};
+use rivet_plugin_api::{Cx, Result, Secret};
 use rivet_shared_object::{Candidate, Candidates, Provider, Talks, found, pair, variable};
 
-use crate::SCHEME;
+use crate::error::wrong;
 use crate::options::S3Options;
+use crate::store::SCHEME;
 
 const HINT: &str = "set `access_key_env` and `secret_key_env` to the names of two variables, or `profile`, or \
                     AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment";
@@ -23,17 +24,13 @@ const HINT: &str = "set `access_key_env` and `secret_key_env` to the names of tw
 pub fn find(options: &S3Options, talks: &Talks, cx: &Cx) -> Result<Option<Provider<Credential>>> {
     let keys =
         pair(["access_key_env", "secret_key_env"], [options.access_key_env.as_ref(), options.secret_key_env.as_ref()])?;
-    let contradicting = |text: &str| {
-        PluginError::new(ErrorKind::Config, "s3.credentials", text)
-            .hint("credentials come from one place: keep one of them")
-    };
+    let contradicting = |text: &str| wrong("credentials", text, "credentials come from one place: keep one of them");
     if keys.is_none() && options.session_token_env.is_some() {
-        return Err(PluginError::new(
-            ErrorKind::Config,
-            "s3.credentials",
+        return Err(wrong(
+            "credentials",
             "`session_token_env` is set without `access_key_env`",
-        )
-        .hint("a session token belongs to the two keys that came with it"));
+            "a session token belongs to the two keys that came with it",
+        ));
     }
     match (keys, &options.profile, options.allow_anonymous) {
         (None, None, true) => {

@@ -4,7 +4,7 @@
 use rivet_plugin_api::FilePath;
 use rivet_shared_object::PublishMode;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Options of `destination: {type: s3, …}`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -60,7 +60,7 @@ pub enum Addressing {
 }
 
 /// What a store checks pieces by.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Checksum {
     /// CRC-32C.

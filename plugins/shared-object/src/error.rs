@@ -159,14 +159,14 @@ fn class(error: &opendal::Error, answer: &Answer) -> (ErrorKind, &'static str, O
         (408 | 429 | 503 | 509, _) => {
             (ErrorKind::Capacity, "busy", hint("the store asks for fewer requests: run later, or with less `parallel`"))
         }
-        (500..=599, _) => {
-            (ErrorKind::Connection, "server", hint("the store has a failure of its own: run again later"))
-        }
         (405 | 501, _) | (_, Kind::Unsupported) => (
             ErrorKind::Unsupported,
             "unsupported",
             hint("this store lacks a request that is needed; try `publish: direct`"),
         ),
+        (500..=599, _) => {
+            (ErrorKind::Connection, "server", hint("the store has a failure of its own: run again later"))
+        }
         (301 | 302 | 307, _) => {
             (ErrorKind::Config, "region", hint("the bucket is elsewhere: set `region` or `endpoint`"))
         }

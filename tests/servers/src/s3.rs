@@ -205,7 +205,8 @@ impl S3 {
     }
 }
 
-const ACCESS_KEY: &str = "RIVETWRITER";
+/// Access key of whoever may do everything.
+pub const ACCESS_KEY: &str = "RIVETWRITER";
 const READER_KEY: &str = "RIVETREADER";
 
 impl Drop for S3 {

@@ -8,7 +8,7 @@ use reqsign_aws_v4::{Credential, RequestSigner};
 use reqsign_core::Signer;
 use rivet_shared_object::{OpenUploads, Provider, context, signing_failed};
 
-use crate::SCHEME;
+use crate::store::SCHEME;
 
 /// A bucket whose uploads are looked at.
 pub struct Uploads {
