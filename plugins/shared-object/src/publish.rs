@@ -109,23 +109,31 @@ pub fn publish(shared: &Shared, token: &Token, cx: &Cx) -> Result<()> {
     }
 }
 
-/// Copies to a key that is free; returns whether it was.
+/// Copies to a key that is free; returns whether it was. A look comes first, since some stores pass over the condition.
 fn copy(shared: &Shared, from: &str, to: &str, token: &Token, cx: &Cx) -> Result<bool> {
-    let can = shared.operator.info().capability();
-    let conditional = can.copy_with_if_not_exists || can.copy_with_if_version_match;
-    if !conditional && shared.stat(to, &token.name, cx)?.is_some() {
-        return Ok(false);
+    match shared.stat(to, &token.name, cx) {
+        Ok(Some(_)) => return Ok(false),
+        // Who may not list is denied what is not there.
+        Err(e) if e.kind() != ErrorKind::Auth => return Err(e),
+        _ => {}
     }
-    let options = CopyOptions {
+    let can = shared.operator.info().capability();
+    let conditional = CopyOptions {
         if_not_exists: can.copy_with_if_not_exists,
         // The generation of what is not there.
-        if_version_match: (!can.copy_with_if_not_exists && conditional).then(|| "0".to_owned()),
+        if_version_match: (!can.copy_with_if_not_exists && can.copy_with_if_version_match).then(|| "0".to_owned()),
         source_content_length_hint: Some(token.bytes),
         ..CopyOptions::default()
     };
-    let conversation = shared.talks.conversation();
-    let operator = within(&shared.operator, &conversation);
-    match shared.talks.wait(cx, &conversation, operator.copy_options(from, to, options)) {
+    let plain = CopyOptions { source_content_length_hint: Some(token.bytes), ..CopyOptions::default() };
+    let copied = |options: CopyOptions| {
+        let conversation = shared.talks.conversation();
+        let operator = within(&shared.operator, &conversation);
+        shared.talks.wait(cx, &conversation, operator.copy_options(from, to, options))
+    };
+    let first = copied(conditional);
+    let done = if first.as_ref().is_err_and(Refused::is_unsupported) { copied(plain) } else { first };
+    match done {
         Ok(_) => Ok(true),
         Err(refused) if refused.is_condition() => Ok(false),
         Err(refused) => Err(shared.failed(refused, &format!("publish '{}'", token.name))),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use rivet_test_e2e::{Workspace, files_below};
-use rivet_test_servers::s3;
+use rivet_test_servers::{oracle, s3};
 
 use crate::place::{Kind, PREFIX, Place};
 use crate::{config, data};
@@ -46,10 +46,13 @@ fn ensure_found(workspace: &Workspace, code: &str) -> Result<()> {
 
 /// Runs twice, checks that all is well, and returns the newest run.
 fn twice(workspace: &Workspace) -> Result<String> {
+    let schema = workspace.rivet(&["schema", "validate"])?.expect(0)?.text()?.to_owned();
     workspace.run()?.expect(0)?;
     let ran = workspace.run()?.expect(0)?.json()?;
     for depth in ["light", "sample", "full"] {
         let all_well = workspace.rivet(&["validate", "--depth", depth, "--output", "json"])?.expect(0)?.json()?;
+        let errors = oracle::schema_errors(&schema, &[all_well.to_string()])?.concat();
+        ensure!(errors.is_empty(), "{errors:#?}");
         ensure!(all_well["exports"][0]["rows"] == 100 && all_well["valid"] == true, "{all_well}");
         ensure!(all_well["exports"][0]["parts_read"] == u64::from(depth != "light"), "{depth}: {all_well}");
     }
@@ -72,7 +75,7 @@ fn in_a_folder() -> Result<()> {
              part, manifest, other = sys.argv[2:5]\n{damage}\n"
         );
         let out = out.display().to_string();
-        rivet_test_servers::oracle::run(&script, &[&out, &part, &manifest, &other])?;
+        oracle::run(&script, &[&out, &part, &manifest, &other])?;
         ensure_found(&workspace, code)?;
         // The earlier run is as it was.
         let earlier = other.split('_').nth(1).context("a run")?.to_owned();
