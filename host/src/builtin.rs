@@ -1,8 +1,14 @@
 //! The plugins linked into this binary: the one file that knows cargo features.
 //! It must not know what they do: naming a crate here is what makes `inventory` see it.
 
+#[cfg(feature = "azure")]
+use rivet_dest_azure as _;
+#[cfg(feature = "gcs")]
+use rivet_dest_gcs as _;
 #[cfg(feature = "local")]
 use rivet_dest_local as _;
+#[cfg(feature = "s3")]
+use rivet_dest_s3 as _;
 #[cfg(feature = "stdout")]
 use rivet_dest_stdout as _;
 #[cfg(feature = "arrow")]
@@ -27,6 +33,9 @@ pub fn expected() -> usize {
         cfg!(feature = "local"),
         cfg!(feature = "local"),
         cfg!(feature = "stdout"),
+        cfg!(feature = "s3"),
+        cfg!(feature = "gcs"),
+        cfg!(feature = "azure"),
         cfg!(feature = "parquet"),
         cfg!(feature = "csv"),
         cfg!(feature = "arrow"),

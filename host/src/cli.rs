@@ -10,6 +10,7 @@ pub mod init;
 pub mod plan;
 pub mod reference;
 pub mod report;
+pub mod validate;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -110,6 +111,8 @@ pub enum Command {
     Check(check::CheckArgs),
     /// Find out why exports cannot run: name resolution, TCP, TLS, login, grants, pooler; write and delete where they go.
     Doctor(doctor::DoctorArgs),
+    /// Compare what exports wrote with their manifests, without state or source.
+    Validate(validate::ValidateArgs),
     /// Look at a database and write a config for its tables: mode, key and cursor of each, with comments.
     Init(Box<init::InitArgs>),
     /// Show and change what is remembered from run to run: cursors, written files, locks.

@@ -53,6 +53,7 @@ pub fn main(n_linked: usize) -> ExitCode {
         cli::Command::Apply(args) => commands::plan::apply(&args, &cli.global),
         cli::Command::Check(args) => commands::check::run(&args, &cli.global),
         cli::Command::Doctor(args) => commands::doctor::run(&args, &cli.global),
+        cli::Command::Validate(args) => commands::validate::run(&args, &cli.global),
         cli::Command::Init(args) => commands::init::run(&args, &cli.global),
         cli::Command::State { command } => commands::state::run(&command, &cli.global),
         cli::Command::Metrics(args) => commands::metrics::run(&args, &cli.global),

@@ -22,6 +22,7 @@ mod logical;
 mod opening;
 mod path;
 mod secret;
+mod segment;
 mod source;
 pub mod wire;
 
@@ -53,6 +54,7 @@ pub use logical::{
 pub use opening::{FEATURES, HostInfo, OpenGroup, Purpose, SessionGroup, SessionLimits, Snapshot, SnapshotInfo};
 pub use path::FilePath;
 pub use secret::Secret;
+pub use segment::{decode_segment, encode_segment};
 pub use source::{
     BatchStream, Estimate, Health, ReadMode, Relation, SNAPSHOT_LOST, Scan, Session, Source, SourceCapabilities, Split,
     SplitRequest, StreamFacts, TableSchema,

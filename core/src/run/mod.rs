@@ -1,6 +1,7 @@
 //! The one run path: the order of its steps and nothing else.
 //! It must not know modes (they differ in the plan's splits), engines or terminals.
 
+pub mod audit;
 mod channel;
 mod cut;
 mod doubts;

@@ -22,6 +22,8 @@ pub enum Document {
     Plan,
     /// What `doctor --output json` prints.
     Doctor,
+    /// What `validate --output json` prints.
+    Validate,
     /// What `init --discover` prints.
     Discovery,
     /// What `metrics --output json` prints.

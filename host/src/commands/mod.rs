@@ -28,3 +28,4 @@ pub mod run;
 pub mod schema;
 mod select;
 pub mod state;
+pub mod validate;

@@ -19,6 +19,7 @@ use crate::documents::history::{
     CursorDocument, FilesDocument, ImportDocument, JournalDocument, MetricsDocument, ReportDocument, StateDocument,
 };
 use crate::documents::plans::{PlanDocument, PlansDocument};
+use crate::documents::validate::ValidateDocument;
 use crate::exit::Exit;
 use crate::out::Text;
 use crate::plugins::Need;
@@ -37,6 +38,7 @@ pub fn run(of: Document, global: &Global) -> Exit {
         Document::DryRun => of_type::<PlansDocument>(),
         Document::Plan => of_type::<PlanDocument>(),
         Document::Doctor => of_type::<DoctorDocument>(),
+        Document::Validate => of_type::<ValidateDocument>(),
         Document::Discovery => of_type::<DiscoveryDocument>(),
         Document::Metrics => of_type::<MetricsDocument>(),
         Document::Report => of_type::<ReportDocument>(),

@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod events;
 pub mod history;
 pub mod plans;
+pub mod validate;
 
 use rivet_core::summary::Summary;
 use schemars::JsonSchema;

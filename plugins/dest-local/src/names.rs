@@ -1,7 +1,7 @@
 //! From object names to names of folders and files, and back.
 //! It must not touch the file system.
 
-use rivet_plugin_api::{ErrorKind, PluginError, Result};
+use rivet_plugin_api::{ErrorKind, PluginError, Result, encode_segment};
 
 /// Ending of a part that is not published: no format has it as its extension, so a glob on a format's files passes
 /// over it. It is longer than a word that somebody may call a table, whose name may end that of an object.
@@ -18,8 +18,8 @@ pub struct Place {
     pub file: String,
 }
 
-/// The place of an object. In each segment every byte beyond ASCII letters, digits and `._-=` is written as `%` and
-/// two hex digits.
+/// The place of an object. In each segment what is no plain letter or digit is encoded as in
+/// every store.
 ///
 /// # Errors
 /// `Config` when a segment is empty, `.` or `..`, or the name ends like a file that is not published.
@@ -35,7 +35,7 @@ pub fn place(name: &str) -> Result<Place> {
             "names that end in `{STAGED}`, or in two numbers and `{TEMPORARY}` as `.1-2{TEMPORARY}`, are this plugin's own"
         )));
     }
-    let mut folders: Vec<String> = name.split('/').map(encode).collect();
+    let mut folders: Vec<String> = name.split('/').map(encode_segment).collect();
     let file = folders.pop().unwrap_or_default();
     Ok(Place { folders, file })
 }
@@ -58,45 +58,10 @@ pub fn of_temporary(name: &str) -> Option<&str> {
     (digits(process) && digits(number)).then_some(object)
 }
 
-/// A segment as the name of a folder or file.
-fn encode(segment: &str) -> String {
-    use std::fmt::Write;
-    let mut text = String::with_capacity(segment.len());
-    for byte in segment.bytes() {
-        if byte.is_ascii_alphanumeric() || b"._-=".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
-    text
-}
-
-/// The segment that [`place`] writes as `encoded`; none when no segment is written so.
-pub fn decode(encoded: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(encoded.len());
-    let mut rest = encoded.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        match (first, tail) {
-            (b'%', [high, low, tail @ ..]) => {
-                let digit = |d: u8| char::from(d).to_digit(16).and_then(|d| u8::try_from(d).ok());
-                bytes.push(digit(*high)? * 16 + digit(*low)?);
-                rest = tail;
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    let segment = String::from_utf8(bytes).ok()?;
-    (encode(&segment) == encoded && !matches!(segment.as_str(), "" | "." | "..")).then_some(segment)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rivet_plugin_api::decode_segment;
 
     #[test]
     fn no_name_means_a_place_outside_the_root() {
@@ -136,10 +101,10 @@ mod tests {
             let found = place(name).expect(name);
             assert_eq!((found.folders.iter().map(String::as_str).collect::<Vec<_>>(), &*found.file), (folders, file));
             let all = found.folders.iter().chain([&found.file]);
-            assert_eq!(all.map(|s| decode(s).expect(s)).collect::<Vec<_>>().join("/"), name);
+            assert_eq!(all.map(|s| decode_segment(s).expect(s)).collect::<Vec<_>>().join("/"), name);
         }
         for foreign in ["a b", "%zz", "%", "%2", "%41", "%c3%bc", "%C3", "..", "%2E", "é"] {
-            assert_eq!(decode(foreign), None, "{foreign}");
+            assert_eq!(decode_segment(foreign), None, "{foreign}");
         }
     }
 }

@@ -7,12 +7,14 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use rivet_plugin_api::{Cx, ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Result, Store, Upload};
+use rivet_plugin_api::{
+    Cx, ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Result, Store, Upload, decode_segment,
+};
 use rustix::io::Errno;
 
 use crate::error::at;
 use crate::folder::{Entry, Folder};
-use crate::names::{Place, STAGED, decode, is_visible, of_temporary, place, temporary};
+use crate::names::{Place, STAGED, is_visible, of_temporary, place, temporary};
 use crate::options::LocalOptions;
 use crate::upload::{LocalUpload, Token};
 
@@ -130,7 +132,7 @@ impl LocalStore {
     fn walk(&self, folder: &Folder, within: &str, prefix: &str, cx: &Cx, found: &mut Found<'_>) -> Result<()> {
         cx.check()?;
         for entry in folder.names().map_err(at("list", folder.path()))? {
-            let Some(name) = decode(&entry).map(|segment| format!("{within}{segment}")) else { continue };
+            let Some(name) = decode_segment(&entry).map(|segment| format!("{within}{segment}")) else { continue };
             if !name.starts_with(prefix) && !prefix.starts_with(&format!("{name}/")) {
                 continue;
             }

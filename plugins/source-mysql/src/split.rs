@@ -3,8 +3,8 @@
 
 use mysql_async::Value;
 use rivet_plugin_api::{
-    Column, Cx, ErrorKind, Estimate, Filter, KeyCut, KeyStep, KeyValue, LogicalType, PluginError,
-    Relation, Result, Split, SplitRequest,
+    Column, Cx, ErrorKind, Estimate, Filter, KeyCut, KeyStep, KeyValue, LogicalType, PluginError, Relation, Result,
+    Split, SplitRequest,
 };
 use rivet_shared_sql::{Calendar, Conditions, Dialect, Key, KeyAnswers, KeyRows, along, within};
 

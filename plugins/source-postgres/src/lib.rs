@@ -14,7 +14,6 @@ mod explain;
 mod failure;
 mod filter;
 mod health;
-mod hint;
 mod identity;
 mod index;
 mod listing;

@@ -10,15 +10,19 @@ use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
 
 /// The plugin libraries by the middle of their file name: `librivet_{name}.so`.
-pub const PLUGINS: [&str; 8] = [
+pub const PLUGINS: [&str; 12] = [
     "source_sqlite",
     "source_postgres",
     "source_mysql",
+    "source_mssql",
     "format_parquet",
     "format_csv",
     "format_arrow",
     "dest_local",
     "dest_stdout",
+    "dest_s3",
+    "dest_gcs",
+    "dest_azure",
 ];
 
 /// The folder of the build that this test belongs to, such as `target/debug`.

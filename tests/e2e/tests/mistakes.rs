@@ -31,7 +31,11 @@ const MISTAKES: &[(&str, &str, &[&str])] = &[
         &["no source plugin is called 'postgresql'", "did you mean 'postgres'?"],
     ),
     ("format: parquet", "format: parket", &["no format plugin is called 'parket'", "did you mean 'parquet'?"]),
-    ("type: local", "type: disk", &["no destination plugin is called 'disk'", "there is file, local, stdout"]),
+    (
+        "type: local",
+        "type: disk",
+        &["no destination plugin is called 'disk'", "there is azure, file, gcs, local, s3, stdout"],
+    ),
     (
         "path: out",
         "path: 'out/{tabel}'",

@@ -86,7 +86,7 @@ fn plugins_are_listed_and_described() -> Result<()> {
     let text = workspace.rivet(&["plugin", "list"])?.expect(0)?;
     let json = workspace.rivet(&["plugin", "list", "--output", "json"])?.expect(0)?.json()?;
     let listed = json["plugins"].as_array().context("a list")?;
-    assert_eq!(listed.len(), 8);
+    assert_eq!(listed.len(), 11);
     for (kind, name) in [
         ("source", "sqlite"),
         ("source", "postgres"),
@@ -96,6 +96,9 @@ fn plugins_are_listed_and_described() -> Result<()> {
         ("destination", "local"),
         ("destination", "file"),
         ("destination", "stdout"),
+        ("destination", "s3"),
+        ("destination", "gcs"),
+        ("destination", "azure"),
     ] {
         let found = text.text()?.lines().any(|l| l.starts_with(kind) && l.split_whitespace().nth(1) == Some(name));
         ensure!(found, "{kind} {name} in {:?}", text.text()?);

@@ -2,7 +2,10 @@
 //! It must not know what they do: naming a crate here is what links it.
 #![forbid(unsafe_code)]
 
+use rivet_dest_azure as _;
+use rivet_dest_gcs as _;
 use rivet_dest_local as _;
+use rivet_dest_s3 as _;
 use rivet_dest_stdout as _;
 use rivet_format_arrow as _;
 use rivet_format_csv as _;
@@ -14,7 +17,7 @@ use rivet_source_sqlite as _;
 use rivet_test_rude as _;
 
 /// One of each, and the source, the format and the destination of the last.
-const N_CONNECTORS: usize = 9 + 3;
+const N_CONNECTORS: usize = 13 + 3;
 
 fn main() -> std::process::ExitCode {
     rivet::main(N_CONNECTORS)

@@ -8,21 +8,26 @@
 
 #![allow(clippy::print_stderr, reason = "what fails in a drop has nowhere else to go")]
 
+pub mod azure;
 pub mod browser;
 mod cache;
 mod certs;
 mod command;
 mod debian;
+pub mod gcs;
 mod guard;
 pub mod hostile;
+pub mod http;
+mod listener;
 pub mod mariadb;
 mod my_server;
 pub mod mysql;
-mod listener;
 pub mod oracle;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod proxy;
+mod python;
+pub mod s3;
 pub mod seed;
 pub mod strace;
 pub mod tds_clients;

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use rivet_test_servers::toxiproxy::{self, Toxiproxy};
 use rivet_test_servers::uat::Acceptance;
-use rivet_test_servers::{mariadb, mysql, oracle, pgbouncer, postgres, seed, strace};
+use rivet_test_servers::{azure, gcs, mariadb, mysql, oracle, pgbouncer, postgres, s3, seed, strace};
 
 const USAGE: &str = "\
 usage: rivet-test-servers install
@@ -20,6 +20,7 @@ usage: rivet-test-servers install
        rivet-test-servers run toxiproxy [--port N]
        rivet-test-servers seed --target postgres|sqlite [--url-env NAME] [--path FILE] [--users N]...
        rivet-test-servers uat RIVET PLUGIN_DIR DEV_DIR [SUITE...]
+       rivet-test-servers run s3|gcs|azure
 
 install   installs every server and tool that the tests use into the test cache
 find      prints where a tool is, which is installed first when it is missing
@@ -46,6 +47,22 @@ fn main() -> ExitCode {
         }
         ["seed", words @ ..] => seed::seed(words),
         ["uat", rivet, plugins, dev, suites @ ..] => uat([rivet, plugins, dev].map(Path::new), suites),
+        ["run", "s3"] => s3::S3::start().and_then(|store| {
+            let bucket = store.bucket("rivet")?;
+            let keys = [store.access_key(), store.secret_key()];
+            tell_and_wait(&serde_json::json!({"endpoint": store.endpoint(), "bucket": bucket, "keys": keys}))
+        }),
+        ["run", "gcs"] => gcs::Gcs::start().and_then(|store| {
+            let bucket = store.bucket("rivet")?;
+            tell_and_wait(&serde_json::json!({"endpoint": store.endpoint(), "bucket": bucket, "token": store.token()}))
+        }),
+        ["run", "azure"] => azure::Azure::start().and_then(|store| {
+            let container = store.container("rivet")?;
+            let (account, key) = (store.account(), store.key());
+            tell_and_wait(&serde_json::json!({
+                "endpoint": store.endpoint(), "container": container, "account": account, "key": key,
+            }))
+        }),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(2);
@@ -73,6 +90,9 @@ fn install() -> Result<()> {
         Err(e) => eprintln!("LEFT OUT: MySQL 9.7 cannot be installed: {e:#}"),
     }
     println!("psql: {}", postgres::find_psql()?.display());
+    println!("s3: {}", s3::install()?.display());
+    println!("gcs: {}", gcs::install()?.display());
+    println!("azure: {}", azure::install()?.display());
     println!("strace: {}", strace::install()?.display());
     println!("oracle python: {}", oracle::python()?.display());
     Ok(())

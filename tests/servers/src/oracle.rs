@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::{Cache, command};
+use crate::{Cache, command, python};
 
 /// The pinned packages. DuckDB needs pytz to return a timestamp with time zone; jsonschema and PyYAML judge schemas.
 const PACKAGES: [&str; 6] =
@@ -64,7 +64,7 @@ for field in pyarrow.parquet.read_schema(sys.argv[1]):
 /// When Python 3 or its packages cannot be installed.
 pub fn python() -> Result<PathBuf> {
     let name = format!("oracle-{}", PACKAGES.join("-").replace("==", "-"));
-    let dir = Cache::open()?.install(&name, install)?;
+    let dir = Cache::open()?.install(&name, |dir| python::make(dir, &PACKAGES))?;
     Ok(dir.join("bin").join("python"))
 }
 
@@ -109,16 +109,4 @@ pub fn schema_errors(schema: &str, documents: &[String]) -> Result<Vec<Vec<Strin
     let asked = serde_json::to_string(&(schema, documents))?;
     let printed = command::output(&mut python, &asked).context("validate with jsonschema")?;
     printed.lines().map(|line| serde_json::from_str(line).context("read a verdict")).collect()
-}
-
-fn install(dir: &Path) -> Result<()> {
-    let can_make = command::output(Command::new("python3").args(["-c", "import ensurepip, venv"]), "");
-    if can_make.is_err() {
-        command::apt_install(&["python3", "python3-venv"])?;
-    }
-    command::output(Command::new("python3").args(["-m", "venv"]).arg(dir), "").context("make a Python environment")?;
-    let mut pip = Command::new(dir.join("bin").join("python"));
-    pip.args(["-m", "pip", "install", "--quiet", "--no-input"]).arg("--disable-pip-version-check").args(PACKAGES);
-    command::output(&mut pip, "").context("install with pip; is the package index reachable?")?;
-    Ok(())
 }

@@ -15,12 +15,15 @@ const SHARED: &str = "defaults:\n  destination:\n    type: local\n    path: out\
 /// Where a key goes.
 const PLACE: char = '@';
 const LOCAL: &str = "      type: local\n      path: out\n";
+/// The place of an export, as it is written there.
+const PATH: &str = "local\n      path: out";
 
 /// Blocks of the schema, by their JSON pointers, each with a right config that has it; `@` is where a key of it goes.
 fn blocks() -> Vec<(&'static str, String)> {
     let export = |keys: &str| format!("exports:\n  - name: e\n    table: t\n    destination:\n{LOCAL}{keys}");
     let with = |source: &str, keys: &str| format!("{source}{}", export(keys));
     let exports = export("");
+    let shared = |place: &str| format!("{SQLITE}{BARE}{SHARED}    @").replace("local\n    path: out", place);
     let mut all = vec![
         ("", format!("{SQLITE}{exports}@")),
         ("/properties/defaults", format!("{SQLITE}{exports}defaults:\n  types: native\n  @")),
@@ -42,17 +45,20 @@ fn blocks() -> Vec<(&'static str, String)> {
         ("/$defs/tuning", with(SQLITE, "    tuning:\n      @")),
         ("/$defs/policies", format!("{SQLITE}  policies:\n    @\n{exports}")),
         ("/$defs/policies", with(SQLITE, "    policies:\n      @")),
-        ("/$defs/destination/oneOf/0", with(SQLITE, "      @").replace("local", "file")),
-        ("/$defs/destination/oneOf/1", with(SQLITE, "      @")),
-        ("/$defs/destination/oneOf/2", with(SQLITE, "      @").replace("local\n      path: out", "stdout")),
-        ("/$defs/destination/oneOf/3", format!("{SQLITE}{BARE}    destination:\n      @\n{SHARED}")),
-        ("/$defs/loose_destination/oneOf/0", format!("{SQLITE}{BARE}{SHARED}    @").replace("local", "file")),
-        ("/$defs/loose_destination/oneOf/1", format!("{SQLITE}{BARE}{SHARED}    @")),
-        (
-            "/$defs/loose_destination/oneOf/2",
-            format!("{SQLITE}{BARE}{SHARED}    @").replace("local\n    path: out", "stdout"),
-        ),
-        ("/$defs/loose_destination/oneOf/3", format!("{SQLITE}{BARE}{SHARED}    @")),
+        ("/$defs/destination/oneOf/0", with(SQLITE, "      @").replace(PATH, "azure\n      container: c")),
+        ("/$defs/destination/oneOf/1", with(SQLITE, "      @").replace("local", "file")),
+        ("/$defs/destination/oneOf/2", with(SQLITE, "      @").replace(PATH, "gcs\n      bucket: b")),
+        ("/$defs/destination/oneOf/3", with(SQLITE, "      @")),
+        ("/$defs/destination/oneOf/4", with(SQLITE, "      @").replace(PATH, "s3\n      bucket: b")),
+        ("/$defs/destination/oneOf/5", with(SQLITE, "      @").replace(PATH, "stdout")),
+        ("/$defs/destination/oneOf/6", format!("{SQLITE}{BARE}    destination:\n      @\n{SHARED}")),
+        ("/$defs/loose_destination/oneOf/0", shared("azure\n    container: c")),
+        ("/$defs/loose_destination/oneOf/1", shared("file\n    path: out")),
+        ("/$defs/loose_destination/oneOf/2", shared("gcs\n    bucket: b")),
+        ("/$defs/loose_destination/oneOf/3", shared("local\n    path: out")),
+        ("/$defs/loose_destination/oneOf/4", shared("s3\n    bucket: b")),
+        ("/$defs/loose_destination/oneOf/5", shared("stdout")),
+        ("/$defs/loose_destination/oneOf/6", format!("{SQLITE}{BARE}{SHARED}    @")),
         (
             "/properties/exports/items/properties/columns/additionalProperties/anyOf/1",
             with(SQLITE, "    columns:\n      id:\n        @"),

@@ -1,0 +1,256 @@
+//! What a destination holds, judged by its pointer and manifest alone: neither the state nor the source is asked.
+//! It must not change anything, nor know formats.
+
+use std::collections::BTreeSet;
+
+use rivet_plugin_api::{ErrorKind, ReadAt, Store};
+use xxhash_rust::xxh3::Xxh3;
+
+use super::env::Env;
+use super::finish::read_to_end;
+use crate::error::RunError;
+use crate::manifest::{Manifest, Part, Success, digest, digest_text, manifest_name, part_prefix, pointer_names};
+use crate::resolve::ExportSpec;
+
+/// Bytes read at once.
+const PIECE_BYTES: usize = 1 << 20;
+/// Parts that a sample reads.
+const N_SAMPLED: usize = 5;
+
+/// How far an audit looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Whether the parts are there, with their sizes.
+    Light,
+    /// And the bytes of some of them, the first and the last among them.
+    Sample,
+    /// And the bytes of all of them.
+    Full,
+}
+
+/// What is audited.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// How far.
+    pub depth: Depth,
+    /// Which run; the one that the pointer names if none.
+    pub run_id: Option<String>,
+    /// A folder below the destination.
+    pub prefix: Option<String>,
+}
+
+/// Something that is not as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Stable: `pointer_missing`, `pointer_stale`, `pointer_unreadable`, `manifest_missing`, `manifest_edited`,
+    /// `manifest_unreadable`, `part_missing`, `part_truncated`, `part_flipped`, `part_foreign` or `part_unlisted`.
+    pub code: &'static str,
+    /// Name of the object.
+    pub object: String,
+    /// One sentence.
+    pub text: String,
+}
+
+/// What came of it for one export.
+#[derive(Debug, Clone, Default)]
+pub struct Audited {
+    /// The run that was looked at, if there was one.
+    pub run_id: Option<String>,
+    /// Parts that its manifest names.
+    pub n_parts: usize,
+    /// Parts whose bytes were read.
+    pub n_read: usize,
+    /// Rows by the manifest.
+    pub rows: u64,
+    /// Bytes by the manifest.
+    pub bytes: u64,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+}
+
+impl Audited {
+    fn find(&mut self, code: &'static str, object: &str, text: impl Into<String>) {
+        self.findings.push(Finding { code, object: object.to_owned(), text: text.into() });
+    }
+}
+
+/// Audits one export.
+///
+/// # Errors
+/// The store's; `Impossible` where there is nothing to look at.
+pub fn audit(spec: &ExportSpec, wanted: &Wanted, env: &Env<'_>) -> Result<Audited, RunError> {
+    if !spec.store_capabilities().objects {
+        return Err(RunError::Impossible {
+            what: format!("the destination of export '{}' keeps nothing that could be looked at", spec.name),
+            hint: "validate exports that write to a folder or a bucket".to_owned(),
+        });
+    }
+    let run_id = wanted.run_id.as_deref().unwrap_or_default();
+    let store = spec.open_store(run_id, &env.cancel.cx())?;
+    let within = wanted.prefix.as_deref().map(|prefix| format!("{}/", prefix.trim_matches('/'))).unwrap_or_default();
+    Audit { spec, store: &*store, within, env, found: Audited::default() }.run(wanted)
+}
+
+struct Audit<'a> {
+    spec: &'a ExportSpec,
+    store: &'a dyn Store,
+    /// What all names are below.
+    within: String,
+    env: &'a Env<'a>,
+    found: Audited,
+}
+
+impl Audit<'_> {
+    fn run(mut self, wanted: &Wanted) -> Result<Audited, RunError> {
+        let Some(manifest) = self.manifest(wanted)? else { return Ok(self.found) };
+        self.found.run_id = Some(manifest.run_id.clone());
+        (self.found.n_parts, self.found.rows, self.found.bytes) = (manifest.parts.len(), manifest.rows, manifest.bytes);
+        let last = manifest.parts.len().saturating_sub(1);
+        let sampled: BTreeSet<usize> = (0..N_SAMPLED).map(|i| i * last / (N_SAMPLED - 1)).collect();
+        for (i, part) in manifest.parts.iter().enumerate() {
+            let read = wanted.depth == Depth::Full || (wanted.depth == Depth::Sample && sampled.contains(&i));
+            self.part(&manifest, part, read)?;
+        }
+        let prefix = self.name(&part_prefix(&manifest.export, &manifest.run_id));
+        let listed: BTreeSet<String> = manifest.parts.iter().map(|part| self.name(&part.name)).collect();
+        let cx = self.env.cancel.cx();
+        for object in self.store.list(&prefix, &cx).map_err(RunError::plugin("list", prefix.clone()))? {
+            if !listed.contains(&object.name) {
+                self.found.find("part_unlisted", &object.name, "is a part of this run that its manifest does not name");
+            }
+        }
+        Ok(self.found)
+    }
+
+    fn name(&self, name: &str) -> String {
+        format!("{}{name}", self.within)
+    }
+
+    /// The bytes of a small object; none when it is not there.
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, RunError> {
+        match self.store.open(name, &self.env.cancel.cx()) {
+            Ok(reader) => read_to_end(name, &*reader).map(Some),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(RunError::plugin("read", name)(e)),
+        }
+    }
+
+    /// The manifest to judge by, once pointer and manifest agree about it as far as they can.
+    fn manifest(&mut self, wanted: &Wanted) -> Result<Option<Manifest>, RunError> {
+        let pointer = self.pointer()?;
+        let run_id = match (&wanted.run_id, &pointer) {
+            (Some(run_id), _) => run_id.clone(),
+            (None, Some(success)) => success.run_id.clone(),
+            (None, None) => return self.no_pointer().map(|()| None),
+        };
+        if wanted.run_id.is_none() {
+            self.newer_than(&run_id)?;
+        }
+        let name = self.name(&manifest_name(&self.spec.name, &run_id));
+        let Some(bytes) = self.read(&name)? else {
+            self.found.find("manifest_missing", &name, "is not there");
+            return Ok(None);
+        };
+        if pointer.is_some_and(|success| success.run_id == run_id && success.manifest_digest != digest(&bytes)) {
+            self.found.find("manifest_edited", &name, "is not the document that the pointer vouches for");
+        }
+        let manifest = serde_json::from_slice::<Manifest>(&bytes).ok();
+        let manifest = manifest.filter(|found| found.export == self.spec.name && found.run_id == run_id);
+        if manifest.is_none() {
+            self.found.find("manifest_unreadable", &name, "is no manifest of this run");
+        }
+        Ok(manifest)
+    }
+
+    /// What the export's own pointer says, or the common one where that is of this export.
+    fn pointer(&mut self) -> Result<Option<Success>, RunError> {
+        for name in pointer_names(&self.spec.name) {
+            let name = self.name(&name);
+            let Some(bytes) = self.read(&name)? else { continue };
+            match serde_json::from_slice::<Success>(&bytes) {
+                Ok(found) if found.manifest == manifest_name(&self.spec.name, &found.run_id) => return Ok(Some(found)),
+                Ok(_) => {}
+                Err(_) => self.found.find("pointer_unreadable", &name, "is not what rivet writes there"),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Run ids of the manifests that are there; they begin with the time.
+    fn runs(&self) -> Result<Vec<String>, RunError> {
+        let all = self.name(&manifest_name(&self.spec.name, ""));
+        let prefix = all.trim_end_matches(".json");
+        let objects = self.store.list(prefix, &self.env.cancel.cx()).map_err(RunError::plugin("list", prefix))?;
+        let run_id = |name: &str| Some(name.strip_prefix(prefix)?.strip_suffix(".json")?.to_owned());
+        let mut runs: Vec<String> = objects.iter().filter_map(|object| run_id(&object.name)).collect();
+        // The name of another export may begin with this one's.
+        runs.retain(|run_id| run_id.starts_with(|c: char| c.is_ascii_digit()));
+        runs.sort();
+        Ok(runs)
+    }
+
+    fn no_pointer(&mut self) -> Result<(), RunError> {
+        let pointer = self.name(&pointer_names(&self.spec.name)[0]);
+        if !self.found.findings.is_empty() {
+            return Ok(());
+        }
+        if self.runs()?.is_empty() {
+            return Err(RunError::Impossible {
+                what: format!("there is no run of export '{}' in {}", self.spec.name, self.spec.destination_identity),
+                hint: "run it first; where the place has the run in its name, say which with --run-id".to_owned(),
+            });
+        }
+        self.found.find("pointer_missing", &pointer, "is not there, and manifests of this export are");
+        Ok(())
+    }
+
+    fn newer_than(&mut self, run_id: &str) -> Result<(), RunError> {
+        if let Some(newer) = self.runs()?.last().filter(|newest| newest.as_str() > run_id) {
+            let pointer = self.name(&pointer_names(&self.spec.name)[0]);
+            let text =
+                format!("names run {run_id}, and the manifest of run {newer} is there: run the export to complete it");
+            self.found.find("pointer_stale", &pointer, text);
+        }
+        Ok(())
+    }
+
+    fn part(&mut self, manifest: &Manifest, part: &Part, read: bool) -> Result<(), RunError> {
+        let name = self.name(&part.name);
+        if !part.name.starts_with(&part_prefix(&manifest.export, &manifest.run_id)) {
+            self.found.find("part_foreign", &name, "is named by the manifest and is of another run");
+        }
+        let opened = match self.store.open(&name, &self.env.cancel.cx()) {
+            Ok(opened) => opened,
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                self.found.find("part_missing", &name, "is not there");
+                return Ok(());
+            }
+            Err(e) => return Err(RunError::plugin("read", name)(e)),
+        };
+        if opened.len() != part.bytes {
+            let text = format!("has {} bytes, {} were written", opened.len(), part.bytes);
+            self.found.find("part_truncated", &name, text);
+        } else if read {
+            self.found.n_read += 1;
+            if self.digest(&name, &*opened)? != part.digest {
+                self.found.find("part_flipped", &name, "holds other bytes than were written");
+            }
+        }
+        Ok(())
+    }
+
+    fn digest(&self, name: &str, opened: &dyn ReadAt) -> Result<String, RunError> {
+        let cx = self.env.cancel.cx();
+        let (mut digest, mut at, mut piece) = (Xxh3::new(), 0, vec![0; PIECE_BYTES]);
+        loop {
+            cx.check().map_err(RunError::plugin("validate", name))?;
+            match opened.read_at(at, &mut piece).map_err(RunError::plugin("read", name))? {
+                0 => return Ok(digest_text(digest.digest128())),
+                n => {
+                    digest.update(&piece[..n]);
+                    at += n as u64;
+                }
+            }
+        }
+    }
+}

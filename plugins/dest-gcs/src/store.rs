@@ -1,0 +1,62 @@
+//! From options to an open store: the place, the client, the credentials.
+//! It must not know how parts are staged or published.
+
+use opendal::Operator;
+use opendal::services::Gcs;
+use reqsign_core::ProvideCredentialChain;
+use rivet_plugin_api::{Cx, Result, Store};
+use rivet_shared_object::{Consent, ObjectStore, Talks, Target, endpoint, root};
+
+use crate::credentials;
+use crate::error::wrong;
+use crate::options::GcsOptions;
+use crate::upload::Uploads;
+
+/// Begins the codes of our errors.
+pub const SCHEME: &str = "gcs";
+/// Google's own.
+const ENDPOINT: &str = "https://storage.googleapis.com";
+
+/// Opens the place that the options name.
+///
+/// # Errors
+/// `Config`, `Auth`, `NotFound` or `Connection`.
+pub fn open(options: &GcsOptions, cx: &Cx) -> Result<Box<dyn Store>> {
+    let talks = Talks::new(options.ca_file.as_deref())?;
+    let root = root(&options.prefix)?;
+    if options.bucket.is_empty() || !options.bucket.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) {
+        let text = format!("`bucket: {}` is no name of a bucket", options.bucket.escape_debug());
+        return Err(wrong("bucket", text, "write its name alone; what comes after it in a URL is the `prefix`"));
+    }
+    let consent = Consent { remote: options.allow_remote_endpoint, plain_text: options.allow_http };
+    let own = options.endpoint.as_deref().map(|own| endpoint(own, is_googles, consent)).transpose()?;
+    let place = own.unwrap_or_else(|| ENDPOINT.to_owned());
+    let provider = credentials::find(options, &talks, cx)?;
+    let builder = Gcs::default()
+        .bucket(&options.bucket)
+        .root(&format!("/{root}"))
+        .endpoint(&place)
+        // Credentials are found here, by our rules.
+        .disable_config_load()
+        .disable_vm_metadata();
+    let builder = match &provider {
+        Some(provider) => builder.credential_provider_chain(ProvideCredentialChain::new().push(provider.clone())),
+        None => builder.skip_signature(),
+    };
+    let operator = Operator::new(builder)
+        .map_err(|e| wrong("config", "the bucket cannot be used", "check its options").cause(e.message()))?;
+    let location = [&format!("gs://{}", options.bucket), &*root].join("/");
+    let bucket_url = format!("{place}/{}", options.bucket);
+    let target = Target {
+        operator,
+        scheme: SCHEME,
+        location: location.trim_end_matches('/').to_owned(),
+        publish: options.publish,
+        uploads: Some(Box::new(Uploads::new(bucket_url, root, provider))),
+    };
+    Ok(Box::new(ObjectStore::open(target, &talks, cx)?))
+}
+
+fn is_googles(host: &str) -> bool {
+    host == "storage.googleapis.com" || host.ends_with(".googleapis.com")
+}

@@ -1,0 +1,144 @@
+//! Uploads that were begun and never ended: they cost money and nobody sees them. Listed and ended as S3 and the XML
+//! interface of Google have it. It must not know how requests are signed.
+
+use std::fmt::Debug;
+
+use futures_util::future::BoxFuture;
+use http::{Method, Request};
+use opendal::{Buffer, HttpTransporter};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use rivet_plugin_api::{Cx, Result};
+
+use crate::store::Shared;
+
+/// What stays as it is in a query.
+const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What stays as it is in a path.
+const PATH: &AsciiSet = &QUERY.remove(b'/');
+
+/// An upload that was begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct OpenUpload {
+    /// Key in the bucket.
+    key: String,
+    /// What the store calls the upload.
+    id: String,
+}
+
+/// A store whose uploads stay open until somebody ends them.
+pub trait OpenUploads: Send + Sync + Debug {
+    /// URL of the bucket, without a slash at its end.
+    fn bucket_url(&self) -> &str;
+
+    /// What all keys are below in the bucket, without a slash at its end; empty for the bucket itself.
+    fn root(&self) -> &str;
+
+    /// Signs a request.
+    fn sign<'a>(
+        &'a self,
+        request: &'a mut http::request::Parts,
+        transport: HttpTransporter,
+    ) -> BoxFuture<'a, opendal::Result<()>>;
+}
+
+/// Ends all uploads to keys that start with `prefix`; returns how many there were.
+///
+/// # Errors
+/// The store's.
+pub fn sweep(shared: &Shared, uploads: &dyn OpenUploads, prefix: &str, cx: &Cx) -> Result<u64> {
+    let conversation = shared.talks.conversation();
+    let transport = HttpTransporter::new(conversation.clone());
+    let root = uploads.root();
+    let whole = if root.is_empty() { prefix.to_owned() } else { format!("{root}/{prefix}") };
+    let swept = async {
+        let mut n_ended = 0;
+        let query = format!("uploads=&prefix={}", utf8_percent_encode(&whole, QUERY));
+        // What is ended is not listed again, so that the first page is always the next.
+        loop {
+            let page = ask(uploads, &transport, Method::GET, "", &query).await?;
+            let open: Vec<_> = uploads_in(&page).into_iter().filter(|upload| upload.key.starts_with(&whole)).collect();
+            if open.is_empty() {
+                return Ok(n_ended);
+            }
+            for OpenUpload { key, id } in &open {
+                let path = format!("/{}", utf8_percent_encode(key, PATH));
+                let query = format!("uploadId={}", utf8_percent_encode(id, QUERY));
+                ask(uploads, &transport, Method::DELETE, &path, &query).await?;
+                n_ended += 1;
+            }
+        }
+    };
+    match shared.talks.wait(cx, &conversation, swept) {
+        Ok(n_ended) => Ok(n_ended),
+        // Whoever may not look, or has a store that cannot tell, is left with the rules of the bucket.
+        Err(refused) if refused.is_denied() || refused.is_unsupported() || refused.is_absent() => {
+            tracing::warn!(
+                "unfinished uploads in {} cannot be looked for: let a rule of the bucket end them",
+                shared.location
+            );
+            Ok(0)
+        }
+        Err(refused) => Err(shared.failed(refused, "end unfinished uploads")),
+    }
+}
+
+async fn ask(
+    uploads: &dyn OpenUploads,
+    transport: &HttpTransporter,
+    method: Method,
+    path: &str,
+    query: &str,
+) -> opendal::Result<String> {
+    let unusable = |e: http::Error| opendal::Error::new(opendal::ErrorKind::ConfigInvalid, e.to_string());
+    let url = format!("{}{path}?{query}", uploads.bucket_url());
+    let request = Request::builder().method(method).uri(url).body(Buffer::new()).map_err(unusable)?;
+    let (mut parts, body) = request.into_parts();
+    uploads.sign(&mut parts, transport.clone()).await?;
+    let response = transport.send(Request::from_parts(parts, body)).await?;
+    let kind = match response.status().as_u16() {
+        200..300 => return Ok(String::from_utf8_lossy(&response.body().to_bytes()).into_owned()),
+        401 | 403 => opendal::ErrorKind::PermissionDenied,
+        // Ended by somebody else meanwhile.
+        404 if !path.is_empty() => return Ok(String::new()),
+        404 => opendal::ErrorKind::NotFound,
+        405 | 501 => opendal::ErrorKind::Unsupported,
+        _ => opendal::ErrorKind::Unexpected,
+    };
+    Err(opendal::Error::new(kind, "unfinished uploads"))
+}
+
+/// The uploads in a `ListMultipartUploadsResult`.
+fn uploads_in(xml: &str) -> Vec<OpenUpload> {
+    let field = |part: &str, name: &str| {
+        let (_, rest) = part.split_once(&format!("<{name}>"))?;
+        Some(unescaped(rest.split_once(&format!("</{name}>"))?.0))
+    };
+    let parts = xml.split("<Upload>").skip(1);
+    parts.filter_map(|part| Some(OpenUpload { key: field(part, "Key")?, id: field(part, "UploadId")? })).collect()
+}
+
+fn unescaped(text: &str) -> String {
+    let pairs = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&#34;", "\""), ("&#39;", "'")];
+    let plain = pairs.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
+    plain.replace("&amp;", "&")
+}
+
+/// A request could not be signed.
+pub fn signing_failed(e: &reqsign_core::Error) -> opendal::Error {
+    opendal::Error::new(opendal::ErrorKind::Unexpected, format!("signing a request failed ({:?})", e.kind()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn uploads_are_found_in_what_a_store_lists() {
+        let xml = "<ListMultipartUploadsResult><Bucket>b</Bucket><Upload><Key>p/a&amp;b.parquet.rivet.staged</Key>\
+                   <UploadId>1~x</UploadId><Initiator/></Upload><Upload><UploadId>2</UploadId><Key>c</Key></Upload>\
+                   <Upload><Key>torn</Key></ListMultipartUploadsResult>";
+        let upload = |key: &str, id: &str| OpenUpload { key: key.to_owned(), id: id.to_owned() };
+        assert_eq!(uploads_in(xml), [upload("p/a&b.parquet.rivet.staged", "1~x"), upload("c", "2")]);
+        assert_eq!(uploads_in(""), []);
+    }
+}

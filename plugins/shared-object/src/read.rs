@@ -1,0 +1,89 @@
+//! An object as bytes at offsets: small reads that are near each other become one request.
+//! It must not know what the bytes mean.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rivet_plugin_api::{CancelToken, ErrorKind, PluginError, ReadAt, Result};
+
+use crate::error::Refused;
+use crate::runtime::within;
+use crate::store::Shared;
+
+/// Bytes of one request.
+pub const PIECE_BYTES: u64 = 1 << 20;
+
+/// An open object.
+pub struct Object {
+    shared: Arc<Shared>,
+    key: String,
+    name: String,
+    length: u64,
+    etag: Option<String>,
+    window: Mutex<Window>,
+}
+
+/// The bytes that were fetched last.
+#[derive(Default)]
+struct Window {
+    at: u64,
+    bytes: bytes::Bytes,
+}
+
+impl Object {
+    /// The object under `key`, which is called `name`.
+    ///
+    /// # Errors
+    /// `NotFound`; the store's error.
+    pub fn open(shared: &Arc<Shared>, key: String, name: &str, cx: &rivet_plugin_api::Cx) -> Result<Self> {
+        let Some(found) = shared.stat(&key, name, cx)? else {
+            let text = format!("there is no '{name}' in {}", shared.location);
+            return Err(PluginError::new(ErrorKind::NotFound, &shared.code("not_found"), text));
+        };
+        let (length, etag) = (found.content_length(), found.etag().map(str::to_owned));
+        Ok(Self { shared: shared.clone(), key, name: name.to_owned(), length, etag, window: Mutex::default() })
+    }
+
+    fn fetch(&self, from: u64, until: u64) -> Result<bytes::Bytes> {
+        let conversation = self.shared.talks.conversation();
+        let operator = within(&self.shared.operator, &conversation);
+        let read = async {
+            let mut read = operator.read_with(&self.key).range(from..until);
+            // What is read belongs together, or is not read.
+            if let Some(etag) = &self.etag {
+                read = read.if_match(etag);
+            }
+            Ok(read.await?.to_bytes())
+        };
+        let token = CancelToken::new();
+        self.shared.talks.wait(&token.cx(), &conversation, read).map_err(|refused: Refused| {
+            if refused.is_condition() || refused.is_absent() {
+                let text = format!("'{}' was changed while it was read", self.name);
+                return PluginError::new(ErrorKind::Data, &self.shared.code("changed"), text);
+            }
+            self.shared.failed(refused, &format!("read '{}'", self.name))
+        })
+    }
+}
+
+impl ReadAt for Object {
+    fn len(&self) -> u64 {
+        self.length
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
+        if offset >= self.length || buffer.is_empty() {
+            return Ok(0);
+        }
+        let mut window = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = self.length.min(offset + buffer.len() as u64);
+        if offset < window.at || end > window.at + window.bytes.len() as u64 {
+            let until = self.length.min(end.max(offset + PIECE_BYTES));
+            *window = Window { at: offset, bytes: self.fetch(offset, until)? };
+        }
+        let at = usize::try_from(offset - window.at).unwrap_or(usize::MAX);
+        let found = window.bytes.get(at..).unwrap_or_default();
+        let n = found.len().min(buffer.len());
+        buffer[..n].copy_from_slice(&found[..n]);
+        Ok(n)
+    }
+}

@@ -1,0 +1,164 @@
+//! HTTP to a store: one client with its trusted authorities, and for each call a conversation that waits out what is
+//! temporary and remembers the last refusal. It must not know what is asked.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::stream;
+use http::{Request, Response, StatusCode};
+use opendal::raw::oio::ReadStream;
+use opendal::{Buffer, HttpBody, HttpTransport};
+use opendal_http_transport_reqwest::ReqwestTransport;
+use rivet_plugin_api::{ErrorKind, PluginError, Result};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+
+use crate::answer::Answer;
+
+/// How long a connection may take to come about.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a store may be silent.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
+/// What is waited before each further attempt of a request that failed for a moment, unless the store asks for more.
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(200),
+    Duration::from_millis(600),
+    Duration::from_millis(1_800),
+    Duration::from_millis(5_400),
+];
+/// Longest wait that is spent within a call; who asks for more is asked again by the host, later.
+const MAX_PAUSE: Duration = Duration::from_secs(20);
+
+/// The HTTP client of an open store.
+#[derive(Clone)]
+pub struct Client(ReqwestTransport);
+
+impl Client {
+    /// A client that trusts the authorities of `ca_file`, or those of the system, and goes through the proxy that the
+    /// environment names.
+    ///
+    /// # Errors
+    /// `Config` when the file cannot be read.
+    pub fn new(ca_file: Option<&Path>) -> Result<Self> {
+        let failed = |e: &dyn std::fmt::Display| {
+            PluginError::new(ErrorKind::Config, "store.tls", "the tls settings cannot be used").cause(e)
+        };
+        let mut roots = RootCertStore::empty();
+        match ca_file {
+            Some(file) => {
+                let unreadable = |e: &dyn std::fmt::Display| {
+                    let text = format!("failed to read the certificate file '{}'", file.display());
+                    PluginError::new(ErrorKind::Config, "store.tls", text)
+                        .cause(e)
+                        .hint("`ca_file` must be PEM and readable")
+                };
+                for certificate in CertificateDer::pem_file_iter(file).map_err(|e| unreadable(&e))? {
+                    roots.add(certificate.map_err(|e| unreadable(&e))?).map_err(|e| unreadable(&e))?;
+                }
+            }
+            None => {
+                roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            }
+        }
+        let tls = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map_err(|e| failed(&e))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(SILENCE_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|e| failed(&e))?;
+        Ok(Self(ReqwestTransport::new(client)))
+    }
+}
+
+/// The requests of one call.
+#[derive(Clone)]
+pub struct Conversation {
+    client: Client,
+    refusal: Arc<Mutex<Option<Answer>>>,
+    copy_pending: Arc<AtomicBool>,
+}
+
+impl Conversation {
+    /// A new one.
+    pub fn new(client: &Client) -> Self {
+        Self { client: client.clone(), refusal: Arc::default(), copy_pending: Arc::default() }
+    }
+
+    /// The last refusal, whatever it was about.
+    pub fn refusal(&self) -> Option<Answer> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the last answer said that a copy within the store goes on after it.
+    pub fn is_copy_pending(&self) -> bool {
+        self.copy_pending.load(Ordering::Relaxed)
+    }
+
+    fn remember(&self, answer: Answer) {
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
+    }
+}
+
+impl HttpTransport for Conversation {
+    async fn fetch(&self, request: Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
+        let mut pauses = PAUSES.into_iter();
+        loop {
+            let fetched = self.client.0.fetch(request.clone()).await;
+            let (fetched, wait) = match fetched {
+                Ok(response) if is_refusal(response.status()) => {
+                    let (response, answer) = refused(response).await?;
+                    let wait = answer.is_temporary().then_some(answer.wait);
+                    self.remember(answer);
+                    (Ok(response), wait)
+                }
+                Ok(response) => {
+                    let pending = response.headers().get("x-ms-copy-status").is_some_and(|status| status == "pending");
+                    self.copy_pending.store(pending, Ordering::Relaxed);
+                    (Ok(response), None)
+                }
+                Err(e) => {
+                    self.remember(Answer::none(&e));
+                    let wait = e.is_temporary().then_some(None);
+                    (Err(e), wait)
+                }
+            };
+            let pause = wait.and_then(|asked| Some(pauses.next()?.max(asked.unwrap_or_default())));
+            match pause.filter(|pause| *pause <= MAX_PAUSE) {
+                Some(pause) => tokio::time::sleep(jittered(pause)).await,
+                None => return fetched,
+            }
+        }
+    }
+}
+
+/// What is no success and no part of a conversation either: 304 answers a condition, 308 goes on with an upload.
+fn is_refusal(status: StatusCode) -> bool {
+    !status.is_success() && !matches!(status.as_u16(), 100..200 | 304 | 308)
+}
+
+/// A refusal with its whole body, which is short.
+async fn refused(response: Response<HttpBody>) -> opendal::Result<(Response<HttpBody>, Answer)> {
+    let (parts, mut body) = response.into_parts();
+    // An answer to HEAD has the length of what it does not send.
+    let read = body.read_all().await.unwrap_or_default();
+    let length = read.len() as u64;
+    let whole = Response::from_parts(parts, read);
+    let answer = Answer::of(&whole);
+    let whole = whole.map(|body| HttpBody::new(stream::iter([Ok(body)]), Some(length)));
+    Ok((whole, answer))
+}
+
+/// Up to a quarter longer, so that many who were refused at once do not come back at once.
+fn jittered(pause: Duration) -> Duration {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    pause + pause / 4 * (now.subsec_nanos() % 1_000) / 1_000
+}

@@ -1,0 +1,122 @@
+//! Each damage to what was exported has a code of its own, on the local disk and in a bucket.
+//! Must not know how the damage is found.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use rivet_test_e2e::{Workspace, files_below};
+use rivet_test_servers::{oracle, s3};
+
+use crate::place::{Kind, PREFIX, Place};
+use crate::{config, data};
+
+/// What is done to the folder `at` of a run, in Python; `part`, `manifest`, `pointer` are names there, `other` is one of an
+/// earlier run.
+const DAMAGES: [(&str, &str); 9] = [
+    ("part_missing", "remove(part)"),
+    ("part_truncated", "write(part, read(part)[:-1])"),
+    ("part_flipped", "write(part, bytes([read(part)[0] ^ 1]) + read(part)[1:])"),
+    ("part_unlisted", "write(part.replace('part00000', 'part00077'), read(part))"),
+    ("part_foreign", "write(manifest, read(manifest).replace(part.encode(), other.encode()))"),
+    ("manifest_edited", "write(manifest, read(manifest).replace(b'\"rows\": 100', b'\"rows\": 101'))"),
+    ("manifest_missing", "remove(manifest)"),
+    ("pointer_stale", "write('_manifest-t-29991231T000000Z-000000.json', read(manifest))"),
+    ("pointer_unreadable", "write('_SUCCESS.t', b'hello')"),
+];
+
+/// Names of the newest run's part and manifest, and of an earlier run's part.
+fn names(keys: &[String], run_id: &str) -> Result<[String; 3]> {
+    let find = |what: &dyn Fn(&str) -> bool| keys.iter().find(|key| what(key)).cloned().context("an object");
+    Ok([
+        find(&|key| key.ends_with(".parquet") && key.contains(run_id))?,
+        find(&|key| key.starts_with("_manifest-") && key.contains(run_id))?,
+        find(&|key| key.ends_with(".parquet") && !key.contains(run_id))?,
+    ])
+}
+
+fn ensure_found(workspace: &Workspace, code: &str) -> Result<()> {
+    let ran = workspace.rivet(&["validate", "--depth", "full", "--output", "json"])?;
+    let ran = ran.expect(3).with_context(|| code.to_owned())?;
+    let json = ran.json()?;
+    let codes: Vec<_> = json["exports"][0]["findings"].as_array().into_iter().flatten().map(|f| &f["code"]).collect();
+    ensure!(codes.iter().any(|found| *found == code), "{code} is not among {codes:?}");
+    Ok(())
+}
+
+/// Runs twice, checks that all is well, and returns the newest run.
+fn twice(workspace: &Workspace) -> Result<String> {
+    let schema = workspace.rivet(&["schema", "validate"])?.expect(0)?.text()?.to_owned();
+    workspace.run()?.expect(0)?;
+    let ran = workspace.run()?.expect(0)?.json()?;
+    for depth in ["light", "sample", "full"] {
+        let all_well = workspace.rivet(&["validate", "--depth", depth, "--output", "json"])?.expect(0)?.json()?;
+        let errors = oracle::schema_errors(&schema, &[all_well.to_string()])?.concat();
+        ensure!(errors.is_empty(), "{errors:#?}");
+        ensure!(all_well["exports"][0]["rows"] == 100 && all_well["valid"] == true, "{all_well}");
+        ensure!(all_well["exports"][0]["parts_read"] == u64::from(depth != "light"), "{depth}: {all_well}");
+    }
+    Ok(ran["exports"][0]["run_id"].as_str().context("a run")?.to_owned())
+}
+
+#[test]
+fn in_a_folder() -> Result<()> {
+    let (_folder, file) = data(100)?;
+    for (code, damage) in DAMAGES {
+        let workspace = Workspace::new(&config(&file, "", "{type: local, path: out}"))?;
+        let run_id = twice(&workspace)?;
+        let out = workspace.path().join("out");
+        let keys: Vec<String> = files_below(&out)?.iter().map(|path| name(path)).collect();
+        let [part, manifest, other] = names(&keys, &run_id)?;
+        let script = format!(
+            "import os, sys\nos.chdir(sys.argv[1])\nremove = os.remove\n\
+             read = lambda name: open(name, 'rb').read()\n\
+             write = lambda name, data: open(name, 'wb').write(data)\n\
+             part, manifest, other = sys.argv[2:5]\n{damage}\n"
+        );
+        let out = out.display().to_string();
+        oracle::run(&script, &[&out, &part, &manifest, &other])?;
+        ensure_found(&workspace, code)?;
+        // The earlier run is as it was.
+        let earlier = other.split('_').nth(1).context("a run")?.to_owned();
+        let words = ["validate", "--depth", "full", "--run-id", &earlier];
+        workspace.rivet(&words)?.expect(if code == "pointer_unreadable" { 3 } else { 0 })?;
+    }
+    Ok(())
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+#[test]
+fn in_a_bucket() -> Result<()> {
+    let (_folder, file) = data(100)?;
+    let place = Place::new(Kind::S3)?;
+    let workspace = place.workspace(&config(&file, "", &place.destination("")))?;
+    let run_id = twice(&workspace)?;
+    // Neither the state nor the source is asked.
+    fs::remove_file(workspace.path().join(".rivet_state.db"))?;
+    fs::remove_file(&file)?;
+    for (code, damage) in DAMAGES {
+        let [part, manifest, other] = names(&place.keys()?, &run_id)?;
+        let bucket = &place.bucket;
+        let script = format!(
+            "read = lambda name: s3.get_object(Bucket='{bucket}', Key='{PREFIX}/' + name)['Body'].read()\n\
+             write = lambda name, data: s3.put_object(Bucket='{bucket}', Key='{PREFIX}/' + name, Body=data)\n\
+             remove = lambda name: s3.delete_object(Bucket='{bucket}', Key='{PREFIX}/' + name)\n\
+             part, manifest, other = '{part}', '{manifest}', '{other}'\n"
+        );
+        let kept = "kept = {name: read(name) for name in (part, manifest, '_SUCCESS.t')}\n";
+        let saved = s3::shared().boto3(&format!(
+            "{script}{kept}{damage}\nprint(json.dumps({{name: data.hex() for name, data in kept.items()}}))"
+        ))?;
+        ensure_found(&workspace, code)?;
+        let added = "[remove(n) for n in ('_manifest-t-29991231T000000Z-000000.json', \
+                     part.replace('part00000', 'part00077'))]\n";
+        let restored = format!("[write(name, bytes.fromhex(data)) for name, data in {}.items()]\n", saved.trim());
+        s3::shared().boto3(&format!("{script}{added}{restored}"))?;
+        workspace.rivet(&["validate", "--depth", "full"])?.expect(0).with_context(|| format!("after {code}"))?;
+    }
+    Ok(())
+}

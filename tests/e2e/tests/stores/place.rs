@@ -1,0 +1,135 @@
+//! A place of each kind to export to, and what is in it as other clients see it.
+//! Must not know what is exported.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use anyhow::{Result, ensure};
+use rivet_test_e2e::Workspace;
+use rivet_test_servers::{azure, gcs, s3};
+
+/// Kinds of stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// SeaweedFS.
+    S3,
+    /// fake-gcs-server.
+    Gcs,
+    /// Azurite.
+    Azure,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::S3, Self::Gcs, Self::Azure];
+}
+
+/// A bucket of its own, and the prefix `lake/t` in it.
+#[derive(Debug)]
+pub struct Place {
+    pub kind: Kind,
+    pub bucket: String,
+    /// Port that the program is told; the store's own, or that of somebody in between.
+    pub port: u16,
+}
+
+/// What everything is below.
+pub const PREFIX: &str = "lake/t";
+
+impl Place {
+    /// A fresh one.
+    pub fn new(kind: Kind) -> Result<Self> {
+        static N_PLACES: AtomicU32 = AtomicU32::new(0);
+        let name = format!("rivet-{}", N_PLACES.fetch_add(1, Ordering::Relaxed));
+        let (bucket, port) = match kind {
+            Kind::S3 => (s3::shared().bucket(&name)?, s3::shared().port()),
+            Kind::Gcs => (gcs::shared().bucket(&name)?, gcs::shared().port()),
+            Kind::Azure => (azure::shared().container(&name)?, azure::shared().port()),
+        };
+        Ok(Self { kind, bucket, port })
+    }
+
+    /// The `destination` of a config; `keys` are further keys, each after a comma.
+    pub fn destination(&self, keys: &str) -> String {
+        let Self { bucket, port, .. } = self;
+        let endpoint = format!("http://127.0.0.1:{port}");
+        match self.kind {
+            Kind::S3 => format!(
+                "{{type: s3, bucket: {bucket}, prefix: {PREFIX}/, region: us-east-1, endpoint: '{endpoint}', \
+                 access_key_env: STORE_NAME, secret_key_env: STORE_SECRET{keys}}}"
+            ),
+            Kind::Gcs => format!(
+                "{{type: gcs, bucket: {bucket}, prefix: {PREFIX}/, endpoint: '{endpoint}', \
+                 access_token_env: STORE_SECRET{keys}}}"
+            ),
+            Kind::Azure => format!(
+                "{{type: azure, container: {bucket}, prefix: {PREFIX}/, endpoint: '{endpoint}/{}', \
+                 account_name: {}, account_key_env: STORE_SECRET{keys}}}",
+                azure::shared().account(),
+                azure::shared().account()
+            ),
+        }
+    }
+
+    /// A workspace with the variables that the destination names.
+    pub fn workspace(&self, config: &str) -> Result<Workspace> {
+        Ok(Workspace::new(config)?
+            .with_variable("STORE_NAME", s3::shared().access_key())
+            .with_variable("STORE_SECRET", self.secret()))
+    }
+
+    /// What must be printed nowhere.
+    pub fn secret(&self) -> &'static str {
+        match self.kind {
+            Kind::S3 => s3::shared().secret_key(),
+            Kind::Gcs => gcs::shared().token(),
+            Kind::Azure => azure::shared().key(),
+        }
+    }
+
+    /// All keys below the prefix, also those that are not published.
+    pub fn keys(&self) -> Result<Vec<String>> {
+        let all = match self.kind {
+            Kind::S3 => s3::shared().keys(&self.bucket)?,
+            Kind::Gcs => gcs::shared().keys(&self.bucket)?,
+            Kind::Azure => azure::shared().keys(&self.bucket)?,
+        };
+        let below = |key: &String| Some(key.strip_prefix(PREFIX)?.strip_prefix('/')?.to_owned());
+        let found: Vec<String> = all.iter().filter_map(below).collect();
+        ensure!(found.len() == all.len(), "something is outside of the prefix: {all:?}");
+        Ok(found)
+    }
+
+    /// Uploads that were begun and never ended, as far as the store keeps them.
+    pub fn open_uploads(&self) -> Result<Vec<String>> {
+        match self.kind {
+            Kind::S3 => s3::shared().open_uploads(&self.bucket),
+            Kind::Gcs => Ok(gcs::shared().open_uploads(&self.bucket)),
+            Kind::Azure => Ok(Vec::new()),
+        }
+    }
+
+    /// Nothing is left of what was not published.
+    pub fn ensure_clean(&self) -> Result<()> {
+        let staged: Vec<String> = self.keys()?.into_iter().filter(|key| key.ends_with(".staged")).collect();
+        ensure!(staged.is_empty(), "staged keys are left: {staged:?}");
+        let open = self.open_uploads()?;
+        ensure!(open.is_empty(), "uploads are open: {open:?}");
+        Ok(())
+    }
+
+    /// Writes what is below the prefix to the folder.
+    pub fn download(&self, dir: &Path) -> Result<()> {
+        let whole = tempfile::tempdir()?;
+        match self.kind {
+            Kind::S3 => s3::shared().download(&self.bucket, whole.path())?,
+            Kind::Gcs => gcs::shared().download(&self.bucket, whole.path())?,
+            Kind::Azure => azure::shared().download(&self.bucket, whole.path())?,
+        }
+        let below = whole.path().join(PREFIX);
+        if below.is_dir() {
+            std::fs::rename(below, dir)?;
+        }
+        Ok(())
+    }
+}
