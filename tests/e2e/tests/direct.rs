@@ -311,7 +311,7 @@ fn wrong_usage_is_named() -> Result<()> {
         (&["sqlite:data.db", "--table", "a", "--query", "select 1", "--to", "out"], "cannot be used with"),
         (&["sqlite:data.db", "--table", "a", "--to", "out", "--config", "x.yaml"], "cannot be used with"),
         (&["sqlite:data.db", "--url-env", "X", "--table", "a", "--to", "out"], "cannot be used with"),
-        (&["mysqll://h/d", "--table", "a", "--to", "out"], "there is postgres, sqlite"),
+        (&["mysqll://h/d", "--table", "a", "--to", "out"], "did you mean 'mysql'?"),
         (&["--url-env", "RIVET_TEST_UNSET", "--table", "a", "--to", "out"], "--url-env"),
         (&["rivet.yaml"], "--config"),
     ];

@@ -234,7 +234,7 @@ fn each_row_is_in_one_split_of_any_key() -> Result<()> {
 #[test]
 fn and_by_mysql_itself() -> Result<()> {
     let Some(server) = mysql::shared() else { return Ok(()) };
-    each_row_is_in_one_split(server, 10, SEED + 1).map(drop)
+    each_row_is_in_one_split(server, 3, SEED + 1).map(drop)
 }
 
 #[test]
