@@ -256,7 +256,7 @@ pub enum NullCursor {
 }
 
 /// Which states of the source the files of a run may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Consistent {
     /// When a snapshot is lost, or a killed run is gone on with, finished ranges of a key are kept, and the rest is read in another

@@ -7,7 +7,6 @@ use rusqlite::{OptionalExtension, params};
 use serde_json::Value;
 
 use super::parts::{complete, extracting, read_parts};
-use super::runs::phase_of;
 use super::{DoneSplit, PreparedPart, State, StateError, json};
 
 /// A split that is done, with what its attempt has found.
@@ -131,10 +130,10 @@ impl State {
     /// Keeps how an unfinished run failed, which the next run may go on with.
     ///
     /// # Errors
-    /// `UnknownRun`, `Access`.
+    /// `UnknownRun`; `WrongPhase` when the run is judged or over; `Access`.
     pub fn note_failure(&self, run_id: &str, summary: &Value) -> Result<(), StateError> {
         self.write("note a failure", |db| {
-            phase_of(db, run_id)?;
+            extracting(db, run_id, "note a failure")?;
             let sql = "UPDATE runs SET summary_json = ?2 WHERE run_id = ?1";
             db.execute(sql, params![run_id, summary.to_string()])?;
             Ok(())

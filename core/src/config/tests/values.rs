@@ -154,6 +154,8 @@ fn a_table_of_a_config_with_every_block() {
         days_window: None
         align: None
         time_zone: None }
+        resume_within_ms: 86400000
+        consistency: Mixed
         wave: None
         parallel_safe: true
         parallel: 4
@@ -248,6 +250,8 @@ fn a_query_of_a_config_with_every_block() {
         days_window: None
         align: None
         time_zone: None }
+        resume_within_ms: 86400000
+        consistency: Mixed
         wave: None
         parallel_safe: true
         parallel: 1
