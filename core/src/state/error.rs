@@ -95,12 +95,12 @@ pub enum StateError {
         since_unix_ms: Option<i64>,
     },
     /// An export of the same name in another config writes to the same place.
-    #[error("an export '{export}' of another config is writing to the same destination{}", held_by(holder.as_ref(), *since_unix_ms))]
+    #[error("an export '{export}' of another config is writing to the same destination{}", held_by(holder.as_deref(), *since_unix_ms))]
     PlaceLocked {
         /// The export.
         export: String,
         /// Who runs it, when that can be read.
-        holder: Option<Holder>,
+        holder: Option<Box<Holder>>,
         /// Since when, ms since 1970 UTC, when that can be read.
         since_unix_ms: Option<i64>,
     },

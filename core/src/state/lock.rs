@@ -101,7 +101,7 @@ impl State {
         let held = self.lock_at(self.lock_dir().join(format!("{name}.place")), export, holder);
         held.map_err(|e| match e {
             StateError::Locked { export, holder, since_unix_ms } => {
-                StateError::PlaceLocked { export, holder, since_unix_ms }
+                StateError::PlaceLocked { export, holder: holder.map(Box::new), since_unix_ms }
             }
             e => e,
         })
