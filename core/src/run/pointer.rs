@@ -102,7 +102,8 @@ fn stranger(spec: &ExportSpec, name: &str, run_id: &str, env: &Env<'_>) -> Resul
 /// Why the newest run in this place must not be one of another config: what is new since is known to that one alone.
 fn of_another_config(spec: &ExportSpec, name: &str, run: &RunEntry, env: &Env<'_>) -> Option<RunError> {
     let same = env.state.config().is_none_or(|config| config == run.config);
-    if same || spec.mode() == Mode::Full || spec.full_refresh {
+    // All but an incremental run read the whole of what they are about.
+    if same || !matches!(spec.mode(), Mode::Incremental(_)) || spec.full_refresh {
         return None;
     }
     let (export, config) = (&spec.name, &run.config);
