@@ -52,7 +52,7 @@ const CHORES: &[Chore] = &[
     },
     Chore { usage: plugins::USAGE, about: "plugin libraries, into target/plugins or DIR", run: plugins::plugins },
     Chore { usage: services::USAGE, about: "test servers for use by hand", run: services::services },
-    Chore { usage: uat::SEED_USAGE, about: "the tables of the acceptance plan, filled", run: uat::seed },
+    Chore { usage: uat::SEED_USAGE, about: uat::SEED_ABOUT, run: uat::seed },
     Chore { usage: uat::USAGE, about: "the acceptance plan, or suites of it, on servers of its own", run: uat::uat },
     Chore {
         usage: new_plugin::USAGE,

@@ -12,9 +12,10 @@ use crate::workspace::Workspace;
 /// How the chores are called.
 pub const USAGE: &str = "uat [SUITE…]";
 /// As [`USAGE`].
-pub const SEED_USAGE: &str = "seed --target postgres|sqlite [--url-env NAME] [--path FILE] [--users N] [--orders-per-user N] \
-                              [--events-per-user N] [--page-views N] [--content-items N] [--only-sparse-chunk-demo] \
-                              [--sparse-chunk-rows N] [--sparse-chunk-id-gap N]";
+pub const SEED_USAGE: &str = "seed --target postgres|sqlite [--url-env NAME] [--path FILE] [SIZES…]";
+/// What `seed` does.
+pub const SEED_ABOUT: &str = "the tables of the acceptance plan: --users, --orders-per-user, --events-per-user, --page-views, \
+                              --content-items, --sparse-chunk-rows, --sparse-chunk-id-gap; --only-sparse-chunk-demo";
 
 /// `seed`.
 ///
