@@ -53,7 +53,8 @@ fn days_of(text: &str) -> Option<i64> {
         digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
     };
     let ("-", "-") = (date.get(4..5)?, date.get(7..8)?) else { return None };
-    let (year, month, day) = (part(0, 4)?, part(5, 7)?, part(8, 10)?);
+    // Some servers have dates without a month or a day: they come before the first of it.
+    let (year, month, day) = (part(0, 4)?, part(5, 7)?.max(1), part(8, 10)?.max(1));
     // Years begin in March, so that the leap day is the last.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let of_era = year.rem_euclid(400);
@@ -90,6 +91,7 @@ mod tests {
             ("-infinity", None),
             ("12024-01-01", None),
             ("", None),
+            ("2024-00-00", Some(19_723)),
             ("2024-1-1 00:0", None),
         ] {
             assert_eq!(days_of(text), days, "{text}");
