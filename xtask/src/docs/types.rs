@@ -1,4 +1,4 @@
-//! The page of PostgreSQL's types: what `rivet check` reports of a table with a column of each, on a real server.
+//! The pages of types: what `rivet check` reports of a table with a column of each, on a real server.
 //! It must not know what any type becomes.
 
 mod mysql;

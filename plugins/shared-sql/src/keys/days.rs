@@ -61,11 +61,12 @@ fn days_of(text: &str) -> Option<i64> {
     };
     let ("-", "-") = (date.get(4..5)?, date.get(7..8)?) else { return None };
     let (year, month, day) = (part(0, 4)?, part(5, 7)?, part(8, 10)?);
-    let (is_month, is_day) = ((1..=12).contains(&month), (1..=31).contains(&day));
-    if !is_month || !is_day {
+    if !(0..=12).contains(&month) || !(0..=31).contains(&day) {
         return None;
     }
-    let written = date;
+    // Some servers have dates without a month or a day: they come before the first of it.
+    let (month, day) = if month == 0 { (1, 1) } else { (month, day.max(1)) };
+    let written = format!("{year:04}-{month:02}-{day:02}");
     // Years begin in March, so that the leap day is the last.
     let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let of_era = year.rem_euclid(400);
@@ -104,10 +105,11 @@ mod tests {
             ("-infinity", None),
             ("12024-01-01", None),
             ("", None),
+            ("2024-00-00", Some(19_723)),
             ("2024-1-1 00:0", None),
-            ("2024-00-15", None),
+            ("2024-00-15", Some(19_723)),
             ("2024-13-01", None),
-            ("2024-01-00", None),
+            ("2024-01-00", Some(19_723)),
             ("2024-02-30", None),
             ("2023-02-29 10:00", None),
         ] {
