@@ -7,7 +7,7 @@ use rivet_plugin_api::{
     Aggregate, Cx, Distance, ErrorKind, Filter, KeyRange, KeyValue, Lower, Measure, Moment, PluginError, Relation,
     Result,
 };
-use rivet_shared_sql::{Conditions, between, key_sql};
+use rivet_shared_sql::{Conditions, between, identifier, key_sql};
 
 use crate::error;
 use crate::moment;
@@ -41,7 +41,7 @@ impl fmt::Display for Rows {
 }
 
 fn range_sql(range: &KeyRange) -> String {
-    let key = key_sql(&range.key);
+    let key = key_sql(&range.key, identifier);
     let mut bounds = Vec::new();
     bounds.extend(range.lower.as_ref().map(|lower| format!("{key} >= {}", lower_sql(lower))));
     let below = if range.upper_open { "<" } else { "<=" };
@@ -153,7 +153,7 @@ fn one(
     let (key, order) = match measure {
         Measure::Count => return counted(session, &rows, cx),
         Measure::CountNull { key } => {
-            rows.conditions.push(format!("{} IS NULL", key_sql(key)));
+            rows.conditions.push(format!("{} IS NULL", key_sql(key, identifier)));
             return counted(session, &rows, cx);
         }
         Measure::Min { key } => (key, "ASC"),
@@ -163,7 +163,7 @@ fn one(
             return Err(PluginError::new(ErrorKind::Unsupported, "mssql.measure", text));
         }
     };
-    let (native_type, key) = (key_type(described, key)?, key_sql(key));
+    let (native_type, key) = (key_type(described, key)?, key_sql(key, identifier));
     rows.conditions.push(format!("{key} IS NOT NULL"));
     let sql = format!("SELECT TOP (1) {} AS k FROM {rows} ORDER BY {key} {order}", text_sql(&key, &native_type));
     let found = session.client.query(&sql, cx)?.rows.into_iter().next();

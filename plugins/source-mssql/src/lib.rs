@@ -53,6 +53,7 @@ impl Source for Mssql {
             policies: POLICIES.map(str::to_owned).to_vec(),
             cut: true,
             moment: true,
+            pressure: false,
         }
     }
 

@@ -191,10 +191,10 @@ impl Session for MssqlSession {
     fn health(&mut self, _cx: &Cx) -> Result<Health> {
         Ok(Health {
             server_version: self.facts.version.clone(),
-            pooler: None,
             standby: self.facts.standby,
             steps: self.client.settings.steps().into_iter().map(str::to_owned).collect(),
             warnings: self.client.settings.protection_warning().into_iter().collect(),
+            ..Default::default()
         })
     }
     fn end(&mut self, cx: &Cx) -> Result<()> {

@@ -50,7 +50,8 @@ pub fn explain(session: &mut MySession, explain: &Explain, cx: &Cx) -> Result<Ex
     }
     let names: Vec<String> = described.columns.iter().map(|plan| identifier(&plan.column.name)).collect();
     let list = if names.is_empty() { "1".to_owned() } else { names.join(", ") };
-    let steps = planned(session, &format!("SELECT {list} FROM {rows}"), cx)?;
+    let statement = format!("SELECT {list} FROM {rows}");
+    let steps = planned(session, &statement, cx)?;
     let scanned = || steps.iter().filter(|step| !step.goes_by_index());
     let by_index = steps.iter().any(Step::goes_by_index) && scanned().all(|step| step.rows < FEW_ROWS);
     let index_statements = match &explain.filter.range {
@@ -65,6 +66,7 @@ pub fn explain(session: &mut MySession, explain: &Explain, cx: &Cx) -> Result<Ex
         scanned_rows: (!steps.is_empty()).then(|| scanned().map(|step| step.rows).sum::<f64>() as u64),
         index_statements,
         known: None,
+        statement: Some(statement),
     })
 }
 

@@ -54,6 +54,7 @@ impl Source for Mysql {
             policies: POLICIES.map(str::to_owned).to_vec(),
             cut: true,
             moment: true,
+            pressure: false,
         }
     }
 

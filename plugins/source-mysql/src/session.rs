@@ -126,10 +126,10 @@ impl Session for MySession {
         let settings = self.client.settings();
         Ok(Health {
             server_version: format!("{product} {version} ({comment})"),
-            pooler: None,
             standby: read_only == "1",
             steps: settings.steps().into_iter().map(str::to_owned).collect(),
             warnings: settings.protection_warning().into_iter().collect(),
+            ..Default::default()
         })
     }
     fn end(&mut self, cx: &Cx) -> Result<()> {
