@@ -92,6 +92,9 @@ pub struct CursorRange {
     pub lower: Option<KeyValue>,
     /// The largest key; none where there were no rows.
     pub upper: Option<KeyValue>,
+    /// Whether the run moved the cursor: a backfill does not. Absent from runs of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved: Option<bool>,
 }
 
 /// Which state of the source a file set holds.
@@ -168,6 +171,7 @@ impl Manifest {
                 key: i.key.clone(),
                 lower: i.lower.clone(),
                 upper: i.upper.clone(),
+                moved: Some(i.next.is_some()),
             }),
             window: plan.window.clone(),
             meta_columns: plan.meta_columns,

@@ -97,6 +97,12 @@ impl Exit {
         }
     }
 
+    /// As [`of`](Self::of), of the exports that were begun: an interrupt that left others out is a failure too.
+    pub fn of_begun(failures: &[FailureClass], n_begun: usize, n_asked: usize) -> Self {
+        let left_out = (n_begun < n_asked).then_some(FailureClass::Interrupted);
+        Self::of(&failures.iter().copied().chain(left_out).collect::<Vec<_>>())
+    }
+
     /// The exit of several exports: one class of failure has its own code, several the gravest that is present.
     pub fn of(failures: &[FailureClass]) -> Self {
         let mut classes: Vec<Self> = failures.iter().map(|c| Self::from(*c)).collect();

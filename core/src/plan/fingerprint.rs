@@ -25,7 +25,7 @@ impl Fingerprint {
             other => (Value::Null, Value::Null, json!(other)),
         };
         let parts = [
-            ("source", json!(plugin(spec.source.info()))),
+            ("source", json!([plugin(spec.source.info()), spec.source_address(), spec.source_login()])),
             ("relation", json!(spec.relation)),
             ("where", json!(spec.condition)),
             ("mode", other),

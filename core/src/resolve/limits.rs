@@ -35,6 +35,14 @@ impl ExportSpec {
         self.n_workers = self.n_workers.min(n_connections.saturating_sub(1)).max(1);
     }
 
+    /// Who logs in to the source: what a login may not see is not read.
+    pub fn source_login(&self) -> String {
+        let url = self.connection["url"].as_str().unwrap_or_default();
+        let login = url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map_or("", |(login, _)| login);
+        let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters);
+        json!([login.split(':').next(), self.connection["user"], parameters]).to_string()
+    }
+
     /// Which server or file the source is, without who logs in: the same for all that take connections of it.
     pub fn source_address(&self) -> String {
         let of = &self.connection;

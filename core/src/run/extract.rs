@@ -15,7 +15,7 @@ use super::ledger::{self, Kept, Ledger};
 use super::pipeline::{self, Attempt, Shared, Tally};
 use super::progress::{Attempted, Retrying};
 use super::shape::Seen;
-use super::{Planned, begin, drift, judge_drift};
+use super::{Planned, begin, drift, judge_drift, resume};
 use crate::config::Consistent;
 use crate::error::RunError;
 use crate::memory;
@@ -173,8 +173,22 @@ impl Extraction<'_> {
             if held {
                 self.say_restart(&cause, keeps);
             }
-            leader = if keeps { Leader::open(self.spec, &self.plan.run_id, self.env)? } else { self.plan_anew()? };
+            leader = if keeps { self.look_again()? } else { self.plan_anew()? };
         }
+    }
+
+    /// A leader for what is left, where server and relation are those of before; else of a plan that is made anew.
+    fn look_again(&mut self) -> Result<Leader, RunError> {
+        let (leader, schema, whole) = Leader::open_for_columns(self.spec, &self.plan.run_id, self.env)?;
+        let changed = resume::changed(self.plan, &leader, &schema, &whole);
+        if changed.is_empty() {
+            return Ok(leader);
+        }
+        drop(leader);
+        let text = format!("all is read again, since what was read before is of another {}", changed.join(", "));
+        self.env.progress.warn(&self.plan.export, &text);
+        lock(&self.progress).restarts.push(text);
+        self.plan_anew()
     }
 
     /// What is read from now on is another state of the database than what was read before.
@@ -213,7 +227,7 @@ impl Extraction<'_> {
     fn watched(&self, read: impl FnOnce()) {
         let tuning = &self.spec.tuning;
         let n_connections = if self.plan.splits.len() > 1 { self.plan.n_workers + 2 } else { 2 };
-        let left = tuning.max_connections.is_none_or(|n| n >= n_connections);
+        let left = self.spec.n_connections.or(tuning.max_connections).is_none_or(|n| n >= n_connections);
         let why_not = match self.spec.source_capabilities().pressure {
             true if left => None,
             true => Some("`max_connections` leaves it no connection"),

@@ -56,15 +56,7 @@ pub struct Description {
 }
 
 impl Leader {
-    /// Opens a session with a new snapshot, trying again by the retry budget.
-    ///
-    /// # Errors
-    /// The source's error when it is final.
-    pub fn open(spec: &ExportSpec, run_id: &str, env: &Env<'_>) -> Result<Self, RunError> {
-        with_retries(spec, env, || Self::open_once(spec, run_id, env))
-    }
-
-    /// As [`Leader::open`], and asks for columns, size and splits; a session that is lost meanwhile is replaced.
+    /// Opens a session with a new snapshot and asks for columns, size and splits, trying again by the retry budget.
     ///
     /// # Errors
     /// `NotFound`, `Auth` and the like, with the relation's name.
@@ -88,7 +80,7 @@ impl Leader {
         Env { state: kept.unwrap_or(env.state), ..*env }
     }
 
-    /// As [`Leader::open`], and asks for the columns alone: those that are read, and what is known of the relation.
+    /// As [`Leader::open_and_describe`], but asks for the columns alone: those that are read, and what is known of the relation.
     ///
     /// # Errors
     /// As [`Leader::open_and_describe`].

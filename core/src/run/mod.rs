@@ -156,13 +156,14 @@ fn steps(
     told.iter().for_each(|told| warn(told, spec, env, summary));
     if left.is_none() {
         let completed = recover::settle(spec, &known, summary)?;
-        if let Some(completed) = completed.filter(|_| spec.resume) {
+        if let Some(completed) = completed.filter(|run| spec.resume || run.follows(spec)) {
             return Ok(completed.tell(spec, summary));
         }
         replay::must_be_new(spec, env)?;
     }
     let (limited, taken) = share::take(spec, env, summary)?;
     let spec = &limited;
+    let was_left = left.is_some();
     let Begun { leader, mut plan, seen, estimate, kept } = match left {
         Some(left) => resume::go_on(spec, left, &*store, env, summary)?,
         None => {
@@ -170,7 +171,6 @@ fn steps(
             Begun::anew(begin(spec, &run_id, heir, env, summary, State::begin_run)?, Kept::default())
         }
     };
-    let of_others = kept.done.len();
     let extracted = extract::extract(&mut plan, (leader, Seen::new(seen), kept), spec, &*store, env, summary);
     drop(taken);
     let judged = extracted.and_then(|e| verdict::judge(spec, &plan, (e, &estimate), env, summary));
@@ -181,7 +181,7 @@ fn steps(
             return Err(error);
         }
     };
-    finish(spec, &plan, (&manifest, &tokens, of_others > 0), &*store, env, started, summary)
+    finish(spec, &plan, (&manifest, &tokens, was_left), &*store, env, started, summary)
 }
 
 /// Makes a plan and puts it on record, before anything is read by it.

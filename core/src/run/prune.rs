@@ -70,7 +70,10 @@ fn ours(spec: &ExportSpec, name: &str, store: &dyn Store, env: &Env<'_>) -> Resu
     };
     let Ok(manifest) = serde_json::from_slice::<Manifest>(&read_to_end(name, &*reader)?) else { return Ok(None) };
     let parts = part_prefix(&manifest.export, &manifest.run_id);
+    // Rows that another mode has read are in no other run.
     let is_ours = manifest.export == spec.name
+        && manifest.cursor.is_none()
+        && manifest.window.is_none()
         && name == manifest_name(&manifest.export, &manifest.run_id)
         && manifest.parts.iter().all(|part| part.name.starts_with(&parts));
     let finished = is_ours && env.state.run(&manifest.run_id)?.is_some_and(|run| run.phase == Phase::Finished);

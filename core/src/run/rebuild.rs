@@ -10,10 +10,10 @@ use super::owner;
 use crate::clock::parse_rfc3339;
 use crate::config::{Incremental, Mode};
 use crate::error::RunError;
-use crate::manifest::{Manifest, manifest_name, part_prefix};
+use crate::manifest::{CursorRange, Manifest, manifest_name, part_prefix};
 use crate::plan::Mark;
 use crate::resolve::ExportSpec;
-use crate::state::{CompleteRun, CursorUpdate, Holder, NewRun, PreparedPart, RecordedPart};
+use crate::state::{CompleteRun, CursorUpdate, Holder, NewRun, PreparedPart, RecordedPart, State};
 
 /// What was found of an export.
 #[derive(Debug, Default)]
@@ -54,7 +54,10 @@ pub fn rebuild(spec: &ExportSpec, env: &Env<'_>) -> Result<Rebuilt, RunError> {
 
 fn must_be_empty(spec: &ExportSpec, env: &Env<'_>) -> Result<(), RunError> {
     let name = &spec.name;
-    if env.state.last_planned_run(name)?.is_none() && env.state.cursor(name)?.is_none() {
+    let knows =
+        |state: &State| Ok::<_, RunError>(state.last_planned_run(name)?.is_some() || state.cursor(name)?.is_some());
+    let of_another = env.state.predecessor(name)?.map(|before| knows(&env.state.of_config(&before))).transpose()?;
+    if !knows(env.state)? && of_another != Some(true) {
         return Ok(());
     }
     Err(RunError::Impossible {
@@ -166,7 +169,8 @@ fn cursor(
 ) -> Result<Option<(String, String, CursorUpdate)>, RunError> {
     let mut last: Option<&Manifest> = None;
     for manifest in manifests {
-        let Some(range) = manifest.cursor.as_ref().filter(|range| range.upper.is_some()) else { continue };
+        let moved = |range: &&CursorRange| range.upper.is_some() && range.moved != Some(false);
+        let Some(range) = manifest.cursor.as_ref().filter(moved) else { continue };
         if range.key != mode.key {
             return Err(RunError::Impossible {
                 what: format!(
@@ -180,7 +184,8 @@ fn cursor(
             });
         }
         let at = last.and_then(|last| last.cursor.as_ref()?.upper.as_ref());
-        if range.lower.is_none() || at.is_none() || range.lower.as_ref() == at {
+        let is_next = range.moved == Some(true) || at.is_none() || range.lower.as_ref() == at;
+        if is_next {
             last = Some(manifest);
         }
     }

@@ -25,6 +25,12 @@ pub struct Completed {
 }
 
 impl Completed {
+    /// Whether it is what `spec` is to follow a sealed plan for.
+    pub fn follows(&self, spec: &ExportSpec) -> bool {
+        let followed = spec.replay.as_deref().map(|replay| replay.sealed.id());
+        followed.is_some() && self.plan.follows.as_deref() == followed
+    }
+
     /// Tells of it as of a run that this process has made.
     pub fn tell(self, spec: &ExportSpec, summary: &mut Summary) -> Status {
         let Self { run_id, plan, manifest, published } = self;

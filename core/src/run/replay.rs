@@ -75,6 +75,10 @@ pub fn check(spec: &ExportSpec, plan: &Plan, identity: Option<&str>) -> Result<V
     ] {
         changes.extend(differs(name).then(|| what.to_owned()));
     }
+    let others = sealed.plan.fingerprint.differences(&plan.fingerprint);
+    if changes.is_empty() && !others.is_empty() {
+        changes.push(format!("what the config says of {} is something else", others.join(", ")));
+    }
     if changes.is_empty() {
         return Ok(Vec::new());
     }

@@ -207,7 +207,7 @@ pub fn go_on(
 }
 
 /// What the source says otherwise than it did, in words of [`Fingerprint`].
-fn changed(before: &Plan, leader: &Leader, schema: &TableSchema, whole: &TableSchema) -> Vec<String> {
+pub(super) fn changed(before: &Plan, leader: &Leader, schema: &TableSchema, whole: &TableSchema) -> Vec<String> {
     let mut changed = Vec::new();
     if before.source.identity != leader.snapshot.server {
         changed.push("source".to_owned());

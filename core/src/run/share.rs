@@ -38,8 +38,9 @@ pub fn take(spec: &ExportSpec, env: &Env<'_>, summary: &mut Summary) -> Result<(
     }
     let mut connections = None;
     if let Some(total) = spec.tuning.max_connections {
-        // Each worker has one, and one holds the snapshot that they share.
-        let most = if total == 1 { 1 } else { spec.n_workers + 1 };
+        // Each worker has one, one holds the snapshot that they share, and one watches the server.
+        let governors = usize::from(spec.tuning.adaptive && spec.source_capabilities().pressure);
+        let most = if total == 1 { 1 } else { spec.n_workers + 1 + governors };
         let name = format!("connections-{:032x}", xxh3_128(spec.source_address().as_bytes()));
         let asked = Asked { name, what: format!("a connection (`max_connections: {total}`)"), total };
         let slots = asked.wait(1, most, spec, env, summary)?;

@@ -68,7 +68,7 @@ fn check(specs: &[ExportSpec], env: &Env<'_>, args: &CheckArgs, global: &Global)
     if global.output == Output::Text {
         document.exports.iter().filter(|row| !row.strict.is_empty()).for_each(|row| say_strict(row, global));
     }
-    Exit::of(&failures)
+    Exit::of_begun(&failures, document.exports.len(), specs.len())
 }
 
 /// What `--strict` fails on.

@@ -6,7 +6,7 @@ use std::path::Path;
 use rivet_core::error::RunError;
 use rivet_core::plan::Mark;
 use rivet_core::run::key_order;
-use rivet_core::state::{CursorUpdate, ExportLock, ForeignCursor, Holder, State, StoredCursor, foreign_cursors};
+use rivet_core::state::{CursorUpdate, ExportLock, ForeignCursor, Holder, Phase, State, StoredCursor, foreign_cursors};
 use rivet_plugin_api::{Column, TableSchema};
 
 use super::history::Opened;
@@ -76,6 +76,15 @@ fn change(
     let _lock = state.lock_export(export, &holder)?;
     let (state, _before) = as_kept(export, state, &holder, global)?;
     let state = &state;
+    if let Some(run) = state.unfinished_run(export)?.filter(|run| run.phase == Phase::Judged) {
+        return Err(RunError::Impossible {
+            what: format!(
+                "run {} of export '{export}' was interrupted after its verdict: the next run completes it, and moves the cursor",
+                run.run_id
+            ),
+            hint: format!("complete it first with `rivet run -e {export} --resume`, then change the cursor"),
+        });
+    }
     let row = |stored: &StoredCursor| CursorRow::of(export, stored, state);
     let old = state.cursor(export)?;
     let before = old.as_ref().map(row).transpose()?;

@@ -35,7 +35,7 @@ pub fn run(specs: &[ExportSpec], probe: bool, env: &Env<'_>, global: &Global) ->
     }
     let document = PlansDocument { version: VERSION, dry_run: true, exports };
     render::document(global, &document, &document.exports, || text(&document.exports));
-    Exit::of(&failures)
+    Exit::of_begun(&failures, document.exports.len(), specs.len())
 }
 
 pub fn of_export(export: &str, error: &RunError) -> ProblemRow {

@@ -2,6 +2,7 @@
 //! It must not know how an export is run.
 
 mod artifact;
+mod asked;
 pub mod check;
 mod chunks;
 pub mod completions;

@@ -69,8 +69,8 @@ fn planned(specs: &[ExportSpec], file: Option<&Path>, env: &Env<'_>, global: &Gl
             break;
         }
     }
-    if !failures.is_empty() {
-        return Exit::of(&failures);
+    if exports.len() < specs.len() {
+        return Exit::of_begun(&failures, exports.len() + failures.len(), specs.len());
     }
     let created_at = format_rfc3339(env.clock.now_unix_ms());
     let rivet = env!("CARGO_PKG_VERSION").to_owned();

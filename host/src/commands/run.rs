@@ -4,17 +4,16 @@
 use std::io::IsTerminal;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rivet_core::clock::{Clock, SystemClock, format_rfc3339};
-use rivet_core::config::{self, Config, Mode};
+use rivet_core::config::{self, Config};
 use rivet_core::error::{FailureClass, RunError};
 use rivet_core::paths::Places;
 use rivet_core::random::SystemRandom;
 use rivet_core::resolve::{ExportSpec, resolve};
 use rivet_core::run::fault::Faults;
 use rivet_core::run::progress::Progress;
-use rivet_core::run::{Env, is_left, listing};
+use rivet_core::run::{Env, listing};
 use rivet_core::secrets;
 use rivet_core::state::{State, StateError};
 use rivet_core::summary::Summary;
@@ -22,6 +21,7 @@ use rivet_core::tables::expand;
 use rivet_plugin_api::CancelToken;
 use rivet_plugin_api::wire::Origin;
 
+use super::asked::{interrupted, once, seen_by};
 use super::{direct, dry_run, parallel, piped, processes, select};
 use crate::cli::{Global, Output, RunArgs};
 use crate::exit::Exit;
@@ -248,7 +248,7 @@ impl Ready {
             summary::tell_all(global, &summaries, specs.len());
             notify::ended(&notifications, &summaries, global);
             let failures: Vec<_> = summaries.iter().filter_map(|s| Some(s.error.as_ref()?.class)).collect();
-            let exit = Exit::of(&failures);
+            let exit = Exit::of_begun(&failures, summaries.len(), specs.len());
             Ok(args.summary_output.as_ref().map_or(exit, |file| summary::saved(global, &summaries, file, exit)))
         })
     }
@@ -315,74 +315,6 @@ impl Ready {
         };
         act(self, &env)
     }
-}
-
-/// The exports that were named, else those that have a run to go on with.
-fn interrupted(
-    args: &RunArgs,
-    specs: Vec<ExportSpec>,
-    env: &Env<'_>,
-    global: &Global,
-) -> Result<Vec<ExportSpec>, Exit> {
-    if !args.export.is_empty() {
-        return Ok(specs);
-    }
-    let mut left = Vec::with_capacity(specs.len());
-    for spec in specs {
-        if is_left(&spec, env).map_err(|e| render::failure(global, &e))? {
-            left.push(spec);
-        }
-    }
-    if left.is_empty() {
-        let error = RunError::Impossible {
-            what: "there is nothing to resume: no run of these exports was interrupted".to_owned(),
-            hint: "leave `--resume` out to run them from the start".to_owned(),
-        };
-        return Err(render::failure(global, &error));
-    }
-    Ok(left)
-}
-
-/// The state of the config that is run: its file, or what stands for one.
-fn seen_by(state: &State, args: &RunArgs) -> State {
-    let direct = &args.direct;
-    let variable = direct.source.url_env.as_ref().map(|name| format!("--url-env {name}"));
-    match (&direct.save, direct.source.url.clone().or(variable)) {
-        (Some(file), _) => state.of_config_file(file),
-        (None, Some(source)) => state.of_arguments(&source),
-        (None, None) => state.of_config_file(&args.config),
-    }
-}
-
-/// What the command line asks for in this run alone.
-fn once(args: &RunArgs, specs: &mut [ExportSpec]) -> Result<(), RunError> {
-    // With a URL, `--to` is the folder to write to.
-    let to = args.to.clone().filter(|_| !args.direct.is_given());
-    let backfill = (args.from.is_some() || to.is_some()).then(|| (args.from.clone(), to));
-    for spec in specs {
-        if backfill.is_some() && !matches!(spec.mode(), Mode::Incremental(_)) {
-            return Err(RunError::Impossible {
-                what: format!("--from and --to need a cursor, and export '{}' has none", spec.name),
-                hint: "name an incremental export with --export".to_owned(),
-            });
-        }
-        if args.validate && !spec.store_capabilities().objects {
-            return Err(RunError::Impossible {
-                what: format!(
-                    "--validate reads back what was written, which {} cannot do",
-                    spec.destination.info().name
-                ),
-                hint: "write to a store, or leave --validate out".to_owned(),
-            });
-        }
-        spec.validate = args.validate;
-        spec.full_refresh = args.full_refresh;
-        spec.force = args.force;
-        spec.replay = args.replays.as_ref().and_then(|all| all.get(&spec.name)).cloned().map(Arc::new);
-        (spec.resume, spec.fresh) = (args.resume, args.fresh);
-        spec.backfill.clone_from(&backfill);
-    }
-    Ok(())
 }
 
 /// Loads the plugins that are needed by the discovery rules; what is refused or not used is warned about.

@@ -52,10 +52,9 @@ impl LocalStore {
             return Err(PluginError::new(ErrorKind::Config, "local.path", "`path` is empty").hint("name a folder"));
         }
         let path: &Path = &options.path;
-        let made = path.ancestors().take_while(|p| !p.as_os_str().is_empty() && !p.exists());
-        let made = made.map(Path::to_owned).collect();
-        let root = Folder::root(path)?;
-        Ok(Self { root, n_temporary: AtomicU64::new(0), made, probed: AtomicBool::new(false) })
+        let is_missing = |p: &&Path| !p.as_os_str().is_empty() && !p.exists();
+        let made = path.ancestors().take_while(is_missing).map(Path::to_owned).collect();
+        Ok(Self { root: Folder::root(path)?, n_temporary: AtomicU64::new(0), made, probed: AtomicBool::new(false) })
     }
 
     /// The folder of a place, made where need be.

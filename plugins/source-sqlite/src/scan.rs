@@ -272,7 +272,7 @@ fn select(scan: &Scan, described: &schema::Described, has_room: bool) -> Result<
             };
             return Ok(Select { text, values, has_rowid: false });
         }
-        Form::Rowid { table, rowid } => (table, Some(*rowid)),
+        Form::Rowid { table, rowid, .. } => (table, Some(*rowid)),
         Form::Other { table } if range == Range::default() => (table, None),
         Form::Query { .. } | Form::Other { .. } => {
             let text = "the relation has no rowid to read a range of";

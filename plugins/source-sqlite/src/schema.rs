@@ -33,6 +33,8 @@ pub enum Form {
         table: String,
         /// `rowid`, or one of its other names that no column hides.
         rowid: &'static str,
+        /// Whether a row keeps it: VACUUM gives others to rows of tables in which no column has it.
+        kept: bool,
     },
     /// A view, a virtual table, or a table without a rowid that could be asked for.
     Other {
@@ -103,21 +105,24 @@ fn describe_table(db: &Connection, schema: Option<&str>, name: &str) -> Result<D
         }));
     };
     let base_table = matches!(kind.as_str(), "table" | "shadow");
-    let (columns, untyped) = match kind.as_str() {
-        "view" => view_columns(db, &table)?,
-        _ => (table_columns(db, &table, base_table && !without_rowid, base_table)?, Vec::new()),
+    let ((columns, untyped), kept) = match kind.as_str() {
+        "view" => (view_columns(db, &table)?, false),
+        _ => {
+            let (columns, kept) = table_columns(db, &table, base_table && !without_rowid, base_table)?;
+            ((columns, Vec::new()), kept)
+        }
     };
     let hidden = |name: &str| columns.iter().any(|c| c.name.eq_ignore_ascii_case(name));
     let rowid = ["rowid", "_rowid_", "oid"].into_iter().find(|name| !hidden(name));
     let form = match rowid {
-        Some(rowid) if base_table && !without_rowid => Form::Rowid { table, rowid },
+        Some(rowid) if base_table && !without_rowid => Form::Rowid { table, rowid, kept },
         _ => Form::Other { table },
     };
     Ok(Described { columns, form, untyped })
 }
 
-/// Columns of a table; `has_rowid` and `base_table` say what a NOT NULL can be told from.
-fn table_columns(db: &Connection, table: &str, has_rowid: bool, base_table: bool) -> Result<Vec<Column>> {
+/// Columns of a table, and whether one is the rowid; `has_rowid` and `base_table` say what a NOT NULL can be told from.
+fn table_columns(db: &Connection, table: &str, has_rowid: bool, base_table: bool) -> Result<(Vec<Column>, bool)> {
     let failed = sql("describe the table");
     let sql = "SELECT name, type, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1, 'main') ORDER BY cid";
     let mut statement = db.prepare(sql).map_err(&failed)?;
@@ -133,7 +138,7 @@ fn table_columns(db: &Connection, table: &str, has_rowid: bool, base_table: bool
         let not_null = not_null || (pk > 0 && Some(&name) == alias.as_ref());
         (hidden != 1).then(|| types::column(&name, &declared, !(base_table && not_null)))
     });
-    Ok(columns.collect())
+    Ok((columns.collect(), alias.is_some()))
 }
 
 type XinfoRow = (String, String, bool, i64, i64);

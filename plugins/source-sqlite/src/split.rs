@@ -40,7 +40,7 @@ impl Range {
         lower.into_iter().chain(upper).collect()
     }
 
-    fn into_split(self, estimated_rows: Option<u64>) -> Result<Split> {
+    fn into_split(self, estimated_rows: Option<u64>, stable: bool) -> Result<Split> {
         let spec = serde_json::to_value(self)
             .map_err(|e| PluginError::new(ErrorKind::Internal, "sqlite.split", "failed to write a split").cause(e))?;
         let label = match (self.first, self.end) {
@@ -49,7 +49,7 @@ impl Range {
             (None, Some(end)) => format!("rowids ..{end}"),
             (Some(first), Some(end)) => format!("rowids {first}..{end}"),
         };
-        Ok(Split { spec, label, estimated_rows, stable: true })
+        Ok(Split { spec, label, estimated_rows, stable })
     }
 
     /// Cuts this range into up to `n` that touch, evenly over the rowids from `min` to `max`; its own bounds stay.
@@ -83,7 +83,7 @@ fn bounds(db: &Connection, table: &str, rowid: &str, range: Range) -> Result<Opt
 pub fn estimate(db: &Connection, described: &Described) -> Result<Estimate> {
     let (table, rowid) = match &described.form {
         Form::Query { .. } => return Ok(Estimate { rows: None, bytes: None, splittable: false }),
-        Form::Rowid { table, rowid } => (table, Some(*rowid)),
+        Form::Rowid { table, rowid, .. } => (table, Some(*rowid)),
         Form::Other { table } => (table, None),
     };
     let analyzed = analyzed_rows(db, table)?;
@@ -132,8 +132,8 @@ pub fn split(db: &Connection, described: &Described, request: &SplitRequest) -> 
         return Ok(splits);
     }
     let whole = request.within.as_ref().map(Range::of).transpose()?.unwrap_or_default();
-    let Form::Rowid { table, rowid } = &described.form else { return Ok(vec![whole.into_split(None)?]) };
-    let Some((min, max)) = bounds(db, table, rowid, whole)? else { return Ok(vec![whole.into_split(Some(0))?]) };
+    let Form::Rowid { table, rowid, kept } = &described.form else { return Ok(vec![whole.into_split(None, true)?]) };
+    let Some((min, max)) = bounds(db, table, rowid, whole)? else { return Ok(vec![whole.into_split(Some(0), *kept)?]) };
     let ranges = whole.cut(min, max, request.n_splits);
     // The span of a range is what it can hold; ANALYZE knows how much of the whole span is there.
     let analyzed = analyzed_rows(db, table)?.zip(bounds(db, table, rowid, Range::default())?);
@@ -147,7 +147,7 @@ pub fn split(db: &Connection, described: &Described, request: &SplitRequest) -> 
     let split = |range: Range| {
         let first = range.first.unwrap_or(min).max(min);
         let last = range.end.map_or(max, |end| end.saturating_sub(1)).min(max);
-        range.into_split(Some(share(n_rowids(first, last))))
+        range.into_split(Some(share(n_rowids(first, last))), *kept)
     };
     ranges.into_iter().map(split).collect()
 }

@@ -97,6 +97,18 @@ fn what_cannot_be_removed_is_a_warning() -> Result<()> {
 }
 
 #[test]
+fn runs_of_another_mode_are_none_to_remove() -> Result<()> {
+    let workspace = workspace("mode: incremental\n  cursor_column: id")?;
+    let (_, of_first) = run(&workspace)?;
+    workspace.configure(&config("t", "keep_runs: 1"))?;
+    for _ in 0..2 {
+        workspace.rivet(&["run"])?.expect(0)?;
+    }
+    ensure!(names(&workspace)?.is_superset(&of_first), "its rows may be in no other run");
+    Ok(())
+}
+
+#[test]
 fn an_incremental_export_has_no_older_runs_to_remove() -> Result<()> {
     let workspace = workspace("keep_runs: 1\n  mode: incremental\n  cursor_column: id")?;
     let ran = workspace.rivet(&["run"])?.expect(1)?;

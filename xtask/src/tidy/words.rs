@@ -9,7 +9,16 @@ const UNSAFE: [&str; 4] =
     ["plugin-api/abi", "plugin-api/src/wire", "plugin-api/src/load", "tests/kit/hostile/src/no_text.rs"];
 /// A feature and the only files that may ask for it: everywhere else, code is the same in every build.
 const FEATURES: [(&str, &[&str]); 2] = [
-    ("fault", &["core/src/run/fault.rs", "host/src/cli.rs", "host/src/commands/run.rs", "host/src/commands/demo.rs"]),
+    (
+        "fault",
+        &[
+            "core/src/run/fault.rs",
+            "host/src/cli.rs",
+            "host/src/cli/plan.rs",
+            "host/src/commands/run.rs",
+            "host/src/commands/demo.rs",
+        ],
+    ),
     ("load", &["plugin-api/src/lib.rs"]),
 ];
 /// The file that links plugins by their features.

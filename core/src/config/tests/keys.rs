@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::super::file::{schema, source_keys};
 use super::super::{ConfigError, ConfigErrors};
+use super::values::export;
 use super::{EXPORTS, SOURCE};
 
 /// One letter too many, one letter missing (of words long enough), one letter wrong, two letters swapped.
@@ -96,5 +97,12 @@ fn a_key_in_the_wrong_block_is_told_where_it_belongs() {
         (format!("{SOURCE}{EXPORTS}defaults: {{parallel_exports: true}}"), "it belongs to the top of the file"),
     ] {
         assert!(hint(&text).contains(said), "{}", hint(&text));
+    }
+}
+
+#[test]
+fn sizes_take_units() {
+    for (size, bytes) in [("1000", 1000), ("256MB", 256_000_000), ("1GiB", 1 << 30), ("'5 KiB'", 5120)] {
+        assert_eq!(export(&format!("table: t, max_file_size: {size}")).max_file_bytes, Some(bytes), "{size}");
     }
 }

@@ -382,13 +382,6 @@ fn queries_keep_their_dollars_and_other_keys_do_not() {
 }
 
 #[test]
-fn sizes_take_units() {
-    for (size, bytes) in [("1000", 1000), ("256MB", 256_000_000), ("1GiB", 1 << 30), ("'5 KiB'", 5120)] {
-        assert_eq!(export(&format!("table: t, max_file_size: {size}")).max_file_bytes, Some(bytes), "{size}");
-    }
-}
-
-#[test]
 fn state_is_beside_the_config() {
     let cases = [
         ("", "conf/.rivet_state.db"),

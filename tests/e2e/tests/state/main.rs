@@ -235,6 +235,28 @@ fn the_next_run_reads_from_a_cursor_that_was_moved_by_hand() -> Result<()> {
 }
 
 #[test]
+fn a_cursor_is_not_changed_under_a_run_that_will_move_it() -> Result<()> {
+    let workspace = workspace()?;
+    workspace.configure(
+        &CONFIG.replace("{name: a, table: a}", "{name: a, table: a, mode: incremental, cursor_column: id}"),
+    )?;
+    workspace.rivet(&["run", "-e", "a"])?.expect(0)?;
+    let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('insert into a (id) values (101)'); c.commit()";
+    oracle::run(script, &[&workspace.path().join("data.db").display().to_string()])?;
+    ensure!(workspace.rivet(&["run", "-e", "a", "--fault", "judged"])?.code.is_none(), "it was killed");
+    for words in [&["state", "set", "-e", "a", "--cursor", "91"][..], &["state", "reset", "-e", "a"]] {
+        let ran = workspace.rivet(words)?.expect(1)?;
+        ensure!(
+            ran.stderr.contains("was interrupted after its verdict") && ran.stderr.contains("hint: "),
+            "{}",
+            ran.stderr
+        );
+    }
+    workspace.rivet(&["run", "-e", "a", "--resume"])?.expect(0)?;
+    workspace.rivet(&["state", "set", "-e", "a", "--cursor", "91"])?.expect(0).map(drop)
+}
+
+#[test]
 fn a_running_export_shows_its_lock_and_keeps_its_cursor() -> Result<()> {
     let workspace = workspace()?;
     workspace.run()?.expect(1)?;
