@@ -8,7 +8,6 @@ use rivet_test_e2e::Workspace;
 use serde_json::Value;
 
 const SQLITE: &str = "source:\n  type: sqlite\n  path: data.db\n";
-const POSTGRES: &str = "source:\n  type: postgres\n  url: postgres://127.0.0.1:1/d\n";
 /// An export that says nothing of its destination, and the defaults that do.
 const BARE: &str = "exports:\n  - name: e\n    table: t\n";
 const SHARED: &str = "defaults:\n  destination:\n    type: local\n    path: out\n";
@@ -17,6 +16,10 @@ const PLACE: char = '@';
 const LOCAL: &str = "      type: local\n      path: out\n";
 /// The place of an export, as it is written there.
 const PATH: &str = "local\n      path: out";
+
+fn server(plugin: &str) -> String {
+    format!("source:\n  type: {plugin}\n  url: {plugin}://127.0.0.1:1/d\n")
+}
 
 /// Blocks of the schema, by their JSON pointers, each with a right config that has it; `@` is where a key of it goes.
 fn blocks() -> Vec<(&'static str, String)> {
@@ -30,10 +33,16 @@ fn blocks() -> Vec<(&'static str, String)> {
         ("/properties/exports/items", with(SQLITE, "    @")),
         ("/properties/plugins", format!("{SQLITE}{exports}plugins:\n  @")),
         ("/properties/state", format!("{SQLITE}{exports}state:\n  @")),
-        ("/properties/source/oneOf/0", format!("{POSTGRES}  @\n{exports}")),
-        ("/properties/source/oneOf/1", format!("{SQLITE}  @\n{exports}")),
-        ("/properties/source/oneOf/0/properties/tls", format!("{POSTGRES}  tls:\n    @\n{exports}")),
-        ("/properties/source/oneOf/1/properties/tls", format!("{POSTGRES}  tls:\n    @\n{exports}")),
+        ("/properties/source/oneOf/0", format!("{}  @\n{exports}", server("mariadb"))),
+        ("/properties/source/oneOf/1", format!("{}  @\n{exports}", server("mssql"))),
+        ("/properties/source/oneOf/2", format!("{}  @\n{exports}", server("mysql"))),
+        ("/properties/source/oneOf/3", format!("{}  @\n{exports}", server("postgres"))),
+        ("/properties/source/oneOf/4", format!("{SQLITE}  @\n{exports}")),
+        ("/properties/source/oneOf/0/properties/tls", format!("{}  tls:\n    @\n{exports}", server("mariadb"))),
+        ("/properties/source/oneOf/1/properties/tls", format!("{}  tls:\n    @\n{exports}", server("mssql"))),
+        ("/properties/source/oneOf/2/properties/tls", format!("{}  tls:\n    @\n{exports}", server("mysql"))),
+        ("/properties/source/oneOf/3/properties/tls", format!("{}  tls:\n    @\n{exports}", server("postgres"))),
+        ("/properties/source/oneOf/4/properties/tls", format!("{}  tls:\n    @\n{exports}", server("postgres"))),
         ("/properties/notifications", format!("{SQLITE}{exports}notifications:\n  @")),
         (
             "/properties/notifications/properties/slack",

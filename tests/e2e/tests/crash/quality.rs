@@ -82,8 +82,7 @@ fn a_killed_run_leaves_no_keys_on_disk() -> Result<()> {
     child.kill().context("kill rivet")?;
     child.wait_with_output()?;
     let beside = files_below(&workspace.path().join(".rivet_state.db.locks"))?;
-    let names: Vec<_> = beside.iter().filter_map(|file| file.file_name()).collect();
-    assert_eq!(names, ["t@rivet.yaml.lock"]);
+    ensure!(!beside.iter().any(|file| file.extension().is_some_and(|e| e == "scratch")), "{beside:?}");
     workspace.configure(&config("memory_mb: 32", "unique_columns: [h, id]"))?;
     let summary = workspace.run()?.expect(0)?.json()?;
     assert_eq!(summary["exports"][0]["quality"][0]["passed"], json!(true), "{summary}");

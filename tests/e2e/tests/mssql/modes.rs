@@ -149,7 +149,7 @@ fn check_doctor_and_init_know_the_tables() -> Result<()> {
     std::fs::remove_file(place.path().join("rivet.yaml"))?;
     place.rivet(&["init", "--url-env", "DATABASE_URL"])?.expect(0)?;
     let written = std::fs::read_to_string(place.path().join("rivet.yaml"))?;
-    for part in ["type: mssql", "table: dbo.orders", "cursor_column"] {
+    for part in ["type: mssql", "table: dbo.orders", "key id"] {
         ensure!(written.contains(part), "{part} in {written}");
     }
     Ok(())

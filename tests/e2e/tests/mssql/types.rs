@@ -142,7 +142,7 @@ fn a_seventh_digit_is_refused_or_treated_as_chosen() -> Result<()> {
          (2, '2024-01-01 00:00:00.1234567', '2024-01-01 02:00:00.1234567 +02:00')",
     )?;
     let url = server.url(&database);
-    let ran = workspace(&url, "table: dbo.t")?.run()?.expect(3)?;
+    let ran = workspace(&url, "table: dbo.t")?.rivet(&["run"])?.expect(3)?;
     for part in ["column 'at'", "row 2", "sub_microsecond", "hint:"] {
         ensure!(ran.stderr.contains(part), "{part} in {}", ran.stderr);
     }
@@ -170,7 +170,7 @@ fn columns_may_be_chosen_and_not_by_losing() -> Result<()> {
     )?;
     server.psql(&database, "insert into dbo.t values (7, 12.3456, '00112233-4455-6677-8899-aabbccddeeff')")?;
     let url = server.url(&database);
-    let ran = workspace(&url, "table: dbo.t\ncolumns: {price: 'decimal(9,2)'}")?.run()?;
+    let ran = workspace(&url, "table: dbo.t\ncolumns: {price: 'decimal(9,2)'}")?.rivet(&["run"])?;
     ensure!(ran.code != Some(0), "digits would be lost");
     for part in ["column 'price'", "without changing values", "lossy: true", "hint:"] {
         ensure!(ran.stderr.contains(part), "{part} in {}", ran.stderr);

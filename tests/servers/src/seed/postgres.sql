@@ -1,16 +1,4 @@
-<<<<<<< HEAD:dev/uat/seed.sql
--- The tables of the acceptance plan, small enough for a laptop: psql -v users=10000 -f seed.sql postgresql://…
-\if :{?users}
-\else
-\set users 10000
-\endif
-\if :{?items}
-\else
-\set items 200000
-\endif
-=======
 -- The tables of the acceptance plan. Sizes are variables of psql, which come before.
->>>>>>> rig:tests/servers/src/seed/postgres.sql
 begin;
 \if :only_sparse
 \else
@@ -83,9 +71,6 @@ create table content_items (
 insert into content_items
 select i, 'Item ' || i, repeat(md5(i::text) || ' ', 8), jsonb_build_object('lang', 'en', 'n', i),
        timestamptz '2025-02-01 00:00+00' + i * interval '10 seconds'
-<<<<<<< HEAD:dev/uat/seed.sql
-from generate_series(1, :items) i;
-=======
 from generate_series(1, :content_items) i;
 \endif
 drop table if exists orders_sparse;
@@ -99,6 +84,5 @@ insert into orders_sparse
 select i * :sparse_gap, 'Product ' || i % 500, (i % 10000) * 0.37,
        timestamptz '2025-01-01 00:00+00' + i * interval '1 minute'
 from generate_series(1, :sparse_rows) i;
->>>>>>> rig:tests/servers/src/seed/postgres.sql
 commit;
 analyze;
