@@ -172,7 +172,7 @@ const TEXT_OF_VARIANT: &str = "CASE WHEN CAST(SQL_VARIANT_PROPERTY(@, 'BaseType'
      THEN CONVERT(nvarchar(4000), CAST(@ AS decimal(19,4))) \
      WHEN CAST(SQL_VARIANT_PROPERTY(@, 'BaseType') AS nvarchar(128)) IN ('binary', 'varbinary') \
      THEN CONVERT(nvarchar(max), CAST(@ AS varbinary(8000)), 1) \
-     WHEN CAST(SQL_VARIANT_PROPERTY(@, 'BaseType') AS nvarchar(128)) IN ('char', 'varchar') AND DATALENGTH(@) > 4000 \
+     WHEN CAST(SQL_VARIANT_PROPERTY(@, 'BaseType') AS nvarchar(128)) IN ('char', 'varchar') \
      THEN CAST(CAST(@ AS varchar(8000)) AS nvarchar(max)) ELSE CAST(@ AS nvarchar(4000)) END";
 
 #[cfg(test)]

@@ -252,8 +252,9 @@ fn a_text_that_is_to_be_json_is_json() -> Result<()> {
     let (token, relation) = (CancelToken::new(), table("t"));
     let cx = token.cx();
     let columns = session.describe(&relation, &cx)?.columns;
-    let mut stream = session.scan(&Scan::new(relation, columns), &cx)?;
-    let e = stream.next(&cx).expect_err("the second is none");
+    let scan = Scan::new(relation, columns);
+    let read = session.scan(&scan, &cx).and_then(|mut stream| stream.next(&cx));
+    let e = read.expect_err("the second is none");
     assert_eq!((e.kind(), e.get("column"), e.get("row")), (ErrorKind::Data, Some("j"), Some("2")));
     Ok(())
 }
