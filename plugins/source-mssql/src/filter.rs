@@ -28,7 +28,7 @@ pub struct Rows {
 impl Rows {
     /// The rows of a relation that meet a filter, and further conditions too.
     pub fn and(relation: &Relation, filter: &Filter, further: Conditions) -> Result<Self> {
-        let conditions = Conditions::of(filter, |range| Ok(range_sql(range)))?.and(further);
+        let conditions = Conditions::of(filter, range_sql)?.and(further);
         let (from, conditions) = from_filtered(relation, conditions);
         Ok(Self { from, conditions })
     }
@@ -40,27 +40,35 @@ impl fmt::Display for Rows {
     }
 }
 
-fn range_sql(range: &KeyRange) -> String {
+fn range_sql(range: &KeyRange) -> Result<String> {
     let key = key_sql(&range.key, identifier);
     let mut bounds = Vec::new();
-    bounds.extend(range.lower.as_ref().map(|lower| format!("{key} >= {}", lower_sql(lower))));
+    if let Some(lower) = &range.lower {
+        bounds.push(format!("{key} >= {}", lower_sql(lower)?));
+    }
     let below = if range.upper_open { "<" } else { "<=" };
     bounds.extend(range.upper.as_ref().map(|upper| format!("{key} {below} {}", value_sql(upper))));
-    between(&key, &bounds, range.nulls)
+    Ok(between(&key, &bounds, range.nulls))
 }
 
-fn lower_sql(lower: &Lower) -> String {
+fn lower_sql(lower: &Lower) -> Result<String> {
     let value = value_sql(&lower.value);
-    match lower.minus {
+    Ok(match lower.minus {
         None => value,
         Some(Distance::Units(n)) => format!("({value} - {n})"),
+        // Before midnight there is midnight again.
+        Some(Distance::Ms(_)) if Native::parse(&lower.value.native_type).name == "time" => {
+            let text = format!("`lookback` cannot be taken from a key of type {}", lower.value.native_type);
+            return Err(PluginError::new(ErrorKind::Config, "mssql.lookback", text)
+                .hint("remove `lookback`, or choose a cursor column of numbers, dates or timestamps"));
+        }
         Some(Distance::Ms(ms)) if Native::parse(&lower.value.native_type).name == "date" => {
             format!("DATEADD(day, -{}, {value})", ms.div_ceil(86_400_000))
         }
         Some(Distance::Ms(ms)) => {
             format!("DATEADD(millisecond, -{}, DATEADD(second, -{}, {value}))", ms % 1_000, ms / 1_000)
         }
-    }
+    })
 }
 
 /// The type of a key, by which its values are read back: of a text with the order that its column has.
@@ -72,6 +80,12 @@ pub fn key_type(described: &Described, key: &[String]) -> Result<String> {
         })
     });
     let plans = plans.collect::<Result<Vec<&ColumnPlan>>>()?;
+    if let Some(plan) = plans.iter().find(|plan| !is_key(&Native::parse(&plan.column.native_type))) {
+        let text = format!("the column is of the type {}, which is no key", plan.column.native_type);
+        return Err(PluginError::new(ErrorKind::Config, "mssql.key", text)
+            .detail("column", &plan.column.name)
+            .hint("choose another column, or a query that casts it"));
+    }
     let types: Vec<String> = plans.iter().map(|plan| type_of(plan)).collect();
     match types.as_slice() {
         [] => Err(PluginError::new(ErrorKind::Config, "mssql.key", "a key without columns").hint("name a column")),
@@ -80,6 +94,12 @@ pub fn key_type(described: &Described, key: &[String]) -> Result<String> {
             .detail("column", &key[0])
             .hint("use columns of one type, or a query that casts them")),
     }
+}
+
+/// Whether a value comes back from its text as the same value, in the same place of the order.
+fn is_key(native: &Native) -> bool {
+    let is_max = native.arguments.first() == Some(&None);
+    native.name != "sql_variant" && !(is_max && native.name == "varbinary")
 }
 
 fn type_of(plan: &ColumnPlan) -> String {
@@ -112,7 +132,10 @@ pub fn value_sql(value: &KeyValue) -> String {
         _ if native.is_moment() => format!("CONVERT({kind}, {text}, 121)"),
         "binary" | "varbinary" => format!("CONVERT(varbinary(8000), {text}, 1)"),
         "timestamp" | "rowversion" => format!("CONVERT(binary(8), {text}, 1)"),
-        _ if native.is_narrow() && is_word(collation) => format!("CAST({text} COLLATE {collation} AS varchar(8000))"),
+        _ if native.is_narrow() && is_word(collation) => {
+            let length = if native.arguments.first() == Some(&None) { "max" } else { "8000" };
+            format!("CAST({text} COLLATE {collation} AS varchar({length}))")
+        }
         _ if native.is_text() => text,
         _ => format!("CAST({text} AS {kind})"),
     }
@@ -209,9 +232,12 @@ mod tests {
         let lower = Lower { value, minus: Some(Distance::Ms(90_500)) };
         let range = KeyRange { key: vec!["at".to_owned()], lower: Some(lower), ..KeyRange::default() };
         assert_eq!(
-            range_sql(&range),
+            range_sql(&range).expect("a date and time"),
             "(\"at\" >= DATEADD(millisecond, -500, DATEADD(second, -90, CONVERT(datetime2(3), \
              N'2024-01-01 00:00:00.000', 121))))"
         );
+        let lower = Lower { value: KeyValue::new("time(7)", "00:10:00.0000000"), minus: Some(Distance::Ms(90_500)) };
+        let range = KeyRange { key: vec!["at".to_owned()], lower: Some(lower), ..KeyRange::default() };
+        assert_eq!(range_sql(&range).expect_err("there is nothing before midnight").code(), "mssql.lookback");
     }
 }

@@ -63,7 +63,8 @@ fn select_sql(scan: &Scan, columns: &[ColumnPlan], described: &Described) -> Res
 fn is_as_it_is(columns: &[ColumnPlan], described: &Described) -> bool {
     let same =
         |(asked, there): (&ColumnPlan, &ColumnPlan)| asked.column.name == there.column.name && asked.select == "@";
-    columns.len() == described.columns.len() && columns.iter().zip(&described.columns).all(same)
+    let is_all = !described.skipped && columns.len() == described.columns.len();
+    is_all && columns.iter().zip(&described.columns).all(same)
 }
 
 /// One statement for everything.
@@ -85,6 +86,26 @@ impl BatchStream for Stream<'_> {
             longest_statement_ms: self.reading.elapsed_ms(),
             policy_hits: self.reading.policy_hits(),
             ..Default::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rivet_plugin_api::Choices;
+
+    use super::*;
+
+    #[test]
+    fn a_query_with_a_column_that_is_left_out_is_not_run_as_it_is() {
+        let plan = ColumnPlan::chosen("id", true, "int", None, &Choices::default()).expect("a number");
+        let sql = "SELECT id, place FROM t";
+        let scan = Scan::new(Relation::Query { sql: sql.to_owned() }, vec![plan.column.clone()]);
+        let columns = vec![plan];
+        for (skipped, begins) in [(false, sql), (true, "SELECT \"id\" AS \"id\" FROM (")] {
+            let described = Described { columns: columns.clone(), skipped, object: None };
+            let found = select_sql(&scan, &columns, &described).expect("a statement");
+            assert!(found.starts_with(begins), "{found}");
         }
     }
 }

@@ -15,6 +15,8 @@ use crate::types::ColumnPlan;
 pub struct Described {
     /// In the relation's order.
     pub columns: Vec<ColumnPlan>,
+    /// Columns of the relation that cannot be read are not among them.
+    pub skipped: bool,
     /// Of tables and views.
     pub object: Option<Object>,
 }
@@ -48,7 +50,7 @@ pub fn describe(client: &mut Client, relation: &Relation, choices: &Choices, cx:
     let place = |name: &str| found.position(name);
     let (hidden, name, nullable) = (place("is_hidden")?, place("name")?, place("is_nullable")?);
     let (system, user, collation) = (place("system_type_name")?, place("user_type_name")?, place("collation_name")?);
-    let mut columns: Vec<ColumnPlan> = Vec::new();
+    let (mut columns, mut skipped) = (Vec::<ColumnPlan>::new(), false);
     for row in found.rows.iter().filter(|row| row[hidden].as_deref() != Some("1")) {
         let named = row[name].as_deref().filter(|name| !name.is_empty()).ok_or_else(unnamed)?;
         let native = row[system].as_deref().or(row[user].as_deref()).ok_or_else(error::catalogue)?;
@@ -57,6 +59,7 @@ pub fn describe(client: &mut Client, relation: &Relation, choices: &Choices, cx:
             return Err(twice(named));
         }
         if !choices.wanted.has(named) && ColumnPlan::chosen(named, nullable, native, None, choices).is_err() {
+            skipped = true;
             continue;
         }
         columns.push(ColumnPlan::chosen(named, nullable, native, row[collation].clone(), choices)?);
@@ -65,7 +68,7 @@ pub fn describe(client: &mut Client, relation: &Relation, choices: &Choices, cx:
         let text = "the query does not read rows";
         return Err(PluginError::new(ErrorKind::Config, "mssql.query", text).hint("write a SELECT"));
     }
-    Ok(Described { columns, object })
+    Ok(Described { columns, skipped, object })
 }
 
 fn unnamed() -> PluginError {

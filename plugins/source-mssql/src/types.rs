@@ -17,6 +17,8 @@ pub struct ColumnPlan {
     pub policies: Policies,
     /// Of texts: how they are ordered.
     pub collation: Option<String>,
+    /// Each value must be checked to be JSON.
+    pub checked_json: bool,
 }
 
 /// A type as the server names it: `decimal(18,2)` is `decimal` with 18 and 2.
@@ -87,7 +89,7 @@ impl ColumnPlan {
             _ => select,
         };
         let column = Column { name: name.to_owned(), native_type: native_type.to_owned(), logical, nullable, fidelity };
-        let mut plan = Self { column, select, policies, collation };
+        let mut plan = Self { column, select, policies, collation, checked_json: false };
         if let Some(choice) = choices.columns.get(name)
             && let Some(wanted) = &choice.logical
         {
@@ -169,7 +171,9 @@ const TEXT_OF_VARIANT: &str = "CASE WHEN CAST(SQL_VARIANT_PROPERTY(@, 'BaseType'
      WHEN CAST(SQL_VARIANT_PROPERTY(@, 'BaseType') AS nvarchar(128)) IN ('money', 'smallmoney') \
      THEN CONVERT(nvarchar(4000), CAST(@ AS decimal(19,4))) \
      WHEN CAST(SQL_VARIANT_PROPERTY(@, 'BaseType') AS nvarchar(128)) IN ('binary', 'varbinary') \
-     THEN CONVERT(nvarchar(max), CAST(@ AS varbinary(8000)), 1) ELSE CAST(@ AS nvarchar(4000)) END";
+     THEN CONVERT(nvarchar(max), CAST(@ AS varbinary(8000)), 1) \
+     WHEN CAST(SQL_VARIANT_PROPERTY(@, 'BaseType') AS nvarchar(128)) IN ('char', 'varchar') \
+     THEN CAST(CAST(@ AS varchar(8000)) AS nvarchar(max)) ELSE CAST(@ AS nvarchar(4000)) END";
 
 #[cfg(test)]
 mod tests {

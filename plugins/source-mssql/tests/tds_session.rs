@@ -7,8 +7,9 @@ use rivet_plugin_api::arrow_array::types::{
     Date32Type, Decimal128Type, Int32Type, Time64MicrosecondType, TimestampMicrosecondType, UInt8Type,
 };
 use rivet_plugin_api::{
-    Aggregate, CancelToken, Choices, Connection, ErrorKind, Filter, KeyCut, KeyRange, KeyStep, KeyValue, Measure,
-    OpenGroup, PluginError, Policies, Relation, Scan, Secret, Session, Source, Split, SplitRequest, SubMicrosecond,
+    Aggregate, CancelToken, Choices, ColumnChoice, Connection, ErrorKind, Filter, KeyCut, KeyRange, KeyStep, KeyValue,
+    LogicalType, Measure, OpenGroup, PluginError, Policies, Relation, Scan, Secret, Session, Source, Split,
+    SplitRequest, SubMicrosecond,
 };
 use rivet_source_mssql::{Mssql as Plugin, MssqlOptions};
 use rivet_test_tds::mssql::{self, Encryption, Fault, Mssql, PASSWORD};
@@ -236,6 +237,41 @@ fn what_has_no_exact_place_is_refused_by_name() -> Result<()> {
     assert_eq!(batch.column(0).as_primitive::<TimestampMicrosecondType>().value(1), 1_704_067_200_123_456);
     let (batch, _) = read(Some(SubMicrosecond::Text))?;
     assert_eq!(batch.context("a batch")?.column(0).as_string::<i32>().value(1), "2024-01-01 00:00:00.1234567");
+    Ok(())
+}
+
+#[test]
+fn a_text_that_is_to_be_json_is_json() -> Result<()> {
+    let server = mssql::shared();
+    let database = server.fresh_database("json")?;
+    server.create_table(&database, "t", &[("id", "int"), ("j", "nvarchar(max)")])?;
+    server.psql(&database, "insert into dbo.t values (1, '{\"a\": 1}'), (2, '{a: 1}')")?;
+    let choice = ColumnChoice { logical: Some(LogicalType::Json), ..ColumnChoice::default() };
+    let choices = Choices { columns: [("j".to_owned(), choice)].into(), ..Choices::default() };
+    let mut session = open(&server.url(&database), choices)?;
+    let (token, relation) = (CancelToken::new(), table("t"));
+    let cx = token.cx();
+    let columns = session.describe(&relation, &cx)?.columns;
+    let scan = Scan::new(relation, columns);
+    let read = session.scan(&scan, &cx).and_then(|mut stream| stream.next(&cx));
+    let e = read.expect_err("the second is none");
+    assert_eq!((e.kind(), e.get("column"), e.get("row")), (ErrorKind::Data, Some("j"), Some("2")));
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_written_again_is_no_key() -> Result<()> {
+    let server = mssql::shared();
+    let database = server.fresh_database("no_key")?;
+    server.create_table(&database, "t", &[("id", "int"), ("v", "sql_variant"), ("b", "varbinary(max)")])?;
+    let mut session = open(&server.url(&database), Choices::default())?;
+    let token = CancelToken::new();
+    for name in ["v", "b"] {
+        let cut = KeyCut { key: vec![name.to_owned()], step: KeyStep::Rows(30) };
+        let request = SplitRequest { along: Some(cut), ..SplitRequest::new(table("t"), 4) };
+        let e = session.split(&request, &token.cx()).expect_err(name);
+        assert_eq!((e.code(), e.kind(), e.get("column")), ("mssql.key", ErrorKind::Config, Some(name)));
+    }
     Ok(())
 }
 

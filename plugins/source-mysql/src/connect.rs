@@ -28,6 +28,15 @@ const ROW_OVERHEAD_BYTES: u64 = 64 << 10;
 /// Rows of a catalogue query, as text.
 pub type TextRows = Vec<Vec<Option<String>>>;
 
+/// What runs our statements: behind an address there may be several servers, which count their connections alike.
+struct Backend {
+    server: String,
+    connection: u64,
+}
+
+/// What tells a server from others.
+const SERVER: &str = "CONCAT_WS('/', @@hostname, @@port, @@datadir)";
+
 /// A connection that is logged in.
 pub struct Client {
     settings: Settings,
@@ -35,6 +44,7 @@ pub struct Client {
     /// Gone when nothing more can be read.
     conn: Option<Conn>,
     is_mariadb: bool,
+    backend: Backend,
     /// The limit that was set for a statement, ms; 0 = none. Absent until the connection is set up.
     statement_timeout_ms: Option<u64>,
     /// When the latest statement was sent.
@@ -54,9 +64,10 @@ impl Client {
         let engine = Engine::new()?;
         let timeout = Duration::from_millis(settings.connect_timeout_ms);
         let work = login(options(settings)?);
-        let (conn, is_mariadb) = match engine.run(cx, Limit::within(timeout), work) {
+        let (conn, is_mariadb, backend) = match engine.run(cx, Limit::within(timeout), work) {
             Err(Ended::Cancelled) => return Err(PluginError::cancelled()),
             Err(Ended::TooLate) => return Err(late(settings)),
+            Err(Ended::Broken) => return Err(settings.failed_at(stage::LOGIN, error::broken())),
             Ok(connected) => connected.map_err(|e| {
                 let e = error::of(&e);
                 settings.failed_at(stage_of(&e, settings), e)
@@ -64,7 +75,17 @@ impl Client {
         };
         let (settings, sent) = (settings.clone(), Instant::now());
         let (statement_timeout_ms, busy, statement) = (None, false, None);
-        Ok(Self { settings, engine, conn: Some(conn), is_mariadb, statement_timeout_ms, sent, busy, statement })
+        Ok(Self {
+            settings,
+            engine,
+            conn: Some(conn),
+            is_mariadb,
+            backend,
+            statement_timeout_ms,
+            sent,
+            busy,
+            statement,
+        })
     }
 
     /// The connection is set up: from now on the server may take as long for an answer as a statement may, which ends
@@ -216,11 +237,12 @@ impl Client {
             }
             Ok(Err(e)) => error::of(&e),
             Err(Ended::Cancelled) => PluginError::cancelled(),
+            Err(Ended::Broken) => error::broken(),
             Err(Ended::TooLate) => error::no_progress("read from the server", self.sent.elapsed()),
         };
         // What runs there has nobody who reads it.
         self.busy = false;
-        self.kill(conn.id());
+        self.kill();
         Err(failure)
     }
 
@@ -243,7 +265,7 @@ impl Client {
             return;
         }
         let Some(mut conn) = self.conn.take() else { return };
-        if !self.kill(conn.id()) {
+        if !self.kill() {
             return;
         }
         let drain = async {
@@ -262,16 +284,22 @@ impl Client {
         }
     }
 
-    /// Asks the server, over a second connection, to end what runs in this one; says whether it was heard.
-    fn kill(&self, id: u32) -> bool {
+    /// Asks the server, over a second connection, to end what runs in this one; says whether it was heard. Another server
+    /// would end the statement of somebody else.
+    fn kill(&self) -> bool {
         let Ok(options) = options(&self.settings) else { return false };
         let work = async {
             let mut second = Conn::new(options).await?;
-            second.query_drop(format!("KILL QUERY {id}")).await?;
-            second.disconnect().await
+            let server: Option<Row> = second.query_first(format!("SELECT {SERVER}")).await?;
+            let is_same = server.and_then(|row| text_at(&row, 0)).is_some_and(|server| server == self.backend.server);
+            if is_same {
+                second.query_drop(format!("KILL QUERY {}", self.backend.connection)).await?;
+            }
+            second.disconnect().await?;
+            Ok::<_, Error>(is_same)
         };
         let token = CancelToken::new();
-        let heard = matches!(self.engine.run(&token.cx(), Limit::within(KILL_TIMEOUT), work), Ok(Ok(())));
+        let heard = matches!(self.engine.run(&token.cx(), Limit::within(KILL_TIMEOUT), work), Ok(Ok(true)));
         if !heard {
             tracing::debug!("the server could not be asked to end a statement");
         }
@@ -283,7 +311,7 @@ impl Drop for Client {
     fn drop(&mut self) {
         let Some(conn) = self.conn.take() else { return };
         if self.busy {
-            self.kill(conn.id());
+            self.kill();
             return;
         }
         let token = CancelToken::new();
@@ -291,12 +319,22 @@ impl Drop for Client {
     }
 }
 
-/// Logs in, and asks what the server is.
-fn login(options: Opts) -> impl Future<Output = Result<(Conn, bool), Error>> {
+/// Logs in, and asks what the server is: whether MariaDB, and which.
+fn login(options: Opts) -> impl Future<Output = Result<(Conn, bool, Backend), Error>> {
     async move {
         let mut conn = Conn::new(options).await?;
-        let version: Option<String> = conn.query_first("SELECT CAST(VERSION() AS CHAR)").await?;
-        Ok((conn, version.is_some_and(|version| version.contains("MariaDB"))))
+        let row: Option<Row> = conn.query_first(format!("SELECT VERSION(), {SERVER}, CONNECTION_ID()")).await?;
+        let text = |at| row.as_ref().and_then(|row| text_at(row, at)).unwrap_or_default();
+        let backend = Backend { server: text(1), connection: text(2).parse().unwrap_or_default() };
+        Ok((conn, text(0).contains("MariaDB"), backend))
+    }
+}
+
+fn text_at(row: &Row, at: usize) -> Option<String> {
+    if let Some(Value::Bytes(bytes)) = row.as_ref(at) {
+        Some(String::from_utf8_lossy(bytes).into_owned())
+    } else {
+        None
     }
 }
 

@@ -2,6 +2,7 @@
 //! It must not know what is waited for.
 
 use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -24,6 +25,8 @@ pub enum Ended {
     Cancelled,
     /// The limit is over.
     TooLate,
+    /// The work panicked: what it worked on is of no more use.
+    Broken,
 }
 
 impl Limit {
@@ -72,8 +75,11 @@ impl Engine {
                     if cx.is_cancelled() {
                         return Poll::Ready(Err(Ended::Cancelled));
                     }
-                    if let Poll::Ready(result) = work.as_mut().poll(task) {
-                        return Poll::Ready(Ok(result));
+                    // The driver panics at some bytes that no server sends.
+                    match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(task))) {
+                        Ok(Poll::Ready(result)) => return Poll::Ready(Ok(result)),
+                        Ok(Poll::Pending) => {}
+                        Err(_) => return Poll::Ready(Err(Ended::Broken)),
                     }
                     let rang = alarm.as_mut().as_pin_mut().is_some_and(|sleep| sleep.poll(task).is_ready());
                     if rang {

@@ -206,6 +206,11 @@ pub fn protocol(what: &str) -> PluginError {
         .hint("is this a MySQL or MariaDB server, with nothing in between that changes the protocol?")
 }
 
+/// The driver could make nothing of what the server sent.
+pub fn broken() -> PluginError {
+    protocol("bytes that the driver cannot take")
+}
+
 /// The server hung up.
 pub fn closed() -> PluginError {
     PluginError::new(ErrorKind::Connection, "mysql.closed", "the server closed the connection")

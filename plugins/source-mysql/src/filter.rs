@@ -89,13 +89,35 @@ pub fn value_sql(value: &KeyValue) -> Result<String> {
     let is_number = text == "…" || text.bytes().all(|b| b.is_ascii_digit() || b"+-.e".contains(&b));
     match value.native_type.as_str() {
         "integer" | "decimal" | "double" if is_number && !text.is_empty() => Ok(text.clone()),
-        "date" => Ok(format!("CAST({} AS DATE)", literal(text))),
-        "datetime" => Ok(format!("CAST({} AS DATETIME(6))", literal(text))),
-        "time" => Ok(format!("CAST({} AS TIME(6))", literal(text))),
+        "date" if is_date(text) => Ok(format!("CAST({} AS DATE)", literal(text))),
+        "datetime" if is_date(text) => Ok(format!("CAST({} AS DATETIME(6))", literal(text))),
+        "time" if is_clock(text) => Ok(format!("CAST({} AS TIME(6))", literal(text))),
         "text" => Ok(literal(text)),
         "binary" if text == "…" || text.bytes().all(|b| b.is_ascii_hexdigit()) => Ok(format!("X'{text}'")),
         other => Err(PluginError::new(ErrorKind::Internal, "mysql.key_value", format!("the stored key is no {other}"))),
     }
+}
+
+/// Whether the server reads a text as a date, with a time or without: what it would read as NULL is beside all rows. The
+/// session allows the 31st in all months, and zeros.
+fn is_date(text: &str) -> bool {
+    let (date, time) = text.split_once([' ', 'T']).map_or((text, None), |(date, time)| (date, Some(time)));
+    let parts: Vec<Option<u16>> = date.split('-').map(number).collect();
+    let is_day = matches!(parts.as_slice(), [Some(..=9999), Some(..=12), Some(..=31)]) && date.len() == 10;
+    text == "…"
+        || (is_day && time.is_none_or(|time| is_clock(time) && !time.starts_with('-') && time.get(..2) < Some("24")))
+}
+
+/// Whether the server reads a text as a time: what a clock shows, or a distance of up to 838 hours.
+fn is_clock(text: &str) -> bool {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let parts: Vec<Option<u16>> = whole.trim_start_matches('-').split(':').map(number).collect();
+    let is_micros = (1..=6).contains(&fraction.len()) && fraction.bytes().all(|b| b.is_ascii_digit());
+    text == "…" || (is_micros && matches!(parts.as_slice(), [Some(..=838), Some(..=59), Some(..=59)]))
+}
+
+fn number(digits: &str) -> Option<u16> {
+    if digits.bytes().all(|b| b.is_ascii_digit()) { digits.parse().ok() } else { None }
 }
 
 /// A key as the server sent it; none for NULL.
@@ -143,6 +165,9 @@ pub fn aggregate(session: &mut MySession, aggregate: &Aggregate, cx: &Cx) -> Res
         answers.push(match measure {
             Measure::Moment(moment) => moment::of(session, &described, moment, &mut now, cx)?,
             measure => {
+                if let Measure::Min { key } | Measure::Max { key } = measure {
+                    session.order_by_all_of(key, &described, cx)?;
+                }
                 let rows = Rows::of(&aggregate.relation, &aggregate.filter, &described)?;
                 let (columns, found) = session.client.values(&question_sql(rows, &described, measure)?, cx)?;
                 match found.first().map(Vec::as_slice) {
@@ -236,6 +261,21 @@ mod tests {
         {
             let e = value_sql(&value(native_type, text)).expect_err(text);
             assert_eq!(e.code(), "mysql.key_value");
+        }
+        for (native_type, text, is_read) in [
+            ("date", "2024-02-31", true),
+            ("date", "0000-00-00", true),
+            ("date", "2024-13-01", false),
+            ("date", "2024-02-32", false),
+            ("date", "2024-2-3", false),
+            ("datetime", "2024-00-31 23:59:59.999999", true),
+            ("datetime", "2024-01-01 24:00:00.000000", false),
+            ("datetime", "2024-01-01 00:60:00", false),
+            ("time", "-838:59:59.000000", true),
+            ("time", "839:00:00", false),
+            ("time", "…", true),
+        ] {
+            assert_eq!(value_sql(&value(native_type, text)).is_ok(), is_read, "{text}");
         }
         assert_eq!(value_sql(&value("double", "-1.5e-300")).expect("a number"), "-1.5e-300");
         assert_eq!(value_sql(&value("binary", "00ff")).expect("bytes"), "X'00ff'");

@@ -84,14 +84,13 @@ fn describe_table(
     let checked = checked_json(client, &table, cx)?;
     let sql = format!(
         "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, IS_NULLABLE, NUMERIC_PRECISION, NUMERIC_SCALE, \
-         CHARACTER_SET_NAME IS NOT NULL, EXTRA, COLUMN_DEFAULT \
+         CHARACTER_SET_NAME, EXTRA, COLUMN_DEFAULT \
          FROM information_schema.COLUMNS WHERE {place} ORDER BY ORDINAL_POSITION"
     );
     let (mut columns, mut facts) = (Vec::new(), Vec::new());
     for row in of_table(client.query(&sql, cx)?, &table.name) {
-        let Ok(
-            [_, Some(name), Some(kind), Some(full), Some(nullable), precision, scale, Some(is_text), extra, default],
-        ) = <[Option<String>; 10]>::try_from(row)
+        let Ok([_, Some(name), Some(kind), Some(full), Some(nullable), precision, scale, charset, extra, default]) =
+            <[Option<String>; 10]>::try_from(row)
         else {
             return Err(unexpected());
         };
@@ -100,7 +99,8 @@ fn describe_table(
             unsigned: full.contains("unsigned"),
             precision: precision.and_then(|n| n.parse().ok()),
             scale: scale.and_then(|n| n.parse().ok()),
-            is_text: is_text == "1",
+            is_text: charset.is_some(),
+            charset,
             checked_json: checked.contains(&name),
             full,
         };

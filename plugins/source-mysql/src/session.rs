@@ -80,7 +80,22 @@ impl MySession {
         self.described.insert(key, described.clone());
         Ok(described)
     }
+
+    /// From now on the server orders rows by all of these columns.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn order_by_all_of(&mut self, key: &[String], described: &Described, cx: &Cx) -> Result<()> {
+        if key.iter().filter_map(|name| described.column(name)).any(|plan| plan.catalog.is_long()) {
+            self.client.execute(WHOLE_SORT_KEYS, cx)?;
+        }
+        Ok(())
+    }
 }
+
+/// What of a text decides its place in an order that the server makes: all of it, in place of the first 1024 bytes. Not for
+/// every session: an order by a `longtext` of the user's own would need more memory than servers give.
+const WHOLE_SORT_KEYS: &str = "SET SESSION max_sort_length = 8388608";
 
 /// Waits until nobody holds a lock that keeps others from reading a table: what commits meanwhile is part of the snapshot
 /// that is taken then. Who replaces the table after that makes it younger than the snapshot, which the server refuses to

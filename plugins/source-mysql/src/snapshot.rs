@@ -5,7 +5,7 @@ use rivet_plugin_api::{
     Cx, ErrorKind, PluginError, Result, Retry, SNAPSHOT_LOST, SessionLimits, Snapshot, SnapshotInfo,
 };
 
-use crate::connect::Client;
+use crate::connect::{Client, TextRows};
 use crate::options::Workers;
 
 /// The token of sessions that each have a state of their own.
@@ -20,8 +20,9 @@ pub fn pin(client: &mut Client, limits: &SessionLimits, cx: &Cx) -> Result<()> {
     let seconds = |ms: u64| ms.div_ceil(1000).max(1);
     let lock_seconds = if limits.lock_timeout_ms == 0 { 31_536_000 } else { seconds(limits.lock_timeout_ms) };
     let mut all = vec![
-        // Without the modes that give other values to the same text, or refuse what is stored.
-        ("sql_mode", "''".to_owned()),
+        // Without the modes that give other values to the same text, or refuse what is stored. What a table may hold is no
+        // NULL where we write it again: 2024-02-31.
+        ("sql_mode", "'ALLOW_INVALID_DATES'".to_owned()),
         ("time_zone", "'+00:00'".to_owned()),
         ("lc_time_names", "'en_US'".to_owned()),
         ("default_week_format", "0".to_owned()),
@@ -79,15 +80,30 @@ fn position(client: &mut Client, cx: &Cx) -> Result<Option<String>> {
     if !client.is_mariadb() {
         return Ok(None);
     }
+    if !logs_all_commits(client, cx)? {
+        return Ok(None);
+    }
     let rows = client.query("SHOW STATUS LIKE 'binlog\\_snapshot\\_%'", cx)?;
-    let value = |name: &str| {
-        let row = rows
-            .iter()
-            .find(|row| row.first().is_some_and(|n| n.as_deref().is_some_and(|n| n.eq_ignore_ascii_case(name))));
-        row.and_then(|row| row.get(1)?.clone()).filter(|value| !value.is_empty() && value != "none")
-    };
+    let value = |name| told(&rows, name).filter(|value| !value.is_empty() && *value != "none");
     let place = value("Binlog_snapshot_file").zip(value("Binlog_snapshot_position"));
     Ok(place.map(|(file, at)| format!("binlog {file}:{at}")))
+}
+
+/// Whether what arrives from other servers is in this one's binary log, or nothing arrives: else the same position says nothing.
+fn logs_all_commits(client: &mut Client, cx: &Cx) -> Result<bool> {
+    let sql = "SHOW GLOBAL VARIABLES WHERE Variable_name IN ('log_slave_updates', 'wsrep_on')";
+    let mut rows = client.query(sql, cx)?;
+    rows.extend(client.query("SHOW GLOBAL STATUS LIKE 'Slaves\\_running'", cx)?);
+    let is_alone = told(&rows, "Slaves_running") == Some("0") && told(&rows, "wsrep_on").is_none_or(|on| on == "OFF");
+    Ok(is_alone || told(&rows, "log_slave_updates") == Some("ON"))
+}
+
+/// The value of this name in what a SHOW says.
+fn told<'r>(rows: &'r TextRows, name: &str) -> Option<&'r str> {
+    let is_it = |row: &&Vec<Option<String>>| {
+        row.first().is_some_and(|found| found.as_deref().is_some_and(|found| found.eq_ignore_ascii_case(name)))
+    };
+    rows.iter().find(is_it)?.get(1)?.as_deref()
 }
 
 fn moved() -> PluginError {

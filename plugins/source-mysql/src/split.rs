@@ -14,9 +14,6 @@ use crate::schema::Described;
 use crate::session::MySession;
 use crate::sql::from_item;
 
-/// What of a text decides its place in an order that the server makes: all of it, in place of the first 1024 bytes.
-const WHOLE_SORT_KEYS: &str = "SET SESSION max_sort_length = 8388608";
-
 /// Columns and values as they stand in a statement.
 pub struct Literals<'a>(pub &'a Described);
 
@@ -81,10 +78,12 @@ pub fn split(session: &mut MySession, request: &SplitRequest, cx: &Cx) -> Result
         let rows = KeyRows::of(split).ok_or_else(|| {
             PluginError::new(ErrorKind::Internal, "mysql.split", "the split was not made by this plugin")
         })?;
+        server.session.order_by_all_of(&rows.key, &described, cx)?;
         return within(&mut server, split, rows, request.n_splits);
     }
     if let Some(cut) = &request.along {
         server.must_be_ordered(&cut.key)?;
+        server.session.order_by_all_of(&cut.key, &described, cx)?;
         return along(&mut server, request, cut, &columns);
     }
     match natural_key(&described).map(Vec::as_slice) {
@@ -92,6 +91,7 @@ pub fn split(session: &mut MySession, request: &SplitRequest, cx: &Cx) -> Result
             server.cut_evenly(name, request.n_splits)
         }
         Some(key) => {
+            server.session.order_by_all_of(key, &described, cx)?;
             let cut = KeyCut { key: key.to_vec(), step: KeyStep::Even };
             along(&mut server, request, &cut, &columns)
         }
@@ -109,15 +109,11 @@ struct Server<'a> {
 }
 
 impl Server<'_> {
-    fn must_be_ordered(&mut self, key: &[String]) -> Result<()> {
-        let plans = key.iter().filter_map(|name| self.described.column(name));
-        if plans.clone().any(|plan| !plan.is_ordered()) {
+    fn must_be_ordered(&self, key: &[String]) -> Result<()> {
+        if key.iter().filter_map(|name| self.described.column(name)).any(|plan| !plan.is_ordered()) {
             let text = "the key has a type that the server cannot order";
             return Err(PluginError::new(ErrorKind::Config, "mysql.no_order", text)
                 .hint("choose a column that can be ordered, such as the primary key"));
-        }
-        if plans.clone().any(|plan| plan.catalog.name.ends_with("text") || plan.catalog.name.ends_with("blob")) {
-            self.session.client.execute(WHOLE_SORT_KEYS, self.cx)?;
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 mod classify;
 mod overrides;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use rivet_plugin_api::{Choices, Column, Fidelity, LogicalType, Policies, Result};
@@ -22,8 +23,17 @@ pub struct CatalogType {
     pub unsigned: bool,
     /// Its bytes are text: it has a character set.
     pub is_text: bool,
+    /// Which, where that is known: of a query's columns it is not.
+    pub charset: Option<String>,
     /// MariaDB's JSON: text with a check that it is.
     pub checked_json: bool,
+}
+
+impl CatalogType {
+    /// Its values may have more bytes than the server looks at to order them.
+    pub fn is_long(&self) -> bool {
+        self.is_text || self.name.ends_with("binary") || self.name.ends_with("blob")
+    }
 }
 
 /// The form in which a value arrives, where its Arrow type does not say how it is read.
@@ -41,17 +51,21 @@ pub enum Wire {
     Enum(Arc<[String]>),
     /// A text that must be JSON.
     CheckedJson,
+    /// A text that must be a uuid, in place of its bytes.
+    CheckedUuid,
     /// A number whose shortest digits are the text.
     FloatText,
 }
 
 /// What the SELECT list says for a column: an expression in which `@` stands for the column's quoted name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Select(pub &'static str);
+pub struct Select(pub Cow<'static, str>);
 
 impl Select {
     /// The column as it is.
-    pub const PLAIN: Self = Self("@");
+    pub const PLAIN: Self = Self(Cow::Borrowed("@"));
+    /// The bytes that are stored, which the server converts to no other character set.
+    pub const STORED: Self = Self(Cow::Borrowed("CAST(@ AS BINARY)"));
 
     /// The expression for a column of this name, which is quoted already.
     pub fn render(&self, quoted_name: &str) -> String {
@@ -112,6 +126,8 @@ impl ColumnPlan {
 
     /// Whether the server orders and compares values of the column in one and the same way.
     pub fn is_ordered(&self) -> bool {
-        self.column.logical != LogicalType::Json && self.wire != Wire::Geometry
+        // By what it is there, not by what it becomes.
+        let natural = Self::new(&self.column.name, self.column.nullable, &self.catalog);
+        natural.column.logical != LogicalType::Json && natural.wire != Wire::Geometry
     }
 }

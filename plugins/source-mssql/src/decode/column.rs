@@ -155,7 +155,13 @@ impl Column {
                 }
                 builder.append_value(v.value());
             }
-            (Values::Text(b), ColumnData::String(Some(v))) => return text(b, &v, self.max_value_bytes),
+            (Values::Text(b), ColumnData::String(Some(v))) => {
+                if self.plan.checked_json && serde_json::from_str::<serde::de::IgnoredAny>(&v).is_err() {
+                    return Err(Fault::NotJson);
+                }
+                return text(b, &v, self.max_value_bytes);
+            }
+            (Values::Text(_), ColumnData::Xml(Some(_))) if self.plan.checked_json => return Err(Fault::NotJson),
             (Values::Text(b), ColumnData::Xml(Some(v))) => return text(b, (*v).as_ref(), self.max_value_bytes),
             (Values::Binary(b), ColumnData::Binary(Some(v))) => {
                 if v.len() > self.max_value_bytes {

@@ -18,6 +18,7 @@ pub enum Fault {
     NotTime,
     /// A number with more digits than the column's type has.
     Digits,
+    NotJson,
     /// A value longer than the limit, bytes.
     TooLarge {
         /// The limit.
@@ -68,6 +69,12 @@ impl Fault {
                 ErrorKind::Data,
                 "mssql.value",
                 format!("the value has more digits than {}", column.logical),
+                format!("take another type in `columns`, such as `{name}: text`"),
+            ),
+            Self::NotJson => (
+                ErrorKind::Data,
+                "mssql.value",
+                "the value is no JSON".to_owned(),
                 format!("take another type in `columns`, such as `{name}: text`"),
             ),
             Self::TooLarge { max } => (

@@ -27,6 +27,7 @@ pub fn apply(plan: &mut ColumnPlan, native: &Native, wanted: &LogicalType, lossy
         Ok(_) => return Err(refusal(plan, wanted, No::LossyOnly)),
         Err(no) => return Err(refusal(plan, wanted, no)),
     };
+    plan.checked_json = *wanted == LogicalType::Json;
     plan.column.fidelity = if *wanted == LogicalType::Text { Fidelity::Text } else { Fidelity::Exact };
     plan.column.logical = wanted.clone();
     Ok(())
@@ -67,6 +68,13 @@ fn convert(plan: &ColumnPlan, native: &Native, wanted: &LogicalType) -> Result<(
         (L::Decimal { .. }, L::Float { bits: 64 }) => cast("float(53)", false),
         (L::Date, L::Timestamp { utc: false, nanos: false }) => cast("datetime2(6)", true),
         (L::Timestamp { .. }, L::Date) => cast("date", false),
+        // The bytes that are stored, whatever the text is read by; those of old types only by way of new ones.
+        (L::Text, L::Binary) if native.is_narrow() => {
+            Ok(("CAST(CAST(@ AS varchar(max)) AS varbinary(max))".to_owned(), true))
+        }
+        (L::Text, L::Binary) if native.is_text() => {
+            Ok(("CAST(CAST(@ AS nvarchar(max)) AS varbinary(max))".to_owned(), true))
+        }
         (L::Text, L::Binary) => cast("varbinary(max)", true),
         (L::Text, L::Json) => Ok((plan.select.clone(), true)),
         _ => Err(No::Never),
@@ -133,6 +141,15 @@ mod tests {
             assert!(chosen(native, wanted.clone(), true).is_ok(), "{native} {wanted}");
         }
         assert!(chosen("xml", int(64), true).is_err());
+    }
+
+    #[test]
+    fn bytes_are_those_that_are_stored() {
+        let through = |middle: &str| format!("CAST(CAST(\"c\" AS {middle}) AS varbinary(max))");
+        for (native, middle) in [("varchar(20)", "varchar(max)"), ("text", "varchar(max)"), ("ntext", "nvarchar(max)")]
+        {
+            assert_eq!(chosen(native, LogicalType::Binary, false).expect(native), through(middle));
+        }
     }
 
     #[test]

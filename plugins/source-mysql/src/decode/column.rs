@@ -296,9 +296,9 @@ impl Values {
                 }
                 _ => return Err(Fault::Form),
             },
-            Self::Uuid(v) => v.append_value(uuid(value)?).map_err(|_| Fault::Form)?,
+            Self::Uuid(v) => v.append_value(uuid(value, wire)?).map_err(|_| Fault::Form)?,
             Self::UuidText(v) => {
-                let text = uuid_text(&uuid(value)?);
+                let text = uuid_text(&uuid(value, wire)?);
                 v.append_value(&text);
                 return Ok(text.len());
             }

@@ -6,6 +6,7 @@ use mysql_async::Value;
 
 use super::decimal::{parse_128, parse_256};
 use super::fault::Fault;
+use crate::types::Wire;
 
 /// The size of a decimal.
 #[derive(Debug, Clone, Copy)]
@@ -75,10 +76,15 @@ pub(super) fn decimal_text(value: i256, scale: u8) -> String {
     if scale == 0 { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") }
 }
 
-/// The 16 bytes of a uuid, or those that its text stands for.
-pub(super) fn uuid(value: &Value) -> Result<[u8; 16], Fault> {
+/// The 16 bytes of a uuid, or those that its text stands for: of a column of texts only of a text in the usual form.
+pub(super) fn uuid(value: &Value, wire: &Wire) -> Result<[u8; 16], Fault> {
     let Value::Bytes(bytes) = value else { return Err(Fault::Form) };
-    if let Ok(bytes) = <[u8; 16]>::try_from(bytes.as_slice()) {
+    if *wire == Wire::CheckedUuid {
+        let is_usual = bytes.len() == 36 && [8, 13, 18, 23].iter().all(|at| bytes[*at] == b'-');
+        if !is_usual {
+            return Err(Fault::NotUuid);
+        }
+    } else if let Ok(bytes) = <[u8; 16]>::try_from(bytes.as_slice()) {
         return Ok(bytes);
     }
     let mut digits = bytes.iter().filter(|byte| **byte != b'-').map(|byte| char::from(*byte).to_digit(16));

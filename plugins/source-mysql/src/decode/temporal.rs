@@ -49,7 +49,7 @@ pub fn datetime_text(date: (u16, u8, u8), (hour, minute, second, us): (u8, u8, u
 /// `-838:59:59.000000`.
 pub fn time_text(negative: bool, days: u32, (hour, minute, second, us): (u8, u8, u8, u32)) -> String {
     let sign = if negative { "-" } else { "" };
-    format!("{sign}{:02}:{minute:02}:{second:02}.{us:06}", days * 24 + u32::from(hour))
+    format!("{sign}{:02}:{minute:02}:{second:02}.{us:06}", u64::from(days) * 24 + u64::from(hour))
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! From the catalogue's facts about a type to its logical type, how it arrives and what the SELECT list says.
 //! It must not know what a user chose, nor how values are decoded.
 
+use std::borrow::Cow;
+
 use rivet_plugin_api::{Fidelity, InvalidText, LogicalType, Policies, TinyInt1, ZeroDate};
 
 use super::{CatalogType, Classified, Select, Wire};
@@ -19,7 +21,14 @@ const GEOMETRIES: [&str; 9] = [
 ];
 
 /// As the server writes it as text.
-pub(super) const AS_TEXT: Select = Select("CAST(@ AS CHAR)");
+pub(super) const AS_TEXT: Select = Select(Cow::Borrowed("CAST(@ AS CHAR)"));
+
+/// Text in another character set than ours. The server writes `?` for what it cannot convert, or leaves the end out: then
+/// there are fewer characters beside the `?` that are there anyway, and a byte follows that is no text.
+const CONVERTED: Select = Select(Cow::Borrowed(
+    "IF(CHAR_LENGTH(REPLACE(CONVERT(@ USING utf8mb4), '?', '')) = CHAR_LENGTH(REPLACE(@, '?', '')), \
+     CAST(CONVERT(@ USING utf8mb4) AS BINARY), CONCAT(CAST(CONVERT(@ USING utf8mb4) AS BINARY), X'FF'))",
+));
 
 /// Decides how a type is read under these policies.
 pub(super) fn classify(t: &CatalogType, policies: &Policies) -> Classified {
@@ -53,7 +62,7 @@ pub(super) fn classify(t: &CatalogType, policies: &Policies) -> Classified {
         "json" => exact(LogicalType::Json, Wire::Bytes),
         "uuid" => exact(LogicalType::Uuid, Wire::Bytes),
         "inet4" | "inet6" => text(Wire::Bytes),
-        _ if t.checked_json => exact(LogicalType::Json, Wire::Bytes),
+        _ if t.checked_json => Classified { select: characters(t), ..exact(LogicalType::Json, Wire::Bytes) },
         name if GEOMETRIES.contains(&name) => exact(LogicalType::Binary, Wire::Geometry),
         // The catalogue says what it may hold, and a query does not.
         "enum" => match labels(&t.full) {
@@ -61,10 +70,23 @@ pub(super) fn classify(t: &CatalogType, policies: &Policies) -> Classified {
             None => text(Wire::Bytes),
         },
         "set" => text(Wire::Bytes),
-        _ if t.is_text && policies.invalid_text == Some(InvalidText::Binary) => exact(LogicalType::Binary, Wire::Bytes),
-        _ if t.is_text => exact(LogicalType::Text, Wire::Bytes),
+        _ if t.is_text && policies.invalid_text == Some(InvalidText::Binary) => {
+            Classified { select: Select::STORED, ..exact(LogicalType::Binary, Wire::Bytes) }
+        }
+        _ if t.is_text => Classified { select: characters(t), ..exact(LogicalType::Text, Wire::Bytes) },
         // Bytes, vectors, and what nobody knows yet.
         _ => exact(LogicalType::Binary, Wire::Bytes),
+    }
+}
+
+/// How the characters of a text are asked for, so that those that are none are noticed.
+fn characters(t: &CatalogType) -> Select {
+    match t.charset.as_deref() {
+        // Each byte of latin1 is a character.
+        None | Some("utf8mb4" | "latin1" | "binary") => Select::PLAIN,
+        // UTF-8 as it is, which the decoder judges.
+        Some("utf8" | "utf8mb3" | "ascii") => Select::STORED,
+        Some(_) => CONVERTED,
     }
 }
 

@@ -1,6 +1,8 @@
 //! What a user chose for a column: another type, or policies that change its type. It is delivered exactly so or refused.
 //! It must not know how values are decoded: a value that does not fit is the decoder's find.
 
+use std::borrow::Cow;
+
 use rivet_plugin_api::{Choices, ErrorKind, Fidelity, LogicalType, OutOfRange, PluginError, Result, ZeroDate};
 use rivet_shared_sql::hint;
 
@@ -44,10 +46,11 @@ enum No {
 /// How a column is asked for and arrives so that it becomes `wanted`.
 fn convert(natural: &ColumnPlan, wanted: &LogicalType, lossy: bool) -> Result<(Wire, Select), No> {
     let same = |wire: Wire| Ok((wire, Select::PLAIN));
-    let when_lossy = |select: &'static str| if lossy { Ok((Wire::Plain, Select(select))) } else { Err(No::LossyOnly) };
+    let when_lossy =
+        |select: Cow<'static, str>| if lossy { Ok((Wire::Plain, Select(select))) } else { Err(No::LossyOnly) };
     let is_bits = natural.wire == Wire::Bits;
     // A number of the server in place of the bits.
-    let number = if is_bits { Select("(@ + 0)") } else { Select::PLAIN };
+    let number = if is_bits { Select("(@ + 0)".into()) } else { Select::PLAIN };
     match (&natural.column.logical, wanted) {
         (_, LogicalType::Text) => Ok(text(natural)),
         (LogicalType::Int { .. } | LogicalType::Decimal { .. }, LogicalType::Int { .. }) => same(Wire::Plain),
@@ -58,32 +61,39 @@ fn convert(natural: &ColumnPlan, wanted: &LogicalType, lossy: bool) -> Result<(W
         {
             same(Wire::Plain)
         }
-        (LogicalType::Float { .. }, LogicalType::Decimal { .. } | LogicalType::Int { .. }) => {
-            when_lossy("CAST(@ AS DECIMAL(65,30))")
+        // The server puts its largest number in place of a larger one: it must be one that does not fit here either.
+        (LogicalType::Float { .. }, LogicalType::Decimal { precision: ..=64, scale }) => {
+            when_lossy(format!("CAST(@ AS DECIMAL(65,{}))", (*scale).min(30)).into())
         }
+        (LogicalType::Float { .. }, LogicalType::Int { .. }) => when_lossy("CAST(@ AS DECIMAL(65,0))".into()),
         (LogicalType::Int { bits: ..=32, .. } | LogicalType::Float { bits: 32 }, LogicalType::Float { bits: 64 }) => {
             same(Wire::Plain)
         }
         (LogicalType::Int { .. } | LogicalType::Decimal { .. }, LogicalType::Float { bits: 64 }) => {
-            when_lossy("(@ + 0e0)")
+            when_lossy("(@ + 0e0)".into())
         }
         (LogicalType::Int { bits: ..=16, .. }, LogicalType::Float { bits: 32 }) => same(Wire::Plain),
         (
             LogicalType::Int { .. } | LogicalType::Decimal { .. } | LogicalType::Float { .. },
             LogicalType::Float { .. },
-        ) => when_lossy("(@ + 0e0)"),
+        ) => when_lossy("(@ + 0e0)".into()),
         (LogicalType::Date, LogicalType::Timestamp { utc: false, nanos: false }) => same(Wire::Plain),
         // The session's time zone is UTC: the same µs, read as the other kind.
         (LogicalType::Timestamp { .. }, LogicalType::Timestamp { nanos: false, .. } | LogicalType::Date) => {
-            when_lossy("@")
+            when_lossy("@".into())
         }
         (LogicalType::Text | LogicalType::Binary, LogicalType::Json) if natural.wire == Wire::Bytes => {
-            same(Wire::CheckedJson)
+            Ok((Wire::CheckedJson, natural.select.clone()))
         }
-        (LogicalType::Text | LogicalType::Json | LogicalType::Enum, LogicalType::Binary) => same(Wire::Bytes),
-        (LogicalType::Text | LogicalType::Binary, LogicalType::Uuid) if natural.wire == Wire::Bytes => {
-            same(Wire::Bytes)
+        // JSON of a type of its own has no bytes but those of its text.
+        (LogicalType::Json, LogicalType::Binary) if !natural.catalog.is_text => same(Wire::Bytes),
+        (LogicalType::Text | LogicalType::Json | LogicalType::Enum, LogicalType::Binary) => {
+            Ok((Wire::Bytes, Select::STORED))
         }
+        (LogicalType::Text, LogicalType::Uuid) if natural.wire == Wire::Bytes => {
+            Ok((Wire::CheckedUuid, natural.select.clone()))
+        }
+        (LogicalType::Binary, LogicalType::Uuid) if natural.wire == Wire::Bytes => same(Wire::Bytes),
         _ => Err(No::Never),
     }
 }
@@ -94,9 +104,9 @@ fn text(natural: &ColumnPlan) -> (Wire, Select) {
         (_, LogicalType::Float { .. }) => (Wire::FloatText, Select::PLAIN),
         (Wire::Plain, LogicalType::Decimal { .. }) | (Wire::Enum(_), _) => (Wire::Bytes, Select::PLAIN),
         (Wire::Plain, _) => (Wire::Bytes, AS_TEXT),
-        (Wire::Geometry, _) => (Wire::Bytes, Select("ST_AsText(@)")),
-        (Wire::Bits, _) => (Wire::Bytes, Select("CAST(@ + 0 AS CHAR)")),
-        _ => (Wire::Bytes, Select::PLAIN),
+        (Wire::Geometry, _) => (Wire::Bytes, Select("ST_AsText(@)".into())),
+        (Wire::Bits, _) => (Wire::Bytes, Select("CAST(@ + 0 AS CHAR)".into())),
+        _ => (Wire::Bytes, natural.select.clone()),
     }
 }
 

@@ -118,6 +118,52 @@ fn policies_and_overrides_reach_the_file_and_the_manifest() -> Result<()> {
     Ok(())
 }
 
+/// Bytes of a character set that no character of it has.
+const NO_TEXT: [(&str, &str); 3] = [("ascii", "41e9"), ("sjis", "81ad"), ("greek", "41d2")];
+
+#[test]
+fn text_that_is_none_is_refused_and_its_bytes_are_there() -> Result<()> {
+    let server = mariadb::shared();
+    let database = server.fresh_database("no_text")?;
+    for (charset, bytes) in NO_TEXT {
+        let table = format!("create table {charset} (id int, v varchar(9) character set {charset})");
+        server
+            .sql(&database, &format!("{table}; insert into {charset} values (1, 'a?'), (2, X'{bytes}'), (3, null)"))?;
+        let url = server.url(&database);
+        let ran = workspace(&url, &format!("table: {charset}"))?.rivet(&["run"])?.expect(3)?;
+        for part in ["not valid utf-8", "row 2", "invalid_text: replace"] {
+            ensure!(ran.stderr.contains(part), "{charset}: {part} in {}", ran.stderr);
+        }
+        for keys in ["policies: {invalid_text: binary}", "columns: {v: binary}"] {
+            let read = workspace(&url, &format!("table: {charset}\n{keys}"))?.into_export()?;
+            let found = read.rows("lower(hex(v)) as v", "order by id")?;
+            assert_eq!(found, [json!({"v": "613f"}), json!({"v": bytes}), json!({"v": null})], "{charset} {keys}");
+        }
+        let replaced =
+            workspace(&url, &format!("table: {charset}\npolicies: {{invalid_text: replace}}"))?.into_export()?;
+        assert_eq!(replaced.manifest["policy_hits"], json!([["v", "invalid_text", 1]]), "{charset}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_text_is_a_uuid_only_in_the_form_of_one() -> Result<()> {
+    let server = mariadb::shared();
+    let database = server.fresh_database("text_uuid")?;
+    let uuid = "00112233-4455-6677-8899-aabbccddeeff";
+    for (n, (text, is_uuid)) in [(uuid, true), ("sixteen letters!", false)].into_iter().enumerate() {
+        server.sql(&database, &format!("create table t{n} (v varchar(40)); insert into t{n} values ('{text}')"))?;
+        let place = workspace(&server.url(&database), &format!("table: t{n}\ncolumns: {{v: uuid}}"))?;
+        if is_uuid {
+            assert_eq!(place.into_export()?.rows("v::varchar as v", "")?, [json!({"v": text})]);
+        } else {
+            let ran = place.rivet(&["run"])?.expect(3)?;
+            ensure!(ran.stderr.contains("is no uuid"), "{}", ran.stderr);
+        }
+    }
+    Ok(())
+}
+
 #[test]
 fn a_bool_that_is_none_and_an_enum_that_grew_are_refused() -> Result<()> {
     let server = mariadb::shared();
