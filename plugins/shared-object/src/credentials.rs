@@ -76,6 +76,7 @@ mod tests {
     use rivet_plugin_api::CancelToken;
 
     use super::*;
+    use Place::{Broken, Empty, Full};
 
     /// What a place answers.
     #[derive(Debug, Clone, Copy)]
@@ -109,7 +110,6 @@ mod tests {
             let candidates = Candidates(places.iter().enumerate().map(candidate).collect());
             candidates.first("s3", "hint", &talks, &CancelToken::new().cx()).map(drop)
         };
-        use Place::{Broken, Empty, Full};
         assert!(first(&[(Empty, false), (Full, false)]).is_ok());
         for (places, message) in [
             (vec![(Broken, false), (Full, false)], "there are no usable credentials in place 0"),
