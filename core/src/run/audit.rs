@@ -12,6 +12,8 @@ use crate::error::RunError;
 use crate::manifest::{Manifest, Part, Success, digest, digest_text, manifest_name, part_prefix, pointer_names};
 use crate::resolve::ExportSpec;
 
+/// Longest pointer, bytes; ours have a few hundred.
+const MAX_POINTER_BYTES: u64 = 64 << 10;
 /// Bytes read at once.
 const PIECE_BYTES: usize = 1 << 20;
 /// Parts that a sample reads.
@@ -74,11 +76,15 @@ impl Audited {
     }
 }
 
-/// Audits one export.
-///
-/// # Errors
-/// The store's; `Impossible` where there is nothing to look at.
-pub fn audit(spec: &ExportSpec, wanted: &Wanted, env: &Env<'_>) -> Result<Audited, RunError> {
+/// Audits one export. What was found stands also where it could not be looked at to the end: the store's error, or
+/// `Impossible` where there is nothing to look at.
+pub fn audit(spec: &ExportSpec, wanted: &Wanted, env: &Env<'_>) -> (Audited, Option<RunError>) {
+    let mut found = Audited::default();
+    let error = look(spec, wanted, env, &mut found).err();
+    (found, error)
+}
+
+fn look(spec: &ExportSpec, wanted: &Wanted, env: &Env<'_>, found: &mut Audited) -> Result<(), RunError> {
     if !spec.store_capabilities().objects {
         return Err(RunError::Impossible {
             what: format!("the destination of export '{}' keeps nothing that could be looked at", spec.name),
@@ -88,7 +94,7 @@ pub fn audit(spec: &ExportSpec, wanted: &Wanted, env: &Env<'_>) -> Result<Audite
     let run_id = wanted.run_id.as_deref().unwrap_or_default();
     let store = spec.open_store(run_id, &env.cancel.cx())?;
     let within = wanted.prefix.as_deref().map(|prefix| format!("{}/", prefix.trim_matches('/'))).unwrap_or_default();
-    Audit { spec, store: &*store, within, env, found: Audited::default() }.run(wanted)
+    Audit { spec, store: &*store, within, env, found }.run(wanted)
 }
 
 struct Audit<'a> {
@@ -97,12 +103,12 @@ struct Audit<'a> {
     /// What all names are below.
     within: String,
     env: &'a Env<'a>,
-    found: Audited,
+    found: &'a mut Audited,
 }
 
 impl Audit<'_> {
-    fn run(mut self, wanted: &Wanted) -> Result<Audited, RunError> {
-        let Some(manifest) = self.manifest(wanted)? else { return Ok(self.found) };
+    fn run(mut self, wanted: &Wanted) -> Result<(), RunError> {
+        let Some(manifest) = self.manifest(wanted)? else { return Ok(()) };
         self.found.run_id = Some(manifest.run_id.clone());
         (self.found.n_parts, self.found.rows, self.found.bytes) = (manifest.parts.len(), manifest.rows, manifest.bytes);
         let last = manifest.parts.len().saturating_sub(1);
@@ -119,16 +125,17 @@ impl Audit<'_> {
                 self.found.find("part_unlisted", &object.name, "is a part of this run that its manifest does not name");
             }
         }
-        Ok(self.found)
+        Ok(())
     }
 
     fn name(&self, name: &str) -> String {
         format!("{}{name}", self.within)
     }
 
-    /// The bytes of a small object; none when it is not there.
-    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, RunError> {
+    /// The bytes of a small object; none when it is not there. Of one that is longer than `max_bytes` nothing is read.
+    fn read(&self, name: &str, max_bytes: u64) -> Result<Option<Vec<u8>>, RunError> {
         match self.store.open(name, &self.env.cancel.cx()) {
+            Ok(reader) if reader.len() > max_bytes => Ok(Some(Vec::new())),
             Ok(reader) => read_to_end(name, &*reader).map(Some),
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
             Err(e) => Err(RunError::plugin("read", name)(e)),
@@ -137,43 +144,76 @@ impl Audit<'_> {
 
     /// The manifest to judge by, once pointer and manifest agree about it as far as they can.
     fn manifest(&mut self, wanted: &Wanted) -> Result<Option<Manifest>, RunError> {
-        let pointer = self.pointer()?;
-        let run_id = match (&wanted.run_id, &pointer) {
+        let pointers = self.pointers(wanted)?;
+        let run_id = match (&wanted.run_id, pointers.first()) {
             (Some(run_id), _) => run_id.clone(),
-            (None, Some(success)) => success.run_id.clone(),
+            (None, Some((_, success))) => success.run_id.clone(),
             (None, None) => return self.no_pointer().map(|()| None),
         };
         if wanted.run_id.is_none() {
             self.newer_than(&run_id)?;
         }
         let name = self.name(&manifest_name(&self.spec.name, &run_id));
-        let Some(bytes) = self.read(&name)? else {
+        let Some(bytes) = self.read(&name, u64::MAX)? else {
             self.found.find("manifest_missing", &name, "is not there");
             return Ok(None);
         };
-        if pointer.is_some_and(|success| success.run_id == run_id && success.manifest_digest != digest(&bytes)) {
+        let digest = digest(&bytes);
+        let of_run: Vec<_> = pointers.iter().filter(|(_, success)| success.run_id == run_id).collect();
+        if of_run.iter().any(|(_, success)| success.manifest_digest != digest) {
             self.found.find("manifest_edited", &name, "is not the document that the pointer vouches for");
         }
         let manifest = serde_json::from_slice::<Manifest>(&bytes).ok();
         let manifest = manifest.filter(|found| found.export == self.spec.name && found.run_id == run_id);
-        if manifest.is_none() {
+        let Some(manifest) = manifest else {
             self.found.find("manifest_unreadable", &name, "is no manifest of this run");
+            return Ok(None);
+        };
+        for (pointer, success) in of_run {
+            if (success.rows, success.parts) != (manifest.rows, manifest.parts.len()) {
+                self.found.find("manifest_edited", pointer, "has another number of rows or parts than the manifest");
+            }
         }
-        Ok(manifest)
+        let sum = |of: fn(&Part) -> u64| manifest.parts.iter().map(|part| u128::from(of(part))).sum::<u128>();
+        if (sum(|part| part.rows), sum(|part| part.bytes)) != (manifest.rows.into(), manifest.bytes.into()) {
+            self.found.find("manifest_edited", &name, "has other rows or bytes than its parts have together");
+        }
+        Ok(Some(manifest))
     }
 
-    /// What the export's own pointer says, or the common one where that is of this export.
-    fn pointer(&mut self) -> Result<Option<Success>, RunError> {
+    /// What the pointers say that are of this export, under their names: its own one, and the common one unless that is of
+    /// another.
+    fn pointers(&mut self, wanted: &Wanted) -> Result<Vec<(String, Success)>, RunError> {
+        let (mut pointers, mut missing): (Vec<(String, Success)>, _) = (Vec::new(), Vec::new());
         for name in pointer_names(&self.spec.name) {
             let name = self.name(&name);
-            let Some(bytes) = self.read(&name)? else { continue };
+            let Some(bytes) = self.read(&name, MAX_POINTER_BYTES)? else {
+                missing.push(name);
+                continue;
+            };
             match serde_json::from_slice::<Success>(&bytes) {
-                Ok(found) if found.manifest == manifest_name(&self.spec.name, &found.run_id) => return Ok(Some(found)),
+                Ok(found) if found.manifest == manifest_name(&self.spec.name, &found.run_id) => {
+                    pointers.push((name, found));
+                }
                 Ok(_) => {}
                 Err(_) => self.found.find("pointer_unreadable", &name, "is not what rivet writes there"),
             }
         }
-        Ok(None)
+        if wanted.run_id.is_some() {
+            return Ok(pointers);
+        }
+        if !pointers.is_empty() {
+            for name in missing {
+                self.found.find("pointer_missing", &name, "is not there, and the other pointer is");
+            }
+        }
+        if let [(_, own), (common, other)] = &pointers[..]
+            && other.run_id < own.run_id
+        {
+            let text = format!("names run {}, and the export's own pointer run {}", other.run_id, own.run_id);
+            self.found.find("pointer_stale", common, text);
+        }
+        Ok(pointers)
     }
 
     /// Run ids of the manifests that are there; they begin with the time.
@@ -184,7 +224,7 @@ impl Audit<'_> {
         let run_id = |name: &str| Some(name.strip_prefix(prefix)?.strip_suffix(".json")?.to_owned());
         let mut runs: Vec<String> = objects.iter().filter_map(|object| run_id(&object.name)).collect();
         // The name of another export may begin with this one's.
-        runs.retain(|run_id| run_id.starts_with(|c: char| c.is_ascii_digit()));
+        runs.retain(|run_id| is_run_id(run_id));
         runs.sort();
         Ok(runs)
     }
@@ -244,13 +284,39 @@ impl Audit<'_> {
         let (mut digest, mut at, mut piece) = (Xxh3::new(), 0, vec![0; PIECE_BYTES]);
         loop {
             cx.check().map_err(RunError::plugin("validate", name))?;
-            match opened.read_at(at, &mut piece).map_err(RunError::plugin("read", name))? {
-                0 => return Ok(digest_text(digest.digest128())),
-                n => {
-                    digest.update(&piece[..n]);
-                    at += n as u64;
+            let read = opened.read_at(at, &mut piece).map_err(RunError::plugin("read", name))?;
+            match piece.get(..read) {
+                // More than there is to it is as wrong as other bytes.
+                Some(read) if !read.is_empty() && at <= opened.len() => {
+                    digest.update(read);
+                    at += read.len() as u64;
                 }
+                _ => return Ok(digest_text(digest.digest128())),
             }
+        }
+    }
+}
+
+/// Whether this is what runs are called: `20261121T045512Z-7f3a9c`.
+fn is_run_id(text: &str) -> bool {
+    const SHAPE: &[u8] = b"ddddddddTddddddZ-xxxxxx";
+    let fits = |(byte, shape): (u8, &u8)| match shape {
+        b'd' => byte.is_ascii_digit(),
+        b'x' => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+        exact => byte == *exact,
+    };
+    text.len() == SHAPE.len() && text.bytes().zip(SHAPE).all(fits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_id_has_one_shape() {
+        assert!(is_run_id("20261121T045512Z-7f3a9c"));
+        for other in ["3-20261121T045512Z-7f3a9c", "2-20261121T045512Z-7f3a9", "20261121T045512Z-7F3A9C", ""] {
+            assert!(!is_run_id(other), "{other}");
         }
     }
 }

@@ -49,6 +49,7 @@ fn give_up(plan: &Plan, told: &Summary, phase: Phase, store: &dyn Store, env: &E
     }
     // Also what could not be recorded, of which no more than the name is known.
     let settled = sweep::parts(plan, store)
+        .and_then(|()| sweep::visible(plan, store))
         .and(recorded.map_err(RunError::from))
         .and_then(|_| Ok(env.state.end_run(&plan.run_id, phase, &told)?));
     if let Err(e) = settled {

@@ -12,6 +12,11 @@ use crate::manifest::{self, Manifest, Part, Success, digest, pointer_names};
 use crate::plan::Plan;
 use crate::resolve::ExportSpec;
 
+/// Bytes of a document that are read at once.
+const PIECE_BYTES: usize = 64 << 10;
+/// Longest document of ours; a manifest has some hundred bytes for each part.
+const MAX_DOCUMENT_BYTES: usize = 256 << 20;
+
 /// A run whose verdict is in: what is left needs nothing but this.
 pub struct Judged<'a> {
     pub plan: &'a Plan,
@@ -133,6 +138,7 @@ fn seal(judged: &Judged<'_>, store: &dyn Store, env: &Env<'_>) -> Result<(), Run
         put(&name, &body, PutMode::Replace, store, env)?;
     }
     env.faults.pass("success_written");
+    is_ours(&pointer_names(&judged.manifest.export)[0], &body, store, env)?;
     Ok(())
 }
 
@@ -142,6 +148,20 @@ fn put(name: &str, bytes: &[u8], mode: PutMode, store: &dyn Store, env: &Env<'_>
         // The place is not the one any more that the parts are in.
         Err(e) if e.kind() == ErrorKind::Conflict => Err(wrong(format!("'{name}' could not be written: {e}"))),
         Err(e) => Err(RunError::plugin("write", name)(e)),
+    }
+}
+
+/// The export's own pointer is what was written: whoever runs the same export into the same place with another state
+/// writes it too. The common one is of all exports there.
+fn is_ours(name: &str, body: &[u8], store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
+    let reader = store.open(name, &env.cancel.cx()).map_err(|e| match e.kind() {
+        ErrorKind::NotFound => wrong(format!("'{name}' is not there after it was written")),
+        _ => RunError::plugin("verify", name)(e),
+    })?;
+    if read_to_end(name, &*reader)? == body {
+        Ok(())
+    } else {
+        Err(wrong(format!("'{name}' is not what was written: another run wrote it at the same time")))
     }
 }
 
@@ -180,19 +200,47 @@ fn verify(judged: &Judged<'_>, expected: &[u8], store: &dyn Store, env: &Env<'_>
     }
 }
 
-/// The bytes of a small object.
+/// The bytes of a small object, as far as it has some: what it says of its length is not believed. Of one that is longer
+/// than any of ours the beginning, which is no document.
 ///
 /// # Errors
 /// The store's error.
 pub fn read_to_end(name: &str, reader: &dyn ReadAt) -> Result<Vec<u8>, RunError> {
-    let mut found = vec![0; usize::try_from(reader.len()).unwrap_or(0)];
-    let mut at = 0;
-    while at < found.len() {
-        match reader.read_at(at as u64, &mut found[at..]).map_err(RunError::plugin("read", name))? {
-            0 => break,
-            n => at += n,
+    let (mut found, mut piece) = (Vec::new(), vec![0; PIECE_BYTES]);
+    let end = usize::try_from(reader.len()).unwrap_or(usize::MAX).min(MAX_DOCUMENT_BYTES);
+    while found.len() < end {
+        let wanted = piece.len().min(end - found.len());
+        let read = reader.read_at(found.len() as u64, &mut piece[..wanted]).map_err(RunError::plugin("read", name))?;
+        match piece.get(..read) {
+            Some(read) if !read.is_empty() => found.extend_from_slice(read),
+            _ => break,
         }
     }
-    found.truncate(at);
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Says that it is endless, and has this.
+    struct Boastful(&'static [u8]);
+
+    impl ReadAt for Boastful {
+        fn len(&self) -> u64 {
+            u64::MAX
+        }
+
+        fn read_at(&self, offset: u64, into: &mut [u8]) -> rivet_plugin_api::Result<usize> {
+            let rest = self.0.get(usize::try_from(offset).unwrap_or(usize::MAX)..).unwrap_or_default();
+            let n = rest.len().min(into.len());
+            into[..n].copy_from_slice(&rest[..n]);
+            Ok(n)
+        }
+    }
+
+    #[test]
+    fn a_length_is_not_believed() {
+        assert_eq!(read_to_end("x", &Boastful(b"{}")).expect("read"), b"{}");
+    }
 }

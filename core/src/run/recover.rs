@@ -134,7 +134,7 @@ fn abandon(
 ) -> Result<String, RunError> {
     ledger::discard(store, env, &run.export, run.parts.iter().map(|p| p.part.token.as_str()));
     // What was begun and never recorded is known by its name alone.
-    sweep::all(plan, store, env);
+    sweep::abandoned(plan, store, env);
     env.state.end_run(&run.run_id, Phase::Abandoned, &json!({}))?;
     let why = match why {
         Some(Why::Changed(parts)) => format!(", since it was planned with another {}", parts.join(", ")),

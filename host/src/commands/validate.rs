@@ -4,7 +4,7 @@
 use rivet_core::error::RunError;
 use rivet_core::resolve::ExportSpec;
 use rivet_core::run::Env;
-use rivet_core::run::audit::{Audited, Depth, Wanted, audit};
+use rivet_core::run::audit::{Depth, Wanted, audit};
 
 use crate::cli::Global;
 use crate::cli::validate::{DepthArg, ValidateArgs};
@@ -33,13 +33,9 @@ pub fn run(args: &ValidateArgs, global: &Global) -> Exit {
 fn validate(specs: &[ExportSpec], wanted: &Wanted, env: &Env<'_>, global: &Global) -> Exit {
     let (mut rows, mut exits) = (Vec::new(), Vec::new());
     for spec in specs {
-        let (audited, error) = match audit(spec, wanted, env) {
-            Ok(audited) => (audited, None),
-            Err(e) => {
-                exits.push(Exit::from(e.class()));
-                (Audited::default(), Some(problem(&spec.name, &e)))
-            }
-        };
+        let (audited, error) = audit(spec, wanted, env);
+        exits.extend(error.as_ref().map(|e| Exit::from(e.class())));
+        let error = error.map(|e| problem(&spec.name, &e));
         if !audited.findings.is_empty() {
             exits.push(Exit::Integrity);
         }

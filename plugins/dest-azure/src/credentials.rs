@@ -62,12 +62,16 @@ pub fn find(
         tracing::info!("azure: the shared access signature comes from AZURE_STORAGE_SAS_TOKEN in the environment");
         return of_signature(&signature, "AZURE_STORAGE_SAS_TOKEN", cx).map(Some);
     }
-    let candidate =
-        |what: &str, provider: Provider<Credential>| Candidate { what: what.to_owned(), provider, is_named: false };
+    let candidate = |what: &str, provider: Provider<Credential>, variable: Option<&str>| Candidate {
+        what: what.to_owned(),
+        provider,
+        is_named: variable.and_then(found).is_some(),
+    };
+    let (secret, workload) = (ClientSecretCredentialProvider::new(), WorkloadIdentityCredentialProvider::new());
     let candidates = vec![
-        candidate("a client secret in the environment", Arc::new(ClientSecretCredentialProvider::new())),
-        candidate("a workload identity", Arc::new(WorkloadIdentityCredentialProvider::new())),
-        candidate("the machine's managed identity", Arc::new(ImdsCredentialProvider::new())),
+        candidate("a client secret in the environment", Arc::new(secret), Some("AZURE_CLIENT_SECRET")),
+        candidate("a workload identity", Arc::new(workload), Some("AZURE_FEDERATED_TOKEN_FILE")),
+        candidate("the machine's managed identity", Arc::new(ImdsCredentialProvider::new()), None),
     ];
     Candidates(candidates).first(SCHEME, HINT, talks, cx).map(Some)
 }

@@ -57,6 +57,25 @@ pub fn open(options: &GcsOptions, cx: &Cx) -> Result<Box<dyn Store>> {
     Ok(Box::new(ObjectStore::open(target, &talks, cx)?))
 }
 
+/// Whether a host is Cloud Storage itself, which has names of regions and buckets around its own.
 fn is_googles(host: &str) -> bool {
-    host == "storage.googleapis.com" || host.ends_with(".googleapis.com")
+    let own = host.strip_suffix(".googleapis.com");
+    own.is_some_and(|own| own == "storage" || own.starts_with("storage.") || own.ends_with(".storage"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_hosts_of_cloud_storage_are_googles() {
+        for own in ["storage", "storage.europe-west3.rep", "storage.mtls", "bucket.storage"] {
+            assert!(is_googles(&format!("{own}.googleapis.com")), "{own}");
+        }
+        for other in
+            ["run.googleapis.com", "googleapis.com", "storage.googleapis.com.evil.example", "mystorage.googleapis.com"]
+        {
+            assert!(!is_googles(other), "{other}");
+        }
+    }
 }

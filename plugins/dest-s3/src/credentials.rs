@@ -70,14 +70,20 @@ fn of_surroundings(talks: &Talks, cx: &Cx) -> Result<Provider<Credential>> {
         tracing::info!("s3: credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment");
         return Ok(of_keys(&keys, found("AWS_SESSION_TOKEN").as_ref()));
     }
-    let candidate =
-        |what: &str, provider: Provider<Credential>| Candidate { what: what.to_owned(), provider, is_named: false };
+    let candidate = |what: &str, provider: Provider<Credential>, names: &[&str]| Candidate {
+        what: what.to_owned(),
+        provider,
+        is_named: names.iter().any(|name| found(name).is_some()),
+    };
+    let token = Arc::new(AssumeRoleWithWebIdentityCredentialProvider::default());
+    let container = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
     let candidates = vec![
-        candidate("the AWS configuration files", Arc::new(ProfileCredentialProvider::default())),
-        candidate("AWS single sign-on", Arc::new(SSOCredentialProvider::default())),
-        candidate("a web identity token", Arc::new(AssumeRoleWithWebIdentityCredentialProvider::default())),
-        candidate("the container's role", Arc::new(ECSCredentialProvider::default())),
-        candidate("the machine's role", Arc::new(IMDSv2CredentialProvider::default())),
+        candidate("the AWS configuration files", Arc::new(ProfileCredentialProvider::default()), &[]),
+        // Of the same profile.
+        candidate("AWS single sign-on", Arc::new(SSOCredentialProvider::default()), &["AWS_PROFILE"]),
+        candidate("a web identity token", token, &["AWS_WEB_IDENTITY_TOKEN_FILE"]),
+        candidate("the container's role", Arc::new(ECSCredentialProvider::default()), &container),
+        candidate("the machine's role", Arc::new(IMDSv2CredentialProvider::default()), &[]),
     ];
     Candidates(candidates).first(SCHEME, HINT, talks, cx)
 }

@@ -80,7 +80,7 @@ impl Place {
         let region = options.region.clone().or_else(|| from_environment(&["AWS_REGION", "AWS_DEFAULT_REGION"]));
         let consent = Consent { remote: options.allow_remote_endpoint, plain_text: options.allow_http };
         let own = own.map(|own| endpoint(&own, is_amazons, consent)).transpose()?;
-        let of_amazon = own.as_ref().is_none_or(|own| own.contains(".amazonaws.com"));
+        let of_amazon = own.as_deref().is_none_or(|own| is_amazons(host_of(own)));
         let region = match region {
             Some(region) => region,
             None if of_amazon => {
@@ -109,6 +109,52 @@ impl Place {
     }
 }
 
+/// The host of an endpoint that was found to be a URL.
+fn host_of(endpoint: &str) -> &str {
+    let after = endpoint.split_once("://").map_or(endpoint, |(_, after)| after);
+    after.split(['/', ':']).next().unwrap_or_default()
+}
+
+/// Whether a host is S3 itself: Amazon's customers have hosts below the same domain for machines of their own.
 fn is_amazons(host: &str) -> bool {
-    host.ends_with(".amazonaws.com") || host.ends_with(".amazonaws.com.cn")
+    let host = host.to_ascii_lowercase();
+    let Some(own) = host.strip_suffix(".amazonaws.com").or_else(|| host.strip_suffix(".amazonaws.com.cn")) else {
+        return false;
+    };
+    let labels: Vec<&str> = own.split('.').collect();
+    let Some(service) = labels.iter().rposition(|label| *label == "s3" || label.starts_with("s3-")) else {
+        return false;
+    };
+    let is_region = |label: &str| label.contains('-') && label.ends_with(|c: char| c.is_ascii_digit());
+    labels[service + 1..].iter().all(|label| matches!(*label, "dualstack" | "vpce") || is_region(label))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_hosts_of_s3_are_amazons() {
+        for own in [
+            "https://s3.amazonaws.com",
+            "https://s3.eu-west-1.amazonaws.com:443/x",
+            "https://s3-us-west-2.amazonaws.com",
+            "https://s3.dualstack.us-east-1.amazonaws.com",
+            "https://s3-fips.us-gov-west-1.amazonaws.com",
+            "https://bucket.vpce-1a2b-5c6d.s3.us-east-1.vpce.amazonaws.com",
+            "https://s3.cn-north-1.amazonaws.com.cn",
+        ] {
+            assert!(is_amazons(host_of(own)), "{own}");
+        }
+        for other in [
+            "https://ec2-1-2-3-4.compute-1.amazonaws.com",
+            "https://s3-1.us-east-1.elb.amazonaws.com",
+            "https://abc.execute-api.us-east-1.amazonaws.com",
+            "https://s3.us-east-1.amazonaws.com.evil.example",
+            "https://evil.example/s3.amazonaws.com",
+            "https://amazonaws.com",
+        ] {
+            assert!(!is_amazons(host_of(other)), "{other}");
+        }
+    }
 }

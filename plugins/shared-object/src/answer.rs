@@ -58,17 +58,23 @@ impl Answer {
         Self { trouble: causes.join(": "), ..Self::default() }
     }
 
+    /// Whether another request for the same object is being worked on, which says nothing of how it ends.
+    pub fn is_in_progress(&self) -> bool {
+        matches!(self.code.as_deref(), Some("ConditionalRequestConflict" | "OperationAborted" | "PendingCopyOperation"))
+    }
+
     /// Whether the same request may be answered otherwise in a moment.
     pub fn is_temporary(&self) -> bool {
-        matches!(
-            StatusCode::from_u16(self.status),
-            Ok(StatusCode::REQUEST_TIMEOUT
-                | StatusCode::TOO_MANY_REQUESTS
-                | StatusCode::INTERNAL_SERVER_ERROR
-                | StatusCode::BAD_GATEWAY
-                | StatusCode::SERVICE_UNAVAILABLE
-                | StatusCode::GATEWAY_TIMEOUT)
-        )
+        self.is_in_progress()
+            || matches!(
+                StatusCode::from_u16(self.status),
+                Ok(StatusCode::REQUEST_TIMEOUT
+                    | StatusCode::TOO_MANY_REQUESTS
+                    | StatusCode::INTERNAL_SERVER_ERROR
+                    | StatusCode::BAD_GATEWAY
+                    | StatusCode::SERVICE_UNAVAILABLE
+                    | StatusCode::GATEWAY_TIMEOUT)
+            )
     }
 }
 
@@ -132,6 +138,16 @@ mod tests {
         let answer = response(503, &[("retry-after", "7")], xml);
         assert_eq!((answer.code.as_deref(), answer.wait), (Some("SlowDown"), Some(Duration::from_secs(7))));
         assert!(answer.is_temporary());
+        for (status, code, busy) in [
+            (409, "ConditionalRequestConflict", true),
+            (409, "OperationAborted", true),
+            (409, "PendingCopyOperation", true),
+            (409, "BlobAlreadyExists", false),
+            (412, "PreconditionFailed", false),
+        ] {
+            let answer = response(status, &[], &format!("<Error><Code>{code}</Code></Error>"));
+            assert_eq!((answer.is_in_progress(), answer.is_temporary()), (busy, busy), "{code}");
+        }
         let json = r#"{"error": {"code": 403, "message": "hunter2", "errors": [{"reason": "forbidden"}]}}"#;
         assert_eq!(response(403, &[], json).code.as_deref(), Some("forbidden"));
         let answer = response(404, &[("x-ms-error-code", "ContainerNotFound")], "");

@@ -29,7 +29,14 @@ pub enum Refused {
 impl Refused {
     /// Whether a condition of ours does not hold.
     pub fn is_condition(&self) -> bool {
-        matches!(self, Self::Store { error, .. } if error.kind() == Kind::ConditionNotMatch)
+        let Self::Store { error, answer } = self else { return false };
+        error.kind() == Kind::ConditionNotMatch && !answer.as_ref().is_some_and(Answer::is_in_progress)
+    }
+
+    /// Whether the store is still at a copy to the same place.
+    pub fn is_copy_pending(&self) -> bool {
+        let pending = |answer: &Answer| answer.code.as_deref() == Some("PendingCopyOperation");
+        matches!(self, Self::Store { answer: Some(answer), .. } if pending(answer))
     }
 
     /// Whether the object is not there; the place itself is.
@@ -103,7 +110,14 @@ fn class(error: &opendal::Error, answer: &Answer) -> (ErrorKind, &'static str, O
     if no_place(answer) {
         return (ErrorKind::NotFound, "bucket", hint(NO_BUCKET));
     }
+    if answer.is_in_progress() {
+        return (ErrorKind::Capacity, "busy", None);
+    }
     match code {
+        // Ended, or completed by a request whose answer was lost.
+        "NoSuchUpload" => {
+            return (ErrorKind::Connection, "upload_lost", None);
+        }
         "AuthorizationHeaderMalformed"
         | "PermanentRedirect"
         | "TemporaryRedirect"
@@ -221,5 +235,20 @@ mod tests {
             let again = matches!(error.kind(), ErrorKind::Capacity | ErrorKind::Connection);
             assert_eq!(error.retry_class() == Retry::SameSession, again, "{code}");
         }
+    }
+
+    #[test]
+    fn what_is_over_in_a_moment_is_no_conflict() {
+        for (kind, status, code, expected) in [
+            (Kind::ConditionNotMatch, 409, "ConditionalRequestConflict", (ErrorKind::Capacity, "s3.busy")),
+            (Kind::Conflict, 409, "OperationAborted", (ErrorKind::Capacity, "s3.busy")),
+            (Kind::Unexpected, 409, "PendingCopyOperation", (ErrorKind::Capacity, "s3.busy")),
+            (Kind::NotFound, 404, "NoSuchUpload", (ErrorKind::Connection, "s3.upload_lost")),
+        ] {
+            let error = told(kind, status, code, 0);
+            assert_eq!((error.kind(), error.code()), expected, "{code}");
+            assert_eq!(error.retry_class(), Retry::SameSession, "{code}");
+        }
+        assert_eq!(told(Kind::ConditionNotMatch, 412, "PreconditionFailed", 0).kind(), ErrorKind::Conflict);
     }
 }

@@ -1,6 +1,7 @@
 //! Uploads that were begun and never ended: they cost money and nobody sees them. Listed and ended as S3 and the XML
 //! interface of Google have it. It must not know how requests are signed.
 
+use std::collections::HashSet;
 use std::fmt::Debug;
 
 use futures_util::future::BoxFuture;
@@ -17,7 +18,7 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 const PATH: &AsciiSet = &QUERY.remove(b'/');
 
 /// An upload that was begun.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct OpenUpload {
     /// Key in the bucket.
     key: String,
@@ -51,20 +52,22 @@ pub fn sweep(shared: &Shared, uploads: &dyn OpenUploads, prefix: &str, cx: &Cx) 
     let root = uploads.root();
     let whole = if root.is_empty() { prefix.to_owned() } else { format!("{root}/{prefix}") };
     let swept = async {
-        let mut n_ended = 0;
+        let mut ended = HashSet::new();
         let query = format!("uploads=&prefix={}", utf8_percent_encode(&whole, QUERY));
-        // What is ended is not listed again, so that the first page is always the next.
+        // What is ended is not listed again, so that the first page is always the next; some stores go on listing it.
         loop {
             let page = ask(uploads, &transport, Method::GET, "", &query).await?;
-            let open: Vec<_> = uploads_in(&page).into_iter().filter(|upload| upload.key.starts_with(&whole)).collect();
+            let ours = uploads_in(&page).into_iter().filter(|upload| upload.key.starts_with(&whole));
+            let open: Vec<_> = ours.filter(|upload| !ended.contains(upload)).collect();
             if open.is_empty() {
-                return Ok(n_ended);
+                return Ok(ended.len() as u64);
             }
-            for OpenUpload { key, id } in &open {
+            for upload in open {
+                let OpenUpload { key, id } = &upload;
                 let path = format!("/{}", utf8_percent_encode(key, PATH));
                 let query = format!("uploadId={}", utf8_percent_encode(id, QUERY));
                 ask(uploads, &transport, Method::DELETE, &path, &query).await?;
-                n_ended += 1;
+                ended.insert(upload);
             }
         }
     };

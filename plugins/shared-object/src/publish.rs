@@ -1,11 +1,11 @@
 //! How a part becomes visible: a copy from its staged key within the store, or at once. Repeatable after a death anywhere.
 //! It must not know what the part holds.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opendal::Metadata;
 use opendal::options::CopyOptions;
-use rivet_plugin_api::{Cx, ErrorKind, PluginError, Result};
+use rivet_plugin_api::{Cx, ErrorKind, PluginError, Result, Retry};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
@@ -18,6 +18,8 @@ use crate::store::Shared;
 
 /// Pause between two looks at a copy that goes on.
 const COPY_PAUSE: Duration = Duration::from_millis(500);
+/// Longest time that is waited for a copy; whoever asks again goes on waiting.
+const COPY_TIMEOUT: Duration = Duration::from_secs(1_800);
 
 /// How parts become visible.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -135,14 +137,17 @@ fn copy(shared: &Shared, from: &str, to: &str, token: &Token, cx: &Cx) -> Result
     let done = if first.as_ref().is_err_and(Refused::is_unsupported) { copied(plain) } else { first };
     match done {
         Ok(_) => Ok(true),
-        Err(refused) if refused.is_condition() => Ok(false),
+        // One that was asked for before goes on: it is waited for and looked at.
+        Err(refused) if refused.is_condition() || refused.is_copy_pending() => Ok(false),
         Err(refused) => Err(shared.failed(refused, &format!("publish '{}'", token.name))),
     }
 }
 
 /// What is under a key, once no copy to it goes on any more.
 fn settled(shared: &Shared, key: &str, token: &Token, cx: &Cx) -> Result<Option<Metadata>> {
+    let begun = Instant::now();
     loop {
+        cx.check()?;
         let conversation = shared.talks.conversation();
         let operator = within(&shared.operator, &conversation);
         let looked = async {
@@ -153,7 +158,14 @@ fn settled(shared: &Shared, key: &str, token: &Token, cx: &Cx) -> Result<Option<
             found
         };
         match shared.talks.wait(cx, &conversation, looked) {
-            Ok(_) if conversation.is_copy_pending() => {}
+            Ok(_) if conversation.is_copy_pending() => {
+                if begun.elapsed() > COPY_TIMEOUT {
+                    let text = format!("the store has not finished to copy '{}' in {COPY_TIMEOUT:?}", token.name);
+                    return Err(PluginError::new(ErrorKind::Connection, &shared.code("copy"), text)
+                        .retry(Retry::SameSession)
+                        .hint("the store goes on with it: run the export again later"));
+                }
+            }
             Ok(found) => return Ok(Some(found)),
             Err(refused) if refused.is_absent() => return Ok(None),
             Err(refused) => return Err(shared.failed(refused, &format!("look at '{}'", token.name))),

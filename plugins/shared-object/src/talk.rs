@@ -22,6 +22,10 @@ use crate::answer::Answer;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a store may be silent.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(60);
+/// As [`SILENCE_TIMEOUT`] while it is sent something or copies: it says nothing until it has all of it.
+const WORK_TIMEOUT: Duration = Duration::from_secs(600);
+/// As much of a refusal as is read, bytes.
+const MAX_REFUSAL_BYTES: usize = 64 << 10;
 /// What is waited before each further attempt of a request that failed for a moment, unless the store asks for more.
 const PAUSES: [Duration; 4] = [
     Duration::from_millis(200),
@@ -34,7 +38,11 @@ const MAX_PAUSE: Duration = Duration::from_secs(20);
 
 /// The HTTP client of an open store.
 #[derive(Clone)]
-pub struct Client(ReqwestTransport);
+pub struct Client {
+    plain: ReqwestTransport,
+    /// For requests that take the store as long as they are large.
+    patient: ReqwestTransport,
+}
 
 impl Client {
     /// A client that trusts the authorities of `ca_file`, or those of the system, and goes through the proxy that the
@@ -68,14 +76,20 @@ impl Client {
             .map_err(|e| failed(&e))?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(SILENCE_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|e| failed(&e))?;
-        Ok(Self(ReqwestTransport::new(client)))
+        let client = |silence: Duration| {
+            let client = reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .connect_timeout(CONNECT_TIMEOUT)
+                .read_timeout(silence)
+                .redirect(reqwest::redirect::Policy::none())
+                .build();
+            client.map(ReqwestTransport::new).map_err(|e| failed(&e))
+        };
+        Ok(Self { plain: client(SILENCE_TIMEOUT)?, patient: client(WORK_TIMEOUT)? })
+    }
+
+    fn for_(&self, request: &Request<Buffer>) -> &ReqwestTransport {
+        if is_work(request) { &self.patient } else { &self.plain }
     }
 }
 
@@ -112,7 +126,7 @@ impl HttpTransport for Conversation {
     async fn fetch(&self, request: Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
         let mut pauses = PAUSES.into_iter();
         loop {
-            let fetched = self.client.0.fetch(request.clone()).await;
+            let fetched = self.client.for_(&request).fetch(request.clone()).await;
             let (fetched, wait) = match fetched {
                 Ok(response) if is_refusal(response.status()) => {
                     let (response, answer) = refused(response).await?;
@@ -145,11 +159,31 @@ fn is_refusal(status: StatusCode) -> bool {
     !status.is_success() && !matches!(status.as_u16(), 100..200 | 304 | 308)
 }
 
-/// A refusal with its whole body, which is short.
+/// Whether the store is sent bytes or copies some itself.
+fn is_work(request: &Request<Buffer>) -> bool {
+    let copies = ["x-amz-copy-source", "x-ms-copy-source"];
+    !request.body().is_empty()
+        || copies.iter().any(|name| request.headers().contains_key(*name))
+        || request.uri().path().contains("/rewriteTo/")
+}
+
+/// A refusal with its body, which is short: what is longer is cut.
 async fn refused(response: Response<HttpBody>) -> opendal::Result<(Response<HttpBody>, Answer)> {
     let (parts, mut body) = response.into_parts();
     // An answer to HEAD has the length of what it does not send.
-    let read = body.read_all().await.unwrap_or_default();
+    let mut pieces = Vec::new();
+    let mut n_bytes = 0;
+    while n_bytes < MAX_REFUSAL_BYTES {
+        match body.read().await {
+            Ok(piece) if !piece.is_empty() => {
+                n_bytes += piece.len();
+                pieces.push(piece);
+            }
+            _ => break,
+        }
+    }
+    let read: Buffer = pieces.into_iter().flatten().collect();
+    let read = read.slice(..read.len().min(MAX_REFUSAL_BYTES));
     let length = read.len() as u64;
     let whole = Response::from_parts(parts, read);
     let answer = Answer::of(&whole);
@@ -161,4 +195,34 @@ async fn refused(response: Response<HttpBody>) -> opendal::Result<(Response<Http
 fn jittered(pause: Duration) -> Duration {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     pause + pause / 4 * (now.subsec_nanos() % 1_000) / 1_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_or_copied_is_waited_for_longer() {
+        let request = |uri: &str, header: Option<&'static str>, body: &'static str| {
+            let request = header.into_iter().fold(Request::put(uri), |request, name| request.header(name, "x"));
+            is_work(&request.body(Buffer::from(body)).expect("a request"))
+        };
+        assert!(request("https://b.example/k", None, "piece"));
+        assert!(request("https://b.example/k", Some("x-amz-copy-source"), ""));
+        assert!(request("https://b.example/k", Some("x-ms-copy-source"), ""));
+        assert!(request("https://b.example/storage/v1/b/b/o/k/rewriteTo/b/b/o/l", None, ""));
+        assert!(!request("https://b.example/k", Some("range"), ""));
+    }
+
+    #[test]
+    fn of_a_long_refusal_the_beginning_is_read() {
+        let piece = || Ok(Buffer::from(vec![b'x'; 40 << 10]));
+        let endless = HttpBody::new(stream::iter(std::iter::repeat_with(piece)), None);
+        let response = Response::builder().status(400).body(endless).expect("a response");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let (mut whole, answer) = runtime.block_on(refused(response)).expect("a refusal");
+        assert_eq!(answer.status, 400);
+        let read = runtime.block_on(whole.body_mut().read_all()).expect("its body");
+        assert_eq!(read.len(), MAX_REFUSAL_BYTES);
+    }
 }

@@ -69,6 +69,17 @@ impl ObjectUpload {
         })
     }
 
+    /// What was uploaded and has no token goes, as far as it can: under its own key everybody sees it. What was in its
+    /// place before stays.
+    fn remove_uploaded<T>(&self, error: PluginError, cx: &Cx) -> Result<T> {
+        if error.kind() != ErrorKind::Conflict
+            && let Err(e) = self.shared.remove(&self.key, &self.token.name, cx)
+        {
+            tracing::warn!("an upload that failed may have left something behind: {e}");
+        }
+        Err(error)
+    }
+
     /// Ends the upload without a trace, as far as the store lets us.
     fn give_up(&mut self) {
         let Some(mut writer) = self.writer.take() else { return };
@@ -105,10 +116,11 @@ impl Upload for ObjectUpload {
 
     fn prepare(&mut self, cx: &Cx) -> Result<String> {
         cx.check()?;
-        self.attempt(cx, async |writer| writer.close().await)?;
+        self.attempt(cx, async |writer| writer.close().await).or_else(|e| self.remove_uploaded(e, cx))?;
         self.writer = None;
         self.token.digest = format!("{:032x}", self.digest.digest128());
-        let stored = self.shared.stat(&self.key, &self.token.name, cx)?;
+        let looked = self.shared.stat(&self.key, &self.token.name, cx);
+        let stored = looked.or_else(|e| self.remove_uploaded(e, cx))?;
         let stored_bytes = stored.as_ref().map(opendal::Metadata::content_length);
         if stored_bytes != Some(self.token.bytes) {
             let text = format!(

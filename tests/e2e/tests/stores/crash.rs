@@ -65,6 +65,23 @@ fn killed_everywhere(kind: Kind) -> Result<()> {
     Ok(())
 }
 
+/// Parts that are uploaded under their own keys are visible at once, and those of a run without a verdict go with it.
+#[test]
+fn with_parts_under_their_own_keys() -> Result<()> {
+    let (_folder, file) = data(N_ROWS)?;
+    for point in ["part_prepared:1", "part_prepared:2", "part_recorded:1", "judged:1"] {
+        let place = Place::new(Kind::S3)?;
+        let keys = "compression: none, max_file_size: 8MB,";
+        let workspace = place.workspace(&config(&file, keys, &place.destination(", publish: direct")))?;
+        let died = workspace.spawn(&["run", "--fault", point])?.wait_with_output()?;
+        ensure!(died.status.signal() == Some(6), "{point}: {:?}", died.status);
+        ensure!(place.keys()?.iter().any(|key| key.ends_with(".parquet")), "{point}: {:?}", place.keys()?);
+        workspace.run()?.expect(0).with_context(|| format!("{point}: the next run"))?;
+        ensure_whole(&place, &workspace).with_context(|| point.to_owned())?;
+    }
+    Ok(())
+}
+
 #[test]
 fn in_s3() -> Result<()> {
     killed_everywhere(Kind::S3)

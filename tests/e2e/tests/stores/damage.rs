@@ -13,7 +13,7 @@ use crate::{config, data};
 
 /// What is done to the folder `at` of a run, in Python; `part`, `manifest`, `pointer` are names there, `other` is one of an
 /// earlier run.
-const DAMAGES: [(&str, &str); 9] = [
+const DAMAGES: [(&str, &str); 14] = [
     ("part_missing", "remove(part)"),
     ("part_truncated", "write(part, read(part)[:-1])"),
     ("part_flipped", "write(part, bytes([read(part)[0] ^ 1]) + read(part)[1:])"),
@@ -23,6 +23,14 @@ const DAMAGES: [(&str, &str); 9] = [
     ("manifest_missing", "remove(manifest)"),
     ("pointer_stale", "write('_manifest-t-29991231T000000Z-000000.json', read(manifest))"),
     ("pointer_unreadable", "write('_SUCCESS.t', b'hello')"),
+    ("pointer_unreadable", "write('_SUCCESS', read('_SUCCESS')[:40])"),
+    ("pointer_missing", "remove('_SUCCESS')"),
+    ("pointer_missing", "remove('_SUCCESS.t')"),
+    (
+        "pointer_stale",
+        "write('_SUCCESS', read('_SUCCESS').replace(part.split('_')[1].encode(), b'20200101T000000Z-000000'))",
+    ),
+    ("manifest_edited", "write('_SUCCESS.t', read('_SUCCESS.t').replace(b'\"rows\": 100', b'\"rows\": 99'))"),
 ];
 
 /// Names of the newest run's part and manifest, and of an earlier run's part.
@@ -107,7 +115,7 @@ fn in_a_bucket() -> Result<()> {
              remove = lambda name: s3.delete_object(Bucket='{bucket}', Key='{PREFIX}/' + name)\n\
              part, manifest, other = '{part}', '{manifest}', '{other}'\n"
         );
-        let kept = "kept = {name: read(name) for name in (part, manifest, '_SUCCESS.t')}\n";
+        let kept = "kept = {name: read(name) for name in (part, manifest, '_SUCCESS', '_SUCCESS.t')}\n";
         let saved = s3::shared().boto3(&format!(
             "{script}{kept}{damage}\nprint(json.dumps({{name: data.hex() for name, data in kept.items()}}))"
         ))?;
