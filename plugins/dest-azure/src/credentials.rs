@@ -82,7 +82,7 @@ fn of_key(account: Option<&str>, key: &Secret, name: &str) -> Result<Provider<Cr
         return wrong("an account key is of no use without `account_name`".to_owned(), "set `account_name`");
     };
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"+/=".contains(&b);
-    if key.expose().len() % 4 != 0 || !key.expose().bytes().all(plain) {
+    if !key.expose().len().is_multiple_of(4) || !key.expose().bytes().all(plain) {
         return wrong(
             format!("the variable '{}' holds no account key", name.escape_debug()),
             "it is a text in base64; copy it from \"Access keys\" of the storage account",

@@ -20,7 +20,7 @@ pub enum Refused {
     /// The store or the way to it.
     Store {
         /// What the client library made of it.
-        error: opendal::Error,
+        error: Box<opendal::Error>,
         /// What the store said, if it said something.
         answer: Option<Answer>,
     },
@@ -94,6 +94,42 @@ fn no_place(answer: &Answer) -> bool {
     matches!(answer.code.as_deref(), Some("NoSuchBucket" | "ContainerNotFound" | "ContainerBeingDeleted"))
 }
 
+/// The category of what a store calls by name.
+fn by_code(code: &str, answer: &Answer) -> Option<(ErrorKind, &'static str, Option<String>)> {
+    let hint = |text: &str| Some(text.to_owned());
+    Some(match code {
+        // Ended, or completed by a request whose answer was lost.
+        "NoSuchUpload" => (ErrorKind::Connection, "upload_lost", None),
+        "AuthorizationHeaderMalformed"
+        | "PermanentRedirect"
+        | "TemporaryRedirect"
+        | "IllegalLocationConstraintException" => {
+            let text = match &answer.region {
+                Some(region) => format!("the bucket is in another region: set `region: {region}`"),
+                None => "the bucket is in another region: set `region` to the one it is in".to_owned(),
+            };
+            (ErrorKind::Config, "region", Some(text))
+        }
+        "ExpiredToken" | "TokenRefreshRequired" => {
+            (ErrorKind::Auth, "expired", hint("the session token has expired: fetch new credentials and run again"))
+        }
+        "InvalidAccessKeyId"
+        | "SignatureDoesNotMatch"
+        | "InvalidToken"
+        | "AuthenticationFailed"
+        | "InvalidAuthenticationInfo" => {
+            (ErrorKind::Auth, "auth", hint("the store does not accept these credentials: check key and secret"))
+        }
+        "EntityTooLarge" | "RequestBodyTooLarge" => {
+            (ErrorKind::Capacity, "too_large", hint("set a smaller `max_file_size`"))
+        }
+        "BadDigest" | "InvalidDigest" | "Md5Mismatch" | "XAmzContentChecksumMismatch" => {
+            (ErrorKind::Connection, "torn", hint("what arrived was not what was sent: look at proxies in between"))
+        }
+        _ => return None,
+    })
+}
+
 /// The category of a refusal, the code of ours and what to do.
 fn class(error: &opendal::Error, answer: &Answer) -> (ErrorKind, &'static str, Option<String>) {
     let code = answer.code.as_deref().unwrap_or_default();
@@ -113,50 +149,8 @@ fn class(error: &opendal::Error, answer: &Answer) -> (ErrorKind, &'static str, O
     if answer.is_in_progress() {
         return (ErrorKind::Capacity, "busy", None);
     }
-    match code {
-        // Ended, or completed by a request whose answer was lost.
-        "NoSuchUpload" => {
-            return (ErrorKind::Connection, "upload_lost", None);
-        }
-        "AuthorizationHeaderMalformed"
-        | "PermanentRedirect"
-        | "TemporaryRedirect"
-        | "IllegalLocationConstraintException" => {
-            let text = match &answer.region {
-                Some(region) => format!("the bucket is in another region: set `region: {region}`"),
-                None => "the bucket is in another region: set `region` to the one it is in".to_owned(),
-            };
-            return (ErrorKind::Config, "region", Some(text));
-        }
-        "ExpiredToken" | "TokenRefreshRequired" => {
-            return (
-                ErrorKind::Auth,
-                "expired",
-                hint("the session token has expired: fetch new credentials and run again"),
-            );
-        }
-        "InvalidAccessKeyId"
-        | "SignatureDoesNotMatch"
-        | "InvalidToken"
-        | "AuthenticationFailed"
-        | "InvalidAuthenticationInfo" => {
-            return (
-                ErrorKind::Auth,
-                "auth",
-                hint("the store does not accept these credentials: check key and secret"),
-            );
-        }
-        "EntityTooLarge" | "RequestBodyTooLarge" => {
-            return (ErrorKind::Capacity, "too_large", hint("set a smaller `max_file_size`"));
-        }
-        "BadDigest" | "InvalidDigest" | "Md5Mismatch" | "XAmzContentChecksumMismatch" => {
-            return (
-                ErrorKind::Connection,
-                "torn",
-                hint("what arrived was not what was sent: look at proxies in between"),
-            );
-        }
-        _ => {}
+    if let Some(found) = by_code(code, answer) {
+        return found;
     }
     match (answer.status, error.kind()) {
         (401, _) => (ErrorKind::Auth, "auth", hint("the store does not accept these credentials")),
@@ -212,7 +206,7 @@ mod tests {
     fn told(kind: Kind, status: u16, code: &str, skew_s: u64) -> PluginError {
         let answer = Answer { status, code: Some(code.to_owned()), skew_s, ..Answer::default() };
         let error = opendal::Error::new(kind, "hunter2 in a body");
-        Refused::Store { error, answer: Some(answer) }.while_("write 'x'", "s3", "s3://b/p")
+        Refused::Store { error: Box::new(error), answer: Some(answer) }.while_("write 'x'", "s3", "s3://b/p")
     }
 
     #[test]

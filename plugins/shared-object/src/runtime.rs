@@ -66,7 +66,7 @@ impl Talks {
                 match select(pin!(cancelled.notified()), pin!(work)).await {
                     Either::Left(_) => Err(Refused::Cancelled),
                     Either::Right((done, _)) => {
-                        done.map_err(|error| Refused::Store { error, answer: conversation.refusal() })
+                        done.map_err(|error| Refused::Store { error: Box::new(error), answer: conversation.refusal() })
                     }
                 }
             })

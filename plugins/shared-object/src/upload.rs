@@ -88,7 +88,7 @@ impl ObjectUpload {
             Ok(Ok(())) => {}
             // The next run removes what is left.
             Ok(Err(error)) => {
-                let refused = Refused::Store { error, answer: self.conversation.refusal() };
+                let refused = Refused::Store { error: Box::new(error), answer: self.conversation.refusal() };
                 let told = self.shared.failed(refused, &format!("give up the upload of '{}'", self.token.name));
                 tracing::warn!("an unfinished upload stays behind: {told}");
             }

@@ -48,7 +48,7 @@ pub fn of(
 fn expression(moment: &Moment, has_zone: bool) -> (String, &'static str) {
     const NOW: &str = "SYSUTCDATETIME()";
     let zone = Zone::of(&moment.time_zone);
-    let local = zone.from_utc(NOW);
+    let local = zone.of_utc(NOW);
     let local = match moment.at_midnight {
         true => format!("CAST(CAST({local} AS date) AS datetime2(7))"),
         false => local,
@@ -91,7 +91,7 @@ impl Zone {
         }
     }
 
-    fn from_utc(&self, at: &str) -> String {
+    fn of_utc(&self, at: &str) -> String {
         match self {
             Self::Utc => at.to_owned(),
             Self::Distance(minutes) => format!("DATEADD(minute, {minutes}, {at})"),

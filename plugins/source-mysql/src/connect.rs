@@ -1,7 +1,6 @@
 //! One connection through mysql_async: login, statements, and ending them on the server.
 //! It must not know which statements are run.
 
-use std::future::Future;
 use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
@@ -320,14 +319,12 @@ impl Drop for Client {
 }
 
 /// Logs in, and asks what the server is: whether MariaDB, and which.
-fn login(options: Opts) -> impl Future<Output = Result<(Conn, bool, Backend), Error>> {
-    async move {
-        let mut conn = Conn::new(options).await?;
-        let row: Option<Row> = conn.query_first(format!("SELECT VERSION(), {SERVER}, CONNECTION_ID()")).await?;
-        let text = |at| row.as_ref().and_then(|row| text_at(row, at)).unwrap_or_default();
-        let backend = Backend { server: text(1), connection: text(2).parse().unwrap_or_default() };
-        Ok((conn, text(0).contains("MariaDB"), backend))
-    }
+async fn login(options: Opts) -> Result<(Conn, bool, Backend), Error> {
+    let mut conn = Conn::new(options).await?;
+    let row: Option<Row> = conn.query_first(format!("SELECT VERSION(), {SERVER}, CONNECTION_ID()")).await?;
+    let text = |at| row.as_ref().and_then(|row| text_at(row, at)).unwrap_or_default();
+    let backend = Backend { server: text(1), connection: text(2).parse().unwrap_or_default() };
+    Ok((conn, text(0).contains("MariaDB"), backend))
 }
 
 fn text_at(row: &Row, at: usize) -> Option<String> {

@@ -148,11 +148,13 @@ fn driver(e: &DriverError) -> PluginError {
         DriverError::ConnectionClosed | DriverError::PoolDisconnected => closed(),
         DriverError::UnknownAuthPlugin { name } => auth(
             format!("the server asks for a login by the plugin '{name}', which is not known here"),
-            "let the user log in by caching_sha2_password, mysql_native_password or ed25519",
+            "check user and password: the server asks so for users that it does not know, too; else let the user log in by \
+             caching_sha2_password, mysql_native_password or ed25519",
         ),
         DriverError::MysqlOldPasswordDisabled | DriverError::CleartextPluginDisabled => auth(
             "the server asks for the password in a form that anybody can read".to_owned(),
-            "let the user log in by caching_sha2_password, mysql_native_password or ed25519",
+            "check user and password: the server asks so for users that it does not know, too; else let the user log in by \
+             caching_sha2_password, mysql_native_password or ed25519",
         ),
         DriverError::NoClientSslFlagFromServer => {
             PluginError::new(ErrorKind::Connection, "mysql.no_tls", "the server does not speak tls")

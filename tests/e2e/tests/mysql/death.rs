@@ -129,11 +129,10 @@ fn a_table_that_is_filled_anew_while_we_wait_is_read_as_it_is_then() -> Result<(
     for server in servers() {
         let database = server.fresh_database("truncated")?;
         server.sql(&database, "create table t (id int primary key); insert into t values (1), (2), (3)")?;
-        let hold = format!(
-            "lock tables t write; select sleep(3); truncate t; insert into t values (10), (20); select sleep(1); unlock tables;"
-        );
+        let hold = "lock tables t write; select sleep(3); truncate t; insert into t values (10), (20); select sleep(1); \
+                    unlock tables;";
         std::thread::scope(|scope| -> Result<()> {
-            let holder = scope.spawn(|| server.sql(&database, &hold));
+            let holder = scope.spawn(|| server.sql(&database, hold));
             wait("somebody holds the lock", || Ok(running(server, &database)? > 0))?;
             let place = workspace(&server.url(&database), "table: t\ntuning: {lock_timeout_s: 60}")?;
             let ran = place.run()?;
