@@ -219,35 +219,11 @@ impl Extraction<'_> {
         let left = self.plan.splits.iter().filter(|s| !self.ledger.is_done(s.id)).collect();
         let pass = Pass { queue: Mutex::new(left), halted: Mutex::default(), cancel: CancelToken::new() };
         let cancel = || pass.cancel.cancel();
-        self.env.cancel.cx().with_wake(&cancel, || self.watched(|| self.read(&pass, leader)));
-        pass.halted.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).map_or(Ok(()), Err)
-    }
-
-    /// Reads, under the eyes of a governor where the config asks for one and a connection is left for it.
-    fn watched(&self, read: impl FnOnce()) {
-        let tuning = &self.spec.tuning;
-        let n_connections = if self.plan.splits.len() > 1 { self.plan.n_workers + 2 } else { 2 };
-        let left = self.spec.n_connections.or(tuning.max_connections).is_none_or(|n| n >= n_connections);
-        let why_not = match self.spec.source_capabilities().pressure {
-            true if left => None,
-            true => Some("`max_connections` leaves it no connection"),
-            false => Some("the source cannot say what others suffer"),
-        };
-        if let (true, Some(why_not)) = (tuning.adaptive, why_not) {
-            lock(&self.progress).tally.warnings.push(format!("`adaptive`: nobody watches the server, since {why_not}"));
-        }
-        if !tuning.adaptive || why_not.is_some() {
-            return read();
-        }
-        let stop = CancelToken::new();
-        std::thread::scope(|scope| {
-            let governor = scope.spawn(|| governor::watch(self.spec, &self.plan.run_id, &self.guard, self.env, &stop));
-            read();
-            stop.cancel();
-            // One that panicked has nothing to say.
-            let told = governor.join().ok().flatten();
+        self.env.cancel.cx().with_wake(&cancel, || {
+            let told = governor::around(self.spec, self.plan, &self.guard, self.env, || self.read(&pass, leader));
             lock(&self.progress).tally.warnings.extend(told);
         });
+        pass.halted.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
     fn read(&self, pass: &Pass<'_>, leader: Leader) {

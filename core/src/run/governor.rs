@@ -6,6 +6,7 @@ use rivet_plugin_api::{Aggregate, CancelToken, KeyValue, Measure, Session, Snaps
 use super::env::Env;
 use super::guard::{Guard, MOST_PAUSE_MS};
 use crate::error::RunError;
+use crate::plan::Plan;
 use crate::resolve::ExportSpec;
 
 /// How often it looks.
@@ -41,7 +42,7 @@ impl Governor {
 }
 
 /// Watches until it is stopped, by a session of its own. What is to be said in the end: that reading paused, or why nobody watched.
-pub fn watch(spec: &ExportSpec, run_id: &str, guard: &Guard<'_>, env: &Env<'_>, stop: &CancelToken) -> Option<String> {
+fn watch(spec: &ExportSpec, run_id: &str, guard: &Guard<'_>, env: &Env<'_>, stop: &CancelToken) -> Option<String> {
     let watched = open(spec, run_id, stop).and_then(|mut session| {
         let mut governor = Governor::default();
         let mut paused = false;
@@ -66,6 +67,33 @@ pub fn watch(spec: &ExportSpec, run_id: &str, guard: &Guard<'_>, env: &Env<'_>, 
         Err(_) if stop.is_cancelled() => None,
         Err(e) => Some(format!("`adaptive`: what others suffer on the server was not watched to the end: {e}")),
     }
+}
+
+/// Reads, under the eyes of a governor where the config asks for one and a connection is left for it; returns what to tell.
+pub fn around(spec: &ExportSpec, plan: &Plan, guard: &Guard<'_>, env: &Env<'_>, read: impl FnOnce()) -> Option<String> {
+    if !spec.tuning.adaptive {
+        read();
+        return None;
+    }
+    let n_connections = if plan.splits.len() > 1 { plan.n_workers + 2 } else { 2 };
+    let left = spec.n_connections.or(spec.tuning.max_connections).is_none_or(|n| n >= n_connections);
+    let why_not = match spec.source_capabilities().pressure {
+        true if left => None,
+        true => Some("`max_connections` leaves it no connection"),
+        false => Some("the source cannot say what others suffer"),
+    };
+    if let Some(why_not) = why_not {
+        read();
+        return Some(format!("`adaptive`: nobody watches the server, since {why_not}"));
+    }
+    let stop = CancelToken::new();
+    std::thread::scope(|scope| {
+        let governor = scope.spawn(|| watch(spec, &plan.run_id, guard, env, &stop));
+        read();
+        stop.cancel();
+        // One that panicked has nothing to say.
+        governor.join().ok().flatten()
+    })
 }
 
 fn open(spec: &ExportSpec, run_id: &str, stop: &CancelToken) -> Result<Box<dyn Session>, RunError> {
