@@ -16,7 +16,7 @@ columns of an export, `--target` what a reader makes of it.
 
 The page is made on MariaDB. MySQL's `json` is JSON as MariaDB's is, which is a `longtext` with a check there; `uuid`, `inet4`
 and `inet6` are MariaDB's. The column of a query is described by its result alone: JSON of MariaDB, `enum` and `set` are text
-in a query. Invisible and generated columns are columns as any other. Sessions run with `sql_mode = ''` and in UTC.",
+in a query. Invisible and generated columns are columns as any other. Sessions run with `sql_mode = 'ALLOW_INVALID_DATES'` and in UTC.",
     prepare: "",
     types: &[
         "tinyint",
