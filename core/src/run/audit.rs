@@ -208,7 +208,7 @@ impl Audit<'_> {
             }
         }
         if let [(_, own), (common, other)] = &pointers[..]
-            && other.run_id < own.run_id
+            && second_of(&other.run_id) < second_of(&own.run_id)
         {
             let text = format!("names run {}, and the export's own pointer run {}", other.run_id, own.run_id);
             self.found.find("pointer_stale", common, text);
@@ -245,7 +245,7 @@ impl Audit<'_> {
     }
 
     fn newer_than(&mut self, run_id: &str) -> Result<(), RunError> {
-        if let Some(newer) = self.runs()?.last().filter(|newest| newest.as_str() > run_id) {
+        if let Some(newer) = self.runs()?.last().filter(|newest| second_of(newest) > second_of(run_id)) {
             let pointer = self.name(&pointer_names(&self.spec.name)[0]);
             let text =
                 format!("names run {run_id}, and the manifest of run {newer} is there: run the export to complete it");
@@ -295,6 +295,11 @@ impl Audit<'_> {
             }
         }
     }
+}
+
+/// When a run began, as far as its id says: of two in one second neither is known to be the newer.
+fn second_of(run_id: &str) -> &str {
+    run_id.split_once('Z').map_or(run_id, |(second, _)| second)
 }
 
 /// Whether this is what runs are called: `20261121T045512Z-7f3a9c`.

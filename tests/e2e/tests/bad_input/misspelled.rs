@@ -152,7 +152,9 @@ fn every_misspelled_key_is_named_with_its_line_and_the_key_that_was_meant() -> R
     let mut n_tried = 0;
     for (pointer, config) in &blocks {
         let properties = schema.pointer(pointer).and_then(|b| b["properties"].as_object()).context("a block")?;
-        for key in properties.keys() {
+        // What a block without `type` may hold is what that of each type holds; here another block has named one.
+        let named = |key: &&String| !config.contains(BARE) || !pointer.ends_with("/6") || *key == "path";
+        for key in properties.keys().filter(named) {
             let others: Vec<&String> = properties.keys().filter(|other| *other != key).collect();
             let alone = |word: &&String| word.len() > 1 && !others.iter().any(|other| is_near(word, other));
             let [drops, swaps] = slips(key);
