@@ -33,8 +33,8 @@ fn bash_offers_commands_flags_and_words() -> Result<()> {
     for (line, offers) in [
         ("rivet ru", &["run"][..]),
         ("rivet st", &["state"]),
-        ("rivet state re", &["reset"]),
-        ("rivet run --par", &["--param", "--parallel-exports", "--parallel"]),
+        ("rivet state sh", &["show"]),
+        ("rivet run --parallel-exports", &["--parallel-exports"]),
         ("rivet schema con", &["config"]),
         ("rivet run --output nd", &["ndjson"]),
         ("rivet nonsense", &[]),
