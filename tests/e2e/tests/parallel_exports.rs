@@ -181,6 +181,7 @@ fn settled(mut document: Value) -> Value {
         }
         export["locations"].take();
         export["longest_statement_ms"].take();
+        export["oldest_transaction_ms"].take();
     }
     document
 }
