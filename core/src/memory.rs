@@ -44,9 +44,9 @@ pub fn suffices(memory_bytes: u64, n_at_once: usize, value_bytes: u64, workers: 
     value_bytes.min(MODEST_VALUE_BYTES) <= largest_value_bytes(share(memory_bytes, n_at_once), workers)
 }
 
-/// What each of `n_at_once` exports has of the memory of the process, bytes.
+/// What each of `n_at_once` exports has of the memory of the process, bytes; together no more than all.
 pub fn share(memory_bytes: u64, n_at_once: usize) -> u64 {
-    memory_bytes.div_ceil(n_at_once.max(1) as u64)
+    memory_bytes / n_at_once.max(1) as u64
 }
 
 /// Memory that values of up to `value_bytes` take in `workers` workers, bytes; whole MiB.

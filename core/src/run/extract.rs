@@ -204,7 +204,7 @@ impl Extraction<'_> {
         self.ledger.forget_all()?;
         lock(&self.progress).tally = Tally::default();
         let run_id = self.plan.run_id.clone();
-        let begun = begin(self.spec, &run_id, None, self.env, self.summary, State::plan_again)?;
+        let begun = begin(self.spec, &run_id, self.env, self.summary, State::plan_again)?;
         let Planned { leader, plan, seen, .. } = begun;
         let changes = drift::changes(&self.plan.schema, &plan.schema);
         judge_drift(self.spec, changes, true, self.env, self.summary)?;
