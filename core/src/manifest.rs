@@ -103,7 +103,7 @@ pub struct CursorRange {
 pub enum Consistency {
     /// One snapshot for all parts.
     Snapshot,
-    /// Each split as of its own statement.
+    /// Each split as of its own statement, or of a snapshot that it shares with a few others; each part names its epoch.
     PerSplit,
     /// Several snapshots; each part names its epoch.
     Mixed,

@@ -47,6 +47,16 @@ pub fn wanted(spec: &ExportSpec, estimate: &Estimate) -> usize {
     if estimate.splittable && spec.store_capabilities().objects { wanted_splits(&sizing(spec, estimate)) } else { 1 }
 }
 
+/// Rows of a split that is expected to be read within so many ms; none where that is all.
+pub fn rows_within(spec: &ExportSpec, estimate: &Estimate, ms: u64) -> Option<u64> {
+    sizing::rows_within(&sizing(spec, estimate), ms)
+}
+
+/// How long a snapshot is read at most, ms, before what is left is read in another one; none where one is held for all.
+pub fn snapshot_ms(spec: &ExportSpec, plan: &Plan) -> Option<u64> {
+    spec.snapshot_ms().filter(|_| plan.splits.len() > 1 && plan.splits_are_stable())
+}
+
 /// Time that reading is expected to take at the export's pace, ms.
 pub fn expected_ms(spec: &ExportSpec, estimate: &Estimate, n_workers: usize) -> u64 {
     sizing::expected_ms(&sizing(spec, estimate)) / n_workers.max(1) as u64

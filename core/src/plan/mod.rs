@@ -21,7 +21,7 @@ use crate::state::CursorUpdate;
 pub use batch::{batch_rows, batch_sizing};
 pub use fingerprint::Fingerprint;
 pub use increment::{Increment, Mark, Owner};
-pub use make::{Facts, expected_ms, make, wanted};
+pub use make::{Facts, expected_ms, make, rows_within, snapshot_ms, wanted};
 
 /// Version of the plan's JSON form.
 pub const PLAN_VERSION: u32 = 1;
