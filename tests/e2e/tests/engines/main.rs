@@ -13,6 +13,9 @@ use rivet_test_tds::mssql;
 /// Rows of the table.
 const N: u64 = 3_000;
 
+/// Runs statements.
+type Statements = Box<dyn Fn(&str) -> Result<()>>;
+
 /// A table of [`N`] rows in an engine: `id` from 1, `at` within the last hours, `v` long enough to fill more than a packet.
 struct Site {
     engine: &'static str,
@@ -20,6 +23,8 @@ struct Site {
     table: &'static str,
     url: String,
     port: u16,
+    /// Runs statements on the server, past the program.
+    sql: Statements,
 }
 
 /// MySQL's protocol by MariaDB and, where it can be had, MySQL; TDS by the stand-in.
@@ -41,7 +46,9 @@ fn sites(name: &str) -> Result<Vec<Site>> {
             ),
         )?;
         let engine = if server.is_mariadb() { "mariadb" } else { "mysql" };
-        all.push(Site { engine, kind: "mysql", table: "t", url: server.url(&database), port: server.port() });
+        let (url, port) = (server.url(&database), server.port());
+        let sql = Box::new(move |sql: &str| server.sql(&database, sql).map(drop));
+        all.push(Site { engine, kind: "mysql", table: "t", url, port, sql });
     }
     let server = mssql::shared();
     let database = server.fresh_database(name)?;
@@ -55,7 +62,9 @@ fn sites(name: &str) -> Result<Vec<Site>> {
              from generate_series(1, {N}) i; analyze dbo.t"
         ),
     )?;
-    all.push(Site { engine: "mssql", kind: "mssql", table: "dbo.t", url: server.url(&database), port: server.port() });
+    let (url, port) = (server.url(&database), server.port());
+    let sql = Box::new(move |sql: &str| server.psql(&database, sql).map(drop));
+    all.push(Site { engine: "mssql", kind: "mssql", table: "dbo.t", url, port, sql });
     Ok(all)
 }
 
