@@ -191,6 +191,8 @@ impl Client {
             if let Some(statement) = statement {
                 conn.close(statement).await?;
             }
+            // An end with rows behind it was none: they would be taken for the answer to this.
+            conn.ping().await?;
             Ok(true)
         });
         match ended {
