@@ -25,6 +25,7 @@ mod ledger;
 pub mod listing;
 mod owner;
 mod pace;
+mod partition;
 mod pipeline;
 mod place;
 mod pointer;
