@@ -7,6 +7,7 @@ use super::batch::batch_rows;
 use super::sizing::{self, Sizing, needs_fetch, wanted_splits};
 use super::{Endpoint, Fingerprint, Increment, PLAN_VERSION, Plan, PlannedSplit, Window};
 use crate::config::{Chunks, Mode};
+use crate::project;
 use crate::quality::Rules;
 use crate::resolve::ExportSpec;
 use crate::retry::RetryPolicy;
@@ -111,6 +112,7 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
     } else {
         vec![PlannedSplit { id: 0, split: None }]
     };
+    let partition = spec.partition(&project::written_schema(&facts.schema, spec.types, spec.meta_columns));
     let endpoint = |connector: &rivet_plugin_api::wire::Connector, identity: &str| Endpoint {
         plugin: connector.info().name.clone(),
         version: connector.info().version.clone(),
@@ -146,6 +148,8 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
         retry: RetryPolicy { max_retries: spec.max_retries(), backoff_ms: spec.tuning.retry_backoff_ms },
         extension: spec.extension(),
         skip_empty: spec.skip_empty,
+        // Refused before, where it cannot be.
+        partition: partition.ok().flatten(),
         quality: facts.quality,
         validate: spec.validate,
         follows: spec.replay.as_ref().map(|replay| replay.sealed.id().to_owned()),

@@ -356,7 +356,11 @@ impl Extraction<'_> {
             env: self.env,
             store: self.store,
             format: &self.format,
-            shares: memory::shares(self.spec.tuning.memory_bytes, self.plan.n_workers),
+            shares: memory::shares(
+                self.spec.tuning.memory_bytes,
+                self.plan.n_workers,
+                self.spec.store_capabilities().upload_bytes,
+            ),
             value_hint: (self.spec.is_value_limited_by_memory)
                 .then(|| memory::hint(&self.spec.tuning, self.spec.n_at_once)),
             ledger: &self.ledger,

@@ -112,6 +112,7 @@ impl Leader {
         let estimate = self.session.estimate(relation, &cx).map_err(RunError::plugin("estimate", relation.label()))?;
         let found = self.rows(spec, (&schema, &whole), env)?;
         let written = project::written_schema(&schema, spec.types, spec.meta_columns);
+        spec.partition(&written)?;
         let choices = spec.choices();
         let reading = Reading { relation, choices: &choices, one_snapshot: self.snapshot.identity.is_some() };
         let quality = Rules::of(&spec.quality, &schema, &written, &reading)?;

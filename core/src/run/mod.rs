@@ -25,6 +25,7 @@ mod ledger;
 pub mod listing;
 mod owner;
 mod pace;
+mod partition;
 mod pipeline;
 mod place;
 mod pointer;
@@ -297,6 +298,7 @@ fn finish(
     summary.rows = manifest.rows;
     summary.bytes = manifest.bytes;
     summary.files = published.len();
+    summary.policy_hits.clone_from(&manifest.policy_hits);
     summary.consistency = word(&manifest.consistency);
     summary.locations = published.iter().map(|facts| hidden(&facts.location, &spec.secrets).into_owned()).collect();
     let schema = serde_json::to_value(&plan.schema).map_err(|e| RunError::Internal(e.to_string()))?;

@@ -95,6 +95,7 @@ mod tests {
     fn only_a_snapshot_with_an_identity_is_called_one() {
         let part = |epoch| Part {
             name: String::new(),
+            partition: std::collections::BTreeMap::new(),
             split: 0,
             epoch,
             rows: 1,

@@ -44,7 +44,7 @@ pub fn watch(case: &'static Case, chosen: &[Tool], server: &Server, tools: &Tool
     for tool in std::iter::once(None).chain(chosen.iter().copied().map(Some)) {
         fs::create_dir_all(&out)?;
         let words = match tool {
-            Some(tool) => tools.words(tool, case.task(), &out, &settings)?,
+            Some(tool) => tools.words(tool, case.task(), server, &out, &settings)?,
             None => Vec::new(),
         };
         let mut command = Command::new(&tools.python);

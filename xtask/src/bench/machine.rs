@@ -16,8 +16,8 @@ pub fn commit() -> String {
     format!("{}{mark}", git(&["rev-parse", "--short", "HEAD"]).trim())
 }
 
-/// Processor, cores, memory, kernel, compiler, and the server with where it is.
-pub fn facts(server: &str, is_local: bool) -> Value {
+/// Processor, cores, memory, kernel, compiler, and where the servers are.
+pub fn facts(is_local: bool) -> Value {
     let cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpu.lines().find_map(|l| l.strip_prefix("model name")).unwrap_or_default();
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
@@ -31,7 +31,6 @@ pub fn facts(server: &str, is_local: bool) -> Value {
         "memory_gib": kib / (1 << 20),
         "kernel": said("uname", &["-sr"]),
         "compiler": said("rustc", &["--version"]),
-        "server": server.split(" on ").next().unwrap_or_default(),
         "server_is_local": is_local,
     })
 }
@@ -40,12 +39,11 @@ pub fn facts(server: &str, is_local: bool) -> Value {
 pub fn line(facts: &Value) -> String {
     let text = |name: &str| facts[name].as_str().unwrap_or("?").to_owned();
     format!(
-        "{} cores of {}, {} GiB, {}, {} on {} machine",
+        "{} cores of {}, {} GiB, {}, the server on {} machine",
         facts["cores"],
         text("processor"),
         facts["memory_gib"],
         text("kernel"),
-        text("server"),
         if facts["server_is_local"] == true { "the same" } else { "another" },
     )
 }

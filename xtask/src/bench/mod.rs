@@ -2,6 +2,7 @@
 //! It must not know how one tool is called or one figure is taken.
 
 mod cases;
+mod engine;
 mod harm;
 mod machine;
 mod measure;
@@ -21,6 +22,7 @@ use std::str::FromStr;
 use anyhow::{Context, Result, bail};
 
 use self::cases::{ALL, CASES, Case};
+use self::engine::Engine;
 use self::measure::{Job, Run, measure};
 use self::page::Results;
 pub use self::profile::{USAGE as PROFILE_USAGE, profile};
@@ -38,7 +40,7 @@ use crate::workspace::Workspace;
 pub const USAGE: &str = "bench [harm|micro] [--quick] [--runs N] [--scale N] [--cases A,B,…] [--tools A,B,…] [--name RESULT] [--url-env VARIABLE]";
 
 /// What is watched when nothing is named.
-const HARM_CASES: [&str; 2] = ["lineitem", "lineitem-2"];
+const HARM_CASES: [&str; 3] = ["lineitem", "lineitem-2", "narrow"];
 /// Rounds that count, after one that warms up.
 const N_RUNS: usize = 5;
 
@@ -59,43 +61,54 @@ pub fn bench(words: &[String]) -> Result<()> {
     let n_runs = number::<NonZero<usize>>(&args, "--runs")?.map_or(if quick { 1 } else { N_RUNS }, NonZero::get);
     let scale: f64 = number(&args, "--scale")?.unwrap_or(if quick { 0.1 } else { 1.0 });
     let sizes = if quick {
-        Sizes { lineitem_scale: scale, content_rows: 5_000, wide_rows: 50_000 }
+        Sizes { lineitem_scale: scale, content_rows: 5_000, wide_rows: 50_000, narrow_rows: 500_000 }
     } else {
-        Sizes { lineitem_scale: scale, content_rows: 100_000, wide_rows: 1_000_000 }
+        Sizes { lineitem_scale: scale, content_rows: 100_000, wide_rows: 1_000_000, narrow_rows: 6_000_000 }
     };
     let cases = match args.list("--cases") {
         None if is_harm => choose(Some(HARM_CASES.to_vec()))?,
         names => choose(names)?,
     };
+    if let Some(case) = cases.iter().find(|case| is_harm && case.engine != Engine::Postgres) {
+        bail!("only a PostgreSQL is watched: leave out the case '{}'", case.name);
+    }
     let takes_part = choose_tools(args.list("--tools"), quick)?;
     let workspace = Workspace::read()?;
     let scratch = workspace.target.join("bench/scratch");
     fs::create_dir_all(&scratch)?;
-    let server = Server::get(&workspace, args.value("--url-env"))?;
-    let mut results = Results::about(sizes, &server)?;
-    if let Some(name) = args.value("--name") {
-        page::refuse_others(name, &results)?;
-    }
-    let tools = timed("getting the tools", || {
-        Tools::get(&workspace, server.psql.clone(), takes_part.contains(&Tool::RivetCli))
-    })?;
+    let mut engines: Vec<Engine> = Vec::new();
     for case in &cases {
-        timed(case.table, || tables::fill(case.table, sizes, &server, &tools.tpchgen, &scratch))?;
-    }
-    for case in cases {
-        let chosen: Vec<Tool> = case.tools.iter().filter(|tool| takes_part.contains(tool)).copied().collect();
-        if is_harm {
-            let harms = harm::watch(case, &chosen, &server, &tools, &scratch)?;
-            println!("\n{}", harms.table());
-            results.put("harm", &harms.json());
-        } else {
-            let outcome = rounds(case, chosen, n_runs, &server, &tools, &scratch)?;
-            println!("\n{}", outcome.table());
-            results.put("cases", &outcome.json());
+        if !engines.contains(&case.engine) {
+            engines.push(case.engine);
         }
-        // After each case: what was measured is not lost when the next one fails.
+    }
+    let tools = timed("getting the tools", || Tools::get(&workspace, takes_part.contains(&Tool::RivetCli)))?;
+    // One after the other: a server that nobody asks still has memory and chores of its own.
+    for engine in engines {
+        let server = Server::get(&workspace, engine, args.value("--url-env"), &scratch)?;
+        let mut results = Results::about(sizes, server.is_local());
         if let Some(name) = args.value("--name") {
-            page::keep(name, &results)?;
+            page::refuse_others(name, &results)?;
+        }
+        let here: Vec<&Case> = cases.iter().copied().filter(|case| case.engine == engine).collect();
+        for case in &here {
+            timed(case.table, || tables::fill(case, sizes, &server, &tools, &scratch))?;
+        }
+        for case in here {
+            let chosen: Vec<Tool> = case.tools.iter().filter(|tool| takes_part.contains(tool)).copied().collect();
+            if is_harm {
+                let harms = harm::watch(case, &chosen, &server, &tools, &scratch)?;
+                println!("\n{}", harms.table());
+                results.put("harm", &harms.json());
+            } else {
+                let outcome = rounds(case, chosen, n_runs, &server, &tools, &scratch)?;
+                println!("\n{}", outcome.table());
+                results.put("cases", &outcome.json());
+            }
+            // After each case: what was measured is not lost when the next one fails.
+            if let Some(name) = args.value("--name") {
+                page::keep(name, &results)?;
+            }
         }
     }
     Ok(())
@@ -153,7 +166,7 @@ fn rounds(
     for round in 0..=n_runs {
         for index in order(round, series.len()) {
             let one = &mut series[index];
-            let words = tools.words(one.tool, case.task(), &out, &settings)?;
+            let words = tools.words(one.tool, case.task(), server, &out, &settings)?;
             let run: Run = measure(&Job { words, environment: &environment, out: &out, log: &log })?;
             if one.tool != Tool::Floor && run.bytes == 0 {
                 bail!("{} wrote nothing", one.tool.name());
@@ -166,7 +179,7 @@ fn rounds(
             fs::remove_dir_all(&out)?;
         }
     }
-    Ok(Outcome { case, commit: machine::commit(), series })
+    Ok(Outcome { case, commit: machine::commit(), server: server.version.clone(), series })
 }
 
 /// In which order a round runs so many tools.

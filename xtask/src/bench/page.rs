@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use super::harm::Harms;
 use super::machine;
 use super::report::{Outcome, plot};
-use super::server::Server;
 use super::tables::Sizes;
 use crate::run::root;
 
@@ -19,18 +18,16 @@ pub struct Results(Value);
 
 impl Results {
     /// Nothing yet, about this machine and tables of such sizes.
-    ///
-    /// # Errors
-    /// When the server does not say what it is.
-    pub fn about(sizes: Sizes, server: &Server) -> Result<Self> {
-        Ok(Self(json!({
-            "machine": machine::facts(&server.sql("select version()")?, server.is_local()),
+    pub fn about(sizes: Sizes, is_local: bool) -> Self {
+        Self(json!({
+            "machine": machine::facts(is_local),
             "lineitem_scale": sizes.lineitem_scale,
             "content_rows": sizes.content_rows,
             "wide_rows": sizes.wide_rows,
             "cases": [],
+            "narrow_rows": sizes.narrow_rows,
             "harm": [],
-        })))
+        }))
     }
 
     /// Takes what was found out about a case, in the place of what was known; `part` is `cases` or `harm`.
@@ -53,7 +50,9 @@ impl Results {
 
     /// Whether both are about one machine and tables of one size.
     fn is_comparable(&self, other: &Self) -> bool {
-        ["machine", "lineitem_scale", "content_rows", "wide_rows"].iter().all(|what| self.0[what] == other.0[what])
+        ["machine", "lineitem_scale", "content_rows", "wide_rows", "narrow_rows"]
+            .iter()
+            .all(|what| self.0[what] == other.0[what])
     }
 
     fn part<T>(&self, part: &str, read: impl Fn(&Value) -> Option<T>) -> Vec<T> {

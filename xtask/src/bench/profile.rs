@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use super::engine::Engine;
 use super::server::Server;
 use super::tables::{self, Sizes};
 use super::tools::{Tool, Tools};
@@ -29,19 +30,23 @@ const N_LINES: usize = 60;
 pub fn profile(words: &[String]) -> Result<()> {
     let args = Args::parse(words, &[], &["--cases", "--scale", "--url-env"])?;
     let scale = number(&args, "--scale")?.unwrap_or(SCALE);
-    let sizes =
-        Sizes { lineitem_scale: scale, content_rows: (100_000.0 * scale) as u64, wide_rows: (1e6 * scale) as u64 };
+    let sizes = Sizes {
+        lineitem_scale: scale,
+        content_rows: (100_000.0 * scale) as u64,
+        wide_rows: (1e6 * scale) as u64,
+        narrow_rows: (6e6 * scale) as u64,
+    };
     let workspace = Workspace::read()?;
     install_valgrind()?;
     let scratch = workspace.target.join("bench/scratch");
     let out = scratch.join("out");
     fs::create_dir_all(&out)?;
-    let server = Server::get(&workspace, args.value("--url-env"))?;
-    let tools = Tools::get(&workspace, server.psql.clone(), false)?;
+    let server = Server::get(&workspace, Engine::Postgres, args.value("--url-env"), &scratch)?;
+    let tools = Tools::get(&workspace, false)?;
     for case in choose(Some(args.list("--cases").unwrap_or_else(|| vec!["lineitem"])))? {
-        tables::fill(case.table, sizes, &server, &tools.tpchgen, &scratch)?;
+        tables::fill(case, sizes, &server, &tools, &scratch)?;
         let counts = workspace.target.join(format!("bench/callgrind-{}.out", case.name));
-        let words = tools.words(Tool::RivetSlim, case.task(), &out, &scratch.join("rivet.yaml"))?;
+        let words = tools.words(Tool::RivetSlim, case.task(), &server, &out, &scratch.join("rivet.yaml"))?;
         let mut valgrind = Command::new("valgrind");
         valgrind.arg("--quiet").args(["--tool=callgrind", "--cache-sim=no"]);
         valgrind.arg(format!("--callgrind-out-file={}", counts.display())).args(words).envs(server.environment());

@@ -22,6 +22,8 @@ pub struct Outcome {
     pub case: &'static Case,
     /// What was measured.
     pub commit: String,
+    /// What it was measured against.
+    pub server: String,
     pub series: Vec<Series>,
 }
 
@@ -34,10 +36,11 @@ impl Outcome {
     /// A table in Markdown: the medians, with ratios to the floor.
     pub fn table(&self) -> String {
         let mut text = format!(
-            "### {}\n\nMedians of {} runs after a warm-up, commit {}.\n\n| tool | wall s | × floor | user s | system s | peak MiB | output MB |\n|---|---:|---:|---:|---:|---:|---:|\n",
+            "### {}\n\nMedians of {} runs after a warm-up, commit {}{}.\n\n| tool | wall s | × floor | user s | system s | peak MiB | output MB |\n|---|---:|---:|---:|---:|---:|---:|\n",
             self.case.title,
             self.series.first().map_or(0, |series| series.runs.len()),
             self.commit,
+            if self.server.is_empty() { String::new() } else { format!(", {}", self.server) },
         );
         for series in &self.series {
             let m = median(&series.runs);
@@ -56,6 +59,7 @@ impl Outcome {
         json!({
             "case": self.case.name,
             "commit": self.commit,
+            "server": self.server,
             "table": self.case.table,
             "format": self.case.format,
             "zstd_level": self.case.level,
@@ -72,7 +76,14 @@ impl Outcome {
             Some(Series { tool: Tool::named(&s["tool"])?, runs })
         };
         let commit = json["commit"].as_str()?.to_owned();
-        Some(Self { case, commit, series: json["series"].as_array()?.iter().map(series).collect::<Option<_>>()? })
+        // Results of earlier times name one server for all cases.
+        let server = json["server"].as_str().unwrap_or_default().to_owned();
+        Some(Self {
+            case,
+            commit,
+            server,
+            series: json["series"].as_array()?.iter().map(series).collect::<Option<_>>()?,
+        })
     }
 }
 
@@ -131,6 +142,7 @@ mod tests {
         let outcome = Outcome {
             case: &CASES[0],
             commit: "abc".to_owned(),
+            server: "PostgreSQL 17".to_owned(),
             series: vec![series(Tool::Floor, 8.0), series(Tool::Rivet, 6.0)],
         };
         let table = outcome.table();

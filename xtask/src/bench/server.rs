@@ -1,42 +1,61 @@
-//! The PostgreSQL of a benchmark run, started and stopped by `rivet-test-servers`, and psql to talk to it.
+//! A server of a benchmark run, started and stopped by `rivet-test-servers`, and its client program to talk to it.
 //! It must not know tables or tools.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::engine::Engine;
 use crate::run::{DEV, cargo, output, run};
 use crate::workspace::Workspace;
 
 /// A server; one that was started for this value ends with it.
 pub struct Server {
     child: Option<Child>,
+    engine: Engine,
     /// Where it is, with user and password.
     pub url: String,
-    /// The client program.
-    pub psql: PathBuf,
+    /// The client program and its first words; none for an engine that is a library.
+    client: Vec<String>,
+    /// What it says that it is.
+    pub version: String,
 }
 
 impl Server {
-    /// Installs (the first time) and starts a server with the defaults of its version; with the name of
-    /// a variable, takes the one at the URL in it.
+    /// Installs (the first time) and starts a server with the defaults of its version; with the name of a variable, takes
+    /// the PostgreSQL at the URL in it. A database without a server is a file in `scratch`.
     ///
     /// # Errors
     /// When it cannot be installed or does not start.
-    pub fn get(workspace: &Workspace, url_env: Option<&str>) -> Result<Self> {
+    pub fn get(workspace: &Workspace, engine: Engine, url_env: Option<&str>, scratch: &Path) -> Result<Self> {
+        if engine == Engine::Sqlite {
+            let url = format!("sqlite:{}", scratch.join("bench.db").display());
+            return Ok(Self { child: None, engine, url, client: Vec::new(), version: "SQLite".to_owned() });
+        }
         run(cargo(["build", "--quiet"]).args(DEV))?;
         let program = workspace.target.join("debug/rivet-test-servers");
-        let psql = output(Command::new(&program).args(["find", "psql"]))?.trim().into();
-        if let Some(name) = url_env {
-            let url = std::env::var(name).with_context(|| format!("{name} is not set"))?;
-            return Ok(Self { child: None, url, psql });
+        let mut server = match url_env.filter(|_| engine == Engine::Postgres) {
+            Some(name) => {
+                let url = std::env::var(name).with_context(|| format!("{name} is not set"))?;
+                Self { child: None, engine, url, client: Vec::new(), version: String::new() }
+            }
+            None => Self::start(&program, engine)?,
+        };
+        if engine == Engine::Postgres {
+            let psql = output(Command::new(&program).args(["find", "psql"]))?.trim().to_owned();
+            server.client = [&*psql, "-X", "-q", "-v", "ON_ERROR_STOP=1"].map(str::to_owned).to_vec();
         }
+        server.version = server.sql("select version()")?.split(" on ").next().unwrap_or_default().to_owned();
+        Ok(server)
+    }
+
+    fn start(program: &Path, engine: Engine) -> Result<Self> {
         // Its standard input ends with this process, however that ends; then it stops.
-        let mut child = Command::new(&program)
-            .args(["run", "postgres"])
+        let mut child = Command::new(program)
+            .args(["run", engine.id()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -45,24 +64,46 @@ impl Server {
         BufReader::new(child.stdout.take().context("it has a standard output")?).read_line(&mut line)?;
         let about: Value = serde_json::from_str(&line).context("the server did not start")?;
         let url = about["url"].as_str().context("the server said no url")?.to_owned();
-        Ok(Self { child: Some(child), url, psql })
+        let words = about["client"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let client = words.map(str::to_owned).collect();
+        Ok(Self { child: Some(child), engine, url, client, version: String::new() })
     }
 
     /// Whether it is on this machine.
     pub fn is_local(&self) -> bool {
-        self.environment()
-            .iter()
-            .any(|(name, value)| *name == "PGHOST" && ["127.0.0.1", "localhost"].contains(&&**value))
+        self.child.is_some() || self.url.contains("@127.0.0.1") || self.url.contains("@localhost")
     }
 
-    /// psql over this server; the URL is not on its command line.
-    pub fn psql(&self) -> Command {
-        let mut command = Command::new(&self.psql);
-        command.args(["-X", "-q", "-v", "ON_ERROR_STOP=1"]).envs(self.environment());
-        command
+    /// The client over this server; the password is not on its command line.
+    ///
+    /// # Errors
+    /// For an engine without one.
+    pub fn client(&self) -> Result<Command> {
+        let (program, words) = self.client.split_first().context("the engine has no client program")?;
+        let mut command = Command::new(program);
+        command.args(words).envs(self.environment());
+        Ok(command)
     }
 
-    /// Where the server is, for programs that read libpq's variables, and as `BENCH_URL`.
+    /// The words by which the client reads a table and keeps nothing; its standard output leads nowhere.
+    ///
+    /// # Errors
+    /// For an engine without a client.
+    pub fn discard(&self, table: &str) -> Result<Vec<String>> {
+        let mut words = self.client.clone();
+        match self.engine {
+            Engine::Postgres => {
+                words.extend(["-c".to_owned(), format!("copy (select * from {table}) to stdout (format binary)")]);
+            }
+            Engine::Mariadb => {
+                words.extend(["--quick".to_owned(), "-e".to_owned(), format!("select * from {table}")]);
+            }
+            Engine::Sqlite => bail!("the engine has no client program"),
+        }
+        Ok(words)
+    }
+
+    /// Where the server is, for programs that read the variables of libpq or of MySQL's client, and as `BENCH_URL`.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let rest = self.url.split_once("://").map_or("", |(_, rest)| rest);
         let (login, place) = rest.rsplit_once('@').unwrap_or_default();
@@ -70,7 +111,8 @@ impl Server {
         let (address, database) = place.split_once('/').unwrap_or_default();
         let (host, port) = address.split_once(':').unwrap_or_default();
         let libpq = [("PGHOST", host), ("PGPORT", port), ("PGUSER", user), ("PGPASSWORD", password)];
-        let all = libpq.into_iter().chain([("PGDATABASE", database), ("BENCH_URL", &*self.url)]);
+        let all =
+            libpq.into_iter().chain([("PGDATABASE", database), ("MYSQL_PWD", password), ("BENCH_URL", &*self.url)]);
         all.map(|(name, value)| (name, value.to_owned())).collect()
     }
 
@@ -79,7 +121,8 @@ impl Server {
     /// # Errors
     /// When the SQL fails.
     pub fn sql(&self, sql: &str) -> Result<String> {
-        Ok(output(self.psql().args(["-At", "-c", sql]))?.trim().to_owned())
+        let words: &[&str] = if self.engine == Engine::Postgres { &["-At", "-c"] } else { &["-e"] };
+        Ok(output(self.client()?.args(words).arg(sql))?.trim().to_owned())
     }
 
     /// Copies what `write` writes into a table.
@@ -87,7 +130,8 @@ impl Server {
     /// # Errors
     /// When the server refuses it.
     pub fn copy_in(&self, copy: &str, write: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
-        let mut psql = self.psql().args(["-c", copy]).stdin(Stdio::piped()).spawn().context("failed to start psql")?;
+        let mut psql =
+            self.client()?.args(["-c", copy]).stdin(Stdio::piped()).spawn().context("failed to start psql")?;
         let mut input = std::io::BufWriter::with_capacity(1 << 20, psql.stdin.take().context("psql has an input")?);
         let written = write(&mut input).and_then(|()| Ok(input.flush()?));
         drop(input);

@@ -9,17 +9,22 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::cases::ALL;
+use super::engine::Engine;
+use super::server::Server;
 use crate::dist;
 use crate::run::{cargo, root, run};
 use crate::slim;
 use crate::workspace::Workspace;
 
 /// Peers that pip installs, pinned: what they do is theirs to change.
-const PACKAGES: [&str; 7] = [
+const PACKAGES: [&str; 10] = [
     "duckdb==1.5.5",
     "duckdb-extension-postgres-scanner==1.5.5",
+    "duckdb-extension-mysql-scanner==1.5.5",
+    "duckdb-extension-sqlite-scanner==1.5.5",
     "connectorx==0.4.6",
     "adbc-driver-postgresql==1.13.0",
+    "adbc-driver-sqlite==1.13.0",
     "pyarrow==26.0.1",
     "psycopg[binary]==3.3.9",
     "tpchgen-cli==4.0.0",
@@ -30,12 +35,18 @@ const RIVET_CLI: &str = "0.32.0";
 /// One way to export a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tool {
-    /// psql, which throws away what the server sends. A reference rather than a limit: psql itself takes time for each row.
+    /// The server's own client, which throws away what the server sends. A reference rather than a limit: a client takes
+    /// time for each row.
     Floor,
     /// Our host with the plugins it finds.
     Rivet,
     /// Our host with the plugins linked in.
     RivetSlim,
+    /// As `Rivet`, by ranges of the key.
+    RivetChunked,
+    /// As `Rivet`, with the profile of that name.
+    RivetBalanced,
+    RivetSafe,
     Duckdb,
     Connectorx,
     Adbc,
@@ -45,6 +56,7 @@ pub enum Tool {
 /// What is exported, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Task<'a> {
+    pub engine: Engine,
     pub table: &'a str,
     /// `parquet` or `csv`.
     pub format: &'a str,
@@ -60,9 +72,12 @@ impl Tool {
     /// As it is called in a report.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Floor => "psql COPY to nowhere",
+            Self::Floor => "the server's client, to nowhere",
             Self::Rivet => "rivet, dynamic plugins",
             Self::RivetSlim => "rivet, slim",
+            Self::RivetChunked => "rivet, chunked",
+            Self::RivetBalanced => "rivet, profile balanced",
+            Self::RivetSafe => "rivet, profile safe",
             Self::Duckdb => "duckdb",
             Self::Connectorx => "connectorx + pyarrow",
             Self::Adbc => "adbc + pyarrow",
@@ -76,6 +91,9 @@ impl Tool {
             Self::Floor => "floor",
             Self::Rivet => "rivet",
             Self::RivetSlim => "slim",
+            Self::RivetChunked => "chunked",
+            Self::RivetBalanced => "balanced",
+            Self::RivetSafe => "safe",
             Self::Duckdb => "duckdb",
             Self::Connectorx => "connectorx",
             Self::Adbc => "adbc",
@@ -90,13 +108,12 @@ impl Tool {
 
     /// Whether it is not ours.
     pub fn is_peer(self) -> bool {
-        !matches!(self, Self::Floor | Self::Rivet | Self::RivetSlim)
+        matches!(self, Self::Duckdb | Self::Connectorx | Self::Adbc | Self::RivetCli)
     }
 }
 
 /// Where everything is.
 pub struct Tools {
-    psql: PathBuf,
     rivet: PathBuf,
     rivet_slim: PathBuf,
     /// Interpreter with the peers and with what watches a server.
@@ -111,7 +128,7 @@ impl Tools {
     ///
     /// # Errors
     /// When something cannot be built or installed.
-    pub fn get(workspace: &Workspace, psql: PathBuf, with_rivet_cli: bool) -> Result<Self> {
+    pub fn get(workspace: &Workspace, with_rivet_cli: bool) -> Result<Self> {
         dist::dist(&[])?;
         let rivet_slim = slim::build(workspace, &["postgres", "parquet", "csv", "local"], &[], None)?;
         let dir = workspace.target.join("bench");
@@ -137,7 +154,6 @@ impl Tools {
             None
         };
         Ok(Self {
-            psql,
             rivet: workspace.target.join("dist/bin/rivet"),
             rivet_slim,
             python: environment.join("bin/python"),
@@ -151,16 +167,20 @@ impl Tools {
     ///
     /// # Errors
     /// When the settings cannot be written.
-    pub fn words(&self, tool: Tool, task: Task<'_>, out: &Path, settings: &Path) -> Result<Vec<String>> {
+    pub fn words(
+        &self,
+        tool: Tool,
+        task: Task<'_>,
+        server: &Server,
+        out: &Path,
+        settings: &Path,
+    ) -> Result<Vec<String>> {
         let text = |path: &Path| path.display().to_string();
         let words = match tool {
-            Tool::Floor => {
-                let copy = format!("copy (select * from {}) to stdout (format binary)", task.table);
-                vec![text(&self.psql), "-X".into(), "-c".into(), copy]
-            }
-            Tool::Rivet | Tool::RivetSlim => {
-                fs::write(settings, our_settings(task, out))?;
-                let program = if tool == Tool::Rivet { &self.rivet } else { &self.rivet_slim };
+            Tool::Floor => server.discard(task.table)?,
+            Tool::Rivet | Tool::RivetSlim | Tool::RivetChunked | Tool::RivetBalanced | Tool::RivetSafe => {
+                fs::write(settings, our_settings(tool, task, out))?;
+                let program = if tool == Tool::RivetSlim { &self.rivet_slim } else { &self.rivet };
                 let mut words = vec![text(program), "run".into(), "--config".into(), text(settings)];
                 words.extend(task.validate.then(|| "--validate".to_owned()));
                 words
@@ -173,19 +193,37 @@ impl Tools {
             Tool::Duckdb | Tool::Connectorx | Tool::Adbc => {
                 let script = text(&root().join("dev/bench/peers.py"));
                 let (level, parallel) = (task.level.to_string(), task.parallel.to_string());
-                vec![text(&self.python), script, tool.id().into(), task.table.into(), text(out), level, parallel]
+                let engine = task.engine.id().to_owned();
+                vec![
+                    text(&self.python),
+                    script,
+                    engine,
+                    tool.id().into(),
+                    task.table.into(),
+                    text(out),
+                    level,
+                    parallel,
+                ]
             }
         };
         Ok(words)
     }
 }
 
-fn our_settings(task: Task<'_>, out: &Path) -> String {
+fn our_settings(tool: Tool, task: Task<'_>, out: &Path) -> String {
     let level = if task.format == "parquet" { format!(", compression_level: {}", task.level) } else { String::new() };
+    let profile = match tool {
+        Tool::RivetBalanced => "balanced",
+        Tool::RivetSafe => "safe",
+        _ => "fast",
+    };
+    let mode = if tool == Tool::RivetChunked { ", mode: chunked, chunk_column: l_orderkey" } else { "" };
     format!(
-        "source: {{type: postgres, url_env: BENCH_URL, tuning: {{profile: fast}}}}\nexports:\n  - {{name: {0}, table: public.{0}, \
-         parallel: {1}, format: {2}{level}, destination: {{type: local, path: {3}}}}}\n",
+        "source: {{type: {}, url_env: BENCH_URL, tuning: {{profile: {profile}}}}}\nexports:\n  - {{name: {1}, table: {2}{1}{mode}, \
+         parallel: {3}, format: {4}{level}, destination: {{type: local, path: {5}}}}}\n",
+        task.engine.source(),
         task.table,
+        task.engine.schema(),
         task.parallel,
         task.format,
         out.display()

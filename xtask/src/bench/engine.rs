@@ -1,0 +1,37 @@
+//! The engines that a table is read from.
+//! It must not know how one is started.
+
+/// What holds the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    Postgres,
+    Mariadb,
+    Sqlite,
+}
+
+impl Engine {
+    /// As the test servers and the peers' script call it.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Mariadb => "mariadb",
+            Self::Sqlite => "sqlite",
+        }
+    }
+
+    /// As our settings call it.
+    pub fn source(self) -> &'static str {
+        match self {
+            Self::Mariadb => "mysql",
+            other => other.id(),
+        }
+    }
+
+    /// What stands before the name of a table.
+    pub fn schema(self) -> &'static str {
+        match self {
+            Self::Postgres => "public.",
+            Self::Mariadb | Self::Sqlite => "",
+        }
+    }
+}
