@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The checks of the acceptance plan, from the folder that holds dev/: `run_uat_smoke.sh [SUITE…]`. A line each: PASS, FAIL or
 # LATER (the feature is not there yet), the ID, what is expected, what was seen. `cargo xtask uat` starts all that they need:
-# `rivet`, `psql` and `curl` on the PATH, a PostgreSQL with the tables of `cargo xtask seed` and a Toxiproxy where the configs say.
+# `rivet`, `psql` and `curl` on the PATH, a PostgreSQL with the tables of `cargo xtask seed`, a
+# MariaDB with users and orders, and a Toxiproxy where the configs say.
 set -u
 mkdir -p dev/output
 out=$(mktemp -d)
@@ -34,7 +35,8 @@ verdict() {
     printf '%-5s %-4s %-44s %s\n' "$3" "$1" "$2" "$4"
     case $3 in PASS) passed=$((passed + 1)) ;; LATER) later=$((later + 1)) ;; *) failed=$((failed + 1)) && sed 's/^/    /' "$out/$1" | head -20 ;; esac
 }
-toxic() { curl -sf -X "$1" "http://localhost:8474/proxies/pg/toxics$2" "${@:3}"; }
+# toxic PROXY METHOD PATH …: asks the fault proxy.
+toxic() { curl -sf -X "$2" "http://localhost:8474/proxies/$1/toxics$3" "${@:4}"; }
 
 check P4 "dev/output exists" 0 test -d dev/output
 check A1 "help" 0 rivet --help
@@ -45,7 +47,8 @@ says A3 "it is named" '/nonexistent/no.yaml'
 check B1 "check of all exports" 0 rivet check --config dev/pg_full.yaml
 says B1 "each has a verdict" 'EFFICIENT|ACCEPTABLE'
 check B2 "check of one export" 0 rivet check --config dev/pg_full.yaml --export pg_users_csv
-later B3 "check of a MySQL"
+check B3 "check of a MySQL" 0 rivet check --config dev/mysql_full.yaml
+says B3 "each has a verdict" 'EFFICIENT|ACCEPTABLE'
 check B4 "doctor" 0 rivet doctor --config dev/pg_full.yaml
 says B4 "source and destination are fine" '^\[OK\]'
 check C1 "full, CSV" 0 rivet run --config dev/pg_full.yaml --export pg_users_csv --validate
@@ -56,8 +59,14 @@ says C2 "it was validated" 'validated: +pass'
 check C3 "incremental, first run" 0 rivet run --config dev/pg_incremental.yaml --export pg_orders_incremental
 check C4 "incremental, second run" 0 rivet run --config dev/pg_incremental.yaml --export pg_orders_incremental
 says C4 "it has nothing to do" 'rows: +0$|status: +skipped'
-later C5 "full, MySQL"
-later C6 "incremental, MySQL"
+check C5 "full, MySQL" 0 rivet run --config dev/mysql_full.yaml --validate
+says C5 "it was validated" 'validated: +pass'
+check C6 "incremental, MySQL" 0 rivet run --config dev/mysql_incremental.yaml
+says C6 "all rows" 'rows: +[1-9]'
+check C6b "incremental, MySQL, second run" 0 rivet run --config dev/mysql_incremental.yaml --export mysql_orders_incremental
+says C6b "it has nothing to do" 'rows: +0$|status: +skipped'
+check C6c "the cursor of MySQL" 0 rivet state show --config dev/mysql_incremental.yaml
+says C6c "the cursor is shown" 'mysql_orders_incremental'
 check D1 "state show" 0 rivet state show --config dev/pg_incremental.yaml
 says D1 "the cursor is shown" 'pg_orders_incremental'
 check D2 "metrics" 0 rivet metrics --config dev/pg_incremental.yaml --last 5
@@ -75,7 +84,7 @@ check F3 "skip_empty" 0 rivet run --config dev/test_compression.yaml --export us
 says F3 "it was skipped" 'status: +skipped'
 check F4 "meta columns are in the file" 0 bash -c 'grep -c _rivet_row_hash dev/output/users_meta_test_*.parquet && grep -c _rivet_exported_at dev/output/users_meta_test_*.parquet'
 check G1 "structured address" 0 env PGPASSWORD=rivet rivet check --config dev/pg_structured.yaml
-later G2 "structured address, MySQL"
+check G2 "structured address, MySQL" 0 env MYSQL_PASSWORD=rivet rivet check --config dev/mysql_structured.yaml
 check H1 "a cursor without an index" 0 rivet check --config dev/pg_degraded.yaml
 says H1 "a verdict, and what would help" 'suggestion +index'
 check H2 "a wrong password" not0 rivet doctor --config dev/test_pg_wrongpass.yaml
@@ -105,17 +114,29 @@ check P2 "more than one file" 0 bash -c '[ "$(ls dev/output/users_split_*_part*.
 check Q0 "the way through the proxy is made" 0 bash dev/setup_toxiproxy.sh
 check Q1 "through the proxy" 0 rivet run --config dev/test_toxiproxy_pg.yaml --validate
 says Q1 "it was validated" 'validated: +pass'
-check Q2 "each answer ${RIVET_UAT_LATENCY_MS:=3000} ms late" 0 toxic POST "" -d "{\"name\":\"latency\",\"type\":\"latency\",\"attributes\":{\"latency\":$RIVET_UAT_LATENCY_MS}}"
+check Q2 "each answer ${RIVET_UAT_LATENCY_MS:=3000} ms late" 0 toxic pg POST "" -d "{\"name\":\"latency\",\"type\":\"latency\",\"attributes\":{\"latency\":$RIVET_UAT_LATENCY_MS}}"
 says Q2 "the toxic is told" '"name":"latency"'
 check Q3 "export, late" 0 rivet run --config dev/test_toxiproxy_pg.yaml --validate
 says Q3 "the same result" 'validated: +pass'
-check Q4 "no more latency" 0 toxic DELETE /latency
-check Q5 "cut after 5 KB" 0 toxic POST "" -d '{"name":"limit","type":"limit_data","attributes":{"bytes":5000}}'
+check Q4 "no more latency" 0 toxic pg DELETE /latency
+check Q5 "cut after 5 KB" 0 toxic pg POST "" -d '{"name":"limit","type":"limit_data","attributes":{"bytes":5000}}'
 check Q6 "export, cut: no hang, no panic" '0|2' timeout 120 rivet run --config dev/test_toxiproxy_pg.yaml
 says Q6 "retries are told" 'retry 1/3 \[reconnecting\]'
-check Q7 "no more cuts" 0 toxic DELETE /limit
+check Q7 "no more cuts" 0 toxic pg DELETE /limit
 check Q8 "export, as at first" 0 rivet run --config dev/test_toxiproxy_pg.yaml --validate
 says Q8 "it was validated" 'validated: +pass'
+check Q1m "through the proxy, MySQL" 0 rivet run --config dev/test_toxiproxy_mysql.yaml --validate
+says Q1m "it was validated" 'validated: +pass'
+check Q2m "each answer late, MySQL" 0 toxic mysql POST "" -d "{\"name\":\"latency\",\"type\":\"latency\",\"attributes\":{\"latency\":$RIVET_UAT_LATENCY_MS}}"
+check Q3m "export, late, MySQL" 0 rivet run --config dev/test_toxiproxy_mysql.yaml --validate
+says Q3m "the same result" 'validated: +pass'
+check Q4m "no more latency, MySQL" 0 toxic mysql DELETE /latency
+check Q5m "cut after 5 KB, MySQL" 0 toxic mysql POST "" -d '{"name":"limit","type":"limit_data","attributes":{"bytes":5000}}'
+check Q6m "export, cut: no hang, no panic, MySQL" '0|2' timeout 120 rivet run --config dev/test_toxiproxy_mysql.yaml
+says Q6m "retries are told" 'retry 1/3 \[reconnecting\]'
+check Q7m "no more cuts, MySQL" 0 toxic mysql DELETE /limit
+check Q8m "export, as at first, MySQL" 0 rivet run --config dev/test_toxiproxy_mysql.yaml --validate
+says Q8m "it was validated" 'validated: +pass'
 bench=dev/bench_chunked_p4.yaml
 check R1 "chunks with checkpoints" 0 rivet run --config $bench --export bench_content_p4_serial --validate
 says R1 "it succeeds" 'status: +success'

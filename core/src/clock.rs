@@ -141,6 +141,12 @@ struct Civil {
     ms: i64,
 }
 
+/// Year, month and day of a day since 1970, in the proleptic Gregorian calendar.
+pub fn date(day: i64) -> (i64, i64, i64) {
+    let Civil { year, month, day, .. } = civil(day.saturating_mul(86_400_000));
+    (year, month, day)
+}
+
 /// Days to a proleptic Gregorian date (Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
 fn civil(unix_ms: i64) -> Civil {
     let (days, ms_of_day) = (unix_ms.div_euclid(86_400_000), unix_ms.rem_euclid(86_400_000));

@@ -10,6 +10,7 @@ pub mod error;
 mod file_kind;
 pub mod manifest;
 pub mod memory;
+pub mod partition;
 pub mod paths;
 mod placeholders;
 pub mod plan;

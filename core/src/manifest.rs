@@ -1,6 +1,8 @@
 //! What a run wrote: the one truth a reader needs, as versioned JSON.
 //! It must not know how parts were read, encoded or stored.
 
+use std::collections::BTreeMap;
+
 use rivet_plugin_api::{KeyValue, TableSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,6 +10,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::checksum::ColumnChecksum;
 use crate::config::MetaColumns;
+use crate::partition::Partition;
 use crate::plan::{Endpoint, Plan, Window};
 use crate::quality::Checked;
 
@@ -29,6 +32,18 @@ pub fn manifest_name(export: &str, run_id: &str) -> String {
 /// What the names of all parts of a run start with, and those of no other run.
 pub fn part_prefix(export: &str, run_id: &str) -> String {
     format!("{export}_{run_id}_")
+}
+
+/// How the names of all parts of a run begin, in the folders of all partitions.
+pub fn all_parts(export: &str, run_id: &str, partition: Option<&Partition>) -> String {
+    let file = part_prefix(export, run_id);
+    partition.map_or_else(|| file.clone(), |partition| partition.everywhere(&file))
+}
+
+/// Whether a part is of this run, by its name.
+pub fn is_part_of(name: &str, export: &str, run_id: &str) -> bool {
+    let file = name.rsplit('/').next().unwrap_or(name);
+    file.starts_with(&part_prefix(export, run_id))
 }
 
 /// What a run wrote.
@@ -56,6 +71,9 @@ pub struct Manifest {
     /// The time that rows are from, for mode time_window.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
+    /// How rows are divided into folders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<Partition>,
     /// Columns that Rivet added after those of `schema`.
     #[serde(default)]
     pub meta_columns: MetaColumns,
@@ -103,7 +121,7 @@ pub struct CursorRange {
 pub enum Consistency {
     /// One snapshot for all parts.
     Snapshot,
-    /// Each split as of its own statement.
+    /// Each split as of its own statement, or of a snapshot that it shares with a few others; each part names its epoch.
     PerSplit,
     /// Several snapshots; each part names its epoch.
     Mixed,
@@ -114,6 +132,9 @@ pub enum Consistency {
 pub struct Part {
     /// Name below the destination.
     pub name: String,
+    /// What its folders say of all its rows: values by key, null for NULL.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub partition: BTreeMap<String, Option<String>>,
     /// Split it belongs to.
     pub split: u32,
     /// Snapshot epoch it was read in, from 0.
@@ -174,6 +195,7 @@ impl Manifest {
                 moved: Some(i.next.is_some()),
             }),
             window: plan.window.clone(),
+            partition: plan.partition.clone(),
             meta_columns: plan.meta_columns,
             schema: plan.schema.clone(),
             schema_digest: digest(&schema_json),

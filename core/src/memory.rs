@@ -16,11 +16,21 @@ pub struct Shares {
     pub max_buffered_bytes: usize,
     /// Encoded bytes waiting for the upload.
     pub upload_ahead_bytes: usize,
+    /// Rows that wait for the others of their partition.
+    pub partition_bytes: usize,
+    /// Parts that are written at the same time, one a partition.
+    pub n_partitions: usize,
+    /// What the writer of each of these may hold.
+    pub partition_buffered_bytes: usize,
 }
 
 /// What the process needs before the first batch: code, libraries, connections, state.
 const BASE_BYTES: u64 = 24 << 20;
 const MIB: u64 = 1 << 20;
+/// What the part of a partition needs at least while it is written, beside its upload.
+const PARTITION_BYTES: u64 = 3 * MIB;
+/// More parts at the same time make files no larger where rows come in some order.
+const MAX_PARTITIONS: u64 = 16;
 /// How often a value is in memory at once, in each worker: as the source received it, in its batch, and while it is encoded as
 /// values of a page, as that page, and compressed. A value that is larger than what may wait goes alone through all of them.
 const COPIES_OF_A_VALUE: u64 = 5;
@@ -44,9 +54,9 @@ pub fn suffices(memory_bytes: u64, n_at_once: usize, value_bytes: u64, workers: 
     value_bytes.min(MODEST_VALUE_BYTES) <= largest_value_bytes(share(memory_bytes, n_at_once), workers)
 }
 
-/// What each of `n_at_once` exports has of the memory of the process, bytes.
+/// What each of `n_at_once` exports has of the memory of the process, bytes; together no more than all.
 pub fn share(memory_bytes: u64, n_at_once: usize) -> u64 {
-    memory_bytes.div_ceil(n_at_once.max(1) as u64)
+    memory_bytes / n_at_once.max(1) as u64
 }
 
 /// Memory that values of up to `value_bytes` take in `workers` workers, bytes; whole MiB.
@@ -56,13 +66,17 @@ pub fn memory_for_value_bytes(value_bytes: u64, workers: usize) -> u64 {
     BESIDE_VALUES_BYTES.saturating_add(values)
 }
 
-/// Shares of `memory_bytes` for each of `workers` workers.
-pub fn shares(memory_bytes: u64, workers: usize) -> Shares {
-    let each = memory_bytes.saturating_sub(BASE_BYTES) / workers.max(1) as u64;
+/// Shares of `memory_bytes` for each of `workers` workers, of which each uploads a part that takes `upload_bytes`.
+pub fn shares(memory_bytes: u64, workers: usize, upload_bytes: u64) -> Shares {
+    let each = (memory_bytes.saturating_sub(BASE_BYTES) / workers.max(1) as u64).saturating_sub(upload_bytes);
     let share = |part: u64, floor: u64, ceiling: u64| {
         usize::try_from((each / part).clamp(floor, ceiling)).unwrap_or(usize::MAX)
     };
+    let n_partitions = (each / 4 / (PARTITION_BYTES + upload_bytes)).clamp(1, MAX_PARTITIONS);
     Shares {
+        partition_bytes: share(4, 2 * MIB, 64 * MIB),
+        n_partitions: usize::try_from(n_partitions).unwrap_or(1),
+        partition_buffered_bytes: share(4 * n_partitions, 2 * MIB, 12 * MIB),
         max_batch_bytes: share(16, 256 * 1024, MIB),
         read_ahead_bytes: share(16, 256 * 1024, 5 * MIB),
         max_buffered_bytes: share(4, 2 * MIB, 12 * MIB),
@@ -145,7 +159,7 @@ mod tests {
     #[test]
     fn more_workers_share_the_same_budget() {
         for workers in [1, 2, 4] {
-            let s = shares(256 * MIB, workers);
+            let s = shares(256 * MIB, workers, 0);
             let all = workers as u64
                 * (2 * s.max_batch_bytes + s.read_ahead_bytes + s.max_buffered_bytes + s.upload_ahead_bytes) as u64;
             assert!(all + BASE_BYTES <= 256 * MIB, "{workers}: {s:?}");
@@ -183,6 +197,6 @@ mod tests {
 
     #[test]
     fn a_tiny_budget_still_works() {
-        assert_eq!(shares(0, 8).max_batch_bytes, 256 * 1024);
+        assert_eq!(shares(0, 8, 0).max_batch_bytes, 256 * 1024);
     }
 }

@@ -52,6 +52,12 @@ pub fn check(spec: &ExportSpec) -> Result<(), RunError> {
             hint: "remove `max_file_size`, or write to a store".to_owned(),
         });
     }
+    if spec.partition_by.is_some() {
+        return Err(RunError::Impossible {
+            what: format!("export '{}' has partition_by, but {name} takes one part", spec.name),
+            hint: "remove `partition_by`, or write to a store".to_owned(),
+        });
+    }
     if spec.keep_runs.is_some() {
         return Err(RunError::Impossible {
             what: format!("export '{}' has keep_runs, but {name} keeps nothing", spec.name),

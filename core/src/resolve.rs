@@ -1,6 +1,7 @@
 //! From config to something that can run: plugins found, options validated, sizes and workers fixed.
 //! It must not talk to a server or a store.
 
+use arrow_schema::Schema;
 use rivet_plugin_api::wire::Connector;
 use rivet_plugin_api::{
     Choices, ConnectorKind, Cx, Relation, SessionGroup, Snapshot, SourceCapabilities, Store, StoreCapabilities, Wanted,
@@ -16,13 +17,15 @@ use crate::config::{
 use crate::connectors::Connectors;
 use crate::error::RunError;
 use crate::memory;
+use crate::partition::{self, Partition};
 use crate::paths::{Places, absolute};
-use crate::placeholders::{Placeholders, unknown};
+use crate::placeholders::Placeholders;
 use crate::plan::sealed::Replay;
 use crate::possible;
 use crate::secrets;
 use crate::tables::path_part;
 
+mod in_place;
 mod limits;
 
 /// One export, ready to run: what its keys say, and what was made of them. It holds secrets (in the connection) and has no
@@ -131,6 +134,15 @@ impl ExportSpec {
         self.tuning.batch_rows.unwrap_or(MAX_BATCH_ROWS)
     }
 
+    /// How what is written is divided into folders.
+    ///
+    /// # Errors
+    /// `Impossible` where it cannot be.
+    pub fn partition(&self, written: &Schema) -> Result<Option<Partition>, RunError> {
+        let by = self.partition_by.as_deref();
+        by.map(|column| Partition::of(column, self.partition_granularity, written)).transpose()
+    }
+
     /// Attempts after the first. What a pipe has passed on cannot be taken back, so there are none.
     pub fn max_retries(&self) -> u32 {
         let wanted = self.max_attempts().map_or(self.tuning.max_retries, |n| n.saturating_sub(1));
@@ -227,9 +239,6 @@ const DEFAULT_PART_BYTES: u64 = 256 << 20;
 /// Rows of a batch that is sized in bytes.
 const MAX_BATCH_ROWS: usize = 1 << 20;
 
-/// What may stand in braces in the options of a destination.
-const PLACEHOLDERS: [&str; 5] = ["{date}", "{export}", "{table}", "{run_id}", "{config_dir}"];
-
 /// Resolves all exports of a config. `today` fills `{date}`, as `2026-11-21`; relative paths start at `places`.
 ///
 /// # Errors
@@ -251,7 +260,7 @@ pub fn resolve(
         };
         let format = choose("format", &export.format)?;
         let destination = choose("destination", &export.destination)?;
-        errors.extend(misspelled(export, &destination.options));
+        errors.extend(in_place::wrong(export, &destination.options));
         specs.push(spec(config, export, [source.clone(), format, destination], places, today));
     }
     if !errors.is_empty() {
@@ -313,7 +322,8 @@ fn spec(
     };
     let placeholders = Placeholders::default().with("{export}", &export.name).with("{table}", &table);
     let config_dir = Placeholders::default().with("{config_dir}", &places.config_dir.to_string_lossy());
-    let destination_options = config_dir.fill_all(&destination.options);
+    // Where partitions go in any case: below the rest of the path.
+    let destination_options = partition::without_place(&config_dir.fill_all(&destination.options));
     let destination_template =
         identity(&destination.connector, &absolute(destination_options.clone(), &destination.connector, places));
     let default_part_bytes = capabilities_of(&destination.connector).objects.then_some(DEFAULT_PART_BYTES);
@@ -375,19 +385,4 @@ fn apart(specs: &[ExportSpec]) -> Result<(), RunError> {
         }
     }
     Ok(())
-}
-
-/// Placeholders in the destination's options that there are none of: they would become names of folders.
-fn misspelled(export: &ExportConfig, options: &Map<String, Value>) -> Vec<ConfigError> {
-    let texts = options.iter().filter_map(|(key, value)| Some((key, unknown(value.as_str()?, &PLACEHOLDERS)?)));
-    let error = |(key, found): (&String, &str)| {
-        let words = PLACEHOLDERS.map(|known| known.trim_matches(['{', '}']));
-        let guess = did_you_mean(found.trim_matches(['{', '}']), words);
-        ConfigError::BadValue {
-            at: export.destination.options.at(&format!("exports.{}.destination", export.name), key),
-            problem: format!("has the placeholder {found}, which means nothing"),
-            hint: Some(guess.unwrap_or_else(|| format!("there is {}", PLACEHOLDERS.join(", ")))),
-        }
-    };
-    texts.map(error).collect()
 }

@@ -90,6 +90,9 @@ pub struct Summary {
     pub verdict: Option<Verdict>,
     /// What changed in the columns since the last good run, or during this one.
     pub schema_changes: Vec<String>,
+    /// Values changed by a policy: column, policy, count.
+    #[serde(default)]
+    pub policy_hits: Vec<(String, String, u64)>,
     /// Every part was read back and is what was written (`--validate`).
     pub validated: bool,
     /// Whether the columns are others than in the last good run; none when there was none, or they are not known.
@@ -159,6 +162,7 @@ impl Summary {
             consistency: String::new(),
             verdict: None,
             schema_changes: Vec::new(),
+            policy_hits: Vec::new(),
             validated: false,
             schema_changed: None,
             quality: Vec::new(),

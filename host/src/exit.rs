@@ -163,6 +163,10 @@ mod tests {
 
     #[test]
     fn several_failures_give_the_gravest_or_five() {
+        let begun = |failures: &[FailureClass], n| Exit::of_begun(failures, n, 3).code();
+        assert_eq!([begun(&[], 3), begun(&[], 2), begun(&[], 0)], [0, 130, 130], "exports that were left out");
+        assert_eq!(begun(&[FailureClass::Integrity], 2), 130);
+        assert_eq!(begun(&[FailureClass::Integrity], 3), 3);
         let code = |classes: &[FailureClass]| Exit::of(classes).code();
         assert_eq!(code(&[Retryable, Retryable]), 2);
         assert_eq!(code(&[Retryable, Config, Retryable]), 5);

@@ -35,6 +35,7 @@ const LINES: &[Line] = &[
     ("retries", |s| (s.retries > 0).then(|| s.retries.to_string())),
     ("restarts", |s| (s.restarts > 0).then(|| format!("{}, each after a lost snapshot", s.restarts))),
     ("oldest tx", |s| (s.oldest_transaction_ms >= OLD_MS).then(|| duration(s.oldest_transaction_ms))),
+    ("policies", policies),
     ("validated", |s| s.validated.then(|| "pass".to_owned())),
     ("quality", |s| s.quality_word().map(str::to_owned)),
     ("schema", |s| s.schema_changed.map(|changed| if changed { "CHANGED" } else { "unchanged" }.to_owned())),
@@ -60,6 +61,12 @@ fn problem(s: &Summary) -> Option<ProblemRow> {
 
 fn written(s: &Summary) -> bool {
     s.status != Status::Failed
+}
+
+/// What was changed because the config allows it: nobody should find that out from the data.
+fn policies(s: &Summary) -> Option<String> {
+    let told = |(column, policy, n): &(String, String, u64)| format!("{column} {policy} {}", grouped(*n));
+    Some(s.policy_hits.iter().map(told).collect::<Vec<_>>().join(", ")).filter(|told| !told.is_empty())
 }
 
 fn rate(s: &Summary) -> String {

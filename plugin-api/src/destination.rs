@@ -33,15 +33,18 @@ pub struct StoreCapabilities {
     pub retractable: bool,
     /// Several parts can be uploaded at once.
     pub concurrent: bool,
+    /// Memory that a part takes while it is uploaded, bytes; it comes out of the host's budget.
+    pub upload_bytes: u64,
 }
 
 impl Default for StoreCapabilities {
     fn default() -> Self {
-        Self { objects: true, retractable: true, concurrent: true }
+        Self { objects: true, retractable: true, concurrent: true, upload_bytes: 0 }
     }
 }
 
-/// An open destination. Names are relative, `/`-separated and never leave the destination's root.
+/// An open destination. Names are relative, `/`-separated, of segments as [`encode_segment`](crate::encode_segment) writes them,
+/// and never leave the destination's root: the name of an object is its path or key below that.
 pub trait Store: Send + Sync {
     /// Starts uploading a part that does not exist yet.
     ///
@@ -74,7 +77,8 @@ pub trait Store: Send + Sync {
     /// `Io`, `Auth` or `Connection`.
     fn head(&self, name: &str, cx: &Cx) -> Result<Option<ObjectFacts>>;
 
-    /// Visible objects whose names start with `prefix`, in no particular order.
+    /// Visible objects whose names start with `prefix`, in no particular order. In a prefix `*` is the rest of a segment: see
+    /// [`Beginning`](crate::Beginning).
     ///
     /// # Errors
     /// `Io`, `Auth` or `Connection`.
@@ -117,7 +121,7 @@ pub trait Store: Send + Sync {
     /// What a first upload would meet.
     fn probe(&self, cx: &Cx) -> Result<()>;
 
-    /// Removes what a dead process left of uploads and puts whose names start with `prefix`: what was begun or prepared,
+    /// Removes what a dead process left of uploads and puts whose names start with `prefix`, as for `list`: what was begun or prepared,
     /// never what is visible. Returns how many there were; 0 where nothing is left of them. No upload of such a name
     /// lives; a put of such a name may be on its way in another process, and is left alone.
     ///
@@ -133,7 +137,8 @@ pub trait Store: Send + Sync {
 pub enum PutMode {
     /// Only if there is none.
     IfAbsent,
-    /// In any case, atomically.
+    /// In any case, atomically; a store that can does so only while there is what whoever opened it here last found, and
+    /// else says `Conflict`.
     Replace,
 }
 

@@ -54,7 +54,7 @@ pub use logical::{
 pub use opening::{FEATURES, HostInfo, OpenGroup, Purpose, SessionGroup, SessionLimits, Snapshot, SnapshotInfo};
 pub use path::FilePath;
 pub use secret::Secret;
-pub use segment::{decode_segment, encode_segment};
+pub use segment::{Beginning, decode_segment, encode_segment, is_name};
 pub use source::{
     BatchStream, Estimate, Health, ReadMode, Relation, SNAPSHOT_LOST, Scan, Session, Source, SourceCapabilities, Split,
     SplitRequest, StreamFacts, TableSchema,

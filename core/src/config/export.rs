@@ -14,6 +14,7 @@ use super::patterns::{TablePattern, Tables};
 use super::quality::Quality;
 use super::tuning::Tuning;
 use super::types;
+use crate::partition::Granularity;
 
 /// One export: what is read, how it is encoded, where it goes.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -30,7 +31,7 @@ use super::types;
             [["chunk_by_key"], ["chunk_count"], ["chunk_size_memory_mb"], ["chunk_by_days"]],
             [["chunk_column"], ["chunk_by_key"]],
         ],
-        "dependentRequired" = { "exclude_tables": ["tables"] }
+        "dependentRequired" = { "exclude_tables": ["tables"], "partition_granularity": ["partition_by"] }
     )
 )]
 pub struct ExportConfig {
@@ -151,6 +152,13 @@ pub struct ExportConfig {
     /// Where `path` has `{run_id}` each run has a folder of its own, and finds no other.
     #[schemars(range(min = 1, max = 1_000_000), extend("only_in" = "full"))]
     pub keep_runs: Option<usize>,
+    /// Each value of this column gets a folder of its own, as `country=DE/`, NULL the folder `__HIVE_DEFAULT_PARTITION__`; the column
+    /// itself is then in no file, since readers take it from the folder. For a timestamp say what of it with `partition_granularity`.
+    #[schemars(length(min = 1))]
+    pub partition_by: Option<String>,
+    /// Days, months or years of a date or timestamp (in UTC where it has a zone) get the folders, as `created_at_month=2026-11/`;
+    /// the column stays in the files, since they say more of it than folders do.
+    pub partition_granularity: Option<Granularity>,
     /// Which Arrow forms are written.
     #[serde(default)]
     pub types: TypesMode,

@@ -16,7 +16,7 @@ pub enum Profile {
     /// Gentle enough for a server that others use.
     #[default]
     Balanced,
-    /// For a production server under load.
+    /// For a production server under load. What is read in ranges of a key is read in many short snapshots.
     Safe,
 }
 
@@ -161,6 +161,9 @@ fn max_value_bytes() -> u64 {
     MAX_VALUE_MIB << 20
 }
 
+/// Vacuum and changes of tables wait for snapshots: so long they may, ms. A split more comes on top.
+const SAFE_SNAPSHOT_MS: u64 = 4_000;
+
 /// What a statement's end, and what comes after it, may take on its way here, ms.
 const SILENCE_SLACK_MS: u64 = 30_000;
 /// Longest silence where a statement may take as long as it likes, ms.
@@ -210,6 +213,14 @@ impl Profile {
         }
     }
 
+    /// How long one snapshot is read at most, ms, where the rest may be read in another one.
+    fn snapshot_ms(self) -> Option<u64> {
+        match self {
+            Self::Fast | Self::Balanced => None,
+            Self::Safe => Some(SAFE_SNAPSHOT_MS),
+        }
+    }
+
     /// Rows of a batch where no key says otherwise.
     pub fn batch_rows(self) -> usize {
         self.row().0
@@ -242,6 +253,11 @@ impl Tuning {
             0 => MAX_SILENCE_MS,
             limit => limit + SILENCE_SLACK_MS,
         }
+    }
+
+    /// How long one snapshot is read at most, ms, where the rest may be read in another one; none where it does not matter.
+    pub fn snapshot_ms(&self) -> Option<u64> {
+        self.profile.snapshot_ms()
     }
 
     /// Pauses per batch in rows, or the profile's where it is set in bytes. What the config does not name itself keeps

@@ -21,8 +21,10 @@ pub fn batch_rows(plan: &Plan, estimate: &Estimate) -> Option<u64> {
 /// The same in words.
 pub fn batch_sizing(spec: &ExportSpec, plan: &Plan, estimate: &Estimate) -> Option<String> {
     let (named_bytes, rows) = (plan.max_batch_bytes?, batch_rows(plan, estimate)?);
-    let (memory, row_bytes) =
-        (shares(spec.tuning.memory_bytes, plan.n_workers).max_batch_bytes as u64, row_bytes(plan, estimate));
+    let (memory, row_bytes) = (
+        shares(spec.tuning.memory_bytes, plan.n_workers, spec.store_capabilities().upload_bytes).max_batch_bytes as u64,
+        row_bytes(plan, estimate),
+    );
     let mib = named_bytes >> 20;
     let mut told =
         format!("batch_size_memory_mb={mib}: computed batch_size={rows} for rows of about {row_bytes} bytes");

@@ -32,6 +32,7 @@ impl Fingerprint {
             ("chunk key", key),
             ("chunk size", size),
             ("columns", json!([spec.select(), spec.choices(), spec.types, spec.meta_columns])),
+            ("partition", json!([spec.partition_by, spec.partition_granularity])),
             ("quality", json!(spec.quality)),
             ("format", json!([plugin(spec.format.info()), spec.format_options, spec.extension()])),
             ("destination", json!([plugin(spec.destination.info()), spec.destination_template])),

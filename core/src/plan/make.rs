@@ -7,6 +7,7 @@ use super::batch::batch_rows;
 use super::sizing::{self, Sizing, needs_fetch, wanted_splits};
 use super::{Endpoint, Fingerprint, Increment, PLAN_VERSION, Plan, PlannedSplit, Window};
 use crate::config::{Chunks, Mode};
+use crate::project;
 use crate::quality::Rules;
 use crate::resolve::ExportSpec;
 use crate::retry::RetryPolicy;
@@ -45,6 +46,16 @@ pub struct Facts {
 /// Splits to ask the source for.
 pub fn wanted(spec: &ExportSpec, estimate: &Estimate) -> usize {
     if estimate.splittable && spec.store_capabilities().objects { wanted_splits(&sizing(spec, estimate)) } else { 1 }
+}
+
+/// Rows of a split that is expected to be read within so many ms; none where that is all.
+pub fn rows_within(spec: &ExportSpec, estimate: &Estimate, ms: u64) -> Option<u64> {
+    sizing::rows_within(&sizing(spec, estimate), ms)
+}
+
+/// How long a snapshot is read at most, ms, before what is left is read in another one; none where one is held for all.
+pub fn snapshot_ms(spec: &ExportSpec, plan: &Plan) -> Option<u64> {
+    spec.snapshot_ms().filter(|_| plan.splits.len() > 1 && plan.splits_are_stable())
 }
 
 /// Time that reading is expected to take at the export's pace, ms.
@@ -101,6 +112,7 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
     } else {
         vec![PlannedSplit { id: 0, split: None }]
     };
+    let partition = spec.partition(&project::written_schema(&facts.schema, spec.types, spec.meta_columns));
     let endpoint = |connector: &rivet_plugin_api::wire::Connector, identity: &str| Endpoint {
         plugin: connector.info().name.clone(),
         version: connector.info().version.clone(),
@@ -136,6 +148,8 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
         retry: RetryPolicy { max_retries: spec.max_retries(), backoff_ms: spec.tuning.retry_backoff_ms },
         extension: spec.extension(),
         skip_empty: spec.skip_empty,
+        // Refused before, where it cannot be.
+        partition: partition.ok().flatten(),
         quality: facts.quality,
         validate: spec.validate,
         follows: spec.replay.as_ref().map(|replay| replay.sealed.id().to_owned()),

@@ -12,7 +12,8 @@ use rivet_plugin_api::{Filter, KeyValue, ReadMode, Relation, SchemaRef, Split, T
 use serde::{Deserialize, Serialize};
 
 use crate::config::{MetaColumns, Throttle};
-use crate::manifest::{manifest_name, part_prefix};
+use crate::manifest::{all_parts, manifest_name, part_prefix};
+use crate::partition::Partition;
 use crate::project::written_schema;
 use crate::quality::Rules;
 use crate::retry::RetryPolicy;
@@ -21,7 +22,7 @@ use crate::state::CursorUpdate;
 pub use batch::{batch_rows, batch_sizing};
 pub use fingerprint::Fingerprint;
 pub use increment::{Increment, Mark, Owner};
-pub use make::{Facts, expected_ms, make, wanted};
+pub use make::{Facts, expected_ms, make, rows_within, snapshot_ms, wanted};
 
 /// Version of the plan's JSON form.
 pub const PLAN_VERSION: u32 = 1;
@@ -95,6 +96,9 @@ pub struct Plan {
     pub extension: String,
     /// The run is called skipped when there are no rows, and writes nothing.
     pub skip_empty: bool,
+    /// How rows are divided into folders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<Partition>,
     /// What the rows have to be like.
     #[serde(default)]
     pub quality: Rules,
@@ -146,17 +150,24 @@ impl PlannedSplit {
 
 impl Plan {
     /// Name of a part: a function of run, split, attempt and index alone, so that no two attempts collide and
-    /// nothing is ever overwritten. All numbers are 0-based.
+    /// nothing is ever overwritten. All numbers are 0-based. It goes into the folder of its partition.
     pub fn part_name(&self, split: u32, attempt: u32, index: u32) -> String {
-        format!("{}s{split:05}_a{attempt:02}_part{index:05}.{}", self.part_prefix(), self.extension)
+        let prefix = part_prefix(&self.export, &self.run_id);
+        format!("{prefix}s{split:05}_a{attempt:02}_part{index:05}.{}", self.extension)
     }
 
-    /// What the names of all parts of this run start with, and those of no other run.
+    /// How the names of all parts of this run begin, and those of no other run.
     pub fn part_prefix(&self) -> String {
-        part_prefix(&self.export, &self.run_id)
+        all_parts(&self.export, &self.run_id, self.partition.as_ref())
     }
 
-    /// The schema of what is written.
+    /// The schema of a part.
+    pub fn part_schema(&self) -> SchemaRef {
+        let written = self.written_schema();
+        self.partition.as_ref().map_or_else(|| written.clone(), |partition| partition.file_schema(&written))
+    }
+
+    /// The schema of what is written, with what folders say.
     pub fn written_schema(&self) -> SchemaRef {
         written_schema(&self.schema, self.types, self.meta_columns)
     }

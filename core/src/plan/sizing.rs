@@ -7,6 +7,8 @@ use crate::config::Throttle;
 const ASSUMED_ROWS_PER_SECOND: u64 = 50_000;
 /// Bytes per second, likewise, for wide rows.
 const ASSUMED_BYTES_PER_SECOND: u64 = 20 << 20;
+/// How many times as fast a usual server and network are.
+const USUAL_TIMES_MODEST: u64 = 5;
 /// Splits per worker beyond the first, so that workers that finish early find more to do.
 const SPLITS_PER_WORKER: u64 = 4;
 /// Below this many rows a further split costs more than it gives.
@@ -31,11 +33,24 @@ pub struct Sizing {
 
 /// Time that reading everything in one statement is expected to take at the throttle, ms.
 pub fn expected_ms(s: &Sizing) -> u64 {
+    expected_at_ms(s, 1)
+}
+
+/// As [`expected_ms`], from a server so many times as fast as the modest one.
+fn expected_at_ms(s: &Sizing, times: u64) -> u64 {
     let rows = s.rows.unwrap_or(0);
-    let by_rows = rows.saturating_mul(1000) / ASSUMED_ROWS_PER_SECOND;
-    let by_bytes = s.bytes.unwrap_or(0).saturating_mul(1000) / ASSUMED_BYTES_PER_SECOND;
+    let by_rows = rows.saturating_mul(1000) / (times * ASSUMED_ROWS_PER_SECOND);
+    let by_bytes = s.bytes.unwrap_or(0).saturating_mul(1000) / (times * ASSUMED_BYTES_PER_SECOND);
     let worked = by_rows.max(by_bytes);
     s.throttle.pauses_ms(rows, worked).saturating_add(worked)
+}
+
+/// Rows that are expected to be read within so many ms, at the throttle; none where that is all, or how many there are is not
+/// known. Nothing fails where it takes longer, so a usual server is assumed.
+pub fn rows_within(s: &Sizing, ms: u64) -> Option<u64> {
+    let (rows, all_ms) = (s.rows?, expected_at_ms(s, USUAL_TIMES_MODEST));
+    let within = u64::try_from(u128::from(rows) * u128::from(ms) / u128::from(all_ms.max(1))).unwrap_or(u64::MAX);
+    (all_ms > ms).then_some(within.max(1))
 }
 
 /// How many splits to ask for: enough that each is expected to take less than half of the statement timeout, and
@@ -99,6 +114,22 @@ mod tests {
         assert_eq!(wanted_splits(&balanced(5_000_000, 2)), 8);
         assert_eq!(wanted_splits(&balanced(60_000, 8)), 1);
         assert_eq!(wanted_splits(&Sizing { rows: None, ..balanced(0, 2) }), 8);
+    }
+
+    #[test]
+    fn rows_within_a_time_are_counted_with_their_pauses() {
+        let safe = Sizing {
+            throttle: Throttle { ms: 500, rows: 2_000, at_most: Some(9) },
+            bytes: Some(60 * 6_000_000),
+            ..balanced(6_000_000, 1)
+        };
+        assert_eq!(rows_within(&safe, 4_000), Some(100_000), "a tenth of the time is work");
+        let wide = Sizing { bytes: Some(6_000_000 << 10), ..safe };
+        assert_eq!(rows_within(&wide, 4_000), Some(40_960));
+        let exact = Sizing { throttle: Throttle { at_most: None, ..safe.throttle }, ..safe };
+        assert_eq!(rows_within(&exact, 4_000), Some(15_748));
+        assert_eq!(rows_within(&Sizing { rows: Some(90_000), bytes: None, ..safe }, 4_000), None, "all of them");
+        assert_eq!(rows_within(&Sizing { rows: None, ..safe }, 4_000), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use serde_json::json;
 
 use super::ExportSpec;
+use crate::config::{Consistent, Mode};
 use crate::{memory, secrets};
 
 impl ExportSpec {
@@ -22,6 +23,15 @@ impl ExportSpec {
             tuning.max_value_bytes = largest;
             self.is_value_limited_by_memory = true;
         }
+    }
+
+    /// How long one snapshot is read at most, ms, where profile, mode and rules allow that the rest is read in another one.
+    pub fn snapshot_ms(&self) -> Option<u64> {
+        let of_one_state = self.consistency == Consistent::Required
+            || matches!(self.mode(), Mode::Incremental(_))
+            || !self.quality.unique_columns.is_empty()
+            || !self.store_capabilities().objects;
+        self.tuning.snapshot_ms().filter(|_| !of_one_state)
     }
 
     /// Whether the session that holds the snapshot has to read as well, since there is no other.

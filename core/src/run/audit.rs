@@ -9,7 +9,9 @@ use xxhash_rust::xxh3::Xxh3;
 use super::env::Env;
 use super::finish::read_to_end;
 use crate::error::RunError;
-use crate::manifest::{Manifest, Part, Success, digest, digest_text, manifest_name, part_prefix, pointer_names};
+use crate::manifest::{
+    Manifest, Part, Success, all_parts, digest, digest_text, is_part_of, manifest_name, pointer_names,
+};
 use crate::resolve::ExportSpec;
 
 /// Longest pointer, bytes; ours have a few hundred.
@@ -45,7 +47,8 @@ pub struct Wanted {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// Stable: `pointer_missing`, `pointer_stale`, `pointer_unreadable`, `manifest_missing`, `manifest_edited`,
-    /// `manifest_unreadable`, `part_missing`, `part_truncated`, `part_flipped`, `part_foreign` or `part_unlisted`.
+    /// `manifest_unreadable`, `part_missing`, `part_truncated`, `part_flipped`, `part_foreign`, `part_unlisted` or
+    /// `part_orphaned`.
     pub code: &'static str,
     /// Name of the object.
     pub object: String,
@@ -117,12 +120,34 @@ impl Audit<'_> {
             let read = wanted.depth == Depth::Full || (wanted.depth == Depth::Sample && sampled.contains(&i));
             self.part(&manifest, part, read)?;
         }
-        let prefix = self.name(&part_prefix(&manifest.export, &manifest.run_id));
+        let prefix = self.name(&all_parts(&manifest.export, &manifest.run_id, manifest.partition.as_ref()));
         let listed: BTreeSet<String> = manifest.parts.iter().map(|part| self.name(&part.name)).collect();
         let cx = self.env.cancel.cx();
         for object in self.store.list(&prefix, &cx).map_err(RunError::plugin("list", prefix.clone()))? {
             if !listed.contains(&object.name) {
                 self.found.find("part_unlisted", &object.name, "is a part of this run that its manifest does not name");
+            }
+        }
+        if wanted.run_id.is_none() { self.orphans(&manifest) } else { Ok(()) }
+    }
+
+    /// Parts of this export that are of no run with a manifest: whoever reads by a pattern sees them.
+    fn orphans(&mut self, manifest: &Manifest) -> Result<(), RunError> {
+        let complete = self.runs()?;
+        let file = format!("{}_", self.spec.name);
+        let folders = manifest.partition.as_ref().map(|partition| self.name(&partition.everywhere(&file)));
+        for prefix in folders.into_iter().chain([self.name(&file)]) {
+            let objects = self.store.list(&prefix, &self.env.cancel.cx());
+            for object in objects.map_err(RunError::plugin("list", prefix.clone()))? {
+                let name = object.name.rsplit('/').next().unwrap_or_default();
+                let run_id =
+                    name.strip_prefix(&file).and_then(|rest| rest.split('_').next()).filter(|id| is_run_id(id));
+                if let Some(run_id) = run_id.filter(|id| complete.binary_search_by(|c| c.as_str().cmp(id)).is_err()) {
+                    let text = format!(
+                        "is of run {run_id}, which has no manifest: it goes on now, or died; then the next run of the export settles it"
+                    );
+                    self.found.find("part_orphaned", &object.name, text);
+                }
             }
         }
         Ok(())
@@ -256,7 +281,7 @@ impl Audit<'_> {
 
     fn part(&mut self, manifest: &Manifest, part: &Part, read: bool) -> Result<(), RunError> {
         let name = self.name(&part.name);
-        if !part.name.starts_with(&part_prefix(&manifest.export, &manifest.run_id)) {
+        if !is_part_of(&part.name, &manifest.export, &manifest.run_id) {
             self.found.find("part_foreign", &name, "is named by the manifest and is of another run");
         }
         let opened = match self.store.open(&name, &self.env.cancel.cx()) {

@@ -1,7 +1,7 @@
 //! What the source is asked to cut: its own way, or along a key where the mode says so.
 //! It must not know how a source cuts, nor what becomes of splits.
 
-use rivet_plugin_api::{Estimate, Filter, KeyCut, KeyStep, LogicalType, SplitRequest, TableSchema};
+use rivet_plugin_api::{Estimate, Filter, KeyCut, KeyStep, LogicalType, Relation, SplitRequest, TableSchema};
 
 use crate::config::{Chunked, Chunks, Mode, did_you_mean};
 use crate::error::RunError;
@@ -23,6 +23,9 @@ pub fn request(
     warnings: &mut Vec<String>,
 ) -> Result<Option<SplitRequest>, RunError> {
     let Mode::Chunked(mode) = spec.mode() else {
+        if let Some(along) = in_short_snapshots(spec, schema, estimate) {
+            return Ok(Some(SplitRequest { along: Some(along), ..SplitRequest::new(spec.relation.clone(), 1) }));
+        }
         let n_splits = plan::wanted(spec, estimate);
         return Ok((n_splits > 1).then(|| SplitRequest::new(spec.relation.clone(), n_splits)));
     };
@@ -39,6 +42,14 @@ pub fn request(
     };
     let along = Some(KeyCut { key, step });
     Ok(Some(SplitRequest { filter: filter.clone(), along, ..SplitRequest::new(spec.relation.clone(), n_splits) }))
+}
+
+/// Along a key, where a table is to be read in many short snapshots: pages mean nothing in another one.
+fn in_short_snapshots(spec: &ExportSpec, schema: &TableSchema, estimate: &Estimate) -> Option<KeyCut> {
+    let whole =
+        matches!((spec.mode(), &spec.relation), (Mode::Full, Relation::Table { .. })) && spec.condition.is_none();
+    let rows = plan::rows_within(spec, estimate, spec.snapshot_ms().filter(|_| whole)?)?;
+    Some(KeyCut { key: schema.keys.first()?.clone(), step: KeyStep::Rows(rows) })
 }
 
 /// The columns to cut along.

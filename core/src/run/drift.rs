@@ -1,7 +1,7 @@
 //! What changed between two schemas of an export.
 //! It must not know what is done about it.
 
-use rivet_plugin_api::{Column, SchemaRef, TableSchema};
+use rivet_plugin_api::{SchemaRef, TableSchema};
 
 /// One phrase a change, in the order of the columns; empty when nothing changed. Order and nullability count for
 /// nothing: readers find columns by name.
@@ -12,17 +12,18 @@ pub fn changes(before: &TableSchema, now: &TableSchema) -> Vec<String> {
     for column in &now.columns {
         match find(before, &column.name) {
             None => all.push(format!("'{}' {} was added", column.name, column.native_type)),
-            Some(old) if retyped(&old, column) => {
+            Some(old) if old.native_type != column.native_type => {
                 all.push(format!("'{}' type changed from {} to {}", column.name, old.native_type, column.native_type));
             }
+            // The database has what it had; the config or this program reads it as something else.
+            Some(old) if old.logical != column.logical => all.push(format!(
+                "'{}' {} is delivered as {}, it was as {}",
+                column.name, column.native_type, column.logical, old.logical
+            )),
             Some(_) => {}
         }
     }
     all
-}
-
-fn retyped(old: &Column, new: &Column) -> bool {
-    old.logical != new.logical || old.native_type != new.native_type
 }
 
 /// How the schema that a stream delivers differs from the one that was planned.
@@ -40,7 +41,7 @@ pub fn differences(planned: &SchemaRef, delivered: &SchemaRef) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rivet_plugin_api::{Fidelity, LogicalType};
+    use rivet_plugin_api::{Column, Fidelity, LogicalType};
 
     fn schema(columns: &[(&str, &str)]) -> TableSchema {
         let column = |(name, native): &(&str, &str)| Column {
@@ -61,5 +62,8 @@ mod tests {
             changes(&before, &schema(&[("a", "int8"), ("c", "date"), ("d", "uuid")])),
             ["'b' was removed", "'a' type changed from int4 to int8", "'d' uuid was added"]
         );
+        let mut chosen = before.clone();
+        chosen.columns[2].logical = LogicalType::Date;
+        assert_eq!(changes(&before, &chosen), ["'c' date is delivered as date, it was as text"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The encoding step: batches to bytes, a new part whenever one is full.
+//! The encoding step: batches to bytes, a new part whenever one is full, several at a time where rows have partitions.
 //! It must not know where bytes go beyond the channel to the upload.
 
 use std::sync::{Arc, Mutex};
@@ -9,6 +9,7 @@ use rivet_plugin_api::{
 
 use super::channel::Sender;
 use super::env;
+use super::partition::Partitioner;
 use super::pipeline::{Attempt, Shared, Stop};
 use super::upload::Item;
 use crate::checksum::Checksums;
@@ -20,7 +21,7 @@ pub const PIECE_BYTES: usize = 256 * 1024;
 const PIECES_PER_PART: u64 = 16;
 
 /// Bytes at which a part is ended.
-pub fn full_part_bytes(max_part_bytes: u64) -> u64 {
+fn full_part_bytes(max_part_bytes: u64) -> u64 {
     (max_part_bytes - max_part_bytes / PIECES_PER_PART).max(1)
 }
 
@@ -30,13 +31,19 @@ pub struct Encoder<'a> {
     cx: HostCx,
     settings: WriterSettings,
     upload: Arc<Sender<Item>>,
-    part: Option<Part>,
+    /// What gathers rows by partition, where there are partitions.
+    partitions: Option<Partitioner>,
+    /// Those that are being written, the one that was written to last at the end.
+    open: Vec<Part>,
     next_index: u32,
     rows: u64,
 }
 
 /// A part being written.
 struct Part {
+    /// Folder of its partition; empty without partitions.
+    folder: String,
+    index: u32,
     writer: Box<dyn BatchWriter>,
     pending: Arc<Pending>,
     rows: u64,
@@ -44,30 +51,48 @@ struct Part {
 }
 
 impl<'a> Encoder<'a> {
-    pub fn new(
-        shared: &'a Shared<'a>,
-        attempt: Attempt<'a>,
-        cx: HostCx,
-        settings: WriterSettings,
-        upload: Sender<Item>,
-    ) -> Self {
-        Self { shared, attempt, cx, settings, upload: Arc::new(upload), part: None, next_index: 0, rows: 0 }
+    pub fn new(shared: &'a Shared<'a>, attempt: Attempt<'a>, cx: HostCx, upload: Sender<Item>) -> Self {
+        let (plan, shares) = (shared.plan, &shared.shares);
+        let at = |column: &str| plan.schema.columns.iter().position(|c| c.name == column).unwrap_or(usize::MAX);
+        let partitions = plan.partition.clone().map(|of| {
+            let at = at(&of.column);
+            Partitioner::new(of, at, shares.partition_bytes)
+        });
+        let settings = WriterSettings {
+            max_buffered_bytes: match &partitions {
+                Some(_) => shares.partition_buffered_bytes,
+                None => shares.max_buffered_bytes,
+            },
+            max_part_bytes: plan.max_part_bytes.map(full_part_bytes),
+        };
+        let upload = Arc::new(upload);
+        Self { shared, attempt, cx, settings, upload, partitions, open: Vec::new(), next_index: 0, rows: 0 }
     }
 
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), Stop> {
-        let most = self.shared.plan.max_part_bytes.unwrap_or(u64::MAX);
-        let n_pieces = (batch.get_array_memory_size() as u64).div_ceil((most / PIECES_PER_PART).max(1));
-        let n_rows = batch.num_rows().div_ceil(usize::try_from(n_pieces).unwrap_or(usize::MAX).max(1)).max(1);
-        for start in (0..batch.num_rows()).step_by(n_rows) {
-            self.write_piece(&batch.slice(start, n_rows.min(batch.num_rows() - start)))?;
+        let Some(partitions) = &mut self.partitions else { return self.write_to("", batch) };
+        partitions.add(batch).map_err(Stop::Failed)?;
+        while let Some((folder, batches)) = self.partitions.as_mut().and_then(Partitioner::overflowing) {
+            batches.iter().try_for_each(|batch| self.write_to(&folder, batch))?;
         }
         Ok(())
     }
 
-    fn write_piece(&mut self, batch: &RecordBatch) -> Result<(), Stop> {
-        let mut part = match self.part.take() {
-            Some(part) => part,
-            None => self.begin()?,
+    /// Writes rows that are all of one partition.
+    fn write_to(&mut self, folder: &str, batch: &RecordBatch) -> Result<(), Stop> {
+        let most = self.shared.plan.max_part_bytes.unwrap_or(u64::MAX);
+        let n_pieces = (batch.get_array_memory_size() as u64).div_ceil((most / PIECES_PER_PART).max(1));
+        let n_rows = batch.num_rows().div_ceil(usize::try_from(n_pieces).unwrap_or(usize::MAX).max(1)).max(1);
+        for start in (0..batch.num_rows()).step_by(n_rows) {
+            self.write_piece(folder, &batch.slice(start, n_rows.min(batch.num_rows() - start)))?;
+        }
+        Ok(())
+    }
+
+    fn write_piece(&mut self, folder: &str, batch: &RecordBatch) -> Result<(), Stop> {
+        let mut part = match self.open.iter().position(|part| part.folder == folder) {
+            Some(at) => self.open.remove(at),
+            None => self.begin(folder)?,
         };
         part.writer.write(batch, &self.cx).map_err(|e| self.failed(e))?;
         part.rows += batch.num_rows() as u64;
@@ -77,17 +102,24 @@ impl<'a> Encoder<'a> {
         if self.settings.max_part_bytes.is_some_and(|full| bytes >= full) {
             self.end(part)
         } else {
-            self.part = Some(part);
+            self.open.push(part);
             Ok(())
         }
     }
 
     /// Ends the attempt; `rows` is what the reader counted.
     pub fn finish(mut self, rows: u64) -> Result<(), Stop> {
-        if self.part.is_none() && self.next_index == 0 && self.attempt.keep_empty {
-            self.part = Some(self.begin()?);
+        while let Some((folder, batches)) = self.partitions.as_mut().and_then(Partitioner::next) {
+            batches.iter().try_for_each(|batch| self.write_to(&folder, batch))?;
         }
-        if let Some(part) = self.part.take() {
+        if self.next_index == 0 && self.attempt.keep_empty {
+            // A reader finds the same folders in all parts.
+            let folder = self.partitions.as_ref().map(Partitioner::empty_folder).transpose().map_err(Stop::Failed)?;
+            let part = self.begin(&folder.unwrap_or_default())?;
+            self.open.push(part);
+        }
+        while !self.open.is_empty() {
+            let part = self.open.remove(0);
             self.end(part)?;
         }
         if self.rows != rows {
@@ -96,17 +128,22 @@ impl<'a> Encoder<'a> {
         Ok(self.upload.send(Item::AllSent, 0)?)
     }
 
-    fn begin(&mut self) -> Result<Part, Stop> {
-        let plan = self.shared.plan;
-        let name = plan.part_name(self.attempt.split.id, self.attempt.number, self.next_index);
-        self.upload.send(Item::Begin { name, index: self.next_index }, 0)?;
+    fn begin(&mut self, folder: &str) -> Result<Part, Stop> {
+        while self.open.len() >= self.shared.shares.n_partitions {
+            let longest_unused = self.open.remove(0);
+            self.end(longest_unused)?;
+        }
+        let (plan, index) = (self.shared.plan, self.next_index);
+        let file = plan.part_name(self.attempt.split.id, self.attempt.number, index);
+        let name = if folder.is_empty() { file } else { format!("{folder}/{file}") };
+        self.upload.send(Item::Begin { name, index }, 0)?;
         self.next_index += 1;
-        let pending = Arc::new(Pending { upload: self.upload.clone(), bytes: Mutex::default() });
-        let schema = plan.written_schema();
+        let pending = Arc::new(Pending { upload: self.upload.clone(), index, bytes: Mutex::default() });
+        let schema = plan.part_schema();
         let sink = Box::new(PartSink(pending.clone()));
         let writer = self.shared.format.writer(&schema, &self.settings, sink).map_err(|e| self.failed(e))?;
         let checksums = Checksums::new(schema.fields().len());
-        Ok(Part { writer, pending, rows: 0, checksums })
+        Ok(Part { folder: folder.to_owned(), index, writer, pending, rows: 0, checksums })
     }
 
     fn end(&mut self, mut part: Part) -> Result<(), Stop> {
@@ -115,8 +152,8 @@ impl<'a> Encoder<'a> {
         if facts.rows != part.rows {
             return Err(miscounted("the format says it wrote", facts.rows, "it was given", part.rows));
         }
-        let checksums = part.checksums.named(&self.shared.plan.written_schema());
-        Ok(self.upload.send(Item::End { rows: facts.rows, checksums }, 0)?)
+        let checksums = part.checksums.named(&self.shared.plan.part_schema());
+        Ok(self.upload.send(Item::End { index: part.index, rows: facts.rows, checksums }, 0)?)
     }
 
     fn failed(&self, e: PluginError) -> Stop {
@@ -138,6 +175,8 @@ fn miscounted(what: &str, n: u64, other: &str, m: u64) -> Stop {
 /// Bytes that wait to be worth a message.
 struct Pending {
     upload: Arc<Sender<Item>>,
+    /// The part's.
+    index: u32,
     bytes: Mutex<Vec<u8>>,
 }
 
@@ -165,7 +204,7 @@ impl Pending {
 
     fn send(&self, bytes: Vec<u8>) -> PluginResult<()> {
         let n = bytes.len();
-        self.upload.send(Item::Bytes(bytes), n).map_err(|_| PluginError::cancelled())
+        self.upload.send(Item::Bytes { index: self.index, bytes }, n).map_err(|_| PluginError::cancelled())
     }
 }
 

@@ -19,7 +19,7 @@ use super::{Planned, begin, drift, judge_drift, resume};
 use crate::config::Consistent;
 use crate::error::RunError;
 use crate::memory;
-use crate::plan::{Plan, PlannedSplit};
+use crate::plan::{self, Plan, PlannedSplit};
 use crate::quality::{Figures, Observed, Scratch};
 use crate::resolve::ExportSpec;
 use crate::retry::{Decision, decide};
@@ -105,16 +105,22 @@ struct Extraction<'a> {
 struct Pass<'p> {
     /// Splits that nobody has begun.
     queue: Mutex<VecDeque<&'p PlannedSplit>>,
+    /// How many they were.
+    n_splits: usize,
     /// What ends it before the queue is empty: the first of all.
     halted: Mutex<Option<Halt>>,
-    /// Ends what is under way. The rest of a split is not waited for: as long as a session lives, so do its locks, and
-    /// somebody may wait for them.
+    /// After this no further split is begun, on the monotonic clock, ms: the snapshot is given up before it is old.
+    until_ms: Option<u64>,
+    /// Ends what is under way at once: as long as a session lives, so do its locks, and somebody may wait for them.
     cancel: CancelToken,
 }
 
 impl Pass<'_> {
-    fn next(&self) -> Option<&PlannedSplit> {
-        if self.is_halted() { None } else { lock(&self.queue).pop_front() }
+    /// The split to read next at this moment; the first one always.
+    fn next(&self, now_ms: u64) -> Option<&PlannedSplit> {
+        let mut queue = lock(&self.queue);
+        let is_over = self.until_ms.is_some_and(|until_ms| now_ms >= until_ms) && queue.len() < self.n_splits;
+        if is_over || self.is_halted() { None } else { queue.pop_front() }
     }
 
     fn is_halted(&self) -> bool {
@@ -154,7 +160,11 @@ impl Extraction<'_> {
                 *oldest_ms = age_ms.max(*oldest_ms);
             }
             let cause = match ended {
-                Ok(()) => return Ok(()),
+                Ok(()) if self.ledger.n_done() == self.plan.splits.len() => return Ok(()),
+                Ok(()) => {
+                    leader = self.look_again()?;
+                    continue;
+                }
                 Err(Halt::Failed(error)) => return Err(error),
                 Err(Halt::NewEpoch(cause)) => cause,
             };
@@ -204,7 +214,7 @@ impl Extraction<'_> {
         self.ledger.forget_all()?;
         lock(&self.progress).tally = Tally::default();
         let run_id = self.plan.run_id.clone();
-        let begun = begin(self.spec, &run_id, None, self.env, self.summary, State::plan_again)?;
+        let begun = begin(self.spec, &run_id, self.env, self.summary, State::plan_again)?;
         let Planned { leader, plan, seen, .. } = begun;
         let changes = drift::changes(&self.plan.schema, &plan.schema);
         judge_drift(self.spec, changes, true, self.env, self.summary)?;
@@ -216,8 +226,15 @@ impl Extraction<'_> {
 
     /// One pass: workers take splits until the queue is empty or one halts.
     fn pass(&self, leader: Leader) -> Result<(), Halt> {
-        let left = self.plan.splits.iter().filter(|s| !self.ledger.is_done(s.id)).collect();
-        let pass = Pass { queue: Mutex::new(left), halted: Mutex::default(), cancel: CancelToken::new() };
+        let left: VecDeque<_> = self.plan.splits.iter().filter(|s| !self.ledger.is_done(s.id)).collect();
+        let limit_ms = plan::snapshot_ms(self.spec, self.plan).filter(|_| leader.snapshot.identity.is_some());
+        let pass = Pass {
+            n_splits: left.len(),
+            queue: Mutex::new(left),
+            halted: Mutex::default(),
+            until_ms: limit_ms.map(|ms| leader.began_ms.saturating_add(ms)),
+            cancel: CancelToken::new(),
+        };
         let cancel = || pass.cancel.cancel();
         self.env.cancel.cx().with_wake(&cancel, || {
             let told = governor::around(self.spec, self.plan, &self.guard, self.env, || self.read(&pass, leader));
@@ -244,7 +261,7 @@ impl Extraction<'_> {
 
     /// The leader's own session does all the work: what it loses cannot be joined again.
     fn work_alone(&self, pass: &Pass<'_>, mut session: Box<dyn Session>) -> Result<(), Halt> {
-        while let Some(split) = pass.next() {
+        while let Some(split) = pass.next(self.env.clock.monotonic_ms()) {
             if let Err(error) = self.attempt(pass, split, &mut *session) {
                 // Not after the pause: who waits for its locks would wait with us.
                 drop(session);
@@ -262,7 +279,7 @@ impl Extraction<'_> {
         let mut session: Option<Box<dyn Session>> = None;
         // Asked before a split is taken: who is left takes it.
         while !self.guard.sheds()
-            && let Some(split) = pass.next()
+            && let Some(split) = pass.next(self.env.clock.monotonic_ms())
         {
             loop {
                 let result = match &mut session {
@@ -339,7 +356,11 @@ impl Extraction<'_> {
             env: self.env,
             store: self.store,
             format: &self.format,
-            shares: memory::shares(self.spec.tuning.memory_bytes, self.plan.n_workers),
+            shares: memory::shares(
+                self.spec.tuning.memory_bytes,
+                self.plan.n_workers,
+                self.spec.store_capabilities().upload_bytes,
+            ),
             value_hint: (self.spec.is_value_limited_by_memory)
                 .then(|| memory::hint(&self.spec.tuning, self.spec.n_at_once)),
             ledger: &self.ledger,

@@ -1,4 +1,4 @@
-//! Named points of the run path where a test can kill the process.
+//! Named points of the run path where a test can kill the process, or have it told to stop.
 //! It must not exist in shipped binaries: without the `fault` feature every point is empty.
 
 /// The points, in the order a run passes them.
@@ -21,15 +21,24 @@ pub const POINTS: [&str; 12] = [
 #[derive(Debug, Default)]
 pub struct Faults {
     #[cfg(feature = "fault")]
-    armed: Option<(String, std::sync::atomic::AtomicU64)>,
+    armed: Option<(String, std::sync::atomic::AtomicU64, Way)>,
     #[cfg(feature = "fault")]
     silence_ms: Option<u64>,
     #[cfg(feature = "fault")]
     progress_ms: Option<u64>,
 }
 
+/// What becomes of the process at the point.
+#[cfg(feature = "fault")]
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    Dies,
+    IsToldToStop,
+}
+
 impl Faults {
-    /// Kills the process at the `nth` pass (1-based) of `point`, written `point` or `point:nth`. `silence:MS` kills nothing: a
+    /// Kills the process at the `nth` pass (1-based) of `point`, written `point` or `point:nth`; `point:nth:stop` tells it to stop,
+    /// as an operator would, and whatever is under way fails. `silence:MS` kills nothing: a
     /// silent source is told of after so many ms. Nor does `progress:MS`: a log has a line of progress so often.
     ///
     /// # Errors
@@ -37,8 +46,9 @@ impl Faults {
     #[cfg(feature = "fault")]
     pub fn parse(text: &str) -> Result<Self, String> {
         let (point, nth) = text.split_once(':').unwrap_or((text, "1"));
+        let (nth, way) = nth.strip_suffix(":stop").map_or((nth, Way::Dies), |nth| (nth, Way::IsToldToStop));
         match (POINTS.contains(&point), nth.parse::<u64>()) {
-            (true, Ok(nth @ 1..)) => Ok(Self { armed: Some((point.to_owned(), nth.into())), ..Self::default() }),
+            (true, Ok(nth @ 1..)) => Ok(Self { armed: Some((point.to_owned(), nth.into(), way)), ..Self::default() }),
             (false, Ok(ms @ 1..)) if point == "silence" => Ok(Self { silence_ms: Some(ms), ..Self::default() }),
             (false, Ok(ms @ 1..)) if point == "progress" => Ok(Self { progress_ms: Some(ms), ..Self::default() }),
             _ => Err(format!("'{text}' is no fault point; there is {}", POINTS.join(", "))),
@@ -65,12 +75,18 @@ impl Faults {
     pub fn pass(&self, point: &'static str) {
         debug_assert!(POINTS.contains(&point), "{point}");
         #[cfg(feature = "fault")]
-        if let Some((armed, left)) = &self.armed
+        if let Some((armed, left, way)) = &self.armed
             && armed == point
             && left.fetch_sub(1, std::sync::atomic::Ordering::SeqCst) == 1
         {
-            // As hard as SIGKILL: no destructor, no flush, no handler.
-            std::process::abort();
+            if matches!(way, Way::Dies) {
+                // As hard as SIGKILL: no destructor, no flush, no handler.
+                std::process::abort();
+            }
+            let told = std::process::Command::new("kill").args(["-TERM", &std::process::id().to_string()]).status();
+            assert!(told.is_ok_and(|status| status.success()), "a test has `kill`");
+            // Time for the handler.
+            std::thread::sleep(std::time::Duration::from_millis(50));
         }
     }
 }

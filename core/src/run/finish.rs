@@ -14,6 +14,8 @@ use crate::resolve::ExportSpec;
 
 /// Bytes of a document that are read at once.
 const PIECE_BYTES: usize = 64 << 10;
+/// Times that the common pointer is tried again after somebody else wrote it.
+const MAX_TURNS: usize = 20;
 /// Longest document of ours; a manifest has some hundred bytes for each part.
 const MAX_DOCUMENT_BYTES: usize = 256 << 20;
 
@@ -134,11 +136,11 @@ fn seal(judged: &Judged<'_>, store: &dyn Store, env: &Env<'_>) -> Result<(), Run
         parts: judged.manifest.parts.len(),
     };
     let body = serde_json::to_vec_pretty(&success).map_err(|e| RunError::Internal(e.to_string()))?;
-    for name in pointer_names(&judged.manifest.export) {
-        put(&name, &body, PutMode::Replace, store, env)?;
-    }
+    let [own, common] = pointer_names(&judged.manifest.export);
+    put(&own, &body, PutMode::Replace, store, env)?;
+    put_common(&common, &body, store, env)?;
     env.faults.pass("success_written");
-    is_ours(&pointer_names(&judged.manifest.export)[0], &body, store, env)?;
+    is_ours(&own, &body, store, env)?;
     Ok(())
 }
 
@@ -148,6 +150,24 @@ fn put(name: &str, bytes: &[u8], mode: PutMode, store: &dyn Store, env: &Env<'_>
         // The place is not the one any more that the parts are in.
         Err(e) if e.kind() == ErrorKind::Conflict => Err(wrong(format!("'{name}' could not be written: {e}"))),
         Err(e) => Err(RunError::plugin("write", name)(e)),
+    }
+}
+
+/// Writes the pointer that all exports of a place share: whoever else writes it is no reason to stop, and once the own pointer
+/// is written nothing is taken back.
+fn put_common(name: &str, body: &[u8], store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
+    let cx = env.cancel.cx();
+    let mut n_left = MAX_TURNS;
+    loop {
+        match store.put(name, body, PutMode::Replace, &cx) {
+            Err(e) if e.kind() == ErrorKind::Conflict && n_left > 0 => n_left -= 1,
+            other => return other.map(drop).map_err(RunError::plugin("write", name)),
+        }
+        // A look at what is there now makes it what is replaced.
+        let looked = store.open(name, &cx);
+        if let Some(e) = looked.err().filter(|e| e.kind() != ErrorKind::NotFound) {
+            return Err(RunError::plugin("read", name)(e));
+        }
     }
 }
 

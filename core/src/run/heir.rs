@@ -1,10 +1,8 @@
 //! A config that takes the place of another: what that one left is its own where both are of the same source and destination.
 //! It must not write before both are known, nor know how a run is made.
 
-use rivet_plugin_api::Store;
-
 use super::env::Env;
-use super::pointer;
+use super::leader;
 use crate::error::RunError;
 use crate::plan::Mark;
 use crate::resolve::ExportSpec;
@@ -16,16 +14,15 @@ pub struct Heir {
     pub kept: State,
     /// What that config was called; empty where an older version kept the state.
     before: String,
-    /// The source it read; none where that is not known.
-    source: Option<String>,
     name: String,
 }
 
 impl Heir {
-    /// What was left, if it is of this export's destination. Where it is of another, that is told.
+    /// What was left, if it is of this export's destination and of its source, which is asked who it is. Where it is of
+    /// another, that is told.
     ///
     /// # Errors
-    /// The state's.
+    /// The state's, and those of opening a session.
     pub fn find(spec: &ExportSpec, env: &Env<'_>, told: &mut Vec<String>) -> Result<Option<Self>, RunError> {
         let name = &spec.name;
         let Some(before) = env.state.predecessor(name)? else { return Ok(None) };
@@ -45,44 +42,33 @@ impl Heir {
                 }
             }
         };
-        let heir = Self { kept, before, source, name: name.clone() };
-        if fits {
-            return Ok(Some(heir));
+        let heir = Self { kept, before, name: name.clone() };
+        if !fits {
+            told.push(heir.left_alone("destination"));
+            return Ok(None);
         }
-        told.push(heir.left_alone("destination"));
-        Ok(None)
+        if let Some(source) = source
+            && source != leader::server(spec, env)?
+        {
+            told.push(heir.left_alone("source"));
+            return Ok(None);
+        }
+        Ok(Some(heir))
     }
 
-    /// What was left, if it is of this source too.
-    pub fn of_source(&self, server: &str) -> Option<&State> {
-        self.source.as_ref().is_none_or(|source| source == server).then_some(&self.kept)
-    }
-
-    /// Takes over what was left, if it is of this source; else a run of the other config is a stranger's where this one writes.
-    /// Returns what the user is told.
+    /// Takes over what was left; the locks of both are held. Returns what the user is told.
     ///
     /// # Errors
-    /// The state's, and those of [`pointer::check`].
-    pub fn succeed(
-        &self,
-        server: &str,
-        spec: &ExportSpec,
-        store: &dyn Store,
-        env: &Env<'_>,
-    ) -> Result<Vec<String>, RunError> {
-        if self.of_source(server).is_none() {
-            let left = self.left_alone("source");
-            let checked = pointer::check(spec, store, env).inspect_err(|_| env.progress.warn(&self.name, &left));
-            return checked.map(|told| [vec![left], told].concat());
-        }
+    /// The state's.
+    pub fn succeed(&self, env: &Env<'_>) -> Result<String, RunError> {
         env.state.take_over(&self.name, &self.before)?;
-        Ok(vec![match self.before.as_str() {
+        Ok(match self.before.as_str() {
             "" => format!("what an older version of rivet remembered of export '{}' is taken over", self.name),
             before => format!(
                 "the config {before} is not there any more: what is remembered of its export '{}' is taken over",
                 self.name
             ),
-        }])
+        })
     }
 
     fn left_alone(&self, what: &str) -> String {

@@ -10,7 +10,6 @@ use rivet_plugin_api::{
 use super::doubts;
 use super::env::Env;
 use super::foresee::Foreseen;
-use super::heir::Heir;
 use super::progress::Retrying;
 use super::shape::HashCounts;
 use super::{cut, increment, replay, window};
@@ -60,24 +59,12 @@ impl Leader {
     ///
     /// # Errors
     /// `NotFound`, `Auth` and the like, with the relation's name.
-    pub fn open_and_describe(
-        spec: &ExportSpec,
-        run_id: &str,
-        heir: Option<&Heir>,
-        env: &Env<'_>,
-    ) -> Result<(Self, Description), RunError> {
+    pub fn open_and_describe(spec: &ExportSpec, run_id: &str, env: &Env<'_>) -> Result<(Self, Description), RunError> {
         with_retries(spec, env, || {
             let mut leader = Self::open_once(spec, run_id, env)?;
-            let knowing = leader.knowing(heir, env);
-            let described = leader.describe(spec, &knowing)?;
+            let described = leader.describe(spec, env)?;
             Ok((leader, described))
         })
-    }
-
-    /// The world with what another config has left in it, where that is of this source.
-    pub fn knowing<'e>(&self, heir: Option<&'e Heir>, env: &'e Env<'_>) -> Env<'e> {
-        let kept = heir.and_then(|heir| heir.of_source(&self.snapshot.server));
-        Env { state: kept.unwrap_or(env.state), ..*env }
     }
 
     /// As [`Leader::open_and_describe`], but asks for the columns alone: those that are read, and what is known of the relation.
@@ -125,6 +112,7 @@ impl Leader {
         let estimate = self.session.estimate(relation, &cx).map_err(RunError::plugin("estimate", relation.label()))?;
         let found = self.rows(spec, (&schema, &whole), env)?;
         let written = project::written_schema(&schema, spec.types, spec.meta_columns);
+        spec.partition(&written)?;
         let choices = spec.choices();
         let reading = Reading { relation, choices: &choices, one_snapshot: self.snapshot.identity.is_some() };
         let quality = Rules::of(&spec.quality, &schema, &written, &reading)?;
@@ -213,6 +201,17 @@ impl Leader {
         let explained = explained.map_err(RunError::plugin("ask for the plan of", label))?;
         Ok(Rows { filter, window, explained, ..Default::default() })
     }
+}
+
+/// Who the source says that it is, trying again by the retry budget.
+///
+/// # Errors
+/// Those of opening a session.
+pub fn server(spec: &ExportSpec, env: &Env<'_>) -> Result<String, RunError> {
+    let cx = env.cancel.cx();
+    let group = with_retries(spec, env, || spec.open_sessions("", 1, &Snapshot::None, None, &cx))?;
+    group.sessions.into_iter().for_each(|mut session| drop(session.end(&cx)));
+    Ok(hidden(&group.snapshot.server, &spec.secrets).into_owned())
 }
 
 /// Which rows are read.

@@ -13,6 +13,7 @@ use super::upload::Prepared;
 use crate::checksum::ColumnChecksum;
 use crate::error::RunError;
 use crate::manifest::Part;
+use crate::partition;
 use crate::plan::Plan;
 use crate::secrets::hidden;
 use crate::state::{Checkpoint, DoneSplit, PreparedPart, RecordedPart};
@@ -205,6 +206,7 @@ pub fn manifest_part(recorded: &RecordedPart) -> Part {
     let part = &recorded.part;
     Part {
         name: part.name.clone(),
+        partition: partition::values(&part.name),
         split: recorded.split_id,
         epoch: recorded.epoch,
         rows: part.rows,

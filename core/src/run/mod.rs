@@ -25,6 +25,7 @@ mod ledger;
 pub mod listing;
 mod owner;
 mod pace;
+mod partition;
 mod pipeline;
 mod place;
 mod pointer;
@@ -52,7 +53,6 @@ use rivet_plugin_api::{Estimate, Explained, Health, Store, TableSchema};
 pub use env::Env;
 pub use resume::is_left;
 
-use self::heir::Heir;
 use self::ledger::Kept;
 use self::resume::{Begun, Claim};
 use self::shape::{HashCounts, Seen};
@@ -144,18 +144,17 @@ fn steps(
     started: &Started,
     summary: &mut Summary,
 ) -> Result<Status, RunError> {
-    let Claim { run_id, heir, mut told, left, _locks } = claim;
+    let Claim { run_id, told, left, _locks } = claim;
     env.faults.pass("locked");
     // A run that is gone on with writes to where it began.
     let there = left.as_ref().map(|left| spec.on(&left.plan.date));
     let spec = there.as_ref().unwrap_or(spec);
     let _place = place::reserve(spec, &run_id, env)?;
     let store = spec.open_store(&run_id, &env.cancel.cx())?;
-    let known = Env { state: heir.as_ref().map_or(env.state, |heir| &heir.kept), ..*env };
-    told.extend(pointer::check(spec, &*store, &known)?);
     told.iter().for_each(|told| warn(told, spec, env, summary));
+    pointer::check(spec, &*store, env)?.iter().for_each(|told| warn(told, spec, env, summary));
     if left.is_none() {
-        let completed = recover::settle(spec, &known, summary)?;
+        let completed = recover::settle(spec, env, summary)?;
         if let Some(completed) = completed.filter(|run| spec.resume || run.follows(spec)) {
             return Ok(completed.tell(spec, summary));
         }
@@ -166,10 +165,7 @@ fn steps(
     let was_left = left.is_some();
     let Begun { leader, mut plan, seen, estimate, kept } = match left {
         Some(left) => resume::go_on(spec, left, &*store, env, summary)?,
-        None => {
-            let heir = heir.as_ref().map(|heir| (heir, &*store));
-            Begun::anew(begin(spec, &run_id, heir, env, summary, State::begin_run)?, Kept::default())
-        }
+        None => Begun::anew(begin(spec, &run_id, env, summary, State::begin_run)?, Kept::default()),
     };
     let extracted = extract::extract(&mut plan, (leader, Seen::new(seen), kept), spec, &*store, env, summary);
     drop(taken);
@@ -188,16 +184,11 @@ fn steps(
 fn begin(
     spec: &ExportSpec,
     run_id: &str,
-    heir: Option<(&Heir, &dyn Store)>,
     env: &Env<'_>,
     summary: &mut Summary,
     record: impl Fn(&State, &NewRun) -> Result<(), StateError>,
 ) -> Result<Planned, RunError> {
-    let planned = planned(spec, run_id, heir.map(|(heir, _)| heir), env, summary)?;
-    if let Some((heir, store)) = heir {
-        let told = heir.succeed(&planned.plan.source.identity, spec, store, env)?;
-        told.iter().for_each(|told| warn(told, spec, env, summary));
-    }
+    let planned = planned(spec, run_id, env, summary)?;
     record(env.state, &new_run(spec, &planned.plan))?;
     summary.strategy.clone_from(&planned.plan.strategy);
     summary.verdict = verdict(spec, &planned);
@@ -243,15 +234,8 @@ struct Planned {
 }
 
 /// The plan of a run, made under the snapshot that the leader holds.
-fn planned(
-    spec: &ExportSpec,
-    run_id: &str,
-    heir: Option<&Heir>,
-    env: &Env<'_>,
-    summary: &mut Summary,
-) -> Result<Planned, RunError> {
-    let (leader, described) = leader::Leader::open_and_describe(spec, run_id, heir, env)?;
-    let env = &leader.knowing(heir, env);
+fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary) -> Result<Planned, RunError> {
+    let (leader, described) = leader::Leader::open_and_describe(spec, run_id, env)?;
     check_drift(spec, &described.schema, env, summary)?;
     for warning in &described.warnings {
         warn(warning, spec, env, summary);
@@ -314,6 +298,7 @@ fn finish(
     summary.rows = manifest.rows;
     summary.bytes = manifest.bytes;
     summary.files = published.len();
+    summary.policy_hits.clone_from(&manifest.policy_hits);
     summary.consistency = word(&manifest.consistency);
     summary.locations = published.iter().map(|facts| hidden(&facts.location, &spec.secrets).into_owned()).collect();
     let schema = serde_json::to_value(&plan.schema).map_err(|e| RunError::Internal(e.to_string()))?;

@@ -4,13 +4,11 @@
 use std::sync::Mutex;
 
 use rivet_plugin_api::wire::FormatHandle;
-use rivet_plugin_api::{
-    CancelToken, ErrorKind, HostCx, RecordBatch, Scan, Session, Split, SplitRequest, Store, WriterSettings,
-};
+use rivet_plugin_api::{CancelToken, ErrorKind, HostCx, RecordBatch, Scan, Session, Split, SplitRequest, Store};
 use serde::{Deserialize, Serialize};
 
 use super::channel::{Disconnected, Receiver, Sender, bounded};
-use super::encode::{Encoder, PIECE_BYTES, full_part_bytes};
+use super::encode::{Encoder, PIECE_BYTES};
 use super::env::Env;
 use super::guard::Guard;
 use super::ledger::Ledger;
@@ -194,11 +192,7 @@ fn encode(
     batches: Receiver<Batches>,
     items: Sender<Item>,
 ) -> Result<(), Stop> {
-    let settings = WriterSettings {
-        max_buffered_bytes: shared.shares.max_buffered_bytes,
-        max_part_bytes: shared.plan.max_part_bytes.map(full_part_bytes),
-    };
-    let mut encoder = Encoder::new(shared, attempt, token.cx(), settings, items);
+    let mut encoder = Encoder::new(shared, attempt, token.cx(), items);
     loop {
         match batches.recv()? {
             Batches::Batch(batch) => encoder.write(&batch)?,

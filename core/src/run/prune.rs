@@ -8,7 +8,7 @@ use super::finish::read_to_end;
 use super::place;
 use crate::config::Mode;
 use crate::error::RunError;
-use crate::manifest::{Manifest, Success, manifest_name, part_prefix, pointer_names};
+use crate::manifest::{Manifest, Success, is_part_of, manifest_name, pointer_names};
 use crate::resolve::ExportSpec;
 use crate::state::Phase;
 
@@ -69,13 +69,12 @@ fn ours(spec: &ExportSpec, name: &str, store: &dyn Store, env: &Env<'_>) -> Resu
         Err(e) => return Err(RunError::plugin("read", name)(e)),
     };
     let Ok(manifest) = serde_json::from_slice::<Manifest>(&read_to_end(name, &*reader)?) else { return Ok(None) };
-    let parts = part_prefix(&manifest.export, &manifest.run_id);
     // Rows that another mode has read are in no other run.
     let is_ours = manifest.export == spec.name
         && manifest.cursor.is_none()
         && manifest.window.is_none()
         && name == manifest_name(&manifest.export, &manifest.run_id)
-        && manifest.parts.iter().all(|part| part.name.starts_with(&parts));
+        && manifest.parts.iter().all(|part| is_part_of(&part.name, &manifest.export, &manifest.run_id));
     let finished = is_ours && env.state.run(&manifest.run_id)?.is_some_and(|run| run.phase == Phase::Finished);
     Ok(finished.then_some(manifest))
 }

@@ -10,7 +10,7 @@ use super::owner;
 use crate::clock::parse_rfc3339;
 use crate::config::{Incremental, Mode};
 use crate::error::RunError;
-use crate::manifest::{CursorRange, Manifest, manifest_name, part_prefix};
+use crate::manifest::{CursorRange, Manifest, is_part_of, manifest_name};
 use crate::plan::Mark;
 use crate::resolve::ExportSpec;
 use crate::state::{CompleteRun, CursorUpdate, Holder, NewRun, PreparedPart, RecordedPart, State};
@@ -111,10 +111,11 @@ fn complete(
 
 /// The first part that is not there with its size.
 fn missing(manifest: &Manifest, store: &dyn Store, env: &Env<'_>) -> Result<Option<String>, RunError> {
-    let prefix = part_prefix(&manifest.export, &manifest.run_id);
     for part in &manifest.parts {
         let facts = store.head(&part.name, &env.cancel.cx()).map_err(RunError::plugin("look at", &part.name))?;
-        if !part.name.starts_with(&prefix) || facts.is_none_or(|facts| facts.bytes != part.bytes) {
+        if !is_part_of(&part.name, &manifest.export, &manifest.run_id)
+            || facts.is_none_or(|facts| facts.bytes != part.bytes)
+        {
             return Ok(Some(part.name.clone()));
         }
     }

@@ -44,11 +44,11 @@ pub struct Rehearsal {
 pub fn plan(spec: &ExportSpec, probe: bool, env: &Env<'_>) -> Result<Rehearsal, RunError> {
     let (run_id, mut told) = (new_run_id(env), Vec::new());
     let heir = Heir::find(spec, env, &mut told)?;
+    let env = &knowing(heir.as_ref(), env);
     let spec = &spec.looked_at(if probe { Look::Probe } else { Look::ByIndex });
     let mut summary = Summary::new(spec, &run_id, env.clock.now_unix_ms());
-    let planned = planned(spec, &run_id, heir.as_ref(), env, &mut summary)?;
+    let planned = planned(spec, &run_id, env, &mut summary)?;
     let Planned { mut leader, plan, estimate, explained, foreseen, identity, .. } = planned;
-    let env = &leader.knowing(heir.as_ref(), env);
     let sealed = Sealed::of(spec, replay::as_written(spec, &plan), estimate.clone(), identity);
     let statement = explained.statement.as_deref().and_then(|text| replay::statement(spec, text));
     let cx = env.cancel.cx();
@@ -70,13 +70,17 @@ pub fn plan(spec: &ExportSpec, probe: bool, env: &Env<'_>) -> Result<Rehearsal, 
 pub fn rehearse(spec: &ExportSpec, probe: bool, env: &Env<'_>) -> Result<Rehearsal, RunError> {
     let mut rehearsal = plan(spec, probe, env)?;
     let heir = Heir::find(spec, env, &mut Vec::new())?;
-    let kept = heir.as_ref().and_then(|heir| heir.of_source(&rehearsal.plan.source.identity));
-    let env = &Env { state: kept.unwrap_or(env.state), ..*env };
+    let env = &knowing(heir.as_ref(), env);
     let cx = env.cancel.cx();
     let store = spec.open_store(&rehearsal.plan.run_id, &cx)?;
     store.probe(&cx).map_err(RunError::plugin("write to the destination", spec.destination_identity.clone()))?;
     rehearsal.warnings.extend(pointer::check(spec, &*store, env)?);
     Ok(rehearsal)
+}
+
+/// The world with what another config has left in it.
+fn knowing<'e>(heir: Option<&'e Heir>, env: &Env<'e>) -> Env<'e> {
+    Env { state: heir.map_or(env.state, |heir| &heir.kept), ..*env }
 }
 
 /// Other runs of the export that the next one would meet.

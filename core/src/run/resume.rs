@@ -20,9 +20,7 @@ use crate::summary::Summary;
 /// An export that is this process's to run, and as which run.
 pub struct Claim {
     pub run_id: String,
-    /// What another config has left of the export.
-    pub heir: Option<Heir>,
-    /// What the user is told of that.
+    /// What the user is told of what another config has left of the export.
     pub told: Vec<String>,
     /// The run to go on with.
     pub left: Option<Left>,
@@ -57,7 +55,8 @@ impl Begun {
 /// # Errors
 /// The state's.
 pub fn is_left(spec: &ExportSpec, env: &Env<'_>) -> Result<bool, RunError> {
-    Ok(env.state.unfinished_run(&spec.name)?.is_some_and(|run| !run.is_reset))
+    let kept = env.state.as_kept(&spec.name)?;
+    Ok(kept.unfinished_run(&spec.name)?.is_some_and(|run| !run.is_reset))
 }
 
 /// Takes the export: as the run that is gone on with, else as `fresh`.
@@ -73,8 +72,10 @@ pub fn claim(spec: &ExportSpec, fresh: &str, env: &Env<'_>) -> Result<Claim, Run
     let mut told = Vec::new();
     let heir = Heir::find(spec, env, &mut told)?;
     let before = heir.as_ref().map(|heir| heir.kept.lock_export(&spec.name, &holder)).transpose()?;
+    // Source and destination are known to be the same: from here on it is this config's own.
+    told.extend(heir.map(|heir| heir.succeed(env)).transpose()?);
     let (run_id, left) = choose(spec, env)?;
-    Ok(Claim { run_id: run_id.unwrap_or_else(|| fresh.to_owned()), heir, told, left, _locks: (lock, before) })
+    Ok(Claim { run_id: run_id.unwrap_or_else(|| fresh.to_owned()), told, left, _locks: (lock, before) })
 }
 
 /// The run that is gone on with, if there is one: its id, and what is left to read.
@@ -190,7 +191,7 @@ pub fn go_on(
         let parts = env.state.forget_all(run_id)?;
         ledger::discard(store, env, &spec.name, parts.iter().map(|part| part.token.as_str()));
         let kept = kept(&run, Vec::new(), env)?;
-        return Ok(Begun::anew(begin(spec, run_id, None, env, summary, State::plan_again)?, kept));
+        return Ok(Begun::anew(begin(spec, run_id, env, summary, State::plan_again)?, kept));
     }
     std::mem::take(&mut schema.warnings).iter().for_each(|told| warn(told, spec, env, summary));
     check_drift(spec, &before.schema, env, summary)?;

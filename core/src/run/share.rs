@@ -7,11 +7,9 @@ use super::env::Env;
 use super::warn;
 use crate::error::RunError;
 use crate::resolve::ExportSpec;
-use crate::state::Slots;
+use crate::state::{Slots, StateError};
 use crate::summary::Summary;
 
-/// Memory is counted in pieces of so many bytes.
-const UNIT_BYTES: u64 = 64 << 20;
 /// How often it is looked whether enough is free, ms.
 const LOOK_EVERY_MS: u64 = 100;
 
@@ -31,10 +29,10 @@ pub fn take(spec: &ExportSpec, env: &Env<'_>, summary: &mut Summary) -> Result<(
     let mut limited = spec.clone();
     let mut memory = None;
     if spec.tuning.named.memory {
-        let n_units = usize::try_from(spec.tuning.memory_bytes.div_ceil(UNIT_BYTES)).unwrap_or(usize::MAX).max(1);
-        let total = n_units.saturating_mul(spec.n_at_once.max(1));
-        let asked = Asked { name: "memory".to_owned(), what: "memory (`memory_mb`)".to_owned(), total };
-        memory = Some(asked.wait(n_units, n_units, spec, env, summary)?);
+        let weight = spec.tuning.memory_bytes;
+        let total = weight.saturating_mul(spec.n_at_once.max(1) as u64);
+        let take = || env.state.try_weight("memory", total, weight);
+        memory = Some(wait("memory (`memory_mb`)", take, spec, env, summary)?);
     }
     let mut connections = None;
     if let Some(total) = spec.tuning.max_connections {
@@ -42,8 +40,9 @@ pub fn take(spec: &ExportSpec, env: &Env<'_>, summary: &mut Summary) -> Result<(
         let governors = usize::from(spec.tuning.adaptive && spec.source_capabilities().pressure);
         let most = if total == 1 { 1 } else { spec.n_workers + 1 + governors };
         let name = format!("connections-{:032x}", xxh3_128(spec.source_address().as_bytes()));
-        let asked = Asked { name, what: format!("a connection (`max_connections: {total}`)"), total };
-        let slots = asked.wait(1, most, spec, env, summary)?;
+        let what = format!("a connection (`max_connections: {total}`)");
+        let take = || env.state.try_slots(&name, total, 1, most);
+        let slots = wait(&what, take, spec, env, summary)?;
         if !slots.is_empty() {
             limited.limit_connections(slots.len());
         }
@@ -52,31 +51,20 @@ pub fn take(spec: &ExportSpec, env: &Env<'_>, summary: &mut Summary) -> Result<(
     Ok((limited, Taken { _memory: memory, _connections: connections }))
 }
 
-/// What is asked for.
-struct Asked {
-    name: String,
-    what: String,
-    total: usize,
-}
-
-impl Asked {
-    fn wait(
-        &self,
-        least: usize,
-        most: usize,
-        spec: &ExportSpec,
-        env: &Env<'_>,
-        summary: &mut Summary,
-    ) -> Result<Slots, RunError> {
-        loop {
-            if let Some(slots) = env.state.try_slots(&self.name, self.total, least, most)? {
-                return Ok(slots);
-            }
-            let told = format!("waits for {}, which other runs with this state use up", self.what);
-            warn(&told, spec, env, summary);
-            if !env.clock.sleep_ms(LOOK_EVERY_MS, &|| env.cancel.is_cancelled()) {
-                return Err(RunError::Interrupted);
-            }
+fn wait(
+    what: &str,
+    take: impl Fn() -> Result<Option<Slots>, StateError>,
+    spec: &ExportSpec,
+    env: &Env<'_>,
+    summary: &mut Summary,
+) -> Result<Slots, RunError> {
+    loop {
+        if let Some(slots) = take()? {
+            return Ok(slots);
+        }
+        warn(&format!("waits for {what}, which other runs with this state use up"), spec, env, summary);
+        if !env.clock.sleep_ms(LOOK_EVERY_MS, &|| env.cancel.is_cancelled()) {
+            return Err(RunError::Interrupted);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The upload step: bytes to prepared parts, with a digest of what was sent.
 //! It must not know formats, nor when parts become visible.
 
+use std::collections::BTreeMap;
+
 use rivet_plugin_api::{CancelToken, ErrorKind, HostCx, PluginError, Upload};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -13,8 +15,8 @@ use crate::manifest::digest_text;
 /// What the encoder sends.
 pub enum Item {
     Begin { name: String, index: u32 },
-    Bytes(Vec<u8>),
-    End { rows: u64, checksums: Vec<ColumnChecksum> },
+    Bytes { index: u32, bytes: Vec<u8> },
+    End { index: u32, rows: u64, checksums: Vec<ColumnChecksum> },
     AllSent,
 }
 
@@ -51,19 +53,22 @@ impl<'a> Uploader<'a> {
     }
 
     pub fn run(self, items: Receiver<Item>) -> Result<(), Stop> {
-        let mut open: Option<Open> = None;
+        let mut open: BTreeMap<u32, Open> = BTreeMap::new();
+        let out_of_order = || Stop::Failed(RunError::Internal("parts out of order".to_owned()));
         loop {
-            // An encoder that stops early just disconnects: the open upload is then dropped, which removes it.
-            match (items.recv()?, open.as_mut()) {
-                (Item::Begin { name, index }, None) => open = Some(self.begin(name, index)?),
-                (Item::Bytes(bytes), Some(part)) => self.write(part, &bytes)?,
-                (Item::End { rows, checksums }, Some(_)) => {
-                    if let Some(part) = open.take() {
-                        self.end(part, rows, checksums)?;
+            // An encoder that stops early just disconnects: the open uploads are then dropped, which removes them.
+            match items.recv()? {
+                Item::Begin { name, index } => {
+                    if open.insert(index, self.begin(name, index)?).is_some() {
+                        return Err(out_of_order());
                     }
                 }
-                (Item::AllSent, None) => return Ok(()),
-                _ => return Err(Stop::Failed(RunError::Internal("parts out of order".to_owned()))),
+                Item::Bytes { index, bytes } => self.write(open.get_mut(&index).ok_or_else(out_of_order)?, &bytes)?,
+                Item::End { index, rows, checksums } => {
+                    self.end(open.remove(&index).ok_or_else(out_of_order)?, rows, checksums)?;
+                }
+                Item::AllSent if open.is_empty() => return Ok(()),
+                Item::AllSent => return Err(out_of_order()),
             }
         }
     }

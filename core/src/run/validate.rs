@@ -23,7 +23,7 @@ const PIECE_BYTES: usize = 1 << 20;
 /// `Integrity` for the first part that is not what was written; the store's error; `Interrupted`.
 pub fn validate(spec: &ExportSpec, judged: &Judged<'_>, store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
     let format = reader_of(spec, judged)?;
-    let schema = judged.plan.written_schema();
+    let schema = judged.plan.part_schema();
     for part in &judged.manifest.parts {
         let opened = store.open(&part.name, &env.cancel.cx()).map_err(|e| failed(part, e))?;
         if opened.len() != part.bytes {

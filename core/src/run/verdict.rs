@@ -10,7 +10,7 @@ use super::extract::Extracted;
 use super::{doubts, keep_warning, ledger, warn};
 use crate::error::RunError;
 use crate::manifest::{Consistency, Manifest, Part};
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::resolve::ExportSpec;
 use crate::secrets::hidden;
 use crate::summary::Summary;
@@ -25,7 +25,7 @@ pub fn judge(
 ) -> Result<(Manifest, Vec<String>), RunError> {
     let recorded = env.state.parts_of(&plan.run_id)?;
     let parts: Vec<Part> = recorded.iter().map(ledger::manifest_part).collect();
-    let consistency = consistency(&parts, &extracted.snapshots);
+    let consistency = consistency(&parts, &extracted.snapshots, plan::snapshot_ms(spec, plan).is_some());
     let mut manifest = Manifest::new(plan, parts, consistency, extracted.snapshots);
     let open = |(column, policy, n): (String, String, u64)| (column, hidden(&policy, &spec.secrets).into_owned(), n);
     manifest.policy_hits = summed(extracted.tally.policy_hits.into_iter().map(open).collect());
@@ -59,10 +59,11 @@ pub fn judge(
     Ok((manifest, recorded.into_iter().map(|r| r.part.token).collect()))
 }
 
-fn consistency(parts: &[Part], snapshots: &[Option<String>]) -> Consistency {
+/// `by_plan`: short snapshots are meant, and no accident.
+fn consistency(parts: &[Part], snapshots: &[Option<String>], by_plan: bool) -> Consistency {
     let first = parts.first().map_or(0, |p| p.epoch);
     if parts.iter().any(|p| p.epoch != first) {
-        return Consistency::Mixed;
+        return if by_plan { Consistency::PerSplit } else { Consistency::Mixed };
     }
     let held = snapshots.get(first as usize).is_some_and(Option::is_some);
     if held { Consistency::Snapshot } else { Consistency::PerSplit }
@@ -94,6 +95,7 @@ mod tests {
     fn only_a_snapshot_with_an_identity_is_called_one() {
         let part = |epoch| Part {
             name: String::new(),
+            partition: std::collections::BTreeMap::new(),
             split: 0,
             epoch,
             rows: 1,
@@ -110,7 +112,9 @@ mod tests {
             (&[], vec![held()], Consistency::Snapshot),
         ] {
             let parts: Vec<Part> = epochs.iter().map(|epoch| part(*epoch)).collect();
-            assert_eq!(consistency(&parts, &snapshots), expected, "{epochs:?} {snapshots:?}");
+            let planned = if expected == Consistency::Mixed { Consistency::PerSplit } else { expected };
+            assert_eq!(consistency(&parts, &snapshots, true), planned, "{epochs:?} {snapshots:?}");
+            assert_eq!(consistency(&parts, &snapshots, false), expected, "{epochs:?} {snapshots:?}");
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 
 use super::StateError;
@@ -157,15 +158,55 @@ pub fn inspect(db: &mut Connection, path: &Path, n_steps: usize) -> Result<(), S
     newer(version, n_steps, path)
 }
 
+/// Whether the file has all of `steps`.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn is_current(db: &Connection, steps: &[&str]) -> rusqlite::Result<bool> {
+    Ok(version(db)? == steps.len() as i64)
+}
+
+fn version(db: &Connection) -> rusqlite::Result<i64> {
+    db.pragma_query_value(None, "user_version", |row| row.get(0))
+}
+
+/// What is in a file, as it is at one moment, in memory.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn copied(file: &Path) -> rusqlite::Result<Connection> {
+    let mut db = Connection::open_in_memory()?;
+    // As bytes: a path need not be text.
+    let name = ToSqlOutput::Borrowed(ValueRef::Text(file.as_os_str().as_encoded_bytes()));
+    db.execute("ATTACH ?1 AS original", [name])?;
+    let transaction = db.transaction()?;
+    let sql = "SELECT type, name, sql FROM original.sqlite_schema WHERE sql IS NOT NULL ORDER BY type = 'index'";
+    let objects: Vec<(String, String, String)> =
+        transaction.prepare(sql)?.query_map([], |row| row.try_into())?.collect::<rusqlite::Result<_>>()?;
+    for (kind, name, sql) in objects {
+        transaction.execute_batch(&sql)?;
+        if kind == "table" {
+            let name = name.replace('"', "\"\"");
+            transaction.execute(&format!("INSERT INTO main.\"{name}\" SELECT * FROM original.\"{name}\""), [])?;
+        }
+    }
+    for pragma in ["user_version", "application_id"] {
+        let value: i64 = transaction.pragma_query_value(Some("original"), pragma, |row| row.get(0))?;
+        transaction.pragma_update(Some("main"), pragma, value)?;
+    }
+    transaction.commit()?;
+    db.execute("DETACH original", [])?;
+    Ok(db)
+}
+
 /// Brings a file up to date with `steps`.
 ///
 /// # Errors
 /// `Newer` when it has more steps than these; `Open` when a step fails: the file is then as it was before the step.
 pub fn migrate(db: &mut Connection, path: &Path, steps: &[&str]) -> Result<(), StateError> {
     let failed = |source| StateError::Open { path: path.to_owned(), source };
-    let version = |db: &Connection| db.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0));
     // The usual case takes no write lock.
-    while version(db).map_err(failed)? != steps.len() as i64 {
+    while !is_current(db, steps).map_err(failed)? {
         // Immediate: two processes that both find an old file take turns.
         let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
         let found = version(&transaction).map_err(failed)?;

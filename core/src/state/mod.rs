@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use serde_json::Value;
 
 pub use cursors::{CursorUpdate, StoredCursor};
@@ -76,13 +76,7 @@ impl State {
     /// version wrote it. What is not ours or newer is not touched.
     pub fn open_with(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, StateError> {
         let failed = |source| StateError::Open { path: path.to_owned(), source };
-        // A folder is refused below, by the system.
-        if let Ok(found) = std::fs::metadata(path)
-            && !found.is_file()
-            && !found.is_dir()
-        {
-            return Err(StateError::NoFile { path: path.to_owned(), what: file_kind::named(found.file_type()) });
-        }
+        must_be_openable(path)?;
         let file = private_file(path).map_err(|source| StateError::Create { path: path.to_owned(), source })?;
         let mut db = Connection::open(&file).map_err(failed)?;
         db.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
@@ -94,15 +88,36 @@ impl State {
         Ok(Self { path: file, clock, db: Arc::new(Mutex::new(db)), config: None })
     }
 
-    /// Opens the file only when it is there: for those who look and leave nothing behind.
+    /// Opens the file only when it is there.
     ///
     /// # Errors
     /// As [`open_with`](Self::open_with).
     pub fn open_existing(path: &Path) -> Result<Option<Self>, StateError> {
-        match std::fs::metadata(path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            _ => Self::open(path).map(Some),
+        if is_missing(path) { Ok(None) } else { Self::open(path).map(Some) }
+    }
+
+    /// As [`open_existing`](Self::open_existing), for those who look and leave nothing behind: what an older version wrote is
+    /// brought up to date in memory alone.
+    ///
+    /// # Errors
+    /// As [`open_with`](Self::open_with).
+    pub fn look(path: &Path) -> Result<Option<Self>, StateError> {
+        if is_missing(path) {
+            return Ok(None);
         }
+        let failed = |source| StateError::Open { path: path.to_owned(), source };
+        must_be_openable(path)?;
+        let file = path.canonicalize().map_err(|source| StateError::Create { path: path.to_owned(), source })?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut db = Connection::open_with_flags(&file, flags).map_err(failed)?;
+        db.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+        migrate::inspect(&mut db, path, migrate::STEPS.len())?;
+        if !migrate::is_current(&db, migrate::STEPS).map_err(failed)? {
+            db = migrate::copied(&file).map_err(failed)?;
+            migrate::migrate(&mut db, path, migrate::STEPS)?;
+        }
+        let clock = Arc::new(SystemClock::default());
+        Ok(Some(Self { path: file, clock, db: Arc::new(Mutex::new(db)), config: None }))
     }
 
     /// A state that is nowhere but in memory, for those who only look and find no file.
@@ -209,6 +224,20 @@ impl From<StateError> for Failure {
 /// A stored JSON text.
 fn json(text: &str, what: &'static str) -> Result<Value, Failure> {
     serde_json::from_str(text).map_err(|_| Failure::Unreadable(what))
+}
+
+fn is_missing(path: &Path) -> bool {
+    std::fs::metadata(path).is_err_and(|e| e.kind() == std::io::ErrorKind::NotFound)
+}
+
+/// A pipe is not waited for. A folder is refused by the system.
+fn must_be_openable(path: &Path) -> Result<(), StateError> {
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_file() && !found.is_dir() => {
+            Err(StateError::NoFile { path: path.to_owned(), what: file_kind::named(found.file_type()) })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Makes the file with the owner's rights alone before SQLite would make it with everybody's; returns its real path.

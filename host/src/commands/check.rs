@@ -3,7 +3,7 @@
 
 use rivet_core::error::{FailureClass, RunError};
 use rivet_core::memory::key_bytes;
-use rivet_core::plan::{Plan, expected_ms};
+use rivet_core::plan::{Plan, expected_ms, snapshot_ms};
 use rivet_core::preflight::{Facts, judge};
 use rivet_core::quality::Rules;
 use rivet_core::resolve::ExportSpec;
@@ -98,6 +98,7 @@ fn row(spec: &ExportSpec, found: Rehearsal, args: &CheckArgs) -> Result<CheckRow
     warnings.extend(judged.warnings);
     let text = |value: KeyValue| value.text;
     let expected_ms = estimate.rows.map(|_| expected_ms(spec, &estimate, plan.n_workers));
+    let limit_ms = snapshot_ms(spec, &plan);
     let columns = types(spec, &plan, args.target)?;
     // What the config says itself happens to nobody in silence.
     let chosen = spec.choices().columns;
@@ -119,7 +120,7 @@ fn row(spec: &ExportSpec, found: Rehearsal, args: &CheckArgs) -> Result<CheckRow
         reason: judged.reason,
         workers: Some(plan.n_workers),
         expected_ms,
-        snapshot_held_ms: expected_ms.filter(|_| holds_snapshot),
+        snapshot_held_ms: expected_ms.filter(|_| holds_snapshot).map(|ms| limit_ms.map_or(ms, |limit| limit.min(ms))),
         profile: Some(spec.tuning.profile.to_string()),
         recommended_profile: judged.profile.map(|p| p.to_string()),
         recommended_parallel: judged.parallel,
@@ -243,7 +244,11 @@ fn expected(row: &CheckRow) -> String {
         _ => String::new(),
     };
     let profile = row.profile.as_deref().unwrap_or_default();
-    let held = if row.snapshot_held_ms.is_some() { "; the snapshot is held as long" } else { "" };
+    let held = match row.snapshot_held_ms {
+        None => String::new(),
+        held if held == row.expected_ms => "; the snapshot is held as long".to_owned(),
+        Some(ms) => format!("; each snapshot is held for {}", about_time(ms)),
+    };
     let time = row.expected_ms.map_or_else(|| "unknown time".to_owned(), about_time);
     format!("{time} at profile {profile}{workers}{held}")
 }

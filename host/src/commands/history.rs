@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rivet_core::config::{ConfigErrors, OutlinedExport, outline};
 use rivet_core::error::RunError;
-use rivet_core::state::State;
+use rivet_core::state::{State, StateError};
 use rivet_core::tables::is_made_of;
 
 use crate::cli::Global;
@@ -25,8 +25,21 @@ pub struct Opened {
     config: Option<PathBuf>,
 }
 
-/// Opens the state that the arguments lead to; a failure is reported.
+/// Opens the state that the arguments lead to, for those who look at it; a failure is reported.
 pub fn open(file: &StateFile, global: &Global) -> Result<Opened, Exit> {
+    open_by(State::look, file, global)
+}
+
+/// As [`open`], for those who change it.
+pub fn open_to_change(file: &StateFile, global: &Global) -> Result<Opened, Exit> {
+    open_by(State::open_existing, file, global)
+}
+
+fn open_by(
+    open: impl FnOnce(&Path) -> Result<Option<State>, StateError>,
+    file: &StateFile,
+    global: &Global,
+) -> Result<Opened, Exit> {
     let (path, configured) = match &file.state {
         Some(path) => (path.clone(), None),
         None => {
@@ -34,7 +47,7 @@ pub fn open(file: &StateFile, global: &Global) -> Result<Opened, Exit> {
             (found.state, Some(found.exports))
         }
     };
-    let state = State::open_existing(&path).map_err(|e| render::failure(global, &e.into()))?;
+    let state = open(&path).map_err(|e| render::failure(global, &e.into()))?;
     let config = configured.is_some().then(|| file.config.clone());
     let state = state.map(|state| seen_by(state, config.as_deref()));
     if state.is_none() && file.state.is_some() {

@@ -69,7 +69,7 @@ pub fn without_effects(
     tables: Tables,
     act: impl FnOnce(&[ExportSpec], &Env<'_>) -> Exit,
 ) -> Exit {
-    let open = |path: &Path| State::open_existing(path)?.map_or_else(State::in_memory, Ok);
+    let open = |path: &Path| State::look(path)?.map_or_else(State::in_memory, Ok);
     at_state(args, global, tables, open, act)
 }
 

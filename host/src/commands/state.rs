@@ -9,7 +9,7 @@ use rivet_core::state::State;
 use super::chunks;
 use super::cursor;
 use super::files;
-use super::history::{Opened, open};
+use super::history::{Opened, open, open_to_change};
 use super::rebuild;
 use crate::cli::Global;
 use crate::cli::history::StateCommand;
@@ -21,17 +21,18 @@ use crate::render::{self, grouped, moment};
 
 /// Runs the command.
 pub fn run(command: &StateCommand, global: &Global) -> Exit {
-    let file = match command {
+    let opened = match command {
         StateCommand::Rebuild { config, export, param } => return rebuild::run(config, export, param, global),
         StateCommand::Show { file, .. }
         | StateCommand::Files { file, .. }
         | StateCommand::Chunks { file, .. }
-        | StateCommand::ResetChunks { file, .. }
+        | StateCommand::Import { file, dry_run: true, .. } => open(file, global),
+        StateCommand::ResetChunks { file, .. }
         | StateCommand::Set { file, .. }
         | StateCommand::Import { file, .. }
-        | StateCommand::Reset { file, .. } => file,
+        | StateCommand::Reset { file, .. } => open_to_change(file, global),
     };
-    match open(file, global) {
+    match opened {
         Ok(opened) => dispatch(command, &opened, global).unwrap_or_else(|error| render::failure(global, &error)),
         Err(exit) => exit,
     }

@@ -21,7 +21,7 @@ impl Destination for AzureContainer {
     type Options = AzureOptions;
 
     fn capabilities() -> StoreCapabilities {
-        StoreCapabilities { objects: true, retractable: true, concurrent: true }
+        StoreCapabilities { upload_bytes: rivet_shared_object::UPLOAD_BYTES, ..StoreCapabilities::default() }
     }
 
     fn open(options: AzureOptions, cx: &Cx) -> Result<Box<dyn Store>> {

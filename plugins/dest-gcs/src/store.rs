@@ -10,7 +10,7 @@ use rivet_shared_object::{Consent, ObjectStore, Talks, Target, endpoint, root};
 use crate::credentials;
 use crate::error::wrong;
 use crate::options::GcsOptions;
-use crate::upload::Uploads;
+use crate::upload::begun;
 
 /// Begins the codes of our errors.
 pub const SCHEME: &str = "gcs";
@@ -52,7 +52,7 @@ pub fn open(options: &GcsOptions, cx: &Cx) -> Result<Box<dyn Store>> {
         scheme: SCHEME,
         location: location.trim_end_matches('/').to_owned(),
         publish: options.publish,
-        uploads: Some(Box::new(Uploads::new(bucket_url, root, provider))),
+        uploads: Some(begun(bucket_url, root, provider)),
     };
     Ok(Box::new(ObjectStore::open(target, &talks, cx)?))
 }

@@ -23,7 +23,7 @@ impl Destination for Local {
     type Options = LocalOptions;
 
     fn capabilities() -> StoreCapabilities {
-        StoreCapabilities { objects: true, retractable: true, concurrent: true }
+        StoreCapabilities::default()
     }
 
     fn open(options: LocalOptions, _cx: &Cx) -> Result<Box<dyn Store>> {

@@ -37,7 +37,7 @@ impl Destination for OneFile {
     type Options = FileOptions;
 
     fn capabilities() -> StoreCapabilities {
-        StoreCapabilities { objects: false, retractable: true, concurrent: false }
+        StoreCapabilities { objects: false, retractable: true, concurrent: false, ..StoreCapabilities::default() }
     }
 
     fn open(options: FileOptions, _cx: &Cx) -> Result<Box<dyn Store>> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rivet_plugin_api::{
-    Cx, ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Result, Store, Upload, decode_segment,
+    Beginning, Cx, ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Result, Store, Upload, is_name,
 };
 use rustix::io::Errno;
 
@@ -131,8 +131,8 @@ impl LocalStore {
     fn walk(&self, folder: &Folder, within: &str, prefix: &str, cx: &Cx, found: &mut Found<'_>) -> Result<()> {
         cx.check()?;
         for entry in folder.names().map_err(at("list", folder.path()))? {
-            let Some(name) = decode_segment(&entry).map(|segment| format!("{within}{segment}")) else { continue };
-            if !name.starts_with(prefix) && !prefix.starts_with(&format!("{name}/")) {
+            let name = format!("{within}{entry}");
+            if !is_name(&entry) || (!name.starts_with(prefix) && !prefix.starts_with(&format!("{name}/"))) {
                 continue;
             }
             let look = |e| at("look at", &folder.path_of(&entry))(e);
@@ -247,9 +247,9 @@ impl Store for LocalStore {
     }
 
     fn list(&self, prefix: &str, cx: &Cx) -> Result<Vec<ObjectFacts>> {
-        let mut found = Vec::new();
-        self.walk(&self.root, "", prefix, cx, &mut |name, folder, entry, bytes| {
-            if is_visible(name) {
+        let (mut found, beginning) = (Vec::new(), Beginning::new(prefix));
+        self.walk(&self.root, "", beginning.plain, cx, &mut |name, folder, entry, bytes| {
+            if is_visible(name) && beginning.fits(name) {
                 found.push(facts(name, folder, entry, bytes));
             }
             Ok(())
@@ -258,11 +258,11 @@ impl Store for LocalStore {
     }
 
     fn sweep(&self, prefix: &str, cx: &Cx) -> Result<u64> {
-        let mut n_removed = 0;
-        self.walk(&self.root, "", prefix, cx, &mut |name, folder, entry, _| {
+        let (mut n_removed, beginning) = (0, Beginning::new(prefix));
+        self.walk(&self.root, "", beginning.plain, cx, &mut |name, folder, entry, _| {
             let removed = match of_temporary(name) {
-                Some(object) => object.starts_with(prefix) && remove_if_dead(folder, entry)?,
-                None => name.ends_with(STAGED) && folder.remove(entry)?,
+                Some(object) => beginning.fits(object) && remove_if_dead(folder, entry)?,
+                None => name.ends_with(STAGED) && beginning.fits(name) && folder.remove(entry)?,
             };
             if removed {
                 folder.sync()?;

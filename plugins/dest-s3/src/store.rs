@@ -10,7 +10,7 @@ use rivet_shared_object::{Consent, ObjectStore, Talks, Target, endpoint, found, 
 use crate::credentials;
 use crate::error::wrong;
 use crate::options::{Addressing, Checksum, S3Options};
-use crate::upload::Uploads;
+use crate::upload::begun;
 
 /// Begins the codes of our errors.
 pub const SCHEME: &str = "s3";
@@ -54,7 +54,7 @@ pub fn open(options: &S3Options, cx: &Cx) -> Result<Box<dyn Store>> {
         scheme: SCHEME,
         location: location.trim_end_matches('/').to_owned(),
         publish: options.publish,
-        uploads: Some(Box::new(Uploads::new(place.bucket_url(&options.bucket), root, &place.region, provider))),
+        uploads: Some(begun(place.bucket_url(&options.bucket), root, &place.region, provider)),
     };
     Ok(Box::new(ObjectStore::open(target, &talks, cx)?))
 }

@@ -19,7 +19,7 @@ impl Destination for Stdout {
     type Options = StdoutOptions;
 
     fn capabilities() -> StoreCapabilities {
-        StoreCapabilities { objects: false, retractable: false, concurrent: false }
+        StoreCapabilities { objects: false, retractable: false, concurrent: false, ..StoreCapabilities::default() }
     }
 
     fn open(_options: StdoutOptions, _cx: &Cx) -> Result<Box<dyn Store>> {

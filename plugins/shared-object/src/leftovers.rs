@@ -8,8 +8,10 @@ use futures_util::future::BoxFuture;
 use http::{Method, Request};
 use opendal::{Buffer, HttpTransporter};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use rivet_plugin_api::{Cx, Result};
+use reqsign_core::{SignRequest, Signer, SigningCredential};
+use rivet_plugin_api::{Beginning, Cx, Result};
 
+use crate::credentials::{Provider, context};
 use crate::store::Shared;
 
 /// What stays as it is in a query.
@@ -24,6 +26,52 @@ struct OpenUpload {
     key: String,
     /// What the store calls the upload.
     id: String,
+}
+
+/// The uploads of a bucket, looked at with requests that are signed by credentials of this kind.
+struct Uploads<C: SigningCredential> {
+    bucket_url: String,
+    root: String,
+    signer: Option<Signer<C>>,
+}
+
+/// Uploads that stay open in the bucket at this URL, below `root`; unsigned without a signer.
+pub fn open_uploads<C: SigningCredential>(
+    bucket_url: String,
+    root: String,
+    signed: Option<(Provider<C>, impl SignRequest<Credential = C>)>,
+) -> Box<dyn OpenUploads> {
+    let none = reqsign_core::Context::new();
+    let signer = signed.map(|(provider, requests)| Signer::new(none, provider, requests));
+    Box::new(Uploads { bucket_url, root, signer })
+}
+
+impl<C: SigningCredential> Debug for Uploads<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.bucket_url)
+    }
+}
+
+impl<C: SigningCredential> OpenUploads for Uploads<C> {
+    fn bucket_url(&self) -> &str {
+        &self.bucket_url
+    }
+
+    fn root(&self) -> &str {
+        &self.root
+    }
+
+    fn sign<'a>(
+        &'a self,
+        request: &'a mut http::request::Parts,
+        transport: HttpTransporter,
+    ) -> BoxFuture<'a, opendal::Result<()>> {
+        Box::pin(async move {
+            let Some(signer) = &self.signer else { return Ok(()) };
+            let signer = signer.clone().with_context(context(transport));
+            signer.sign(request, None).await.map_err(|e| signing_failed(&e))
+        })
+    }
 }
 
 /// A store whose uploads stay open until somebody ends them.
@@ -42,7 +90,7 @@ pub trait OpenUploads: Send + Sync + Debug {
     ) -> BoxFuture<'a, opendal::Result<()>>;
 }
 
-/// Ends all uploads to keys that start with `prefix`; returns how many there were.
+/// Ends all uploads to keys that begin so; returns how many there were.
 ///
 /// # Errors
 /// The store's.
@@ -51,13 +99,14 @@ pub fn sweep(shared: &Shared, uploads: &dyn OpenUploads, prefix: &str, cx: &Cx) 
     let transport = HttpTransporter::new(conversation.clone());
     let root = uploads.root();
     let whole = if root.is_empty() { prefix.to_owned() } else { format!("{root}/{prefix}") };
+    let beginning = Beginning::new(&whole);
     let swept = async {
         let mut ended = HashSet::new();
-        let query = format!("uploads=&prefix={}", utf8_percent_encode(&whole, QUERY));
+        let query = format!("uploads=&prefix={}", utf8_percent_encode(beginning.plain, QUERY));
         // What is ended is not listed again, so that the first page is always the next; some stores go on listing it.
         loop {
             let page = ask(uploads, &transport, Method::GET, "", &query).await?;
-            let ours = uploads_in(&page).into_iter().filter(|upload| upload.key.starts_with(&whole));
+            let ours = uploads_in(&page).into_iter().filter(|upload| beginning.fits(&upload.key));
             let open: Vec<_> = ours.filter(|upload| !ended.contains(upload)).collect();
             if open.is_empty() {
                 return Ok(ended.len() as u64);
@@ -127,7 +176,7 @@ fn unescaped(text: &str) -> String {
 }
 
 /// A request could not be signed.
-pub fn signing_failed(e: &reqsign_core::Error) -> opendal::Error {
+fn signing_failed(e: &reqsign_core::Error) -> opendal::Error {
     opendal::Error::new(opendal::ErrorKind::Unexpected, format!("signing a request failed ({:?})", e.kind()))
 }
 

@@ -1,7 +1,7 @@
-//! From object names to keys of a store, and back.
+//! Keys of a store: which are names of objects, and which are not published.
 //! It must not talk to a store.
 
-use rivet_plugin_api::{ErrorKind, PluginError, Result, decode_segment, encode_segment};
+use rivet_plugin_api::{ErrorKind, PluginError, Result, is_name};
 
 /// Ending of a key whose part is not published: no format has it as its extension, so a glob on a format's files passes
 /// over it. It is the same as on the local disk.
@@ -10,23 +10,19 @@ const STAGED: &str = ".rivet.staged";
 /// The key of an object, below the root.
 ///
 /// # Errors
-/// `Config` when a segment is empty, `.` or `..`, or the name ends like a key that is not published.
+/// `Config` when it is no name of one, or ends like a key that is not published.
 pub fn key(name: &str) -> Result<String> {
     let refused = |hint: &str| {
-        PluginError::new(ErrorKind::Config, "store.name", format!("'{name}' is no name of an object")).hint(hint)
+        let text = format!("'{}' is no name of an object", name.escape_debug());
+        PluginError::new(ErrorKind::Config, "store.name", text).hint(hint)
     };
-    if name.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
-        return Err(refused("names are relative and have no empty, `.` or `..` segments"));
+    if !is_name(name) {
+        return Err(refused("names are relative, of encoded segments, none of them empty, `.` or `..`"));
     }
     if name.ends_with(STAGED) {
         return Err(refused("names that end in `.rivet.staged` are this plugin's own"));
     }
-    Ok(prefix(name))
-}
-
-/// What the keys of all objects start with whose names start with this.
-pub fn prefix(names: &str) -> String {
-    names.split('/').map(encode_segment).collect::<Vec<_>>().join("/")
+    Ok(name.to_owned())
 }
 
 /// The key of an object's part that is not published.
@@ -39,13 +35,9 @@ pub fn is_staged(key: &str) -> bool {
     key.ends_with(STAGED)
 }
 
-/// The name of the object with this key; none for keys of others and for parts that are not published.
-pub fn name(key: &str) -> Option<String> {
-    if is_staged(key) {
-        return None;
-    }
-    let segments: Option<Vec<String>> = key.split('/').map(decode_segment).collect();
-    Some(segments?.join("/"))
+/// Whether a key is of an object: not one of others, nor of a part that is not published.
+pub fn is_visible(key: &str) -> bool {
+    !is_staged(key) && is_name(key)
 }
 
 /// The user's `prefix` as the folder that all keys are below: without slashes at its ends, empty for the bucket itself.
@@ -68,28 +60,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_become_keys_and_come_back() {
-        for (given, expected) in [
-            ("a.parquet", "a.parquet"),
-            ("day=2026-01-01/a b.parquet", "day=2026-01-01/a%20b.parquet"),
-            ("ü/%", "%C3%BC/%25"),
-        ] {
-            assert_eq!(key(given).expect(given), expected);
-            assert_eq!(name(expected).as_deref(), Some(given));
+    fn names_are_keys() {
+        for name in ["a.parquet", "day=2026-01-01/a%20b.parquet", "%C3%BC/%25"] {
+            assert_eq!(key(name).expect(name), name);
+            assert!(is_visible(name), "{name}");
         }
-        for foreign in ["a b", "a//b", "../x", "x.rivet.staged", "%zz"] {
-            assert_eq!(name(foreign), None, "{foreign}");
+        for foreign in ["a b", "a//b", "../x", "x.rivet.staged", "%zz", "", "/a", "a/", "a/../b"] {
+            assert!(key(foreign).is_err() && !is_visible(foreign), "{foreign}");
         }
-        for wrong in ["", "/a", "a/", "a/../b", "x.rivet.staged"] {
-            assert!(key(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn the_beginning_of_a_name_is_the_beginning_of_its_key() {
-        let (begun, whole) = ("orders ü_2026", "orders ü_2026-x/0.parquet");
-        assert!(key(whole).expect(whole).starts_with(&prefix(begun)));
-        assert_eq!(prefix(""), "");
     }
 
     #[test]

@@ -35,7 +35,9 @@ impl Object {
     /// # Errors
     /// `NotFound`; the store's error.
     pub fn open(shared: &Arc<Shared>, key: String, name: &str, cx: &rivet_plugin_api::Cx) -> Result<Self> {
-        let Some(found) = shared.stat(&key, name, cx)? else {
+        let found = shared.stat(&key, name, cx)?;
+        shared.remember(&key, found.as_ref());
+        let Some(found) = found else {
             let text = format!("there is no '{name}' in {}", shared.location);
             return Err(PluginError::new(ErrorKind::NotFound, &shared.code("not_found"), text));
         };

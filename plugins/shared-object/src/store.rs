@@ -1,21 +1,24 @@
 //! A bucket below a prefix as a store: stage, publish, put, list, read.
 //! It must not know which provider's it is, nor what the objects hold.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::TryStreamExt;
 use opendal::options::{ListOptions, WriteOptions};
 use opendal::{Metadata, Operator};
-use rivet_plugin_api::{Cx, ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Result, Store, Upload};
+use rivet_plugin_api::{Beginning, Cx, ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Result, Store, Upload};
 
 use crate::error::{NO_BUCKET, Refused};
 use crate::leftovers::{self, OpenUploads};
-use crate::names::{self, is_staged, key, name, staged};
+use crate::names::{is_staged, is_visible, key, staged};
 use crate::publish::{PublishMode, Token, publish};
 use crate::read::Object;
 use crate::runtime::{Talks, within};
 use crate::upload::{ObjectUpload, taken};
 
+/// Larger objects are never replaced.
+const MAX_REMEMBERED_BYTES: u64 = 64 << 10;
 /// Object that a probe writes and removes.
 const PROBE: &str = "_rivet_probe";
 
@@ -33,12 +36,22 @@ pub struct Target {
     pub uploads: Option<Box<dyn OpenUploads>>,
 }
 
+/// How a key has to be for something to be written there.
+#[derive(Clone)]
+enum KeyState {
+    Any,
+    Absent,
+    As(Box<Metadata>),
+}
+
 /// What all that is open of a store has in common.
 pub struct Shared {
     pub(crate) talks: Talks,
     pub(crate) operator: Operator,
     pub(crate) location: String,
     scheme: &'static str,
+    /// What was found by those who opened an object, or that there was none.
+    seen: Mutex<HashMap<String, Option<Metadata>>>,
 }
 
 impl Shared {
@@ -91,16 +104,17 @@ impl Shared {
         }
     }
 
-    /// Keys that start with this, with their sizes.
+    /// Keys that begin so, with their sizes.
     fn keys(&self, prefix: &str, cx: &Cx) -> Result<Vec<(String, u64)>> {
+        let beginning = Beginning::new(prefix);
         let conversation = self.talks.conversation();
         let operator = within(&self.operator, &conversation);
         let options = ListOptions { recursive: true, ..ListOptions::default() };
         let listed = async {
             let mut found = Vec::new();
-            let mut entries = operator.lister_options(prefix, options).await?;
+            let mut entries = operator.lister_options(beginning.plain, options).await?;
             while let Some(entry) = entries.try_next().await? {
-                if entry.metadata().is_file() {
+                if entry.metadata().is_file() && beginning.fits(entry.path()) {
                     found.push((entry.path().to_owned(), entry.metadata().content_length()));
                 }
             }
@@ -113,18 +127,44 @@ impl Shared {
         }
     }
 
-    fn write(&self, key: &str, name: &str, bytes: &[u8], if_not_exists: bool, cx: &Cx) -> Result<bool> {
+    /// Writes where the key is as it should be; whether it was. A store that knows no conditions is asked first how it is.
+    fn write(&self, key: &str, name: &str, bytes: &[u8], state: KeyState, cx: &Cx) -> Result<bool> {
         let conversation = self.talks.conversation();
         let operator = within(&self.operator, &conversation);
-        let options = WriteOptions { if_not_exists, ..WriteOptions::default() };
+        let conditional = !matches!(state, KeyState::Any);
+        let options = match state.clone() {
+            KeyState::Any => WriteOptions::default(),
+            KeyState::Absent => WriteOptions { if_not_exists: true, ..WriteOptions::default() },
+            KeyState::As(seen) => WriteOptions { if_not_changed: Some(*seen), ..WriteOptions::default() },
+        };
         match self.talks.wait(cx, &conversation, operator.write_options(key, bytes.to_vec(), options)) {
             Ok(_) => Ok(true),
-            Err(refused) if if_not_exists && refused.is_condition() => Ok(false),
-            Err(refused) if if_not_exists && refused.is_unsupported() => match self.stat(key, name, cx)? {
-                Some(_) => Ok(false),
-                None => self.write(key, name, bytes, false, cx),
-            },
+            Err(refused) if conditional && refused.is_condition() => Ok(false),
+            Err(refused) if conditional && refused.is_unsupported() => {
+                let found = self.stat(key, name, cx)?;
+                let as_it_was = match (state, &found) {
+                    (KeyState::As(seen), Some(found)) => seen.etag() == found.etag(),
+                    (_, found) => found.is_none(),
+                };
+                if as_it_was { self.write(key, name, bytes, KeyState::Any, cx) } else { Ok(false) }
+            }
             Err(refused) => Err(self.failed(refused, &format!("write '{name}'"))),
+        }
+    }
+
+    /// What was under a key when somebody looked last is what a later put replaces. Only small objects are replaced.
+    pub(crate) fn remember(&self, key: &str, found: Option<&Metadata>) {
+        if found.is_none_or(|found| found.content_length() <= MAX_REMEMBERED_BYTES) {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.insert(key.to_owned(), found.cloned());
+        }
+    }
+
+    fn remembered(&self, key: &str) -> KeyState {
+        match self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(key) {
+            None => KeyState::Any,
+            Some(None) => KeyState::Absent,
+            Some(Some(found)) => KeyState::As(Box::new(found)),
         }
     }
 }
@@ -148,13 +188,13 @@ impl ObjectStore {
                 "`publish: direct`: parts in {location} are visible before the run is complete; read what the manifest names"
             ));
         }
-        let shared = Arc::new(Shared { talks: talks.clone(), operator, location, scheme });
+        let shared = Arc::new(Shared { talks: talks.clone(), operator, location, scheme, seen: Mutex::default() });
         shared.greet(cx)?;
         Ok(Self { shared, publish, uploads })
     }
 
-    fn facts(&self, name: &str, key: &str, bytes: u64) -> ObjectFacts {
-        ObjectFacts::new(name, bytes, format!("{}/{key}", self.shared.location))
+    fn facts(&self, name: &str, bytes: u64) -> ObjectFacts {
+        ObjectFacts::new(name, bytes, format!("{}/{name}", self.shared.location))
     }
 }
 
@@ -175,7 +215,7 @@ impl Store for ObjectStore {
     fn publish(&self, token: &str, cx: &Cx) -> Result<ObjectFacts> {
         let token = Token::read(token)?;
         publish(&self.shared, &token, cx)?;
-        Ok(self.facts(&token.name, &key(&token.name)?, token.bytes))
+        Ok(self.facts(&token.name, token.bytes))
     }
 
     fn discard(&self, token: &str, cx: &Cx) -> Result<()> {
@@ -185,28 +225,46 @@ impl Store for ObjectStore {
 
     fn put(&self, name: &str, bytes: &[u8], mode: PutMode, cx: &Cx) -> Result<bool> {
         cx.check()?;
-        self.shared.write(&key(name)?, name, bytes, mode == PutMode::IfAbsent, cx)
+        let key = key(name)?;
+        if mode == PutMode::IfAbsent {
+            return self.shared.write(&key, name, bytes, KeyState::Absent, cx);
+        }
+        // Whoever looked before decided by what was there: it is replaced by nobody else meanwhile.
+        if self.shared.write(&key, name, bytes, self.shared.remembered(&key), cx)? {
+            return Ok(true);
+        }
+        // An answer that was lost may have been to this very put.
+        let there = Object::open(&self.shared, key, name, cx).and_then(|object| {
+            let mut found = vec![0; bytes.len() + 1];
+            let n = object.read_at(0, &mut found)?;
+            Ok(found.get(..n) == Some(bytes))
+        });
+        if matches!(there, Ok(true)) {
+            return Ok(true);
+        }
+        let text = format!("'{name}' in {} was written by somebody else meanwhile", self.shared.location);
+        Err(PluginError::new(ErrorKind::Conflict, &self.shared.code("replaced"), text)
+            .hint("two runs write below one prefix: let one of them end first"))
     }
 
     fn head(&self, name: &str, cx: &Cx) -> Result<Option<ObjectFacts>> {
         let key = key(name)?;
-        Ok(self.shared.stat(&key, name, cx)?.map(|found| self.facts(name, &key, found.content_length())))
+        Ok(self.shared.stat(&key, name, cx)?.map(|found| self.facts(name, found.content_length())))
     }
 
     fn list(&self, prefix: &str, cx: &Cx) -> Result<Vec<ObjectFacts>> {
-        let keys = self.shared.keys(&names::prefix(prefix), cx)?;
-        Ok(keys.iter().filter_map(|(key, bytes)| Some(self.facts(&name(key)?, key, *bytes))).collect())
+        let keys = self.shared.keys(prefix, cx)?;
+        Ok(keys.iter().filter(|(key, _)| is_visible(key)).map(|(key, bytes)| self.facts(key, *bytes)).collect())
     }
 
     fn sweep(&self, prefix: &str, cx: &Cx) -> Result<u64> {
-        let prefix = names::prefix(prefix);
         let mut n_removed = 0;
-        for (key, _) in self.shared.keys(&prefix, cx)?.iter().filter(|(key, _)| is_staged(key)) {
+        for (key, _) in self.shared.keys(prefix, cx)?.iter().filter(|(key, _)| is_staged(key)) {
             self.shared.remove(key, key, cx)?;
             n_removed += 1;
         }
         match &self.uploads {
-            Some(uploads) => Ok(n_removed + leftovers::sweep(&self.shared, &**uploads, &prefix, cx)?),
+            Some(uploads) => Ok(n_removed + leftovers::sweep(&self.shared, &**uploads, prefix, cx)?),
             None => Ok(n_removed),
         }
     }
@@ -232,7 +290,7 @@ impl Store for ObjectStore {
         cx.check()?;
         // Staged throughout: invisible, also when the process dies in between.
         let [written, copied] = ["1", "2"].map(|n| staged(&format!("{PROBE}.{}-{n}", std::process::id())));
-        self.shared.write(&written, PROBE, b"probe", false, cx)?;
+        self.shared.write(&written, PROBE, b"probe", KeyState::Any, cx)?;
         let tried = self.try_copy(&written, &copied, cx);
         let removed = self.shared.remove(&written, PROBE, cx).and_then(|()| self.shared.remove(&copied, PROBE, cx));
         tried.and(removed)?;

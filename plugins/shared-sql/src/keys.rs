@@ -156,11 +156,16 @@ impl KeyRows {
 fn compared(key: &[String], comparison: &str, value: &Key, dialect: &mut impl Dialect) -> Result<String> {
     let columns: Vec<String> = key.iter().map(|name| dialect.column(name)).collect();
     let values = value.iter().map(|value| dialect.value(value)).collect::<Result<Vec<_>>>()?;
-    Ok(match (columns.as_slice(), values.as_slice()) {
-        ([column], [value]) => format!("{column} {comparison} {value}"),
-        _ if !dialect.compares_rows() => one_by_one(&columns, comparison, &values),
-        _ => format!("({}) {comparison} ({})", columns.join(", "), values.join(", ")),
-    })
+    Ok(self::comparison(&columns, comparison, &values, dialect))
+}
+
+/// The comparison of rows of operands, or of one with one.
+fn comparison(left: &[String], comparison: &str, right: &[String], dialect: &impl Dialect) -> String {
+    match (left, right) {
+        ([left], [right]) => format!("{left} {comparison} {right}"),
+        _ if !dialect.compares_rows() => one_by_one(left, comparison, right),
+        _ => format!("({}) {comparison} ({})", left.join(", "), right.join(", ")),
+    }
 }
 
 /// The comparison of a row by its columns, the first one alone outermost, so that an index is entered by it.

@@ -1,22 +1,17 @@
 //! Where the server is and who logs in: from the config's keys or a URL.
 //! It must not connect, and never echoes a URL: it may hold a password.
 
-use percent_encoding::percent_decode_str;
 use rivet_plugin_api::{Connection, ErrorKind, PluginError, Result, Secret, Tls, TlsMode, is_local};
+use rivet_shared_net::tls::protection_warning;
+use rivet_shared_net::{Url, decoded, stage};
 
 use crate::options::{ApplicationIntent, Encrypt, MssqlOptions};
 
+/// Of what is wrong with how to connect.
+const CODE: &str = "mssql.address";
 const DEFAULT_PORT: u16 = 1433;
 /// Time for connecting and logging in, ms.
 const CONNECT_TIMEOUT_MS: u64 = 10_000;
-
-/// The steps of a connection.
-pub mod stage {
-    pub const RESOLVE: &str = "resolve";
-    pub const TCP: &str = "tcp";
-    pub const TLS: &str = "tls";
-    pub const LOGIN: &str = "login";
-}
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,17 +134,7 @@ impl Settings {
     /// What is not as safe as it could be about how the connection is protected, with what to do.
     pub fn protection_warning(&self) -> Option<String> {
         let host = &self.addresses.iter().find(|address| !is_local(&address.host))?.host;
-        let fix = "write `tls: {mode: verify-full}`, with `ca_file` where the server's authority is your own";
-        match &self.tls {
-            None => Some(format!(
-                "TLS is not enforced: what goes to {host} and comes from there can be read and changed on the way; {fix}"
-            )),
-            Some(tls) if !crate::tls::proves_server(tls) => Some(format!(
-                "TLS does not prove who {host} is: its certificate is not checked, so that somebody in between can read \
-                 and change all; {fix}"
-            )),
-            Some(_) => None,
-        }
+        protection_warning(host, self.tls.as_ref())
     }
 }
 
@@ -181,37 +166,20 @@ fn split_port(text: &str) -> Result<(&str, Option<u16>)> {
 
 /// `mssql://USER:PASSWORD@HOST:PORT/DATABASE?instance=NAME`; `sqlserver://` is the same.
 fn parse_url(url: &str) -> Result<Parts> {
-    let rest = url.strip_prefix("mssql://").or_else(|| url.strip_prefix("sqlserver://"));
-    let rest = rest.ok_or_else(|| {
-        invalid("the url does not start with mssql://", "write `mssql://USER:PASSWORD@HOST:PORT/DATABASE`")
-    })?;
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
-    let (login, place) = authority.rsplit_once('@').unwrap_or(("", authority));
-    let mut parts = Parts { database: Some(decoded(database)?), ..Parts::default() };
-    if !login.is_empty() {
-        let (user, password) = login.split_once(':').map_or((login, None), |(u, p)| (u, Some(p)));
-        parts.user = Some(decoded(user)?);
-        parts.password = password.map(decoded).transpose()?.map(Secret::new);
-    }
-    parts.host = Some(decoded(place)?).filter(|host| !host.is_empty());
-    for pair in query.split('&').filter(|p| !p.is_empty()) {
-        match pair.split_once('=') {
-            Some(("instance", name)) => parts.instance = Some(decoded(name)?),
+    let url = Url::parse(url, &["mssql", "sqlserver"], CODE)?;
+    let host = Some(decoded(&url.place, CODE)?).filter(|host| !host.is_empty());
+    let mut parts = Parts { host, user: url.user, password: url.password, database: url.database, ..Parts::default() };
+    for (key, value) in url.parameters {
+        match key.as_str() {
+            "instance" => parts.instance = Some(value),
             _ => return Err(invalid("the url has a parameter other than `instance`", "use the keys of `source`")),
         }
     }
     Ok(parts)
 }
 
-fn decoded(text: &str) -> Result<String> {
-    let text = percent_decode_str(text).decode_utf8();
-    text.map(std::borrow::Cow::into_owned)
-        .map_err(|_| invalid("the url is not UTF-8 once decoded", "percent-encode UTF-8"))
-}
-
 fn invalid(text: &str, hint: &str) -> PluginError {
-    PluginError::new(ErrorKind::Config, "mssql.address", text).hint(hint)
+    PluginError::new(ErrorKind::Config, CODE, text).hint(hint)
 }
 
 #[cfg(test)]

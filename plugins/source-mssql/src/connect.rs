@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rivet_plugin_api::{Cx, PluginError, Result};
+use rivet_shared_net::{Ended, Engine, Limit, stage};
 use tiberius::error::Error;
 use tiberius::{AuthMethod, ColumnData, Config, EncryptionLevel};
 use tokio::net::{TcpStream, lookup_host};
 
-use crate::address::{Address, stage};
+use crate::address::Address;
 use crate::browser;
 use crate::door::Door;
-use crate::engine::{Ended, Engine, Limit};
 use crate::error;
 use crate::tap::{Facts, Shared};
 
@@ -60,15 +60,16 @@ impl Client {
     /// `Config`, `Auth`, `Connection`, `Timeout` or `Cancelled`.
     pub fn connect(settings: &Settings, cx: &Cx) -> Result<Self> {
         let settings = Arc::new(settings.clone());
-        let engine = Engine::new()?;
+        let engine = Engine::new("mssql.runtime")?;
         let seen = Facts::shared(stage::RESOLVE);
         let timeout = Duration::from_millis(settings.connect_timeout_ms);
         let mut work = Box::pin(log_in(&settings, &seen));
-        let result = engine.run(cx, Limit::within(timeout), Instant::now, |task| work.as_mut().poll(task));
+        let result = engine.poll(cx, Limit::within(timeout), Instant::now, |task| work.as_mut().poll(task));
         drop(work);
         let result = match result {
             Err(Ended::Cancelled) => return Err(PluginError::cancelled()),
             Err(Ended::TooLate) => Err(error::no_progress(&format!("connect to {}", settings.server_label()), timeout)),
+            Err(Ended::Broken) => Err(error::broken()),
             Ok(result) => result,
         };
         let stage = Facts::lock(&seen).stage;
@@ -99,7 +100,7 @@ impl Client {
         let limit = self.limit(sent);
         let seen = self.seen.clone();
         let heard = || Facts::lock(&seen).heard;
-        match self.engine.run(cx, limit, heard, |task| work.as_mut().poll(task)) {
+        match self.engine.poll(cx, limit, heard, |task| work.as_mut().poll(task)) {
             Err(ended) => Err(self.gave_up(&ended, sent)),
             Ok((driver, Ok(rows))) => {
                 self.driver = Some(driver);
@@ -148,6 +149,7 @@ impl Client {
                 error::statement_timeout(limit_ms)
             }
             Ended::TooLate => error::no_progress("read from the server", elapsed),
+            Ended::Broken => error::broken(),
         }
     }
 }

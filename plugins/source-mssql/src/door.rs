@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use rivet_plugin_api::{PluginError, Result};
+use rivet_shared_net::stage;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use crate::address::{Settings, stage};
+use crate::address::Settings;
 use crate::error;
 use crate::greeting::{self, HEADER, PACKET, encryption, encryption_at, no_greeting};
 use crate::tap::{Facts, Shared};

@@ -47,6 +47,11 @@ pub fn protocol(what: impl std::fmt::Display) -> PluginError {
         .hint("is this a SQL Server, with nothing in between that changes the protocol?")
 }
 
+/// The driver met what it does not take for possible, and panicked.
+pub fn broken() -> PluginError {
+    protocol("bytes that no server sends")
+}
+
 /// A result without a proven end.
 pub fn incomplete(what: &str) -> PluginError {
     PluginError::new(ErrorKind::Connection, "mssql.incomplete", what)

@@ -7,7 +7,6 @@ mod browser;
 mod connect;
 mod decode;
 mod door;
-mod engine;
 mod error;
 mod explain;
 mod filter;

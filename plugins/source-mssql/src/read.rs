@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use futures_util::stream::Stream;
 use rivet_plugin_api::{CancelToken, Cx, PluginError, RecordBatch, Result};
+use rivet_shared_net::{Ended, Limit};
 use tiberius::QueryItem;
 
 use crate::connect::{Client, Driver};
 use crate::decode::BatchDecoder;
-use crate::engine::{Ended, Limit};
 use crate::error;
 use crate::tap::{Facts, Shared};
 
@@ -95,7 +95,7 @@ impl<'c> Reading<'c> {
         let limit = if begun { client.limit_of_rows() } else { client.limit(self.sent) };
         Facts::lock(&client.seen).heard = Instant::now();
         let heard = || Facts::lock(&client.seen).heard;
-        let result = client.engine.run(cx, limit, heard, |task| poll(reader, task, hatch, &there));
+        let result = client.engine.poll(cx, limit, heard, |task| poll(reader, task, hatch, &there));
         match result {
             Ok(None) => Ok(()),
             Ok(Some((driver, result))) => {
@@ -124,7 +124,7 @@ impl<'c> Reading<'c> {
         let nothing = |_: &Hatch| false;
         let limit = Limit::within(CANCEL_TIMEOUT);
         let ended =
-            self.client.engine.run(&token.cx(), limit, Instant::now, |task| poll(&mut reader, task, &hatch, &nothing));
+            self.client.engine.poll(&token.cx(), limit, Instant::now, |task| poll(&mut reader, task, &hatch, &nothing));
         if let Ok(Some((driver, _))) = ended {
             self.client.driver = driver;
         }

@@ -85,14 +85,10 @@ impl KeyAnswers for Server<'_> {
 
     fn keys(&mut self, select: &str, key: &[String]) -> Result<Vec<Key>> {
         let types = key.iter().map(|name| key_type(self.described, std::slice::from_ref(name)));
-        let types = types.collect::<Result<Vec<_>>>()?;
-        let (names, texts): (Vec<String>, Vec<String>) =
-            types.iter().enumerate().map(|(i, t)| (alias(i), text_sql(&alias(i), t))).unzip();
-        let sql = format!(
-            "SELECT {} FROM ({select}) AS rivet_keys ORDER BY {}",
-            texts.iter().enumerate().map(|(i, text)| format!("{text} AS t{i}")).collect::<Vec<_>>().join(", "),
-            names.join(", ")
-        );
+        let mut types = types.collect::<Result<Vec<_>>>()?;
+        types.push("bigint".to_owned());
+        let texts = types.iter().enumerate().map(|(i, native)| format!("{} AS t{i}", text_sql(&alias(i), native)));
+        let sql = format!("SELECT {} FROM ({select}) AS rivet_keys", texts.collect::<Vec<_>>().join(", "));
         let found = self.session.client.query(&sql, self.cx)?;
         let value = |(text, native_type): (Option<String>, &String)| match text {
             Some(text) => Ok(KeyValue::new(native_type, text)),

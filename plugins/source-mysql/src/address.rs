@@ -2,19 +2,13 @@
 //! It must not connect, and never echoes a URL: it may hold a password.
 
 use rivet_plugin_api::{Connection, FilePath, PluginError, Result, Secret, Tls, TlsMode, is_local};
+use rivet_shared_net::stage;
+use rivet_shared_net::tls::protection_warning;
 
 use crate::url::{Parts, invalid, parse_url};
 
 /// Time for connecting and logging in where the URL names none, ms.
 const DEFAULT_CONNECT_TIMEOUT_MS: u64 = 10_000;
-
-/// The steps of a connection.
-pub mod stage {
-    pub const TCP: &str = "tcp";
-    pub const SOCKET: &str = "socket";
-    pub const TLS: &str = "tls";
-    pub const LOGIN: &str = "login";
-}
 
 /// A server, a login and how the connection is protected.
 #[derive(Debug, Clone)]
@@ -79,21 +73,7 @@ impl Settings {
 
     /// What is not as safe as it could be about how the connection is protected, with what to do.
     pub fn protection_warning(&self) -> Option<String> {
-        if is_local(&self.host) {
-            return None;
-        }
-        let host = &self.host;
-        let fix = "write `tls: {mode: verify-full}`, with `ca_file` where the server's authority is your own";
-        match &self.tls {
-            None => Some(format!(
-                "TLS is not enforced: what goes to {host} and comes from there can be read and changed on the way; {fix}"
-            )),
-            Some(tls) if !crate::tls::proves_server(tls) => Some(format!(
-                "TLS does not prove who {host} is: its certificate is not checked, so that somebody in between can read \
-                 and change all; {fix}"
-            )),
-            Some(_) => None,
-        }
+        if is_local(&self.host) { None } else { protection_warning(&self.host, self.tls.as_ref()) }
     }
 
     /// The steps of a connection, in their order.

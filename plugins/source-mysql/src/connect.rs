@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use mysql_async::prelude::Queryable;
 use mysql_async::{BinaryProtocol, Column, Conn, Error, Opts, OptsBuilder, QueryResult, Row, Statement, Value};
 use rivet_plugin_api::{CancelToken, Cx, ErrorKind, PluginError, Result, Retry};
+use rivet_shared_net::{Ended, Engine, Limit, stage};
 
-use crate::address::{Settings, stage};
-use crate::engine::{Ended, Engine, Limit};
+use crate::address::Settings;
 use crate::{error, tls};
 
 /// Time for ending a statement over a second connection, login and all.
@@ -60,7 +60,7 @@ impl Client {
     /// # Errors
     /// `Config`, `Auth`, `Connection`, `Timeout` or `Cancelled`.
     pub fn connect(settings: &Settings, cx: &Cx) -> Result<Self> {
-        let engine = Engine::new()?;
+        let engine = Engine::new("mysql.runtime")?;
         let timeout = Duration::from_millis(settings.connect_timeout_ms);
         let work = login(options(settings)?);
         let (conn, is_mariadb, backend) = match engine.run(cx, Limit::within(timeout), work) {
@@ -191,6 +191,8 @@ impl Client {
             if let Some(statement) = statement {
                 conn.close(statement).await?;
             }
+            // An end with rows behind it was none: they would be taken for the answer to this.
+            conn.ping().await?;
             Ok(true)
         });
         match ended {

@@ -5,7 +5,6 @@
 mod address;
 mod connect;
 mod decode;
-mod engine;
 mod error;
 mod explain;
 mod filter;

@@ -172,7 +172,7 @@ impl KeyAnswers for Server<'_> {
         let (columns, found) = self.session.client.values(select, self.cx)?;
         let none = || crate::error::protocol("a key without a value");
         let of = |row: &Vec<Value>| -> Result<Key> {
-            let pairs = columns.iter().zip(row).take(key.len());
+            let pairs = columns.iter().zip(row).take(key.len() + 1);
             pairs.map(|(column, value)| key_value(column, value)?.ok_or_else(none)).collect()
         };
         found.iter().map(of).collect()

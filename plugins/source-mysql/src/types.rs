@@ -127,7 +127,16 @@ impl ColumnPlan {
     /// Whether the server orders and compares values of the column in one and the same way.
     pub fn is_ordered(&self) -> bool {
         // By what it is there, not by what it becomes.
-        let natural = Self::new(&self.column.name, self.column.nullable, &self.catalog);
+        let natural = self.natural();
         natural.column.logical != LogicalType::Json && natural.wire != Wire::Geometry
+    }
+
+    /// Whether the column is delivered as the type that it is there.
+    fn is_natural(&self) -> bool {
+        self.column.logical == self.natural().column.logical
+    }
+
+    fn natural(&self) -> Self {
+        Self::new(&self.column.name, self.column.nullable, &self.catalog)
     }
 }

@@ -2,6 +2,8 @@
 //! It must not connect, and never echoes a URL: it may hold a password.
 
 use rivet_plugin_api::{Connection, PluginError, Result, Secret, Tls, is_local};
+use rivet_shared_net::stage;
+use rivet_shared_net::tls::protection_warning;
 use tokio_postgres::config::ChannelBinding;
 
 use crate::parts::{Parts, invalid};
@@ -10,15 +12,6 @@ use crate::variables::{self, Lookup};
 
 /// Time for connecting and logging in where the URL names none, ms.
 const DEFAULT_CONNECT_TIMEOUT_MS: u64 = 10_000;
-
-/// The steps of a connection.
-pub mod stage {
-    pub const RESOLVE: &str = "resolve";
-    pub const TCP: &str = "tcp";
-    pub const SOCKET: &str = "socket";
-    pub const TLS: &str = "tls";
-    pub const LOGIN: &str = "login";
-}
 
 /// A server, a login and how the connection is protected.
 #[derive(Debug, Clone)]
@@ -122,17 +115,7 @@ impl Settings {
         if is_local(self.host_address.as_ref().unwrap_or(host)) {
             return None;
         }
-        let fix = "write `tls: {mode: verify-full}`, with `ca_file` where the server's authority is your own";
-        match &self.tls {
-            None => Some(format!(
-                "TLS is not enforced: what goes to {host} and comes from there can be read and changed on the way; {fix}"
-            )),
-            Some(tls) if !crate::tls::proves_server(tls) => Some(format!(
-                "TLS does not prove who {host} is: its certificate is not checked, so that somebody in between can read \
-                 and change all; {fix}"
-            )),
-            Some(_) => None,
-        }
+        protection_warning(host, self.tls.as_ref())
     }
 
     /// The steps of a connection, in their order.

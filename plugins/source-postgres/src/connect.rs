@@ -8,11 +8,11 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use rivet_plugin_api::{CancelToken, Cx, ErrorKind, PluginError, Result};
+use rivet_shared_net::{Ended, Engine, Limit};
 use tokio_postgres::config::{SslMode, SslNegotiation};
 use tokio_postgres::{Config, Connection};
 
 use crate::door::Door;
-use crate::engine::{Ended, Engine, Limit};
 use crate::error;
 use crate::failure::{Failure, explained, late_login};
 use crate::rows;
@@ -64,7 +64,7 @@ impl Client {
     pub fn connect(settings: &Settings, cx: &Cx) -> Result<Self> {
         let config = library_config(settings)?;
         let settings = Arc::new(settings.clone());
-        let engine = Engine::new()?;
+        let engine = Engine::new("postgres.runtime")?;
         let seen = Facts::shared();
         let timeout = Duration::from_millis(settings.connect_timeout_ms);
         let mut work = Box::pin(async {
@@ -72,11 +72,12 @@ impl Client {
             Facts::lock(&seen).address = socket.peer_address();
             Ok::<_, Failure>(config.connect_raw(socket, Door::new(settings.clone(), seen.clone())).await?)
         });
-        let result = engine.run(cx, Limit::within(timeout), Instant::now, |task| work.as_mut().poll(task));
+        let result = engine.poll(cx, Limit::within(timeout), Instant::now, |task| work.as_mut().poll(task));
         drop(work);
         let result = match result {
             Err(Ended::Cancelled) => return Err(PluginError::cancelled()),
             Err(Ended::TooLate) => Err(late_login(&settings, &seen)),
+            Err(Ended::Broken) => Err(error::broken()),
             Ok(connected) => connected.map_err(|e| explained(e, &seen, error::login)),
         };
         let stage = Facts::lock(&seen).stage;
@@ -198,7 +199,7 @@ impl Client {
         Facts::lock(seen).listen();
         let mut over = None;
         let heard = || Facts::lock(seen).heard;
-        let result = engine.run(cx, limit, heard, |task| {
+        let result = engine.poll(cx, limit, heard, |task| {
             loop {
                 if let Poll::Ready(result) = poll(task, seen) {
                     return Poll::Ready(result);
@@ -226,6 +227,7 @@ impl Client {
             Ok(Ok(value)) => return Ok(value),
             Err(Ended::Cancelled) => PluginError::cancelled(),
             Err(Ended::TooLate) => error::no_progress("read from the server", self.sent.elapsed()),
+            Err(Ended::Broken) => error::broken(),
             Ok(Err(failure)) => {
                 // Where the connection failed, what was polled may only have heard that it is gone.
                 let failure = match (&failure, over) {
@@ -302,7 +304,7 @@ impl Client {
         });
         let ours = CancelToken::new();
         let poll = |task: &mut Context<'_>| work.as_mut().poll(task);
-        let asked = self.engine.run(&ours.cx(), Limit::within(CANCEL_TIMEOUT), Instant::now, poll);
+        let asked = self.engine.poll(&ours.cx(), Limit::within(CANCEL_TIMEOUT), Instant::now, poll);
         let heard = matches!(asked, Ok(Ok(())));
         if !heard {
             tracing::debug!("the server could not be asked to cancel");
@@ -324,7 +326,7 @@ impl Drop for Client {
                 while let Some(Ok(_)) = ready!(connection.poll_message(task)) {}
                 Poll::Ready(())
             };
-            let _ = self.engine.run(&token.cx(), Limit::within(GOODBYE_TIMEOUT), Instant::now, goodbye);
+            let _ = self.engine.poll(&token.cx(), Limit::within(GOODBYE_TIMEOUT), Instant::now, goodbye);
         }
     }
 }

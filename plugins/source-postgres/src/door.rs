@@ -7,11 +7,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use rivet_plugin_api::{ErrorKind, PluginError, Result};
+use rivet_shared_net::stage;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::address::{Host, Settings, stage};
+use crate::address::{Host, Settings};
 use crate::error;
 use crate::socket::Socket;
 use crate::tap::{Facts, Shared, Tap};

@@ -205,6 +205,11 @@ pub fn protocol(what: &str) -> PluginError {
         .hint("is this a PostgreSQL server, with nothing in between that changes the protocol?")
 }
 
+/// The library met what it does not take for possible, and panicked.
+pub fn broken() -> PluginError {
+    protocol("bytes that no server sends")
+}
+
 /// The library does not accept what came after the login.
 pub fn unexpected(e: &tokio_postgres::Error) -> PluginError {
     with_causes(protocol("what the protocol does not allow here").retry(Retry::NewSession), e)

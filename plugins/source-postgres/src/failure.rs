@@ -4,8 +4,9 @@
 use std::io::{self, ErrorKind as Gone};
 
 use rivet_plugin_api::{ErrorKind, PluginError, Retry};
+use rivet_shared_net::stage;
 
-use crate::address::{Settings, stage};
+use crate::address::Settings;
 use crate::error::{self, ServerError};
 use crate::tap::{Facts, Shared};
 

@@ -8,7 +8,6 @@ mod catalogue;
 mod connect;
 pub mod decode;
 mod door;
-mod engine;
 mod error;
 mod explain;
 mod failure;

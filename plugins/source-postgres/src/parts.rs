@@ -6,6 +6,9 @@ use tokio_postgres::config::ChannelBinding;
 
 use crate::address::SessionAttributes;
 
+/// Of what is wrong with how to connect.
+pub const CODE: &str = "postgres.connection";
+
 /// What is said about a connection, piece by piece.
 #[derive(Debug, Default)]
 pub struct Parts {
@@ -180,5 +183,5 @@ pub fn several_hosts() -> PluginError {
 
 /// What is wrong with how to connect, and what to do.
 pub fn invalid(text: &str, hint: &str) -> PluginError {
-    PluginError::new(ErrorKind::Config, "postgres.connection", text).hint(hint)
+    PluginError::new(ErrorKind::Config, CODE, text).hint(hint)
 }

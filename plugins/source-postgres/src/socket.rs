@@ -8,12 +8,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use rivet_plugin_api::{ErrorKind, PluginError, Result, Retry};
+use rivet_shared_net::stage;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_postgres::tls::{ChannelBinding, TlsStream};
 
-use crate::address::{Host, Settings, stage};
+use crate::address::{Host, Settings};
 use crate::error;
 
 /// Silence after which the system asks whether the server is still there, and how often and how many times it asks.

@@ -71,7 +71,7 @@ impl Destination for RudeDestination {
     type Options = KeyOptions;
 
     fn capabilities() -> StoreCapabilities {
-        StoreCapabilities { objects: true, retractable: true, concurrent: true }
+        StoreCapabilities::default()
     }
     fn open(options: KeyOptions, _cx: &Cx) -> Result<Box<dyn Store>> {
         Err(options.refused())

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::mariadb::MyServer;
 use crate::{command, postgres};
 
 /// Where the configs of `dev/` look for a server.
@@ -103,6 +104,19 @@ pub fn postgres(url: &str, sizes: &Sizes) -> Result<()> {
     let sets: String = sizes.named().map(set).collect();
     let sql = format!("{sets}\\set only_sparse {}\n{}", sizes.only_sparse, include_str!("seed/postgres.sql"));
     postgres::run_psql(url, None, &sql).map(drop).context("seed postgres")
+}
+
+/// Makes users and orders, and a database and a login for them, on a server that has none of these.
+///
+/// # Errors
+/// When the server refuses.
+pub fn mysql(server: &MyServer, sizes: &Sizes) -> Result<()> {
+    let size = |wanted: &str| sizes.named().find(|(name, _)| *name == wanted).map_or(0, |(_, n)| n);
+    let orders = size("users") * size("orders_per_user");
+    let sql = include_str!("seed/mysql.sql")
+        .replace(":users", &size("users").to_string())
+        .replace(":orders", &orders.to_string());
+    server.sql("", &sql).map(drop).context("seed mysql")
 }
 
 /// Makes the tables in this file; those that are there are replaced.

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::mariadb;
 use crate::postgres::{self, Postgres};
 use crate::seed::{self, Sizes};
 use crate::toxiproxy::Toxiproxy;
@@ -22,19 +23,25 @@ pub struct Acceptance {
 }
 
 impl Acceptance {
-    /// Fills an empty folder with what is in `dev`, changed in nothing but addresses; the tables are made on this server.
+    /// Fills an empty folder with what is in `dev`, changed in nothing but addresses; the tables are made on this server and on a
+    /// MariaDB.
     ///
     /// # Errors
     /// When a file cannot be copied, or the server refuses.
     pub fn prepare(server: &Postgres, dev: &Path, dir: &Path, sizes: &Sizes) -> Result<Self> {
         server.psql("postgres", "create role rivet login password 'rivet'; create database rivet owner rivet")?;
         seed::postgres(&format!("postgresql://rivet:rivet@{}:{}/rivet", server.host(), server.port()), sizes)?;
+        let mysql = mariadb::shared();
+        seed::mysql(mysql, sizes)?;
         let proxy = Toxiproxy::start(0)?;
-        let through = free_port()?;
+        let (through, through_mysql) = (free_port()?, free_port()?);
         let addresses = [
             ("localhost:5432", format!("127.0.0.1:{}", server.port())),
             ("port: 5432", format!("port: {}", server.port())),
             ("localhost:15432", format!("127.0.0.1:{through}")),
+            ("localhost:3306", format!("127.0.0.1:{}", mysql.port())),
+            ("port: 3306", format!("port: {}", mysql.port())),
+            ("localhost:13306", format!("127.0.0.1:{through_mysql}")),
             ("localhost:8474", format!("127.0.0.1:{}", proxy.port())),
         ];
         let to = dir.join("dev");

@@ -1,7 +1,9 @@
 //! How a protocol cuts its streams into frames: all that a hostile server and a tampering stream have to know of it.
 //! Must not know what a frame means, nor who reads it.
 
+pub mod mysql;
 pub mod postgres;
+pub mod tds;
 
 use std::io::{self, ErrorKind, Read};
 

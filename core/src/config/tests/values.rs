@@ -15,8 +15,7 @@ pub(super) fn source(keys: &str) -> SourceConfig {
 }
 
 pub(super) fn export(keys: &str) -> ExportConfig {
-    let text = format!("{SOURCE}exports: [{{name: a, destination: {{type: d}}, {keys}}}]");
-    read(&text).expect(keys).exports.remove(0)
+    read(&format!("{SOURCE}exports: [{{name: a, destination: {{type: d}}, {keys}}}]")).expect(keys).exports.remove(0)
 }
 
 const EVERY_BLOCK: &str = r#"
@@ -196,6 +195,8 @@ fn a_table_of_a_config_with_every_block() {
         max_file_bytes: Some(256000000)
         skip_empty: true
         keep_runs: None
+        partition_by: None
+        partition_granularity: None
         types: Native
         meta_columns: MetaColumns { exported_at: false
         row_hash: false }
@@ -290,6 +291,8 @@ fn a_query_of_a_config_with_every_block() {
         max_file_bytes: None
         skip_empty: false
         keep_runs: None
+        partition_by: None
+        partition_granularity: None
         types: Portable
         meta_columns: MetaColumns { exported_at: false
         row_hash: false }

@@ -110,11 +110,15 @@ fn a_look_at_a_lock_sees_who_holds_it_and_is_in_nobodys_way() {
 fn looking_for_a_state_makes_none() {
     let dir = tempfile::tempdir().expect("a temporary folder can be made");
     let path = dir.path().join("none.db");
-    assert!(State::open_existing(&path).expect("no failure").is_none());
-    assert!(!path.exists());
+    for open in [State::open_existing, State::look] {
+        assert!(open(&path).expect("no failure").is_none());
+        assert!(!path.exists());
+    }
     drop(State::open(&path).expect("made"));
-    let opened = State::open_existing(&path).expect("opens").expect("there");
-    assert_eq!(opened.path(), path.canonicalize().expect("real"));
+    for open in [State::open_existing, State::look] {
+        let opened = open(&path).expect("opens").expect("there");
+        assert_eq!(opened.path(), path.canonicalize().expect("real"));
+    }
 }
 
 #[test]

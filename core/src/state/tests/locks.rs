@@ -133,3 +133,28 @@ impl CollectNames for fs::ReadDir {
         self.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
     }
 }
+
+/// Whatever each of them takes the whole for: one process runs four exports of a budget at once, another one alone.
+#[test]
+fn what_all_have_together_is_never_more_than_the_total() {
+    let f = Fixture::new();
+    let other = State::open(&f.path()).expect("it opens");
+    let (whole, quarter) = (100, 25);
+    let all = other.try_weight("memory", whole, whole).expect("counted").expect("all is free");
+    assert!(f.state.try_weight("memory", whole, quarter).expect("counted").is_none());
+    drop(all);
+    let mut held: Vec<_> =
+        (0..4).map(|_| f.state.try_weight("memory", whole, quarter).expect("counted").expect("free")).collect();
+    assert!(f.state.try_weight("memory", whole, 1).expect("counted").is_none());
+    held.truncate(1);
+    assert!(other.try_weight("memory", whole, whole).expect("counted").is_none());
+    let rest = other.try_weight("memory", whole, 75).expect("counted").expect("as much as is left");
+    held.clear();
+    assert!(other.try_weight("memory", whole, 26).expect("counted").is_none());
+    drop(rest);
+    let more = other.try_weight("memory", whole, 1_000).expect("counted").expect("alone");
+    assert!(other.try_weight("memory", 10_000, 9_001).expect("counted").is_none());
+    drop(more);
+    let in_memory = State::in_memory().expect("memory");
+    assert!(in_memory.try_weight("memory", 1, 2).expect("counted").is_some(), "nobody else is there");
+}

@@ -51,6 +51,29 @@ fn a_file_of_version_1_keeps_its_content() {
 }
 
 #[test]
+fn whoever_looks_at_a_file_of_an_older_version_leaves_it_as_it_is() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("it's \"old\".db");
+    Connection::open(&path).and_then(|db| db.execute_batch(V1)).expect("the fixture loads");
+    let before = std::fs::read(&path).expect("readable");
+    let names = || {
+        let entries = std::fs::read_dir(dir.path()).expect("a folder");
+        entries.map(|entry| entry.expect("an entry").file_name()).collect::<Vec<_>>()
+    };
+    let files = names();
+
+    let state = State::look(&path).expect("it opens").expect("it is there");
+    let good = state.last_good_run("orders").expect("readable").expect("there is one");
+    assert_eq!(good.run_id, "r1");
+    let unfinished = state.unfinished_run("orders").expect("readable").expect("there is one");
+    assert_eq!((unfinished.run_id.as_str(), unfinished.splits.len(), unfinished.parts.len()), ("r2", 1, 2));
+    assert!(state.progress_of("r2").is_ok(), "tables of later versions are there too");
+    assert_eq!(state.path(), path.canonicalize().expect("real"), "its locks are those of the file");
+    drop(state);
+    assert_eq!((std::fs::read(&path).expect("readable"), names()), (before, files));
+}
+
+#[test]
 fn the_first_step_is_what_it_was() {
     let (then, now) = (Connection::open_in_memory().expect("memory"), Connection::open_in_memory().expect("memory"));
     then.execute_batch(V1).expect("the fixture loads");

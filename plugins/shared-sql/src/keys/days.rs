@@ -3,7 +3,7 @@
 
 use rivet_plugin_api::{ErrorKind, KeyValue, PluginError, Result};
 
-use super::borders::{KeyAnswers, hop, not_too_many};
+use super::borders::{KeyAnswers, found, hop, not_too_many};
 use super::{Key, KeyRows};
 
 /// Days from 0000-03-01 to 1970-01-01, and of 400 years.
@@ -27,9 +27,9 @@ pub fn by_days(engine: &mut impl Calendar, of: &KeyRows, n_days: u32) -> Result<
     let mut at = vec![engine.day(text_of(days_of("0001-01-01").unwrap_or(0)))];
     let (mut first, mut last) = (None, None);
     loop {
-        let found = KeyRows { from: Some(at.clone()), ..of.clone() };
-        let select = hop(engine, &found, None, 0)?;
-        let next = engine.keys(&select, &of.key)?.pop();
+        let behind = KeyRows { from: Some(at.clone()), ..of.clone() };
+        let select = hop(engine, &behind, None, 0)?;
+        let next = found(engine, &select, of)?.pop();
         // There is something in the range that begins here.
         if first.is_some() && next.is_some() {
             borders.push(at);

@@ -16,7 +16,7 @@ pub(super) fn apply(mut plan: ColumnPlan, choices: &Choices) -> Result<ColumnPla
     if let Some(wanted) = choice.and_then(|c| c.logical.as_ref())
         && *wanted != plan.column.logical
     {
-        let natural = ColumnPlan::new(&plan.column.name, plan.column.nullable, &plan.catalog);
+        let natural = plan.natural();
         let converted = if natural.column.logical == *wanted {
             Ok((natural.wire.clone(), natural.select.clone()))
         } else {
@@ -135,7 +135,9 @@ fn may_become_null(plan: &ColumnPlan) -> bool {
     let zero = plan.policies.zero_date == Some(ZeroDate::Null);
     match plan.column.logical {
         LogicalType::Date | LogicalType::Timestamp { .. } => zero || range,
-        LogicalType::Time { .. } | LogicalType::Int { .. } | LogicalType::Decimal { .. } | LogicalType::Bool => range,
+        LogicalType::Time { .. } => range,
+        // Every value has a place in the type that the server calls its own.
+        LogicalType::Int { .. } | LogicalType::Decimal { .. } | LogicalType::Bool => range && !plan.is_natural(),
         _ => false,
     }
 }

@@ -93,7 +93,7 @@ impl KeyAnswers for Server<'_> {
     fn keys(&mut self, select: &str, key: &[String]) -> Result<Vec<Key>> {
         // The type under all domains: that of a domain says nothing.
         let one = |name: String| format!("{name}::text, pg_catalog.pg_typeof(coalesce({name}, NULL))::text");
-        let list: Vec<String> = (0..key.len()).map(|i| one(alias(i))).collect();
+        let list: Vec<String> = (0..=key.len()).map(|i| one(alias(i))).collect();
         let sql = format!("SELECT {} FROM ({select}) AS rivet_keys", list.join(", "));
         let found = self.session.client.query(&sql, self.cx)?;
         let value = |pair: &[Option<String>]| match pair {

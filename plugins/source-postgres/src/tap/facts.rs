@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use rivet_plugin_api::PluginError;
-
-use crate::address::stage;
+use rivet_shared_net::stage;
 
 /// Most bytes of rows that wait for a reader who takes them as they come.
 const MAX_WAITING_BYTES: usize = 1 << 20;

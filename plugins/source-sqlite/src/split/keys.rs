@@ -63,7 +63,7 @@ impl KeyAnswers for Database<'_> {
     fn keys(&mut self, select: &str, key: &[String]) -> Result<Vec<Key>> {
         let values = std::mem::take(&mut self.values);
         let read = |row: &rusqlite::Row<'_>| -> rusqlite::Result<Option<Key>> {
-            (0..key.len()).map(|i| Ok(stored(row.get_ref(i)?))).collect()
+            (0..=key.len()).map(|i| Ok(stored(row.get_ref(i)?))).collect()
         };
         let found = all(self.db, select, &values, read)?;
         found.into_iter().collect::<Option<_>>().ok_or_else(|| {

@@ -51,15 +51,19 @@ fn parts(out: &Path, of_all_runs: bool) -> Result<Vec<PathBuf>> {
     Ok(parts)
 }
 
+fn config(source: &str, mode: &str) -> String {
+    format!(
+        "source: {{{source}, tuning: {{profile: fast, batch_size: 1000}}}}\n\
+         exports:\n  - {{name: t, table: t, {mode}, max_file_size: 64KB, destination: {{type: local, path: out}}}}\n"
+    )
+}
+
 /// Dies at every pass of every point, in workspaces of their own with this source.
 fn each(source: &str, variable: &str) -> Result<()> {
     let points = points()?;
     let mut settled = Vec::new();
     for mode in MODES {
-        let config = format!(
-            "source: {{{source}, tuning: {{profile: fast, batch_size: 1000}}}}\n\
-             exports:\n  - {{name: t, table: t, {mode}, max_file_size: 64KB, destination: {{type: local, path: out}}}}\n"
-        );
+        let config = config(source, mode);
         let before = settled.len();
         for point in &points {
             for pass in 1.. {
@@ -83,6 +87,30 @@ fn each(source: &str, variable: &str) -> Result<()> {
     ensure_rows(&lists, &ids_up_to(N))
 }
 
+/// Told to stop at the first passes of every point: what is under way fails, in each mode. What it finished, or not, the next run
+/// brings to its end.
+fn stopped(source: &str) -> Result<()> {
+    let mut settled = Vec::new();
+    let mut n_stopped = 0;
+    for mode in MODES {
+        for point in points()? {
+            for pass in 1..=2 {
+                let label = format!("{mode}, {point}:{pass}:stop");
+                let place = Workspace::new(&config(source, mode))?;
+                let ran = place.rivet(&["run", "--fault", &format!("{point}:{pass}:stop")])?;
+                ensure!(matches!(ran.code, Some(0 | 130)), "{label}: {:?}\n{}", ran.code, ran.stderr);
+                n_stopped += usize::from(ran.code == Some(130));
+                place.run()?.expect(0).with_context(|| format!("{label}: the next run"))?;
+                let parts = parts(&place.path().join("out"), mode.contains("incremental"));
+                settled.push((label.clone(), parts.context(label)?, place));
+            }
+        }
+    }
+    ensure!(n_stopped > 4 * MODES.len(), "{n_stopped} runs were stopped");
+    let lists: Vec<_> = settled.iter().map(|(label, parts, _)| (label.as_str(), parts.as_slice())).collect();
+    ensure_rows(&lists, &ids_up_to(N))
+}
+
 #[test]
 fn postgres_in_each_mode() -> Result<()> {
     let server = postgres::shared();
@@ -97,6 +125,18 @@ fn postgres_in_each_mode() -> Result<()> {
 
 #[test]
 fn sqlite_in_each_mode() -> Result<()> {
+    let data = sqlite()?;
+    each(&format!("type: sqlite, path: '{}'", data.path().join("data.db").display()), "")
+}
+
+#[test]
+fn told_to_stop_in_each_mode() -> Result<()> {
+    let data = sqlite()?;
+    stopped(&format!("type: sqlite, path: '{}'", data.path().join("data.db").display()))
+}
+
+/// A folder with the table in `data.db`.
+fn sqlite() -> Result<Workspace> {
     const FILL: &str = "
 import hashlib, sqlite3, sys, time
 con = sqlite3.connect(sys.argv[1])
@@ -109,5 +149,5 @@ con.commit()
     let data = Workspace::new("")?;
     let file = data.path().join("data.db").display().to_string();
     oracle::run(FILL, &[&file, &N.to_string()])?;
-    each(&format!("type: sqlite, path: '{file}'"), "")
+    Ok(data)
 }

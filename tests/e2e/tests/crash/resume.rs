@@ -366,3 +366,22 @@ fn a_signal_keeps_what_is_finished_and_a_running_one_is_let_alone() -> Result<()
     ensure!(told["splits_kept"].as_u64() >= Some(2), "{told}");
     whole(&workspace).map(drop)
 }
+
+#[test]
+fn a_config_of_another_name_goes_on_with_what_its_predecessor_left() -> Result<()> {
+    let workspace = dead("")?;
+    let rename = |from: &str, to: &str| fs::rename(workspace.path().join(from), workspace.path().join(to));
+    rename("rivet.yaml", "other.yaml")?;
+    let before = rivet_test_e2e::files_below(&out(&workspace))?;
+    // Whose work it is cannot be known yet: nothing of it is touched.
+    rename("data.db", "away.db")?;
+    let ran = workspace.rivet(&["run", "-c", "other.yaml"])?;
+    ensure!(ran.code != Some(0) && rivet_test_e2e::files_below(&out(&workspace))? == before, "{}", ran.stderr);
+    rename("away.db", "data.db")?;
+    let told = export(&json_run(&workspace, &["-c", "other.yaml", "--resume"])?.expect(0)?)?;
+    assert_eq!((&told["rows"], &told["splits_kept"]), (&json!(N), &json!(4)), "{told}");
+    ensure!(warnings(&told).contains("the config rivet.yaml is not there any more"), "{told}");
+    let (_, manifest) = whole(&workspace)?;
+    assert_eq!(epochs(&manifest), [0, 0, 0, 0, 1, 1, 1, 1, 1, 1]);
+    Ok(())
+}

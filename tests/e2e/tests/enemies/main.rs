@@ -7,6 +7,7 @@
 
 mod absent;
 mod cases;
+mod engines;
 mod hostile;
 mod judge;
 mod signals;

@@ -93,7 +93,7 @@ fn shell(dir: &Path, lines: &str, url: &str) -> Result<()> {
 fn every_message_that_is_explained_exists() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut code = String::new();
-    for folder in ["core/src", "host/src", "plugins/source-postgres/src"] {
+    for folder in ["core/src", "host/src", "plugins/source-postgres/src", "plugins/shared-sql/src"] {
         for file in files_below(&root.join(folder))? {
             code += &fs::read_to_string(file)?;
         }

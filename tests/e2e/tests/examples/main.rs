@@ -3,6 +3,7 @@
 
 mod commands;
 mod guide;
+mod tested;
 mod uat;
 
 use std::collections::BTreeSet;

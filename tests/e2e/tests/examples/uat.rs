@@ -25,6 +25,6 @@ fn every_check_that_needs_no_later_feature_passes() -> Result<()> {
         all.into_iter().collect()
     };
     ensure!(suites("PASS") == "ABCDEFGHJKLMNOPQRSU", "{}: {said}", suites("PASS"));
-    ensure!(suites("LATER") == "BCEGIT", "{}: {said}", suites("LATER"));
+    ensure!(suites("LATER") == "EIT", "{}: {said}", suites("LATER"));
     Ok(())
 }

@@ -106,6 +106,9 @@ fn policies_and_overrides_reach_the_file_and_the_manifest() -> Result<()> {
         for hit in [json!(["day", "zero_date", 1]), json!(["n", "out_of_range", 1]), json!(["ti", "out_of_range", 1])] {
             assert!(hits.contains(&hit), "{hit} in {hits:?}");
         }
+        let shown = workspace(&server.url(&database), &format!("table: t\n{choices}"))?.rivet(&["run"])?.expect(0)?;
+        let told = "policies:    day zero_date 1, n out_of_range 1, ti out_of_range 1\n";
+        ensure!(shown.stderr.contains(told), "{}", shown.stderr);
         let refused = workspace(&server.url(&database), "table: t\ncolumns: {at: int64}")?.rivet(&["run"])?;
         ensure!(refused.code != Some(0), "a timestamp is no number");
         for part in ["column 'at'", "cannot be delivered as int64", "hint:"] {

@@ -233,3 +233,24 @@ fn rows_without_a_key_in_a_foreign_partition_are_in_a_chunk() -> Result<()> {
     assert_eq!(columns[0]["nullable"], json!(false), "{types}");
     Ok(())
 }
+
+/// A type that is sorted by one order and compared by another: as text under a collation that changed, or a sort that looks
+/// at the beginning alone.
+#[test]
+fn borders_that_do_not_rise_are_refused() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("falls")?;
+    server.psql(
+        &database,
+        "create domain backwards as int;\n\
+         create function after(backwards, backwards) returns boolean language sql immutable as 'select $1::int < $2::int';\n\
+         create operator > (leftarg = backwards, rightarg = backwards, function = after);\n\
+         create table t as select i as id, i::backwards as k from generate_series(1, 1000) i;",
+    )?;
+    let chunked = |key: &str| format!("mode: chunked\ntable: t\nchunk_column: {key}\nchunk_size: 300");
+    let ran = workspace(&server.url(&database), &chunked("k"))?.rivet(&["run"])?.expect(3)?;
+    ensure!(ran.stderr.contains("the rows ordered by k do not rise by k"), "{}", ran.stderr);
+    let read = workspace(&server.url(&database), &chunked("id"))?.into_export()?;
+    ensure!(read.parts.len() == 4 && read.n_rows() == 1000, "{:?}", read.parts);
+    Ok(())
+}

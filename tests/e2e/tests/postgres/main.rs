@@ -12,6 +12,7 @@ mod hints;
 mod init;
 mod limits;
 mod login;
+mod moments;
 mod names;
 mod outside;
 mod plans;

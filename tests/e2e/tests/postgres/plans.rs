@@ -144,6 +144,35 @@ fn what_was_planned_is_done_once() -> Result<()> {
     Ok(())
 }
 
+/// Whoever applies a plan once more, since he was cut off, is told of the run that did it; it does not come a second time.
+#[test]
+fn an_apply_that_died_after_its_verdict_is_completed_by_the_next_one() -> Result<()> {
+    for database in Database::both()? {
+        let place = database.workspace("table: t, mode: incremental, cursor_column: id")?;
+        plan(&place)?;
+        let died = place.rivet(&["apply", "plan.json", "--fault", "judged"])?;
+        ensure!(died.code.is_none(), "{}", died.stderr);
+        database.more(&place)?;
+        let told = apply(&place, &[])?.expect(0)?.json()?["exports"][0].clone();
+        ensure!(told["rows"] == N_ROWS && told["status"] == "success", "{told}");
+        ensure!(told["warnings"].to_string().contains("is now complete"), "{told}");
+        let read = Exported::read(&place.path().join("out"))?;
+        ensure!(read.n_rows() == N_ROWS && read.manifest["run_id"] == told["run_id"], "{told}");
+        let manifests = files_below(&place.path().join("out"))?;
+        let n_manifests = manifests.iter().filter(|f| f.to_string_lossy().contains("_manifest-")).count();
+        ensure!(n_manifests == 1, "{manifests:?}");
+        refused(&place, &[], "plan.applied", "was applied before")?;
+        // A run that follows no plan completes one and goes on with its own work.
+        let place = database.workspace("table: t, mode: incremental, cursor_column: id")?;
+        plan(&place)?;
+        place.rivet(&["apply", "plan.json", "--fault", "judged"])?;
+        database.more(&place)?;
+        ensure!(rows(place.rivet(&["run", "--output", "json"])?)? == N_LATER, "what came after the plan");
+        refused(&place, &[], "plan.applied", "was applied before")?;
+    }
+    Ok(())
+}
+
 #[test]
 fn an_edited_plan_is_never_applied() -> Result<()> {
     for database in Database::both()? {
@@ -201,6 +230,13 @@ fn a_plan_that_does_not_fit_any_more_is_refused_unless_it_is_forced() -> Result<
         place.configure(&database.config("table: t, mode: chunked, chunk_size: 2000"))?;
         refused(&place, &["--force"], "plan.drifted", "of another mode, or of other keys of it")?;
     }
+    // What becomes of a value is part of the plan, though neither columns nor splits show it.
+    let [server, _] = Database::both()?;
+    let place = server.workspace(keys)?;
+    plan(&place)?;
+    place.configure(&server.config(&format!("{keys}, columns: {{v: {{invalid_text: replace}}}}")))?;
+    refused(&place, &[], "plan.drifted", "what the config says of columns is something else")?;
+    apply(&place, &["--force"])?.expect(0)?;
     Ok(())
 }
 

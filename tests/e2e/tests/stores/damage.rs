@@ -13,11 +13,12 @@ use crate::{config, data};
 
 /// What is done to the folder `at` of a run, in Python; `part`, `manifest`, `pointer` are names there, `other` is one of an
 /// earlier run.
-const DAMAGES: [(&str, &str); 14] = [
+const DAMAGES: [(&str, &str); 15] = [
     ("part_missing", "remove(part)"),
     ("part_truncated", "write(part, read(part)[:-1])"),
     ("part_flipped", "write(part, bytes([read(part)[0] ^ 1]) + read(part)[1:])"),
     ("part_unlisted", "write(part.replace('part00000', 'part00077'), read(part))"),
+    ("part_orphaned", "write('t_20200101T000000Z-000000_s00000_a00_part00000.parquet', read(part))"),
     ("part_foreign", "write(manifest, read(manifest).replace(part.encode(), other.encode()))"),
     ("manifest_edited", "write(manifest, read(manifest).replace(b'\"rows\": 100', b'\"rows\": 101'))"),
     ("manifest_missing", "remove(manifest)"),
@@ -121,6 +122,7 @@ fn in_a_bucket() -> Result<()> {
         ))?;
         ensure_found(&workspace, code)?;
         let added = "[remove(n) for n in ('_manifest-t-29991231T000000Z-000000.json', \
+                     't_20200101T000000Z-000000_s00000_a00_part00000.parquet', \
                      part.replace('part00000', 'part00077'))]\n";
         let restored = format!("[write(name, bytes.fromhex(data)) for name, data in {}.items()]\n", saved.trim());
         s3::shared().boto3(&format!("{script}{added}{restored}"))?;

@@ -3,9 +3,11 @@
 
 mod crash;
 mod damage;
+mod partitions;
 mod place;
 mod readers;
 mod refused;
+mod rivals;
 mod same;
 
 use anyhow::Result;

@@ -7,7 +7,9 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rivet_plugin_api::{Cx, ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Result, Store, Upload};
+use rivet_plugin_api::{
+    Beginning, Cx, ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Result, Store, Upload,
+};
 
 use crate::names::{STAGING, failed, path};
 use crate::upload::{SkeletonUpload, Token};
@@ -55,13 +57,13 @@ impl SkeletonStore {
     }
 
     /// Adds the visible objects below a folder.
-    fn gather(&self, folder: &Path, prefix: &str, found: &mut Vec<ObjectFacts>) -> Result<()> {
+    fn gather(&self, folder: &Path, beginning: Beginning<'_>, found: &mut Vec<ObjectFacts>) -> Result<()> {
         for entry in fs::read_dir(folder).map_err(failed("list", folder))? {
             let path = entry.map_err(failed("list", folder))?.path();
             let Some(name) = path.strip_prefix(&self.root).ok().and_then(Path::to_str) else { continue };
             if path.is_dir() && name != STAGING {
-                self.gather(&path, prefix, found)?;
-            } else if name.starts_with(prefix) {
+                self.gather(&path, beginning, found)?;
+            } else if beginning.fits(name) {
                 found.extend(self.facts(name).ok().flatten());
             }
         }
@@ -128,7 +130,7 @@ impl Store for SkeletonStore {
 
     fn list(&self, prefix: &str, _cx: &Cx) -> Result<Vec<ObjectFacts>> {
         let mut found = Vec::new();
-        self.gather(&self.root, prefix, &mut found)?;
+        self.gather(&self.root, Beginning::new(prefix), &mut found)?;
         Ok(found)
     }
 

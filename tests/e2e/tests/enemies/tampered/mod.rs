@@ -5,7 +5,7 @@
 //! and only TLS stops it.
 
 mod bytes;
-mod site;
+pub mod site;
 mod stream;
 mod table;
 

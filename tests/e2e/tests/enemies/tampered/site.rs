@@ -39,12 +39,12 @@ pub struct Site {
 
 /// How a case ended.
 pub struct Outcome {
-    name: String,
+    pub name: String,
     pub succeeded: bool,
     /// What was printed at the end of the run that met the change.
     pub ended: String,
-    place: Workspace,
-    parts: Vec<PathBuf>,
+    pub place: Workspace,
+    pub parts: Vec<PathBuf>,
 }
 
 impl Site {
@@ -111,7 +111,7 @@ impl Site {
 }
 
 /// Every part that a manifest names.
-fn parts(place: &Workspace) -> Result<Vec<PathBuf>> {
+pub fn parts(place: &Workspace) -> Result<Vec<PathBuf>> {
     let out = place.path().join("out");
     let mut parts = Vec::new();
     for file in files_below(&out)? {

@@ -4,7 +4,7 @@
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use rivet_plugin_api::{Cx, ErrorKind, PluginError, Result};
@@ -21,11 +21,13 @@ pub struct Limit {
 }
 
 /// Why a wait ended without what was waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
+    /// The call was cancelled.
     Cancelled,
     /// The limit is over.
     TooLate,
-    /// The work panicked: what it worked on is of no more use.
+    /// The work panicked, as drivers do at bytes that no server sends: what it worked on is of no more use.
     Broken,
 }
 
@@ -33,6 +35,12 @@ impl Limit {
     /// So much from now on, whatever is said meanwhile.
     pub fn within(time: Duration) -> Self {
         Self { until: Some(Instant::now() + time), silence: None }
+    }
+
+    /// When to look again whether it is over, having heard something then.
+    fn next_look(self, heard: Instant) -> Option<Instant> {
+        let silent = self.silence.map(|silence| heard + silence);
+        self.until.into_iter().chain(silent).min()
     }
 }
 
@@ -43,28 +51,58 @@ pub struct Engine {
 }
 
 impl Engine {
+    /// `code` is that of the error.
+    ///
     /// # Errors
     /// `Capacity` when the system gives no descriptors.
-    pub fn new() -> Result<Self> {
+    pub fn new(code: &'static str) -> Result<Self> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(|e| {
-            PluginError::new(ErrorKind::Capacity, "mysql.runtime", "failed to set up the connection")
+            PluginError::new(ErrorKind::Capacity, code, "failed to set up the connection")
                 .cause(e)
                 .hint("the system is short of file descriptors: look at `ulimit -n`")
         })?;
         Ok(Self { runtime: Some(runtime), wake: Notify::new() })
     }
 
-    /// Waits until there is a result, the call is cancelled or the limit is over. Whatever wakes the work but our own
-    /// alarm is something that was heard.
+    /// Waits for the work. Whatever wakes it but our own alarm is something that was heard.
+    ///
+    /// # Errors
+    /// As [`Ended`] says.
     pub fn run<T>(&self, cx: &Cx, limit: Limit, work: impl Future<Output = T>) -> Result<T, Ended> {
+        let mut work = pin!(work);
+        self.drive(cx, limit, |woken| woken, |task| work.as_mut().poll(task))
+    }
+
+    /// Polls until there is a result, the call is cancelled or the limit is over. `heard` says when something was last
+    /// heard; it is asked when the silence would be over.
+    ///
+    /// # Errors
+    /// As [`Ended`] says.
+    pub fn poll<T>(
+        &self,
+        cx: &Cx,
+        limit: Limit,
+        heard: impl Fn() -> Instant,
+        poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Result<T, Ended> {
+        self.drive(cx, limit, |_woken| heard(), poll)
+    }
+
+    /// `heard` is told when the work was last woken.
+    fn drive<T>(
+        &self,
+        cx: &Cx,
+        limit: Limit,
+        heard: impl Fn(Instant) -> Instant,
+        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Result<T, Ended> {
         let runtime = self.runtime.as_ref().expect("it is there until the engine is dropped");
         let wait = || {
             runtime.block_on(async {
-                let mut work = pin!(work);
                 let mut woken = pin!(self.wake.notified());
                 let mut alarm = pin!(None::<tokio::time::Sleep>);
-                let mut heard = Instant::now();
+                let mut last = Instant::now();
                 // What came while nobody read is seen only after the runtime had a turn.
                 let mut had_a_turn = false;
                 poll_fn(|task| {
@@ -75,8 +113,7 @@ impl Engine {
                     if cx.is_cancelled() {
                         return Poll::Ready(Err(Ended::Cancelled));
                     }
-                    // The driver panics at some bytes that no server sends.
-                    match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(task))) {
+                    match catch_unwind(AssertUnwindSafe(|| poll(task))) {
                         Ok(Poll::Ready(result)) => return Poll::Ready(Ok(result)),
                         Ok(Poll::Pending) => {}
                         Err(_) => return Poll::Ready(Err(Ended::Broken)),
@@ -85,10 +122,10 @@ impl Engine {
                     if rang {
                         alarm.set(None);
                     } else {
-                        heard = Instant::now();
+                        last = Instant::now();
                     }
-                    let silent = limit.silence.map(|silence| heard + silence);
-                    let Some(at) = limit.until.into_iter().chain(silent).min() else { return Poll::Pending };
+                    // The clock is looked at here, not when the alarm goes: what never pauses leaves it no turn.
+                    let Some(at) = limit.next_look(heard(last)) else { return Poll::Pending };
                     if at <= Instant::now() {
                         if !std::mem::replace(&mut had_a_turn, true) {
                             task.waker().wake_by_ref();
@@ -119,5 +156,43 @@ impl Drop for Engine {
             // A name that is being resolved cannot be given up; nobody waits for it.
             runtime.shutdown_background();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rivet_plugin_api::CancelToken;
+
+    use super::*;
+
+    #[test]
+    fn a_wait_ends_by_what_happens_first() {
+        let engine = Engine::new("test.runtime").expect("a runtime");
+        let token = CancelToken::new();
+        let (cx, short) = (token.cx(), Limit::within(Duration::from_millis(20)));
+        assert_eq!(engine.run(&cx, Limit::default(), async { 7 }), Ok(7));
+        assert_eq!(engine.run(&cx, short, std::future::pending::<()>()), Err(Ended::TooLate));
+        // What never pauses is ended too.
+        let busy = |task: &mut Context<'_>| {
+            task.waker().wake_by_ref();
+            Poll::<()>::Pending
+        };
+        assert_eq!(engine.poll(&cx, short, Instant::now, busy), Err(Ended::TooLate));
+        let ticks = async {
+            for _ in 0..5 {
+                tokio::time::sleep(Duration::from_millis(15)).await;
+            }
+        };
+        let silence = |ms| Limit { until: None, silence: Some(Duration::from_millis(ms)) };
+        assert_eq!(engine.run(&cx, silence(2_000), ticks), Ok(()));
+        let begun = Instant::now();
+        assert_eq!(engine.poll(&cx, silence(20), || begun, |_| Poll::<()>::Pending), Err(Ended::TooLate));
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(|_| {}));
+        let broken = engine.run(&cx, short, async { assert_eq!(1, 2, "bytes that no server sends") });
+        std::panic::set_hook(hook);
+        assert_eq!(broken, Err(Ended::Broken));
+        token.cancel();
+        assert_eq!(engine.run(&cx, Limit::default(), std::future::pending::<()>()), Err(Ended::Cancelled));
     }
 }
