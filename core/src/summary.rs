@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::format_rfc3339;
 use crate::config::Mode;
 use crate::error::FailureClass;
+use crate::partition::Partition;
 use crate::preflight::Verdict;
 use crate::quality::Checked;
 use crate::resolve::ExportSpec;
@@ -101,6 +102,9 @@ pub struct Summary {
     pub quality: Vec<Checked>,
     /// Where the parts are, in order.
     pub locations: Vec<String>,
+    /// What the rows are divided by, each partition in a folder of its own; none where they are not.
+    #[serde(default)]
+    pub partition: Option<Partition>,
     /// Name of the manifest below the destination, when there is one.
     pub manifest: Option<String>,
     /// Earlier runs of mode full whose parts lie in the same place: who reads all that lies there reads their rows too.
@@ -167,6 +171,7 @@ impl Summary {
             schema_changed: None,
             quality: Vec::new(),
             locations: Vec::new(),
+            partition: None,
             manifest: None,
             earlier_runs: 0,
             warnings: Vec::new(),

@@ -5,7 +5,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rivet_core::manifest::part_prefix;
+use rivet_core::manifest::{all_parts, part_prefix};
 use rivet_core::summary::{Status, Summary};
 
 use crate::cli::{Global, Output};
@@ -79,16 +79,21 @@ fn read(s: &Summary) -> Option<String> {
     if s.locations.len() == 1 {
         return Some(first.clone());
     }
-    let parts = part_prefix(&s.export, &s.run_id);
-    let (folder, name) = first.rsplit_once(&parts)?;
+    let (_, name) = first.rsplit_once(&part_prefix(&s.export, &s.run_id))?;
     let extension = name.split_once('.').map_or("", |(_, extension)| extension);
-    Some(format!("{folder}{parts}*.{extension}"))
+    let parts = all_parts(&s.export, &s.run_id, s.partition.as_ref());
+    Some(format!("{}{parts}*.{extension}", folder(s)))
 }
 
-/// Where the files are, to its last slash.
+/// Where the files are, or the folders of their partitions, to its last slash.
 fn folder(s: &Summary) -> &str {
     let parts = part_prefix(&s.export, &s.run_id);
-    s.locations.first().and_then(|first| first.rsplit_once(&parts)).map_or("", |(folder, _)| folder)
+    let folder = s.locations.first().and_then(|first| first.rsplit_once(&parts)).map_or("", |(folder, _)| folder);
+    if s.partition.is_none() {
+        return folder;
+    }
+    let place = folder.strip_suffix('/').unwrap_or(folder);
+    &place[..place.rfind('/').map_or(0, |at| at + 1)]
 }
 
 /// The colour of what a line says.

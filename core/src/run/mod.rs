@@ -299,6 +299,7 @@ fn finish(
     summary.bytes = manifest.bytes;
     summary.files = published.len();
     summary.policy_hits.clone_from(&manifest.policy_hits);
+    summary.partition.clone_from(&manifest.partition);
     summary.consistency = word(&manifest.consistency);
     summary.locations = published.iter().map(|facts| hidden(&facts.location, &spec.secrets).into_owned()).collect();
     let schema = serde_json::to_value(&plan.schema).map_err(|e| RunError::Internal(e.to_string()))?;

@@ -88,7 +88,13 @@ fn by_value_in_every_store() -> Result<()> {
     let (_folder, file) = data(3_000)?;
     let keys = "partition_by: word, quality: {row_count_min: 3000, unique_columns: [id]}";
     let local = Workspace::new(&config(&file, keys, "{type: local, path: 'out/{partition}'}"))?;
-    local.rivet(&["run", "--validate"])?.expect(0)?;
+    let told = local.rivet(&["run", "--validate"])?.expect(0)?.stderr;
+    for (label, ending) in [("read:", ".parquet"), ("manifest:", ".json")] {
+        let line = told.lines().find_map(|line| line.trim().strip_prefix(label)).with_context(|| told.clone())?.trim();
+        let found = std::process::Command::new("sh").arg("-c").arg(format!("ls {line}")).output()?;
+        let found = String::from_utf8_lossy(&found.stdout).lines().filter(|name| name.ends_with(ending)).count();
+        ensure!(if label == "read:" { found > 10 } else { found == 1 }, "{found} of {line}");
+    }
     let n_parts = exported(&local, &file, "word", "word", "parquet", &local.path().join("out"))?;
     ensure!(n_parts == 15, "{n_parts} parts");
     for kind in Kind::ALL {
