@@ -53,7 +53,7 @@ pub struct Tuning {
     #[schemars(range(min = 1, max = MAX_MIB), extend("reads" = "MiB"))]
     pub batch_bytes: Option<u64>,
     /// Pause after each batch of rows, ms, or with a unit; 0 = none. A value that you set is kept exactly. The pauses of a profile
-    /// together last at most as long as the source has worked (safe: at most nine times as long).
+    /// together last at most half as long as the source has worked (safe: nine times as long).
     #[schemars(range(min = 0, max = MAX_MS), extend("reads" = "ms"))]
     pub throttle_ms: u64,
     /// Longest a statement may take, s, or with a unit; 0 = no limit. Large tables are read in pieces that stay below it.
@@ -129,17 +129,17 @@ pub struct Throttle {
     pub ms: u64,
     /// Rows that a pause is for, at least 1.
     pub rows: usize,
-    /// All pauses together are at most so many times as long as the source worked; without it they are as long as
+    /// All pauses together are at most so many percent of the time that the source worked; without it they are as long as
     /// `ms` says.
     #[serde(default)]
-    pub at_most: Option<u64>,
+    pub at_most_percent: Option<u64>,
 }
 
 impl Throttle {
     /// What reading so many rows, on which the source works for so long, costs in pauses, ms.
     pub fn pauses_ms(&self, rows: u64, worked_ms: u64) -> u64 {
         let all = rows.saturating_mul(self.ms) / self.rows.max(1) as u64;
-        self.at_most.map_or(all, |times| all.min(worked_ms.saturating_mul(times)))
+        self.at_most_percent.map_or(all, |percent| all.min(worked_ms.saturating_mul(percent) / 100))
     }
 }
 
@@ -204,12 +204,12 @@ impl Profile {
         }
     }
 
-    /// How many times as long as the source works its pauses may be.
-    fn at_most(self) -> u64 {
+    /// How long its pauses may be, in percent of the time that the source works.
+    fn at_most_percent(self) -> u64 {
         match self {
             Self::Fast => 0,
-            Self::Balanced => 1,
-            Self::Safe => 9,
+            Self::Balanced => 50,
+            Self::Safe => 900,
         }
     }
 
@@ -266,7 +266,7 @@ impl Tuning {
         Throttle {
             ms: self.throttle_ms,
             rows: self.batch_rows.unwrap_or_else(|| self.profile.batch_rows()),
-            at_most: (!self.named.throttle).then(|| self.profile.at_most()),
+            at_most_percent: (!self.named.throttle).then(|| self.profile.at_most_percent()),
         }
     }
 }

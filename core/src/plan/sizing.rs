@@ -81,7 +81,7 @@ mod tests {
             rows: Some(rows),
             bytes: None,
             n_workers,
-            throttle: Throttle { ms: 50, rows: 10_000, at_most: None },
+            throttle: Throttle { ms: 50, rows: 10_000, at_most_percent: None },
             statement_timeout_ms: 300_000,
         }
     }
@@ -102,7 +102,7 @@ mod tests {
     fn without_a_timeout_one_worker_reads_everything_at_once() {
         let fast = Sizing {
             statement_timeout_ms: 0,
-            throttle: Throttle { ms: 0, rows: 1, at_most: None },
+            throttle: Throttle { ms: 0, rows: 1, at_most_percent: None },
             ..balanced(u64::MAX, 1)
         };
         assert_eq!(wanted_splits(&fast), 1);
@@ -119,14 +119,14 @@ mod tests {
     #[test]
     fn rows_within_a_time_are_counted_with_their_pauses() {
         let safe = Sizing {
-            throttle: Throttle { ms: 500, rows: 2_000, at_most: Some(9) },
+            throttle: Throttle { ms: 500, rows: 2_000, at_most_percent: Some(900) },
             bytes: Some(60 * 6_000_000),
             ..balanced(6_000_000, 1)
         };
         assert_eq!(rows_within(&safe, 4_000), Some(100_000), "a tenth of the time is work");
         let wide = Sizing { bytes: Some(6_000_000 << 10), ..safe };
         assert_eq!(rows_within(&wide, 4_000), Some(40_960));
-        let exact = Sizing { throttle: Throttle { at_most: None, ..safe.throttle }, ..safe };
+        let exact = Sizing { throttle: Throttle { at_most_percent: None, ..safe.throttle }, ..safe };
         assert_eq!(rows_within(&exact, 4_000), Some(15_748));
         assert_eq!(rows_within(&Sizing { rows: Some(90_000), bytes: None, ..safe }, 4_000), None, "all of them");
         assert_eq!(rows_within(&Sizing { rows: None, ..safe }, 4_000), None);

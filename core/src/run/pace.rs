@@ -60,15 +60,15 @@ mod tests {
 
     #[test]
     fn pauses_are_a_share_of_the_work_unless_they_are_asked_for() {
-        let balanced = Throttle { ms: 50, rows: 10_000, at_most: Some(1) };
+        let balanced = Throttle { ms: 50, rows: 10_000, at_most_percent: Some(50) };
         for (throttle, rows, work_ms, expected_ms) in [
-            (balanced, 10_000, 10, 1_000),
+            (balanced, 10_000, 10, 500),
             (balanced, 10_000, 200, 5_000),
             (balanced, 10_000, 0, 0),
             // Small batches add up.
             (balanced, 100, 10, 50),
-            (Throttle { at_most: Some(9), ..balanced }, 10_000, 1, 900),
-            (Throttle { at_most: None, ..balanced }, 10_000, 1, 5_000),
+            (Throttle { at_most_percent: Some(900), ..balanced }, 10_000, 1, 900),
+            (Throttle { at_most_percent: None, ..balanced }, 10_000, 1, 5_000),
             (Throttle { ms: 0, ..balanced }, 10_000, 1, 0),
         ] {
             assert_eq!(paused(throttle, rows, work_ms), expected_ms, "{throttle:?} {rows} {work_ms}");

@@ -25,11 +25,10 @@ pub fn of(plan: &Plan, manifest: Option<&Manifest>, summary: &Value) -> Vec<(&'s
     };
     let throttle = plan.throttle;
     let pause = format!("{} per {} rows", took(throttle.ms), grouped(throttle.rows as u64));
-    let pause = match throttle.at_most {
+    let pause = match throttle.at_most_percent {
         _ if throttle.ms == 0 => "none".to_owned(),
         None => pause,
-        Some(1) => format!("{pause}, together at most as long as the source works"),
-        Some(times) => format!("{pause}, together at most {times} times as long as the source works"),
+        Some(percent) => format!("{pause}, together at most {percent} % of the time that the source works"),
     };
     let all = [
         ("Relation", plan.relation.label()),

@@ -2,14 +2,14 @@
 //! It must not know where a file goes, nor any type: what is smaller is measured.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use parquet::basic::{Encoding, PageType};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::PageEncodingStats;
 use parquet::file::properties::WriterPropertiesBuilder;
 use parquet::schema::types::ColumnPath;
-use rivet_plugin_api::RecordBatch;
+use rivet_plugin_api::{RecordBatch, SchemaRef};
 
 use crate::compress::Compressors;
 use crate::groups::{Groups, Values, has_long_value};
@@ -21,6 +21,41 @@ pub const SAMPLE_ROWS: usize = 32_768;
 const MIN_ROWS: usize = 64;
 /// A row group is taken to be at most this many times the sample.
 const MAX_SAMPLES: f64 = 32.0;
+
+/// Files that one trial serves: the rows of an export are much the same in all its parts, and a trial costs as much as encoding
+/// 80 000 rows, which may be most of a part.
+const FILES_PER_TRIAL: usize = 32;
+
+/// What was found for the file before, which the next one need not find again.
+#[derive(Debug, Default)]
+pub struct Known(Mutex<Option<Found>>);
+
+/// The columns that are written without a dictionary.
+#[derive(Debug)]
+struct Found {
+    schema: SchemaRef,
+    losing: Vec<ColumnPath>,
+    n_files: usize,
+}
+
+impl Known {
+    /// The columns that lose by a dictionary, for a further file of the schema.
+    pub fn next(&self, schema: &SchemaRef) -> Option<Vec<ColumnPath>> {
+        let mut found = self.lock();
+        let found = found.as_mut().filter(|found| found.n_files < FILES_PER_TRIAL && found.schema == *schema)?;
+        found.n_files += 1;
+        Some(found.losing.clone())
+    }
+
+    /// Keeps what a trial of enough rows has found.
+    pub fn keep(&self, schema: &SchemaRef, losing: &[ColumnPath]) {
+        *self.lock() = Some(Found { schema: schema.clone(), losing: losing.to_vec(), n_files: 1 });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Found>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Compressed bytes of a column chunk.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -167,6 +202,19 @@ mod tests {
         assert_eq!(found(&slices), found(std::slice::from_ref(&rows)), "slices after the half are empty there");
         assert!(found(&[rows.slice(0, 50)]).is_empty(), "too few rows to tell");
         assert!(found(&[]).is_empty());
+    }
+
+    #[test]
+    fn one_trial_serves_many_files_of_one_schema() {
+        let (known, schema, other) = (Known::default(), sample(1).schema(), Arc::new(arrow_schema::Schema::empty()));
+        let losing = vec![ColumnPath::from("text")];
+        assert_eq!(known.next(&schema), None);
+        known.keep(&schema, &losing);
+        assert_eq!(known.next(&other), None);
+        for _ in 1..FILES_PER_TRIAL {
+            assert_eq!(known.next(&schema), Some(losing.clone()));
+        }
+        assert_eq!(known.next(&schema), None, "it is time to look again");
     }
 
     #[test]

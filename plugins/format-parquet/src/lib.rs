@@ -19,6 +19,8 @@ mod views;
 mod width;
 mod writer;
 
+use std::sync::Arc;
+
 use rivet_plugin_api::{
     BatchStream, BatchWriter, ByteSink, FieldMapping, Format, FormatCapabilities, ReadAt, Result, SchemaRef,
     WriterSettings,
@@ -29,6 +31,8 @@ pub use options::ParquetOptions;
 /// The `parquet` format with its options.
 pub struct Parquet {
     options: ParquetOptions,
+    /// What the files of one export have in common.
+    dictionaries: Arc<dictionary::Known>,
 }
 
 impl Format for Parquet {
@@ -41,7 +45,7 @@ impl Format for Parquet {
 
     fn open(options: ParquetOptions) -> Result<Self> {
         options.compression()?;
-        Ok(Self { options })
+        Ok(Self { options, dictionaries: Arc::default() })
     }
 
     fn map(&self, schema: &SchemaRef) -> Result<Vec<FieldMapping>> {
@@ -54,7 +58,7 @@ impl Format for Parquet {
         settings: WriterSettings,
         sink: Box<dyn ByteSink>,
     ) -> Result<Box<dyn BatchWriter>> {
-        Ok(Box::new(writer::Writer::start(schema, &self.options, &settings, sink)?))
+        Ok(Box::new(writer::Writer::start(schema, self, &settings, sink)?))
     }
 
     fn reader(&self, part: Box<dyn ReadAt>) -> Result<Box<dyn BatchStream>> {

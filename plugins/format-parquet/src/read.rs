@@ -152,9 +152,10 @@ mod tests {
 
     use arrow_array::cast::AsArray;
     use arrow_array::{Array, ArrayRef, StringArray};
-    use rivet_plugin_api::{ByteSink, CancelToken, WriterSettings};
+    use rivet_plugin_api::{ByteSink, CancelToken, Format, WriterSettings};
 
     use super::*;
+    use crate::Parquet;
     use crate::options::ParquetOptions;
     use crate::writer::Writer;
 
@@ -193,9 +194,9 @@ mod tests {
         };
         let settings = WriterSettings { max_buffered_bytes: 12 << 20, max_part_bytes: None };
         let schema = rows(0, 1).schema();
-        let options = ParquetOptions::default();
+        let parquet = Parquet::open(ParquetOptions::default()).expect("a codec");
         let mut writer =
-            Writer::start(schema.clone(), &options, &settings, Box::new(file.clone())).expect("it holds text");
+            Writer::start(schema.clone(), &parquet, &settings, Box::new(file.clone())).expect("it holds text");
         for start in (0..20_000).step_by(1000) {
             rivet_plugin_api::BatchWriter::write(&mut writer, &rows(start, 1000), &token.cx())
                 .expect("memory takes it");

@@ -14,11 +14,11 @@ use rivet_plugin_api::{
 };
 
 use crate::compress::Compressors;
-use crate::dictionary::{self, SAMPLE_ROWS};
+use crate::dictionary::{self, Known, SAMPLE_ROWS};
 use crate::file::{File, Limits};
 use crate::interval::{self, Way};
 use crate::threads::Share;
-use crate::{inspect, options::ParquetOptions};
+use crate::{Parquet, inspect, options::ParquetOptions};
 
 /// Longest prefix of a text or binary value that is kept as a statistic, bytes.
 const STATISTICS_BYTES: usize = 64;
@@ -33,6 +33,9 @@ const MIN_PAGE_BYTES: usize = 64 * 1024;
 
 pub struct Writer {
     stage: Stage,
+    dictionaries: Arc<Known>,
+    /// The columns without a dictionary, where a file before has shown which.
+    known: Option<Vec<ColumnPath>>,
     sink_error: SinkError,
     properties: WriterPropertiesBuilder,
     compressors: Arc<Compressors>,
@@ -63,7 +66,7 @@ impl Writer {
     /// Starts a file of `schema` in `sink`.
     pub fn start(
         schema: SchemaRef,
-        options: &ParquetOptions,
+        Parquet { options, dictionaries }: &Parquet,
         settings: &WriterSettings,
         sink: Box<dyn ByteSink>,
     ) -> Result<Self> {
@@ -81,16 +84,20 @@ impl Writer {
         let sink_error = SinkError::default();
         let sink = SinkWriter { sink, error: sink_error.clone() };
         let stored = interval::schema(&schema, Way::Store);
+        let has_intervals = stored.is_some();
+        let schema = stored.unwrap_or(schema);
         Ok(Self {
             stage: Stage::Sampling { sink, sample: Vec::new(), rows: 0, bytes: 0 },
+            dictionaries: dictionaries.clone(),
+            known: dictionaries.next(&schema),
             sink_error,
             properties: properties(options, limits),
             compressors: Arc::new(Compressors::new(options.compression()?)),
             limits,
             encode_threads: options.encode_threads,
             rows: 0,
-            has_intervals: stored.is_some(),
-            schema: stored.unwrap_or(schema),
+            has_intervals,
+            schema,
         })
     }
 
@@ -101,7 +108,7 @@ impl Writer {
                 *rows += slice.num_rows();
                 *bytes += bytes_of(&slice);
                 sample.push(slice);
-                if *rows < SAMPLE_ROWS && *bytes < self.limits.smallest() / 2 {
+                if self.known.is_none() && !is_enough(*rows, *bytes, self.limits) {
                     return Ok(());
                 }
                 self.begin()
@@ -113,15 +120,25 @@ impl Writer {
 
     /// Chooses encodings by the sample and writes it, unless that was done.
     fn begin(&mut self) -> Result<()> {
-        let (sink, sample) = match std::mem::replace(&mut self.stage, Stage::Ended(0)) {
-            Stage::Sampling { sink, sample, .. } => (sink, sample),
+        let (sink, sample, is_enough) = match std::mem::replace(&mut self.stage, Stage::Ended(0)) {
+            Stage::Sampling { sink, sample, rows, bytes } => (sink, sample, is_enough(rows, bytes, self.limits)),
             begun => {
                 self.stage = begun;
                 return Ok(());
             }
         };
-        let losing = dictionary::losing(&sample, self.limits.smallest(), &self.properties, &self.compressors)
-            .map_err(|e| self.fail(&e))?;
+        let losing = match self.known.take() {
+            Some(losing) => losing,
+            None => {
+                let losing = dictionary::losing(&sample, self.limits.smallest(), &self.properties, &self.compressors);
+                let losing = losing.map_err(|e| self.fail(&e))?;
+                // A short file says little about others.
+                if is_enough {
+                    self.dictionaries.keep(&self.schema, &losing);
+                }
+                losing
+            }
+        };
         tracing::debug!(plain = ?losing.iter().map(ColumnPath::string).collect::<Vec<_>>(), "columns without a dictionary");
         let without = |properties: WriterPropertiesBuilder, path| properties.set_column_dictionary_enabled(path, false);
         let properties = losing.into_iter().fold(self.properties.clone(), without);
@@ -181,6 +198,11 @@ impl BatchWriter for Writer {
         self.stage = Stage::Ended(file.bytes_written() as u64);
         Ok(PartFacts { rows: self.rows, row_groups })
     }
+}
+
+/// Whether so many first rows show what the rest will be like.
+fn is_enough(rows: usize, bytes: usize, limits: Limits) -> bool {
+    rows >= SAMPLE_ROWS || bytes >= limits.smallest() / 2
 }
 
 /// Arrow bytes of a slice by itself.

@@ -272,11 +272,11 @@ fn the_binary_with_linked_plugins_has_those_that_the_other_loads() -> Result<()>
     };
     let dir = TempDir::with_prefix("rivet-plugins-")?;
     copy_plugins(&PLUGINS, dir.path())?;
-    // It has one of each kind; the local plugin has two destinations.
+    // It has one of each kind; the local plugin has two destinations, that of MySQL two sources.
     copy_plugins(&["test_rude"], dir.path())?;
     let loaded = list(Workspace::new("")?.with_plugins(dir.path()))?;
     let linked = list(Workspace::new("")?.with_linked_plugins())?;
-    assert_eq!((loaded.len(), &linked), (1 + PLUGINS.len() + 1 + 3, &loaded));
+    assert_eq!((loaded.len(), &linked), (1 + PLUGINS.len() + 2 + 3, &loaded));
     Ok(())
 }
 

@@ -86,10 +86,13 @@ fn plugins_are_listed_and_described() -> Result<()> {
     let text = workspace.rivet(&["plugin", "list"])?.expect(0)?;
     let json = workspace.rivet(&["plugin", "list", "--output", "json"])?.expect(0)?.json()?;
     let listed = json["plugins"].as_array().context("a list")?;
-    assert_eq!(listed.len(), 11);
+    assert_eq!(listed.len(), 14);
     for (kind, name) in [
         ("source", "sqlite"),
         ("source", "postgres"),
+        ("source", "mysql"),
+        ("source", "mariadb"),
+        ("source", "mssql"),
         ("format", "parquet"),
         ("format", "csv"),
         ("format", "arrow"),
