@@ -243,7 +243,7 @@ impl RunError {
             Self::Drift { .. } => Some("if the change is meant, run once with `on_schema_drift: continue`".to_owned()),
             Self::LostSnapshot { .. } => {
                 let hint = "check what truncates or alters the table while it is exported, and what ends long \
-                            transactions on the server, such as idle_in_transaction timeouts";
+                            transactions or connections on the server";
                 Some(hint.to_owned())
             }
             Self::Interrupted => Some("run it again: the next run completes this one if it had passed its verdict, else keeps its finished chunks and discards the rest".to_owned()),

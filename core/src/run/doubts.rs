@@ -44,7 +44,9 @@ pub fn of_workers(spec: &ExportSpec, plan: &Plan, estimate: &Estimate) -> Option
 
 /// Fewer workers than `parallel` asks for, because there is little to read.
 pub fn of_few_rows(spec: &ExportSpec, plan: &Plan, estimate: &Estimate) -> Option<String> {
-    let few = spec.parallel > plan.n_workers && of_workers(spec, plan, estimate).is_none();
+    // Where more could be read at once, the source says why it is not.
+    let few = plan.n_workers == plan.splits.len() && of_workers(spec, plan, estimate).is_none();
+    let few = few && spec.parallel > plan.n_workers;
     let rows = estimate.rows.filter(|_| few)?;
     Some(format!(
         "`parallel: {}`: {}, since about {rows} rows are not worth more",

@@ -12,6 +12,7 @@ use super::governor;
 use super::guard::Guard;
 use super::leader::Leader;
 use super::ledger::{self, Kept, Ledger};
+use super::pass::{Halt, Pass};
 use super::pipeline::{self, Attempt, Shared, Tally};
 use super::progress::{Attempted, Retrying};
 use super::shape::Seen;
@@ -99,46 +100,6 @@ struct Extraction<'a> {
     format: rivet_plugin_api::wire::FormatHandle,
     ledger: Ledger<'a>,
     progress: Mutex<Extracted>,
-}
-
-/// One state of the database, as long as it is read.
-struct Pass<'p> {
-    /// Splits that nobody has begun.
-    queue: Mutex<VecDeque<&'p PlannedSplit>>,
-    /// How many they were.
-    n_splits: usize,
-    /// What ends it before the queue is empty: the first of all.
-    halted: Mutex<Option<Halt>>,
-    /// After this no further split is begun, on the monotonic clock, ms: the snapshot is given up before it is old.
-    until_ms: Option<u64>,
-    /// Ends what is under way at once: as long as a session lives, so do its locks, and somebody may wait for them.
-    cancel: CancelToken,
-}
-
-impl Pass<'_> {
-    /// The split to read next at this moment; the first one always.
-    fn next(&self, now_ms: u64) -> Option<&PlannedSplit> {
-        let mut queue = lock(&self.queue);
-        let is_over = self.until_ms.is_some_and(|until_ms| now_ms >= until_ms) && queue.len() < self.n_splits;
-        if is_over || self.is_halted() { None } else { queue.pop_front() }
-    }
-
-    fn is_halted(&self) -> bool {
-        lock(&self.halted).is_some()
-    }
-
-    fn halt(&self, halt: Halt) {
-        lock(&self.halted).get_or_insert(halt);
-        self.cancel.cancel();
-    }
-}
-
-/// Why a worker stopped.
-enum Halt {
-    /// For good.
-    Failed(RunError),
-    /// The state of the database that was read so far cannot be read any more, and why.
-    NewEpoch(String),
 }
 
 impl Extraction<'_> {
@@ -244,11 +205,17 @@ impl Extraction<'_> {
     }
 
     fn read(&self, pass: &Pass<'_>, leader: Leader) {
-        let Leader { mut session, snapshot, .. } = leader;
+        let Leader { mut session, mut others, snapshot, .. } = leader;
         // Where only one connection is allowed, the one that holds the snapshot reads as well.
         let may_join = self.plan.splits.len() > 1 && !self.spec.has_one_connection();
         let Some(token) = snapshot.join_token.filter(|_| may_join) else {
-            return self.work_alone(pass, session).unwrap_or_else(|halt| pass.halt(halt));
+            others.truncate(self.plan.n_workers.saturating_sub(1));
+            return std::thread::scope(|scope| {
+                for other in others {
+                    scope.spawn(|| self.work_alone(pass, other, true).unwrap_or_else(|halt| pass.halt(halt)));
+                }
+                self.work_alone(pass, session, false).unwrap_or_else(|halt| pass.halt(halt));
+            });
         };
         std::thread::scope(|scope| {
             for _ in 0..self.plan.n_workers {
@@ -259,12 +226,17 @@ impl Extraction<'_> {
         let _ = session.end(&self.env.cancel.cx());
     }
 
-    /// The leader's own session does all the work: what it loses cannot be joined again.
-    fn work_alone(&self, pass: &Pass<'_>, mut session: Box<dyn Session>) -> Result<(), Halt> {
-        while let Some(split) = pass.next(self.env.clock.monotonic_ms()) {
+    /// A worker whose session cannot join again what it loses; one that `may_shed` leaves the rest to others.
+    fn work_alone(&self, pass: &Pass<'_>, mut session: Box<dyn Session>, may_shed: bool) -> Result<(), Halt> {
+        while !(may_shed && self.guard.sheds())
+            && let Some(split) = pass.next(self.env.clock.monotonic_ms())
+        {
             if let Err(error) = self.attempt(pass, split, &mut *session) {
                 // Not after the pause: who waits for its locks would wait with us.
                 drop(session);
+                if pass.is_halted() {
+                    return Ok(());
+                }
                 let cause = error.to_string();
                 self.pause(pass, split, error)?;
                 return Err(Halt::NewEpoch(cause));

@@ -25,6 +25,8 @@ use crate::secrets::hidden;
 /// The first session, and the state of the database it reads.
 pub struct Leader {
     pub session: Box<dyn Session>,
+    /// Sessions that began together with it and read the same state, where none can join later.
+    pub others: Vec<Box<dyn Session>>,
     pub snapshot: SnapshotInfo,
     /// When its transaction began, on the monotonic clock; a little earlier rather than later.
     pub began_ms: u64,
@@ -55,6 +57,11 @@ pub struct Description {
 }
 
 impl Leader {
+    /// Whether more than one session can read the state that it holds.
+    pub fn is_joinable(&self) -> bool {
+        self.snapshot.join_token.is_some() || !self.others.is_empty()
+    }
+
     /// Opens a session with a new snapshot and asks for columns, size and splits, trying again by the retry budget.
     ///
     /// # Errors
@@ -92,16 +99,28 @@ impl Leader {
     }
 
     fn open_once(spec: &ExportSpec, run_id: &str, env: &Env<'_>) -> Result<Self, RunError> {
-        let began_ms = env.clock.monotonic_ms();
-        let group = spec.open_sessions(run_id, 1, &Snapshot::New, Some(&spec.relation), &env.cancel.cx())?;
-        let session = group.sessions.into_iter().next();
+        let open = |n_sessions| {
+            let began_ms = env.clock.monotonic_ms();
+            let cx = env.cancel.cx();
+            let group = spec.open_sessions(run_id, n_sessions, &Snapshot::New, Some(&spec.relation), &cx)?;
+            Ok::<_, RunError>((began_ms, group))
+        };
+        let (mut began_ms, mut group) = open(1)?;
+        let is_held_alone = group.snapshot.identity.is_some() && group.snapshot.join_token.is_none();
+        if is_held_alone && spec.n_workers > 1 && spec.source_capabilities().shared_snapshot {
+            drop(group);
+            (began_ms, group) = open(spec.n_workers)?;
+        }
+        let mut sessions = group.sessions.into_iter();
+        let session = sessions.next();
         let session = session.ok_or_else(|| RunError::Internal("the source opened no session".to_owned()))?;
+        let others = sessions.collect();
         // Both are kept.
         let mut snapshot = group.snapshot;
         snapshot.server = hidden(&snapshot.server, &spec.secrets).into_owned();
         snapshot.identity = snapshot.identity.map(|text| hidden(&text, &spec.secrets).into_owned());
         tracing::info!("{}: connected to {}", spec.name, snapshot.server);
-        Ok(Self { session, snapshot, began_ms })
+        Ok(Self { session, others, snapshot, began_ms })
     }
 
     fn describe(&mut self, spec: &ExportSpec, env: &Env<'_>) -> Result<Description, RunError> {

@@ -26,6 +26,7 @@ pub mod listing;
 mod owner;
 mod pace;
 mod partition;
+mod pass;
 mod pipeline;
 mod place;
 mod pointer;
@@ -250,7 +251,7 @@ fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary
             identity: described.identity.clone(),
             estimate: described.estimate,
             server: leader.snapshot.server.clone(),
-            joinable: leader.snapshot.join_token.is_some(),
+            joinable: leader.is_joinable(),
             splits: described.splits,
             filter: described.filter,
             increment: described.increment,

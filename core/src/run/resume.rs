@@ -240,7 +240,7 @@ fn plan_on(spec: &ExportSpec, before: Plan, leader: &Leader, env: &Env<'_>) -> P
             identity: before.identity,
             estimate: Estimate::default(),
             server: leader.snapshot.server.clone(),
-            joinable: leader.snapshot.join_token.is_some(),
+            joinable: leader.is_joinable(),
             splits,
             filter,
             increment: before.increment,

@@ -32,21 +32,26 @@ pub fn open_group(request: &OpenGroup<MysqlOptions>, cx: &Cx) -> Result<SessionG
     let mut settings = Settings::from_connection(&request.connection, &request.purpose.label())?;
     settings.no_progress_timeout_ms = request.limits.no_progress_timeout_ms;
     settings.max_value_bytes = request.limits.max_value_bytes;
-    let mut sessions: Vec<Box<dyn Session>> = Vec::with_capacity(request.n_sessions);
-    let (mut wanted, mut first) = (request.snapshot.clone(), None::<SnapshotInfo>);
-    for _ in 0..request.n_sessions.max(1) {
-        let (session, info) = MySession::open(&settings, request, &wanted, cx)?;
-        sessions.push(Box::new(session));
-        let info = first.get_or_insert(info);
-        wanted = match (&wanted, &info.join_token) {
-            (Snapshot::None, _) => Snapshot::None,
-            (_, Some(token)) => Snapshot::Join(token.clone()),
-            (_, None) => break,
-        };
-    }
-    let snapshot = SnapshotInfo { server: settings.server_label(), ..first.unwrap_or_default() };
-    Ok(SessionGroup { sessions, snapshot })
+    let (mut first, mut info) = MySession::open(&settings, request, &request.snapshot, cx)?;
+    info.server = settings.server_label();
+    let more = |wanted: &Snapshot| -> Result<Vec<MySession>> {
+        (1..request.n_sessions).map(|_| Ok(MySession::open(&settings, request, wanted, cx)?.0)).collect()
+    };
+    let others = match (&request.snapshot, &info.join_token) {
+        _ if request.n_sessions < 2 => Vec::new(),
+        (Snapshot::None, _) => more(&Snapshot::None)?,
+        (_, Some(token)) => more(&Snapshot::Join(token.clone()))?,
+        (_, None) => first.share(|| more(&Snapshot::New), &mut info, cx)?,
+    };
+    let sessions = std::iter::once(first).chain(others).map(|session| Box::new(session) as Box<dyn Session>).collect();
+    Ok(SessionGroup { sessions, snapshot: info })
 }
+
+/// Why one worker reads everything.
+const NO_PROOF: &str = "one worker reads everything: only MariaDB with its binary log on proves that several sessions read one \
+     state of the database; `workers: per-split` in `source` lets each worker read a state of its own";
+const BUSY: &str = "one worker reads everything: others commit all the time, so that no two sessions have one state of the \
+     database; `workers: per-split` in `source` lets each worker read a state of its own";
 
 impl MySession {
     fn open(
@@ -67,6 +72,29 @@ impl MySession {
             warnings.push("`workers: per-split`: each worker reads a state of the database of its own".to_owned());
         }
         Ok((Self { client, choices: request.choices.clone(), described: HashMap::new(), warnings }, info))
+    }
+
+    /// Others that have the same state as this session, or a warning that there can be none.
+    fn share(
+        &mut self,
+        others: impl FnOnce() -> Result<Vec<Self>>,
+        info: &mut SnapshotInfo,
+        cx: &Cx,
+    ) -> Result<Vec<Self>> {
+        if snapshot::position(&mut self.client, cx)?.is_none() {
+            self.warnings.push(NO_PROOF.to_owned());
+            return Ok(Vec::new());
+        }
+        let mut others = others()?;
+        let mut clients: Vec<_> = std::iter::once(&mut *self).chain(&mut others).map(|s| &mut s.client).collect();
+        if let Some(position) = snapshot::share(&mut clients, cx)? {
+            info.identity = Some(position);
+            return Ok(others);
+        }
+        // The last beginning is the one that counts.
+        info.identity = snapshot::position(&mut self.client, cx)?;
+        self.warnings.push(BUSY.to_owned());
+        Ok(Vec::new())
     }
 
     /// The relation's columns and facts, asked once per session.

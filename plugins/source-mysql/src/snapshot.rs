@@ -1,12 +1,18 @@
 //! One state of the database for a session, and the proof that another session has the same.
 //! It must not know relations, nor what is read.
 
+use std::time::Duration;
+
 use rivet_plugin_api::{
     Cx, ErrorKind, PluginError, Result, Retry, SNAPSHOT_LOST, SessionLimits, Snapshot, SnapshotInfo,
 };
 
 use crate::connect::{Client, TextRows};
 use crate::options::Workers;
+
+/// How often sessions begin anew until all have one state: with the pauses in between, about two seconds at most.
+const MOST_BEGINNINGS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(40);
 
 /// The token of sessions that each have a state of their own.
 const EACH_ITS_OWN: &str = "each its own";
@@ -53,7 +59,7 @@ pub fn pin(client: &mut Client, limits: &SessionLimits, cx: &Cx) -> Result<()> {
 /// Takes the state that was asked for, and says what it is.
 ///
 /// # Errors
-/// The server's; [`SNAPSHOT_LOST`] when the state to join is not the one that there is.
+/// The server's; [`SNAPSHOT_LOST`] when there is a state to join: sessions have one state when they begin together.
 pub fn take(client: &mut Client, wanted: &Snapshot, workers: Workers, cx: &Cx) -> Result<SnapshotInfo> {
     if *wanted == Snapshot::None {
         client.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", cx)?;
@@ -61,22 +67,51 @@ pub fn take(client: &mut Client, wanted: &Snapshot, workers: Workers, cx: &Cx) -
         return Ok(SnapshotInfo::default());
     }
     client.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ", cx)?;
-    client.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", cx)?;
+    begin(client, cx)?;
     if workers == Workers::PerSplit {
         return Ok(SnapshotInfo { join_token: Some(EACH_ITS_OWN.to_owned()), ..SnapshotInfo::default() });
     }
-    let position = position(client, cx)?;
-    if let Snapshot::Join(token) = wanted {
-        let Some(position) = position.filter(|position| position == token) else { return Err(moved()) };
-        return Ok(SnapshotInfo { identity: Some(position.clone()), join_token: Some(position), ..Default::default() });
+    if let Snapshot::Join(_) = wanted {
+        let text = "no session can join the state that another has already";
+        return Err(PluginError::new(ErrorKind::Conflict, SNAPSHOT_LOST, text).retry(Retry::NewSession));
     }
-    let identity = position.clone().or_else(|| Some("one transaction".to_owned()));
-    Ok(SnapshotInfo { identity, join_token: position, ..SnapshotInfo::default() })
+    let identity = position(client, cx)?.or_else(|| Some("one transaction".to_owned()));
+    Ok(SnapshotInfo { identity, ..SnapshotInfo::default() })
+}
+
+/// Begins sessions, which may have begun before, one right after the other until all have the same state; says which. None
+/// when others commit in between each time.
+///
+/// # Errors
+/// The server's.
+pub fn share(clients: &mut [&mut Client], cx: &Cx) -> Result<Option<String>> {
+    for number in 1..=MOST_BEGINNINGS {
+        for client in &mut *clients {
+            begin(client, cx)?;
+        }
+        // Each tells the position of its own beginning, whenever it is asked.
+        let mut positions = Vec::with_capacity(clients.len());
+        for client in &mut *clients {
+            positions.push(position(client, cx)?);
+        }
+        if let [Some(first), others @ ..] = &positions[..]
+            && others.iter().all(|other| other.as_ref() == Some(first))
+        {
+            return Ok(Some(first.clone()));
+        }
+        std::thread::sleep(PAUSE * (number % 4));
+    }
+    Ok(None)
+}
+
+/// Ends the transaction that there may be, and takes the state of now.
+fn begin(client: &mut Client, cx: &Cx) -> Result<()> {
+    client.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY", cx)
 }
 
 /// Where the binary log was when the snapshot was taken, exactly: MariaDB notes it together with the snapshot. MySQL has
 /// no such note, and what can be asked there before and after may have changed in between.
-fn position(client: &mut Client, cx: &Cx) -> Result<Option<String>> {
+pub fn position(client: &mut Client, cx: &Cx) -> Result<Option<String>> {
     if !client.is_mariadb() {
         return Ok(None);
     }
@@ -104,12 +139,4 @@ fn told<'r>(rows: &'r TextRows, name: &str) -> Option<&'r str> {
         row.first().is_some_and(|found| found.as_deref().is_some_and(|found| found.eq_ignore_ascii_case(name)))
     };
     rows.iter().find(is_it)?.get(1)?.as_deref()
-}
-
-fn moved() -> PluginError {
-    let text = "others committed while workers began, so that they would not read one state of the database";
-    PluginError::new(ErrorKind::Conflict, SNAPSHOT_LOST, text).retry(Retry::NewSession).hint(
-        "set `parallel: 1`, or `workers: per-split` in `source` to let each worker read a state of its own, or run it when \
-         nobody writes",
-    )
 }

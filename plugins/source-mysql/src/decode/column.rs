@@ -18,12 +18,10 @@ use mysql_async::Value;
 use rivet_plugin_api::{ErrorKind, InvalidText, LogicalType, PluginError, Policies, Result};
 
 use super::fault::{Fault, Substitute};
+use super::geometry;
 use super::scalar::{Digits, decimal_128, decimal_256, decimal_text, double, end_256, int, uuid, uuid_text};
 use super::temporal::{DAY_US, clock_us, days};
 use crate::types::{ColumnPlan, Wire};
-
-/// Bytes of a geometry before its well-known binary: the spatial reference.
-const SRID_BYTES: usize = 4;
 
 /// The values of a column, as Arrow holds them.
 enum Values {
@@ -250,7 +248,7 @@ impl Values {
             Self::Float64(v) => v.append_value(double(value)?),
             Self::Binary(v) => {
                 let bytes = match (value, wire) {
-                    (Value::Bytes(bytes), Wire::Geometry) => bytes.get(SRID_BYTES..).ok_or(Fault::Form)?,
+                    (Value::Bytes(bytes), Wire::Geometry) => return geometry::push(v, bytes),
                     (Value::Bytes(bytes), _) => bytes,
                     _ => return Err(Fault::Form),
                 };

@@ -4,6 +4,7 @@
 mod column;
 mod decimal;
 mod fault;
+mod geometry;
 mod scalar;
 mod temporal;
 

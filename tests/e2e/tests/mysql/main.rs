@@ -2,6 +2,7 @@
 //! read from our files is the same. Their defaults are hostile.
 //! Must not know any crate of the product.
 
+mod bank;
 mod chunks;
 mod death;
 mod incremental;

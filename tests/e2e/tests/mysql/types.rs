@@ -161,6 +161,28 @@ fn every_type_is_in_every_file_as_the_server_has_it() -> Result<()> {
     Ok(())
 }
 
+/// No geometry loses its spatial reference: where there is one, the value has it in it.
+#[test]
+fn geometries_keep_their_spatial_reference() -> Result<()> {
+    for server in servers() {
+        let database = server.fresh_database("srid")?;
+        server.sql(
+            &database,
+            "create table t (id int primary key, g geometry); insert into t values \
+             (1, ST_GeomFromText('POINT(1 2)')), (2, ST_GeomFromText('POINT(1 2)', 3857)), (3, null), \
+             (4, ST_GeomFromText('GEOMETRYCOLLECTION(POINT(1 2))', 3857)), (5, ST_GeomFromText('POINT(1 2)'))",
+        )?;
+        let point = |kind: &str| format!("01{kind}000000000000F03F0000000000000040");
+        let (plain, placed) = (point("01000000"), point("01000020110F0000"));
+        let collection = format!("0107000020110F000001000000{plain}");
+        let place = crate::workspace(&server.url(&database), "table: t")?;
+        let rows = place.into_export()?.rows("coalesce(hex(g), '') h", "order by id")?;
+        let found: Vec<&str> = rows.iter().filter_map(|row| row["h"].as_str()).collect();
+        assert_eq!(found, [&plain, &placed, "", &collection, &plain]);
+    }
+    Ok(())
+}
+
 #[test]
 fn plugins_that_are_linked_in_write_the_same_bytes() -> Result<()> {
     for server in servers() {

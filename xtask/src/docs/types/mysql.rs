@@ -16,7 +16,9 @@ columns of an export, `--target` what a reader makes of it.
 
 The page is made on MariaDB. MySQL's `json` is JSON as MariaDB's is, which is a `longtext` with a check there; `uuid`, `inet4`
 and `inet6` are MariaDB's. The column of a query is described by its result alone: JSON of MariaDB, `enum` and `set` are text
-in a query. Invisible and generated columns are columns as any other. Sessions run with `sql_mode = 'ALLOW_INVALID_DATES'` and in UTC.",
+in a query. Invisible and generated columns are columns as any other. Sessions run with `sql_mode = 'ALLOW_INVALID_DATES'` and in UTC.
+Geometries are WKB; one whose SRID is not 0 is EWKB, which PostGIS and GEOS read: the type has the flag `0x20000000`, and the SRID
+follows it. Coordinates are in the order x, y, as they are stored. As `text` they are WKT, without the SRID.",
     prepare: "",
     types: &[
         "tinyint",
