@@ -11,8 +11,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::config::{
-    Config, ConfigError, ConfigErrors, ExportConfig, Options, PluginConfig, Select, check_reserved, did_you_mean,
-    explain,
+    Config, ConfigError, ConfigErrors, ExportConfig, Options, PluginConfig, Select, check_reserved, explain,
 };
 use crate::connectors::Connectors;
 use crate::error::RunError;
