@@ -8,6 +8,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::env::Env;
 use super::finish::read_to_end;
+use crate::config::Mode;
 use crate::error::RunError;
 use crate::manifest::{
     Manifest, Part, Success, all_parts, digest, digest_text, is_part_of, manifest_name, pointer_names,
@@ -37,7 +38,7 @@ pub enum Depth {
 pub struct Wanted {
     /// How far.
     pub depth: Depth,
-    /// Which run; the one that the pointer names if none.
+    /// Which run; if none, all that a reader of the export goes by.
     pub run_id: Option<String>,
     /// A folder below the destination.
     pub prefix: Option<String>,
@@ -56,7 +57,7 @@ pub struct Finding {
     pub text: String,
 }
 
-/// What came of it for one export.
+/// What came of it for one run of an export.
 #[derive(Debug, Clone, Default)]
 pub struct Audited {
     /// The run that was looked at, if there was one.
@@ -79,15 +80,25 @@ impl Audited {
     }
 }
 
-/// Audits one export. What was found stands also where it could not be looked at to the end: the store's error, or
-/// `Impossible` where there is nothing to look at.
-pub fn audit(spec: &ExportSpec, wanted: &Wanted, env: &Env<'_>) -> (Audited, Option<RunError>) {
+/// What is done with what came of a run; the error is why it could not be looked at to the end.
+pub type Each<'a> = dyn FnMut(Audited, Option<RunError>) + 'a;
+
+/// Audits the runs of one export that a reader of it goes by: the one that the pointer names, and of an incremental export,
+/// which is all of its runs together, also every other one with a manifest, the newest first. What was found stands also
+/// where it could not be looked at to the end: the store's error, or `Impossible` where there is nothing to look at.
+pub fn audit(spec: &ExportSpec, wanted: &Wanted, env: &Env<'_>, each: &mut Each<'_>) {
     let mut found = Audited::default();
-    let error = look(spec, wanted, env, &mut found).err();
-    (found, error)
+    let error = look(spec, wanted, env, &mut found, each).err();
+    each(found, error);
 }
 
-fn look(spec: &ExportSpec, wanted: &Wanted, env: &Env<'_>, found: &mut Audited) -> Result<(), RunError> {
+fn look(
+    spec: &ExportSpec,
+    wanted: &Wanted,
+    env: &Env<'_>,
+    found: &mut Audited,
+    each: &mut Each<'_>,
+) -> Result<(), RunError> {
     if !spec.store_capabilities().objects {
         return Err(RunError::Impossible {
             what: format!("the destination of export '{}' keeps nothing that could be looked at", spec.name),
@@ -97,7 +108,7 @@ fn look(spec: &ExportSpec, wanted: &Wanted, env: &Env<'_>, found: &mut Audited) 
     let run_id = wanted.run_id.as_deref().unwrap_or_default();
     let store = spec.open_store(run_id, &env.cancel.cx())?;
     let within = wanted.prefix.as_deref().map(|prefix| format!("{}/", prefix.trim_matches('/'))).unwrap_or_default();
-    Audit { spec, store: &*store, within, env, found }.run(wanted)
+    Audit { spec, store: &*store, within, env, pointers: Vec::new(), found }.runs_of(wanted, each)
 }
 
 struct Audit<'a> {
@@ -106,18 +117,45 @@ struct Audit<'a> {
     /// What all names are below.
     within: String,
     env: &'a Env<'a>,
+    /// Those of this export that can be read, under their names.
+    pointers: Vec<(String, Success)>,
     found: &'a mut Audited,
 }
 
 impl Audit<'_> {
-    fn run(mut self, wanted: &Wanted) -> Result<(), RunError> {
-        let Some(manifest) = self.manifest(wanted)? else { return Ok(()) };
-        self.found.run_id = Some(manifest.run_id.clone());
+    fn runs_of(mut self, wanted: &Wanted, each: &mut Each<'_>) -> Result<(), RunError> {
+        self.pointers = self.pointers(wanted)?;
+        if wanted.run_id.is_some() {
+            return wanted.run_id.as_deref().map_or(Ok(()), |run_id| self.run(run_id, wanted.depth).map(drop));
+        }
+        let newest = self.pointers.first().map(|(_, success)| success.run_id.clone());
+        match &newest {
+            None => self.no_pointer()?,
+            Some(run_id) => {
+                self.newer_than(run_id)?;
+                if let Some(manifest) = self.run(run_id, wanted.depth)? {
+                    self.orphans(&manifest)?;
+                }
+            }
+        }
+        if matches!(self.spec.mode(), Mode::Incremental(_)) {
+            for run_id in self.runs()?.into_iter().rev().filter(|run_id| Some(run_id) != newest.as_ref()) {
+                each(std::mem::take(self.found), None);
+                self.run(&run_id, wanted.depth)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One run; its manifest where there is one to judge by.
+    fn run(&mut self, run_id: &str, depth: Depth) -> Result<Option<Manifest>, RunError> {
+        self.found.run_id = Some(run_id.to_owned());
+        let Some(manifest) = self.manifest(run_id)? else { return Ok(None) };
         (self.found.n_parts, self.found.rows, self.found.bytes) = (manifest.parts.len(), manifest.rows, manifest.bytes);
         let last = manifest.parts.len().saturating_sub(1);
         let sampled: BTreeSet<usize> = (0..N_SAMPLED).map(|i| i * last / (N_SAMPLED - 1)).collect();
         for (i, part) in manifest.parts.iter().enumerate() {
-            let read = wanted.depth == Depth::Full || (wanted.depth == Depth::Sample && sampled.contains(&i));
+            let read = depth == Depth::Full || (depth == Depth::Sample && sampled.contains(&i));
             self.part(&manifest, part, read)?;
         }
         let prefix = self.name(&all_parts(&manifest.export, &manifest.run_id, manifest.partition.as_ref()));
@@ -128,7 +166,7 @@ impl Audit<'_> {
                 self.found.find("part_unlisted", &object.name, "is a part of this run that its manifest does not name");
             }
         }
-        if wanted.run_id.is_none() { self.orphans(&manifest) } else { Ok(()) }
+        Ok(Some(manifest))
     }
 
     /// Parts of this export that are of no run with a manifest: whoever reads by a pattern sees them.
@@ -168,24 +206,16 @@ impl Audit<'_> {
     }
 
     /// The manifest to judge by, once pointer and manifest agree about it as far as they can.
-    fn manifest(&mut self, wanted: &Wanted) -> Result<Option<Manifest>, RunError> {
-        let pointers = self.pointers(wanted)?;
-        let run_id = match (&wanted.run_id, pointers.first()) {
-            (Some(run_id), _) => run_id.clone(),
-            (None, Some((_, success))) => success.run_id.clone(),
-            (None, None) => return self.no_pointer().map(|()| None),
-        };
-        if wanted.run_id.is_none() {
-            self.newer_than(&run_id)?;
-        }
-        let name = self.name(&manifest_name(&self.spec.name, &run_id));
+    fn manifest(&mut self, run_id: &str) -> Result<Option<Manifest>, RunError> {
+        let name = self.name(&manifest_name(&self.spec.name, run_id));
         let Some(bytes) = self.read(&name, u64::MAX)? else {
             self.found.find("manifest_missing", &name, "is not there");
             return Ok(None);
         };
         let digest = digest(&bytes);
-        let of_run: Vec<_> = pointers.iter().filter(|(_, success)| success.run_id == run_id).collect();
-        if of_run.iter().any(|(_, success)| success.manifest_digest != digest) {
+        let of_run: Vec<_> = self.pointers.iter().filter(|(_, success)| success.run_id == run_id).collect();
+        let is_edited = of_run.iter().any(|(_, success)| success.manifest_digest != digest);
+        if is_edited {
             self.found.find("manifest_edited", &name, "is not the document that the pointer vouches for");
         }
         let manifest = serde_json::from_slice::<Manifest>(&bytes).ok();
@@ -194,6 +224,10 @@ impl Audit<'_> {
             self.found.find("manifest_unreadable", &name, "is no manifest of this run");
             return Ok(None);
         };
+        // What else does not fit is then of the same cause.
+        if is_edited {
+            return Ok(Some(manifest));
+        }
         for (pointer, success) in of_run {
             if (success.rows, success.parts) != (manifest.rows, manifest.parts.len()) {
                 self.found.find("manifest_edited", pointer, "has another number of rows or parts than the manifest");

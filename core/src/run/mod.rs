@@ -52,7 +52,7 @@ mod withdraw;
 use rivet_plugin_api::{Estimate, Explained, Health, Store, TableSchema};
 
 pub use env::Env;
-pub use resume::is_left;
+pub use resume::{is_left, nothing_to_resume};
 
 use self::ledger::Kept;
 use self::resume::{Begun, Claim};

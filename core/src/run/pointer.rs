@@ -20,15 +20,15 @@ enum Found {
     Nothing,
     /// The bytes, as far as they could be a pointer's.
     Bytes(Vec<u8>),
-    /// It is there, and its owner lets nobody look.
-    Closed(PluginError),
+    /// We may not look: for want of the right credentials, or since its owner lets nobody.
+    Denied(PluginError),
 }
 
 /// Fails when a pointer of the destination names a run of this export that the state does not know, or cannot be read.
 /// With `--force` that is a warning; all warnings are returned.
 ///
 /// # Errors
-/// `Behind`, `Integrity`; the store's and the state's errors.
+/// `Behind`; `Integrity` where something else than a pointer is there; the store's and the state's errors.
 pub fn check(spec: &ExportSpec, store: &dyn Store, env: &Env<'_>) -> Result<Vec<String>, RunError> {
     let mut warnings = Vec::new();
     if !spec.store_capabilities().objects {
@@ -52,7 +52,7 @@ pub fn check(spec: &ExportSpec, store: &dyn Store, env: &Env<'_>) -> Result<Vec<
                 Ok(_) => None,
                 Err(_) => Some(unreadable(spec, &name, "is not what rivet writes there")),
             },
-            Found::Closed(e) => Some(unreadable(spec, &name, &format!("cannot be read: {e}"))),
+            Found::Denied(e) => Some(RunError::plugin("read", name)(e)),
         };
         match problem {
             None => {}
@@ -72,7 +72,7 @@ fn read(name: &str, store: &dyn Store, env: &Env<'_>) -> Result<Found, RunError>
         Ok(reader) if reader.len() > MAX_POINTER_BYTES => Ok(Found::Bytes(b"{".to_vec())),
         Ok(reader) => read_to_end(name, &*reader).map(Found::Bytes),
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(Found::Nothing),
-        Err(e) if e.kind() == ErrorKind::Auth => Ok(Found::Closed(e)),
+        Err(e) if e.kind() == ErrorKind::Auth => Ok(Found::Denied(e)),
         Err(e) => Err(RunError::plugin("read", name)(e)),
     }
 }

@@ -59,6 +59,21 @@ pub fn is_left(spec: &ExportSpec, env: &Env<'_>) -> Result<bool, RunError> {
     Ok(kept.unfinished_run(&spec.name)?.is_some_and(|run| !run.is_reset))
 }
 
+/// That `--resume` finds nothing for these exports: `what` says it. Where a run of another config may be meant, it is named.
+pub fn nothing_to_resume(what: String, specs: &[ExportSpec], env: &Env<'_>) -> RunError {
+    let elsewhere = |spec: &ExportSpec| {
+        let (config, run_id) = env.state.interrupted_elsewhere(&spec.name).ok()??;
+        Some(format!("; run {run_id} of export '{}' was, under the config {config}", spec.name))
+    };
+    match specs.iter().find_map(elsewhere) {
+        Some(other) => RunError::Impossible {
+            what: what + &other,
+            hint: "resume it under that config, or leave `--resume` out to run from the start".to_owned(),
+        },
+        None => RunError::Impossible { what, hint: "leave `--resume` out to run from the start".to_owned() },
+    }
+}
+
 /// Takes the export: as the run that is gone on with, else as `fresh`.
 ///
 /// # Errors
@@ -81,12 +96,12 @@ pub fn claim(spec: &ExportSpec, fresh: &str, env: &Env<'_>) -> Result<Claim, Run
 /// The run that is gone on with, if there is one: its id, and what is left to read.
 fn choose(spec: &ExportSpec, env: &Env<'_>) -> Result<(Option<String>, Option<Left>), RunError> {
     let name = &spec.name;
-    let nothing = |why: String| RunError::Impossible {
-        what: format!("export '{name}' has nothing to resume: {why}"),
-        hint: "leave `--resume` out to run it from the start".to_owned(),
+    let nothing = |why: &str| {
+        let what = format!("export '{name}' has nothing to resume: {why}");
+        nothing_to_resume(what, std::slice::from_ref(spec), env)
     };
     let Some(run) = env.state.unfinished_run(name)? else {
-        return if spec.resume { Err(nothing("no run of it was interrupted".to_owned())) } else { Ok((None, None)) };
+        return if spec.resume { Err(nothing("no run of it was interrupted")) } else { Ok((None, None)) };
     };
     if run.phase == Phase::Judged {
         return Ok((spec.resume.then_some(run.run_id), None));
@@ -95,7 +110,7 @@ fn choose(spec: &ExportSpec, env: &Env<'_>) -> Result<(Option<String>, Option<Le
     match why_not_kept(spec, &run, &plan, env)? {
         None => Ok((Some(run.run_id.clone()), Some(Left { run, plan }))),
         Some(Why::Changed(parts)) if spec.resume => Err(mismatch(spec, &run, &parts)),
-        Some(Why::Left(why)) if spec.resume => Err(nothing(format!("run {} {why}", run.run_id))),
+        Some(Why::Left(why)) if spec.resume => Err(nothing(&format!("run {} {why}", run.run_id))),
         Some(_) => Ok((None, None)),
     }
 }

@@ -74,6 +74,19 @@ impl State {
         })
     }
 
+    /// The other config that has an interrupted run of an export of this name, if one has, and that run.
+    ///
+    /// # Errors
+    /// `Access`.
+    pub fn interrupted_elsewhere(&self, export: &str) -> Result<Option<(String, String)>, StateError> {
+        self.read("look for an interrupted run of another config", |db| {
+            let sql = "SELECT config, run_id FROM runs WHERE export = ?1 AND config <> ?2 AND config <> '' \
+                       AND phase IN ('extracting', 'judged') AND NOT is_reset ORDER BY started_at_ms DESC, run_id LIMIT 1";
+            let read = |row: &rusqlite::Row<'_>| <(String, String)>::try_from(row);
+            Ok(db.query_row(sql, params![export, self.stored_config()], read).optional()?)
+        })
+    }
+
     /// The same store for the config that has the state of this export: this one, or the one that it takes the place of.
     ///
     /// # Errors

@@ -8,8 +8,9 @@ use super::chosen::ChosenArgs;
 /// Arguments of `validate`.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-Reads pointer, manifest and parts where an export writes to, and nothing else: no state, no source. Changes nothing. The exit \
-code is 3 when something is not as it was written.")]
+Reads pointer, manifests and parts where an export writes to, and nothing else: no state, no source. Looks at the run that the \
+pointer names; of an incremental export, whose table is all of its runs together, at every run that has a manifest there. \
+Changes nothing. The exit code is 3 when something is not as it was written.")]
 pub struct ValidateArgs {
     /// What is validated.
     #[command(flatten)]
@@ -17,7 +18,7 @@ pub struct ValidateArgs {
     /// How far it looks.
     #[arg(long, value_enum, default_value = "light")]
     pub depth: DepthArg,
-    /// The run to look at, in place of the one that the pointer names.
+    /// The one run to look at, in place of the one that the pointer names, or of all runs of an incremental export.
     #[arg(long, value_name = "ID")]
     pub run_id: Option<String>,
     /// Look into this folder below the destination.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rivet_core::config::Mode;
 use rivet_core::error::RunError;
 use rivet_core::resolve::ExportSpec;
-use rivet_core::run::{Env, is_left};
+use rivet_core::run::{Env, is_left, nothing_to_resume};
 use rivet_core::state::State;
 
 use crate::cli::{Global, RunArgs};
@@ -26,18 +26,15 @@ pub fn interrupted(
     if !args.export.is_empty() {
         return Ok(specs);
     }
-    let mut left = Vec::with_capacity(specs.len());
+    let failed = |e| render::failure(global, &e);
+    let (mut left, mut others) = (Vec::with_capacity(specs.len()), Vec::new());
     for spec in specs {
-        if is_left(&spec, env).map_err(|e| render::failure(global, &e))? {
-            left.push(spec);
-        }
+        let which = if is_left(&spec, env).map_err(failed)? { &mut left } else { &mut others };
+        which.push(spec);
     }
     if left.is_empty() {
-        let error = RunError::Impossible {
-            what: "there is nothing to resume: no run of these exports was interrupted".to_owned(),
-            hint: "leave `--resume` out to run them from the start".to_owned(),
-        };
-        return Err(render::failure(global, &error));
+        let what = "there is nothing to resume: no run of these exports was interrupted".to_owned();
+        return Err(failed(nothing_to_resume(what, &others, env)));
     }
     Ok(left)
 }

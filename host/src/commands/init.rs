@@ -64,7 +64,7 @@ fn init(
     // What is written can be read.
     source.read(&text, &place.base)?;
     place.write(&text, plugins, args.force, global)?;
-    tell(place, source, &proposed, global);
+    tell(place, source, (&proposed, found.others.len()), global);
     Ok(Exit::Ok)
 }
 
@@ -146,7 +146,7 @@ fn written(
 }
 
 /// What was written, and what to do next.
-fn tell(place: &Place, source: &Source, proposed: &[Result<Proposal, Refusal>], global: &Global) {
+fn tell(place: &Place, source: &Source, (proposed, n_others): (&[Result<Proposal, Refusal>], usize), global: &Global) {
     let Some(file) = place.file.as_ref().filter(|_| !global.quiet) else { return };
     let exports: Vec<&Proposal> = proposed.iter().filter_map(|one| one.as_ref().ok()).collect();
     let n_full = exports.iter().filter(|p| p.way == Way::Full).count();
@@ -162,6 +162,13 @@ fn tell(place: &Place, source: &Source, proposed: &[Result<Proposal, Refusal>], 
         count(exports.len() - n_full),
         count(n_full),
     ));
+    if n_others > 0 {
+        text.line(format_args!(
+            "left out, since no table: {}, such as views, see its end; {}",
+            count(n_others),
+            yaml::HOW_OTHERS
+        ));
+    }
     let schema = file.with_file_name(yaml::SCHEMA_FILE);
     text.line(format_args!("beside it {}, by which editors check and complete the config", schema.display()));
     source.notes.iter().for_each(|note| text.line(note));

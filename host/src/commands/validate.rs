@@ -33,15 +33,17 @@ pub fn run(args: &ValidateArgs, global: &Global) -> Exit {
 fn validate(specs: &[ExportSpec], wanted: &Wanted, env: &Env<'_>, global: &Global) -> Exit {
     let (mut rows, mut exits) = (Vec::new(), Vec::new());
     for spec in specs {
-        let (audited, error) = audit(spec, wanted, env);
-        exits.extend(error.as_ref().map(|e| Exit::from(e.class())));
-        let error = error.map(|e| problem(&spec.name, &e));
-        if !audited.findings.is_empty() {
-            exits.push(Exit::Integrity);
-        }
-        rows.push(ValidatedRow::of(&spec.name, audited, error));
+        audit(spec, wanted, env, &mut |audited, error| {
+            exits.extend(error.as_ref().map(|e| Exit::from(e.class())));
+            let error = error.map(|e| problem(&spec.name, &e));
+            if !audited.findings.is_empty() {
+                exits.push(Exit::Integrity);
+            }
+            rows.push(ValidatedRow::of(&spec.name, audited, error));
+        });
     }
-    let document = ValidateDocument { version: VERSION, valid: exits.is_empty(), exports: rows };
+    let runs = rows.iter().filter(|row| row.run_id.is_some()).count();
+    let document = ValidateDocument { version: VERSION, valid: exits.is_empty(), runs, exports: rows };
     render::document(global, &document, &document.exports, || Text::apart(&texts(&document)));
     match exits[..] {
         [] => Exit::Ok,
@@ -57,7 +59,9 @@ fn problem(export: &str, e: &RunError) -> ProblemRow {
 }
 
 fn texts(document: &ValidateDocument) -> Vec<Text> {
-    document.exports.iter().map(text).collect()
+    let mut sum = Text::for_stdout();
+    sum.line(format_args!("{} run{} looked at", document.runs, if document.runs == 1 { "" } else { "s" }));
+    document.exports.iter().map(text).chain([sum]).collect()
 }
 
 fn text(row: &ValidatedRow) -> Text {

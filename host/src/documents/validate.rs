@@ -14,11 +14,13 @@ pub struct ValidateDocument {
     pub version: u32,
     /// Whether everything is as it was written.
     pub valid: bool,
-    /// The exports, in the order of the config.
+    /// How many runs were looked at.
+    pub runs: usize,
+    /// The exports, in the order of the config; of an incremental one each run, the newest first.
     pub exports: Vec<ValidatedRow>,
 }
 
-/// One export; a line of `--output ndjson`.
+/// A run of an export; a line of `--output ndjson`.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ValidatedRow {
     /// Export.
@@ -43,7 +45,8 @@ pub struct ValidatedRow {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct FindingRow {
     /// Stable: `pointer_missing`, `pointer_stale`, `pointer_unreadable`, `manifest_missing`, `manifest_edited`,
-    /// `manifest_unreadable`, `part_missing`, `part_truncated`, `part_flipped`, `part_foreign` or `part_unlisted`.
+    /// `manifest_unreadable`, `part_missing`, `part_truncated`, `part_flipped`, `part_foreign`, `part_unlisted` or
+    /// `part_orphaned`.
     pub code: &'static str,
     /// Name of the object below the destination.
     pub object: String,

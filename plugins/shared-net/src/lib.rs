@@ -8,7 +8,7 @@ pub mod tls;
 mod url;
 
 pub use engine::{Ended, Engine, Limit};
-pub use url::{Url, decoded, host_and_port};
+pub use url::{Url, decoded, host_and_port, parse_port};
 
 /// The steps of a connection.
 pub mod stage {

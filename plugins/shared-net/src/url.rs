@@ -69,11 +69,17 @@ pub fn host_and_port(place: &str, code: &'static str) -> Result<(Option<String>,
     Ok((Some(decoded(host, code)?).filter(|h| !h.is_empty()), port))
 }
 
-fn parse_port(text: &str, code: &'static str) -> Result<u16> {
-    text.parse().map_err(|_| {
-        let hint = "a password with / ? # @ or : must be percent-encoded, as %2F %3F %23 %40 %3A";
-        invalid(code, "the port is no number", hint)
-    })
+/// A port.
+///
+/// # Errors
+/// `Config`, without the text.
+pub fn parse_port(text: &str, code: &'static str) -> Result<u16> {
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        let port = text.parse().ok().filter(|port| *port > 0);
+        return port.ok_or_else(|| invalid(code, "the port is out of range", "ports are numbers from 1 to 65535"));
+    }
+    let hint = "a password with / ? # @ or : must be percent-encoded, as %2F %3F %23 %40 %3A";
+    Err(invalid(code, "the port is no number", hint))
 }
 
 /// A piece with its percent signs decoded.
@@ -81,6 +87,11 @@ fn parse_port(text: &str, code: &'static str) -> Result<u16> {
 /// # Errors
 /// `Config`, without the piece.
 pub fn decoded(text: &str, code: &'static str) -> Result<String> {
+    let is_escape = |rest: &str| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2;
+    if !text.split('%').skip(1).all(is_escape) {
+        let what = "the url has a percent sign without two hex digits after it";
+        return Err(invalid(code, what, "write a percent sign itself, as in a password, as %25"));
+    }
     let text = percent_decode_str(text).decode_utf8();
     text.map(std::borrow::Cow::into_owned)
         .map_err(|_| invalid(code, "the url is not UTF-8 once decoded", "percent-encode UTF-8"))
@@ -88,4 +99,33 @@ pub fn decoded(text: &str, code: &'static str) -> Result<String> {
 
 fn invalid(code: &'static str, text: &str, hint: &str) -> PluginError {
     PluginError::new(ErrorKind::Config, code, text).hint(hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_told_and_nothing_of_the_url() {
+        let parsed = |text: &str| Url::parse(text, &["x"], "x.url").and_then(|url| host_and_port(&url.place, "x.url"));
+        for (text, what) in [
+            ("x://canary:canary@h:70000/d", "the port is out of range"),
+            ("x://canary:canary@h:0/d", "the port is out of range"),
+            ("x://canary:canary@h:99999999999999999999/d", "the port is out of range"),
+            ("x://canary:canary@h:+1/d", "the port is no number"),
+            ("x://canary:canary@h:canary/d", "the port is no number"),
+            ("x://canary%ZZ:b@h/d", "without two hex digits"),
+            ("x://a:canary%@h/d", "without two hex digits"),
+            ("x://a:canary%4@h/d", "without two hex digits"),
+            ("x://a:b@canary%4/d", "without two hex digits"),
+            ("x://a:b@h/canary%%41", "without two hex digits"),
+            ("x://a:b@h/d?k=canary%é", "without two hex digits"),
+            ("x://a:canary%ff@h/d", "not UTF-8"),
+        ] {
+            let e = parsed(text).expect_err(text);
+            assert!(e.to_string().contains(what) && e.hint_text().is_some(), "{text}: {e}");
+            assert!(!format!("{e:?}{e}").contains("canary"), "{e:?}");
+        }
+        assert_eq!(parsed("x://a:%25%2f@%68:65535/d").expect("a url"), (Some("h".to_owned()), Some(65535)));
+    }
 }

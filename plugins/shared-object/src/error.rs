@@ -120,6 +120,12 @@ fn by_code(code: &str, answer: &Answer) -> Option<(ErrorKind, &'static str, Opti
         | "InvalidAuthenticationInfo" => {
             (ErrorKind::Auth, "auth", hint("the store does not accept these credentials: check key and secret"))
         }
+        // Azure's word for a key, a token or a network that is not let in; without rights it says which are missing.
+        "AuthorizationFailure" => (
+            ErrorKind::Auth,
+            "auth",
+            hint("check the account key or SAS, its rights and its end, and which networks the account lets in"),
+        ),
         "EntityTooLarge" | "RequestBodyTooLarge" => {
             (ErrorKind::Capacity, "too_large", hint("set a smaller `max_file_size`"))
         }
@@ -215,6 +221,7 @@ mod tests {
             (Kind::ConfigInvalid, 404, "NoSuchBucket", 0, (ErrorKind::NotFound, "s3.bucket")),
             (Kind::PermissionDenied, 403, "AccessDenied", 0, (ErrorKind::Auth, "s3.denied")),
             (Kind::PermissionDenied, 403, "InvalidAccessKeyId", 0, (ErrorKind::Auth, "s3.auth")),
+            (Kind::PermissionDenied, 403, "AuthorizationFailure", 0, (ErrorKind::Auth, "s3.auth")),
             (Kind::PermissionDenied, 403, "RequestTimeTooSkewed", 901, (ErrorKind::Auth, "s3.clock")),
             (Kind::PermissionDenied, 403, "AuthenticationFailed", 901, (ErrorKind::Auth, "s3.clock")),
             (Kind::Unexpected, 400, "ExpiredToken", 0, (ErrorKind::Auth, "s3.expired")),

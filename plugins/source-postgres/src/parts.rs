@@ -170,9 +170,7 @@ impl Parts {
 /// # Errors
 /// `Config`.
 pub fn port(text: &str) -> Result<u16> {
-    text.parse().map_err(|_| {
-        invalid("the port is no number", "a password with / ? # @ or : must be percent-encoded, as %2F %3F %23 %40 %3A")
-    })
+    rivet_shared_net::parse_port(text, CODE)
 }
 
 /// One server is read from.

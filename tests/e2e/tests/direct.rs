@@ -160,6 +160,7 @@ fn init_writes_a_config_that_runs_as_it_stands() -> Result<()> {
     let ran = place.rivet(&init)?.expect(0)?;
     ensure!(ran.stderr.contains("wrote rivet.yaml: 6 exports (2 incremental, 4 full)"), "{}", ran.stderr);
     ensure!(ran.stderr.contains("beside it rivet.schema.json, by which editors"), "{}", ran.stderr);
+    ensure!(ran.stderr.contains("left out, since no table: 1, such as views"), "{}", ran.stderr);
     ensure!(place.path().join("rivet.schema.json").exists());
     let yaml = fs::read_to_string(place.path().join("rivet.yaml"))?;
     ensure!(yaml.contains("#   main.seen") && yaml.contains("u (uuid), n (numeric)"), "{yaml}");

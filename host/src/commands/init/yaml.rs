@@ -14,6 +14,9 @@ use crate::render::{grouped, size};
 /// The file with the schema of the config that editors go by, beside the config.
 pub const SCHEMA_FILE: &str = "rivet.schema.json";
 
+/// How a relation is exported that is left out since it is no table.
+pub const HOW_OTHERS: &str = "`rivet init --table NAME` takes one in, as does an export with `table:` or `query:`";
+
 /// All of a config but its exports.
 #[derive(Debug)]
 pub struct Frame<'a> {
@@ -153,7 +156,7 @@ fn foot(text: &mut String, others: &[ListedTable], surveyed: &[Surveyed], propos
         }
     }
     if !others.is_empty() {
-        text.push_str("# Left out, since it is no table; `rivet init --table NAME` takes it in:\n");
+        let _ = writeln!(text, "# Left out, since no table: {}; {HOW_OTHERS}:", others.len());
         for other in others {
             comment(text, "", &format!("  {}", other.relation().label()));
         }
@@ -250,7 +253,7 @@ exports:
 
 # Left out, since it cannot be exported as it is:
 #   shop.closed: this login may not read it; grant SELECT on it
-# Left out, since it is no table; `rivet init --table NAME` takes it in:
+# Left out, since no table: 1; `rivet init --table NAME` takes one in, as does an export with `table:` or `query:`:
 #   shop.totals
 "#;
 

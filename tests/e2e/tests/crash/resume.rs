@@ -328,6 +328,22 @@ fn fresh_and_reset_chunks_discard() -> Result<()> {
 }
 
 #[test]
+fn a_run_that_another_config_has_left_is_named() -> Result<()> {
+    let workspace = dead("")?;
+    fs::copy(workspace.path().join("rivet.yaml"), workspace.path().join("other.yaml"))?;
+    for words in [&["run", "-c", "other.yaml", "--resume"][..], &["run", "-c", "other.yaml", "--resume", "-e", "t"]] {
+        let ran = workspace.rivet(words)?.expect(1)?;
+        for word in ["nothing to resume", "under the config rivet.yaml", "resume it under that config"] {
+            ensure!(ran.stderr.contains(word), "{word} is not in {}", ran.stderr);
+        }
+    }
+    json_run(&workspace, &["--resume"])?.expect(0)?;
+    let ran = workspace.rivet(&["run", "-c", "other.yaml", "--resume"])?.expect(1)?;
+    ensure!(!ran.stderr.contains("rivet.yaml"), "{}", ran.stderr);
+    Ok(())
+}
+
+#[test]
 fn only_what_was_interrupted_is_resumed() -> Result<()> {
     let both = format!("{}- {{name: u, table: t, destination: {{type: local, path: u}}}}\n", config(""));
     let workspace = dead("")?;

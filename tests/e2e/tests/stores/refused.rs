@@ -64,6 +64,31 @@ fn wrong_keys_places_and_rights_are_told_apart() -> Result<()> {
 }
 
 #[test]
+fn a_wrong_key_is_no_damage_of_what_is_there() -> Result<()> {
+    let (_folder, file) = data(10)?;
+    for (kind, wrong, said) in [
+        (Kind::S3, "canary-wrong-secret", "check key and secret"),
+        (Kind::Azure, "Y2FuYXJ5LXdyb25nLXNlY3JldA==", "check the account key or SAS"),
+    ] {
+        let place = Place::new(kind)?;
+        let config = config(&file, "", &place.destination(""));
+        let mut workspace = place.workspace(&config)?;
+        workspace.run()?.expect(0)?;
+        let keys = place.keys()?;
+        workspace = workspace.with_variable("STORE_SECRET", wrong);
+        for words in [&["run"][..], &["run", "--output", "json"], &["validate"]] {
+            let ran = workspace.rivet(words)?.expect(1).with_context(|| format!("{kind:?} {words:?}"))?;
+            ensure_said(&ran, &["403", said])?;
+            let all = format!("{}{}", ran.stderr, String::from_utf8_lossy(&ran.stdout));
+            ensure!(!all.contains("integrity") && !all.contains("move it away"), "{kind:?}: {all}");
+            no_secret(&workspace, &ran, wrong)?;
+        }
+        assert_eq!(place.keys()?, keys);
+    }
+    Ok(())
+}
+
+#[test]
 fn a_storm_that_ends_is_waited_out() -> Result<()> {
     let n_refused = Arc::new(AtomicU32::new(0));
     let counter = n_refused.clone();
