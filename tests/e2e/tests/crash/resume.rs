@@ -57,7 +57,7 @@ pub fn die(workspace: &Workspace, words: &[&str], point: &str) -> Result<()> {
 }
 
 /// A workspace whose run died after it had finished four chunks.
-fn dead(keys: &str) -> Result<Workspace> {
+pub fn dead(keys: &str) -> Result<Workspace> {
     let workspace = filled(keys)?;
     die(&workspace, &[], "split_done:4")?;
     Ok(workspace)
@@ -68,7 +68,7 @@ pub fn out(workspace: &Workspace) -> PathBuf {
 }
 
 /// The run ended well and holds each row once, and nothing else is left.
-fn whole(workspace: &Workspace) -> Result<(Seen, Value)> {
+pub fn whole(workspace: &Workspace) -> Result<(Seen, Value)> {
     let seen = Seen::look(&out(workspace))?;
     ensure!(seen.loose.is_empty() && seen.staged.is_empty() && seen.unfinished.is_empty(), "{seen:?}");
     ensure_rows(&[("the manifest", &seen.parts)], &ids_up_to(N))?;
@@ -89,7 +89,7 @@ pub fn warnings(export: &Value) -> String {
     export["warnings"].to_string()
 }
 
-fn epochs(manifest: &Value) -> Vec<u64> {
+pub fn epochs(manifest: &Value) -> Vec<u64> {
     manifest["parts"].as_array().into_iter().flatten().filter_map(|part| part["epoch"].as_u64()).collect()
 }
 
@@ -328,22 +328,6 @@ fn fresh_and_reset_chunks_discard() -> Result<()> {
 }
 
 #[test]
-fn a_run_that_another_config_has_left_is_named() -> Result<()> {
-    let workspace = dead("")?;
-    fs::copy(workspace.path().join("rivet.yaml"), workspace.path().join("other.yaml"))?;
-    for words in [&["run", "-c", "other.yaml", "--resume"][..], &["run", "-c", "other.yaml", "--resume", "-e", "t"]] {
-        let ran = workspace.rivet(words)?.expect(1)?;
-        for word in ["nothing to resume", "under the config rivet.yaml", "resume it under that config"] {
-            ensure!(ran.stderr.contains(word), "{word} is not in {}", ran.stderr);
-        }
-    }
-    json_run(&workspace, &["--resume"])?.expect(0)?;
-    let ran = workspace.rivet(&["run", "-c", "other.yaml", "--resume"])?.expect(1)?;
-    ensure!(!ran.stderr.contains("rivet.yaml"), "{}", ran.stderr);
-    Ok(())
-}
-
-#[test]
 fn only_what_was_interrupted_is_resumed() -> Result<()> {
     let both = format!("{}- {{name: u, table: t, destination: {{type: local, path: u}}}}\n", config(""));
     let workspace = dead("")?;
@@ -381,23 +365,4 @@ fn a_signal_keeps_what_is_finished_and_a_running_one_is_let_alone() -> Result<()
     let told = export(&json_run(&workspace, &["--resume"])?.expect(0)?)?;
     ensure!(told["splits_kept"].as_u64() >= Some(2), "{told}");
     whole(&workspace).map(drop)
-}
-
-#[test]
-fn a_config_of_another_name_goes_on_with_what_its_predecessor_left() -> Result<()> {
-    let workspace = dead("")?;
-    let rename = |from: &str, to: &str| fs::rename(workspace.path().join(from), workspace.path().join(to));
-    rename("rivet.yaml", "other.yaml")?;
-    let before = rivet_test_e2e::files_below(&out(&workspace))?;
-    // Whose work it is cannot be known yet: nothing of it is touched.
-    rename("data.db", "away.db")?;
-    let ran = workspace.rivet(&["run", "-c", "other.yaml"])?;
-    ensure!(ran.code != Some(0) && rivet_test_e2e::files_below(&out(&workspace))? == before, "{}", ran.stderr);
-    rename("away.db", "data.db")?;
-    let told = export(&json_run(&workspace, &["-c", "other.yaml", "--resume"])?.expect(0)?)?;
-    assert_eq!((&told["rows"], &told["splits_kept"]), (&json!(N), &json!(4)), "{told}");
-    ensure!(warnings(&told).contains("the config rivet.yaml is not there any more"), "{told}");
-    let (_, manifest) = whole(&workspace)?;
-    assert_eq!(epochs(&manifest), [0, 0, 0, 0, 1, 1, 1, 1, 1, 1]);
-    Ok(())
 }
