@@ -21,7 +21,7 @@ impl Destination for Skeleton {
 
     // A store without a way to keep a part invisible says `retractable: false`; a pipe says `objects: false`, too.
     fn capabilities() -> StoreCapabilities {
-        StoreCapabilities { objects: true, retractable: true, concurrent: true }
+        StoreCapabilities { concurrent: true, ..StoreCapabilities::default() }
     }
 
     // Check options and credentials here, and connect.
