@@ -50,7 +50,7 @@ fn expected_at_ms(s: &Sizing, times: u64) -> u64 {
 pub fn rows_within(s: &Sizing, ms: u64) -> Option<u64> {
     let (rows, all_ms) = (s.rows?, expected_at_ms(s, USUAL_TIMES_MODEST));
     let within = u64::try_from(u128::from(rows) * u128::from(ms) / u128::from(all_ms.max(1))).unwrap_or(u64::MAX);
-    (all_ms > ms).then_some(within.max(1))
+    (all_ms > ms).then_some(within.max(rows.div_ceil(MAX_SPLITS)).max(1))
 }
 
 /// How many splits to ask for: enough that each is expected to take less than half of the statement timeout, and
@@ -130,6 +130,9 @@ mod tests {
         assert_eq!(rows_within(&exact, 4_000), Some(15_748));
         assert_eq!(rows_within(&Sizing { rows: Some(90_000), bytes: None, ..safe }, 4_000), None, "all of them");
         assert_eq!(rows_within(&Sizing { rows: None, ..safe }, 4_000), None);
+        let slow =
+            Sizing { rows: Some(250_000_000), throttle: Throttle { ms: 2_000, rows: 1_000, ..exact.throttle }, ..safe };
+        assert_eq!(rows_within(&slow, 4_000), Some(25_000), "no more splits than elsewhere");
     }
 
     #[test]

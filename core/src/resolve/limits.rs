@@ -28,7 +28,8 @@ impl ExportSpec {
     /// How long one snapshot is read at most, ms, where profile, mode and rules allow that the rest is read in another one.
     pub fn snapshot_ms(&self) -> Option<u64> {
         let of_one_state = self.consistency == Consistent::Required
-            || matches!(self.mode(), Mode::Incremental(_))
+            || matches!(self.mode(), Mode::Incremental(_) | Mode::TimeWindow(_))
+            || (self.condition.is_some() && matches!(self.mode(), Mode::Full))
             || !self.quality.unique_columns.is_empty()
             || !self.store_capabilities().objects;
         self.tuning.snapshot_ms().filter(|_| !of_one_state)

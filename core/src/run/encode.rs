@@ -53,7 +53,8 @@ struct Part {
 impl<'a> Encoder<'a> {
     pub fn new(shared: &'a Shared<'a>, attempt: Attempt<'a>, cx: HostCx, upload: Sender<Item>) -> Self {
         let (plan, shares) = (shared.plan, &shared.shares);
-        let at = |column: &str| plan.schema.columns.iter().position(|c| c.name == column).unwrap_or(usize::MAX);
+        // Columns that Rivet adds are divided by as well.
+        let at = |column: &str| plan.written_schema().index_of(column).unwrap_or(usize::MAX);
         let partitions = plan.partition.clone().map(|of| {
             let at = at(&of.column);
             Partitioner::new(of, at, shares.partition_bytes)

@@ -231,3 +231,16 @@ fn a_killed_run_leaves_nothing_in_any_folder() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn a_column_that_rivet_adds_divides_too() -> Result<()> {
+    let (_folder, file) = data(100)?;
+    let keys = "meta_columns: true, partition_by: _rivet_exported_at, partition_granularity: day";
+    let workspace = Workspace::new(&config(&file, keys, "{type: local, path: out}"))?;
+    workspace.run()?.expect(0)?;
+    let folders = std::fs::read_dir(workspace.path().join("out"))?.collect::<Result<Vec<_>, _>>()?;
+    let found = folders.iter().filter(|entry| entry.path().is_dir());
+    let names: Vec<String> = found.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    ensure!(!names.is_empty() && names.iter().all(|name| name.starts_with("_rivet_exported_at_day=20")), "{names:?}");
+    Ok(())
+}
