@@ -7,6 +7,7 @@ mod folder;
 mod names;
 mod options;
 mod single;
+mod spelling;
 mod store;
 mod upload;
 

@@ -14,12 +14,10 @@ use rustix::io::Errno;
 
 use crate::error::at;
 use crate::folder::{Entry, Folder};
-use crate::names::{Place, STAGED, is_visible, of_temporary, place, temporary};
+use crate::names::{PROBE, Place, STAGED, is_visible, of_temporary, place, temporary};
 use crate::options::LocalOptions;
+use crate::spelling::Spellings;
 use crate::upload::{LocalUpload, Token};
-
-/// Object that a probe writes and removes.
-const PROBE: &str = "_rivet_probe";
 
 /// An open `local` destination.
 pub struct LocalStore {
@@ -30,6 +28,7 @@ pub struct LocalStore {
     made: Vec<PathBuf>,
     /// Whether it was asked if this place can be written.
     probed: AtomicBool,
+    spellings: Spellings,
 }
 
 /// A probe leaves nothing behind, so folders made for it go, as far as nobody has put anything into them.
@@ -54,12 +53,13 @@ impl LocalStore {
         let path: &Path = &options.path;
         let is_missing = |p: &&Path| !p.as_os_str().is_empty() && !p.exists();
         let made = path.ancestors().take_while(is_missing).map(Path::to_owned).collect();
-        Ok(Self { root: Folder::root(path)?, n_temporary: AtomicU64::new(0), made, probed: AtomicBool::new(false) })
+        let (n_temporary, probed) = (AtomicU64::new(0), AtomicBool::new(false));
+        Ok(Self { root: Folder::root(path)?, n_temporary, made, probed, spellings: Spellings::default() })
     }
 
     /// The folder of a place, made where need be.
     fn make_folder(&self, place: &Place) -> Result<Folder> {
-        place.folders.iter().try_fold(self.root.again()?, |folder, name| folder.make_child(name))
+        place.folders.iter().try_fold(self.root.again()?, |folder, name| self.spellings.make_child(&folder, name))
     }
 
     /// The folder of a place, if it is there.
