@@ -13,7 +13,7 @@ use super::guard::Guard;
 use super::leader::Leader;
 use super::ledger::{self, Kept, Ledger};
 use super::pass::{Halt, Pass};
-use super::pipeline::{self, Attempt, Shared, Tally};
+use super::pipeline::{self, Begun, Broken, Line, N_OPEN, Shared, Tally};
 use super::progress::{Attempted, Retrying};
 use super::shape::Seen;
 use super::{Planned, begin, drift, judge_drift, resume};
@@ -83,7 +83,7 @@ pub fn extract(
 
 /// Nothing measured yet, of what the plan's rules ask for.
 fn observed(plan: &Plan, spec: &ExportSpec, env: &Env<'_>) -> Observed {
-    let memory = (memory::key_bytes(spec.tuning.memory_bytes), plan.n_workers);
+    let memory = (memory::key_bytes(spec.tuning.memory_bytes), plan.n_workers * N_OPEN);
     let scratch = Scratch::new(env.state.scratch_path(&plan.export));
     Observed::new(&plan.quality, &plan.written_schema(), memory, scratch)
 }
@@ -212,76 +212,92 @@ impl Extraction<'_> {
             others.truncate(self.plan.n_workers.saturating_sub(1));
             return std::thread::scope(|scope| {
                 for other in others {
-                    scope.spawn(|| self.work_alone(pass, other, true).unwrap_or_else(|halt| pass.halt(halt)));
+                    scope.spawn(|| self.work(pass, Some(other), None, true).unwrap_or_else(|halt| pass.halt(halt)));
                 }
-                self.work_alone(pass, session, false).unwrap_or_else(|halt| pass.halt(halt));
+                self.work(pass, Some(session), None, false).unwrap_or_else(|halt| pass.halt(halt));
             });
         };
         std::thread::scope(|scope| {
             for _ in 0..self.plan.n_workers {
-                scope.spawn(|| self.work_joined(pass, &token).unwrap_or_else(|halt| pass.halt(halt)));
+                scope.spawn(|| self.work(pass, None, Some(&token), true).unwrap_or_else(|halt| pass.halt(halt)));
             }
         });
         // The leader's session held the snapshot until here.
         let _ = session.end(&self.env.cancel.cx());
     }
 
-    /// A worker whose session cannot join again what it loses; one that `may_shed` leaves the rest to others.
-    fn work_alone(&self, pass: &Pass<'_>, mut session: Box<dyn Session>, may_shed: bool) -> Result<(), Halt> {
-        while !(may_shed && self.guard.sheds())
-            && let Some(split) = pass.next(self.env.clock.monotonic_ms())
-        {
-            if let Err(error) = self.attempt(pass, split, &mut *session) {
-                // Not after the pause: who waits for its locks would wait with us.
-                drop(session);
-                if pass.is_halted() {
-                    return Ok(());
-                }
-                let cause = error.to_string();
-                self.pause(pass, split, error)?;
+    /// A worker, with a session that it is given, or with those that join the leader's snapshot by `token`. One that may shed
+    /// leaves the rest to others.
+    fn work(
+        &self,
+        pass: &Pass<'_>,
+        mut session: Option<Box<dyn Session>>,
+        token: Option<&str>,
+        may_shed: bool,
+    ) -> Result<(), Halt> {
+        let shared = self.shared(&pass.cancel);
+        let mut again = VecDeque::new();
+        loop {
+            let ended = pipeline::line(&shared, &|of, tally| self.split_done(of, tally), |line| {
+                self.read_splits(pass, line, (&mut session, token), &mut again, may_shed);
+            });
+            let Err(Broken { error, split, unfinished }) = ended else { return Ok(()) };
+            // Before anything else happens.
+            unfinished.iter().try_for_each(|of| self.give_up(of)).map_err(Halt::Failed)?;
+            if pass.is_halted() {
+                return Ok(());
+            }
+            let Some(split) = split else { return Err(Halt::Failed(error)) };
+            let cause = error.to_string();
+            if token.is_some() && error.code() == SNAPSHOT_LOST {
                 return Err(Halt::NewEpoch(cause));
             }
-        }
-        let _ = session.end(&self.env.cancel.cx());
-        Ok(())
-    }
-
-    /// A worker with sessions of its own, which join the leader's snapshot.
-    fn work_joined(&self, pass: &Pass<'_>, token: &str) -> Result<(), Halt> {
-        let mut session: Option<Box<dyn Session>> = None;
-        // Asked before a split is taken: who is left takes it.
-        while !self.guard.sheds()
-            && let Some(split) = pass.next(self.env.clock.monotonic_ms())
-        {
-            loop {
-                let result = match &mut session {
-                    Some(open) => self.attempt(pass, split, &mut **open),
-                    None => match self.join(pass, token) {
-                        Ok(opened) => {
-                            session = Some(opened);
-                            continue;
-                        }
-                        Err(error) => Err(error),
-                    },
-                };
-                let Err(error) = result else { break };
-                session = None;
-                if pass.is_halted() {
-                    return Ok(());
-                }
-                if error.code() == SNAPSHOT_LOST {
-                    return Err(Halt::NewEpoch(error.to_string()));
-                }
-                self.pause(pass, split, error)?;
-                if pass.is_halted() {
-                    return Ok(());
+            self.pause(pass, split, error)?;
+            // A session that was given cannot be had again.
+            let Some(_) = token else { return Err(Halt::NewEpoch(cause)) };
+            if pass.is_halted() {
+                return Ok(());
+            }
+            for of in unfinished.iter().rev().map(|of| of.attempt.split) {
+                if again.iter().all(|other: &&PlannedSplit| other.id != of.id) {
+                    again.push_front(of);
                 }
             }
         }
-        if let Some(mut session) = session {
+    }
+
+    fn read_splits<'a, 'p: 'a>(
+        &self,
+        pass: &Pass<'p>,
+        line: &Line<'_, 'a>,
+        (session, token): (&mut Option<Box<dyn Session>>, Option<&str>),
+        again: &mut VecDeque<&'a PlannedSplit>,
+        may_shed: bool,
+    ) {
+        // Asked before a split is taken: who is left takes it.
+        let next = || {
+            let sheds = may_shed && self.guard.sheds();
+            if sheds { None } else { pass.next(self.env.clock.monotonic_ms()) }
+        };
+        while let Some(split) = again.pop_front().or_else(next) {
+            let read = match session {
+                Some(session) => line.read(split, self.keeps_empty(), &mut **session),
+                None => match self.join(pass, token.unwrap_or_default()) {
+                    Ok(joined) => line.read(split, self.keeps_empty(), &mut **session.insert(joined)),
+                    Err(error) => Err(line.fail(split, error)),
+                },
+            };
+            if read.is_err() {
+                // Not after the pause, nor after the upload: who waits for its locks would wait with us.
+                *session = None;
+                // It may not have begun; nobody else knows of it.
+                again.push_front(split);
+                return;
+            }
+        }
+        if let Some(mut session) = session.take() {
             let _ = session.end(&self.env.cancel.cx());
         }
-        Ok(())
     }
 
     fn join(&self, pass: &Pass<'_>, token: &str) -> Result<Box<dyn Session>, RunError> {
@@ -291,34 +307,34 @@ impl Extraction<'_> {
         group.sessions.into_iter().next().ok_or_else(|| RunError::Internal("the source opened no session".to_owned()))
     }
 
-    /// One attempt; on failure its parts are discarded before anything else happens.
-    fn attempt(&self, pass: &Pass<'_>, split: &PlannedSplit, session: &mut dyn Session) -> Result<(), RunError> {
-        let pieces = self.ledger.pieces(split.id);
-        let number = self.ledger.begin_attempt(split.id)?;
-        let began_ms = self.env.clock.monotonic_ms();
-        let keep_empty = self.plan.splits.len() == 1 && self.plan.keeps_empty_part();
-        let attempt = Attempt { split, number, pieces, keep_empty };
-        let result = pipeline::run(&self.shared(&pass.cancel), attempt, session)
-            .and_then(|tally| self.ledger.split_done(split.id, number, &tally, &self.spec.secrets).map(|()| tally));
+    fn split_done(&self, of: Begun<'_>, tally: Tally) -> Result<(), RunError> {
+        self.ledger.split_done(of.attempt.split.id, of.attempt.number, &tally, &self.spec.secrets)?;
+        self.say_attempted(&of, Some(tally.rows));
+        lock(&self.progress).tally.add(tally);
+        self.env.progress.split_done(&self.plan.export, self.ledger.n_done(), self.plan.splits.len());
+        self.env.faults.pass("split_done");
+        Ok(())
+    }
+
+    /// Discards what an attempt wrote that has no end.
+    fn give_up(&self, of: &Begun<'_>) -> Result<(), RunError> {
+        self.say_attempted(of, None);
+        self.ledger.forget_attempt(of.attempt.split.id, of.attempt.number)
+    }
+
+    fn say_attempted(&self, of: &Begun<'_>, rows: Option<u64>) {
         self.env.progress.attempted(&Attempted {
-            split: split.id,
-            attempt: number,
-            began_ms,
+            split: of.attempt.split.id,
+            attempt: of.attempt.number,
+            began_ms: of.at_ms,
             ended_ms: self.env.clock.monotonic_ms(),
-            rows: result.as_ref().ok().map(|tally| tally.rows),
+            rows,
         });
-        match result {
-            Ok(tally) => {
-                lock(&self.progress).tally.add(tally);
-                self.env.progress.split_done(&self.plan.export, self.ledger.n_done(), self.plan.splits.len());
-                self.env.faults.pass("split_done");
-                Ok(())
-            }
-            Err(error) => {
-                self.ledger.forget_attempt(split.id, number)?;
-                Err(error)
-            }
-        }
+    }
+
+    /// Whether a part is kept that has no rows.
+    fn keeps_empty(&self) -> bool {
+        self.plan.splits.len() == 1 && self.plan.keeps_empty_part()
     }
 
     fn shared<'s>(&'s self, cancel: &'s CancelToken) -> Shared<'s> {
@@ -369,8 +385,8 @@ impl Extraction<'_> {
             return Ok(());
         }
         let split = self.plan.splits.first().ok_or_else(|| RunError::Internal("a plan without splits".to_owned()))?;
-        let number = self.ledger.begin_attempt(split.id)?;
-        let attempt = Attempt { split, number, pieces: 1, keep_empty: true };
-        pipeline::run(&self.shared(self.env.cancel), attempt, &mut super::leader::NoRows(self.plan)).map(drop)
+        let (shared, mut none) = (self.shared(self.env.cancel), super::leader::NoRows(self.plan));
+        pipeline::line(&shared, &|_, _| Ok(()), |line| _ = line.read(split, true, &mut none))
+            .map_err(|broken| broken.error)
     }
 }

@@ -32,6 +32,7 @@ mod place;
 mod pointer;
 pub mod progress;
 mod prune;
+mod read;
 pub mod rebuild;
 mod recover;
 pub mod rehearse;
