@@ -2,6 +2,7 @@
 //! It must not know modes (they differ in the plan's splits), engines or terminals.
 
 pub mod audit;
+mod chain;
 mod channel;
 mod cut;
 mod doubts;

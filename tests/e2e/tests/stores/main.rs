@@ -9,6 +9,7 @@ mod readers;
 mod refused;
 mod rivals;
 mod same;
+mod same_place;
 
 use anyhow::Result;
 use rivet_test_e2e::Workspace;
