@@ -153,6 +153,7 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
         quality: facts.quality,
         validate: spec.validate,
         follows: spec.replay.as_ref().map(|replay| replay.sealed.id().to_owned()),
+        shards: spec.shard().map(|shard| shard.of),
         run_id: facts.run_id,
     };
     if let Some(rows) = batch_rows(&plan, &estimate) {

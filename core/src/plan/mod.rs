@@ -108,6 +108,9 @@ pub struct Plan {
     /// The sealed plan that this one follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<String>,
+    /// How many processes do a share of it each, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shards: Option<u32>,
 }
 
 /// A time that rows are from, as their column is compared with it.
@@ -205,6 +208,11 @@ impl Plan {
         } else {
             None
         }
+    }
+
+    /// Leaves the splits of a shard, where it is one.
+    pub fn limit_to(&mut self, shard: Option<sealed::Shard>) {
+        self.splits.retain(|planned| shard.is_none_or(|shard| shard.has(planned.id)));
     }
 
     /// What users call the splits.

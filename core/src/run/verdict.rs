@@ -40,12 +40,7 @@ pub fn judge(
     summary.rows_known = extracted.tally.rows_known;
     summary.oldest_transaction_ms = extracted.oldest_transaction_ms;
     summary.longest_statement_ms = extracted.tally.longest_statement_ms;
-    if manifest.rows != extracted.tally.rows {
-        return Err(RunError::Integrity {
-            what: format!("rows got lost: {} were read, the parts hold {}", extracted.tally.rows, manifest.rows),
-            hint: "this is a defect of rivet: report it".to_owned(),
-        });
-    }
+    none_lost(extracted.tally.rows, manifest.rows)?;
     summary.quality = plan.quality.judge(manifest.rows, &extracted.figures);
     let broken: Vec<String> = summary.quality.iter().filter(|rule| !rule.passed).map(ToString::to_string).collect();
     if !broken.is_empty() {
@@ -57,6 +52,20 @@ pub fn judge(
     env.state.judge_run(&plan.run_id, &verdict)?;
     env.faults.pass("judged");
     Ok((manifest, recorded.into_iter().map(|r| r.part.token).collect()))
+}
+
+/// What was read is in the parts.
+///
+/// # Errors
+/// `Integrity`.
+pub fn none_lost(n_read: u64, n_held: u64) -> Result<(), RunError> {
+    if n_read == n_held {
+        return Ok(());
+    }
+    Err(RunError::Integrity {
+        what: format!("rows got lost: {n_read} were read, the parts hold {n_held}"),
+        hint: "this is a defect of rivet: report it".to_owned(),
+    })
 }
 
 /// `by_plan`: short snapshots are meant, and no accident.
