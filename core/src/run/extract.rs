@@ -169,7 +169,9 @@ impl Extraction<'_> {
         let next = if keeps { "what is left is read" } else { "all is read again" };
         let text = format!("the snapshot was lost, {next} in a new one: {cause}");
         self.env.progress.warn(&self.plan.export, &text);
-        lock(&self.progress).restarts.push(text);
+        let mut progress = lock(&self.progress);
+        progress.restarts.push(text);
+        progress.tally.warnings.extend(self.plan.doubt_of_several_states().filter(|_| keeps));
     }
 
     /// Nothing of the last snapshot is used any more: where its rows ended, and which were known, is found out anew too.

@@ -273,6 +273,7 @@ fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary
             increment: described.increment,
             quality: described.quality,
             along: described.along,
+            along_moves: described.along_moves,
             window: described.window,
         },
     );

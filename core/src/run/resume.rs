@@ -160,7 +160,6 @@ pub fn why_not_kept(spec: &ExportSpec, run: &RunRecord, plan: &Plan, env: &Env<'
     }
     let left_for_ms = left_for_ms(run, env)?;
     if left_for_ms > spec.resume_within_ms {
-        let hours = |ms: u64| format!("{}.{} h", ms / 3_600_000, ms % 3_600_000 / 360_000);
         return Ok(Some(Why::Left(format!(
             "was left for {}, which is longer than `resume_within` ({})",
             hours(left_for_ms),
@@ -171,14 +170,18 @@ pub fn why_not_kept(spec: &ExportSpec, run: &RunRecord, plan: &Plan, env: &Env<'
     Ok(none_done.then(|| Why::Useless(format!("none of its {} was finished", plan.splits_word()))))
 }
 
-/// Since when a run has finished nothing more, ms.
+fn hours(ms: u64) -> String {
+    format!("{}.{} h", ms / 3_600_000, ms % 3_600_000 / 360_000)
+}
+
+/// Since when a run has finished nothing more, ms. A clock that was set back is no proof that it is not long ago.
 ///
 /// # Errors
 /// The state's.
 pub fn left_for_ms(run: &RunRecord, env: &Env<'_>) -> Result<u64, RunError> {
     let progress = env.state.progress_of(&run.run_id)?;
     let last_ms = progress.checkpoints.iter().filter_map(|done| done.at_ms).fold(run.started_at_ms, i64::max);
-    Ok(u64::try_from(env.clock.now_unix_ms().saturating_sub(last_ms)).unwrap_or(0))
+    Ok(env.clock.now_unix_ms().abs_diff(last_ms))
 }
 
 /// That the config says what it said when the run was planned.
@@ -248,7 +251,7 @@ pub fn go_on(
     plan.limit_to(shard);
     // A shard that begins joins what no death has interrupted.
     if shard.is_none() || n_lost + kept.done.len() > 0 {
-        tell(spec, &plan, &kept, n_lost, env, summary);
+        tell(spec, &plan, &run, (&kept, n_lost), env, summary)?;
     }
     summary.strategy.clone_from(&plan.strategy);
     summary.splits_kept = kept.done.len();
@@ -296,28 +299,47 @@ fn plan_on(spec: &ExportSpec, before: Plan, leader: &Leader, env: &Env<'_>) -> P
             increment: before.increment,
             quality: before.quality,
             along: before.along,
+            along_moves: before.along_moves,
             window: before.window,
         },
     )
 }
 
-fn tell(spec: &ExportSpec, plan: &Plan, kept: &Kept, n_lost: usize, env: &Env<'_>, summary: &mut Summary) {
+fn tell(
+    spec: &ExportSpec,
+    plan: &Plan,
+    run: &RunRecord,
+    (kept, n_lost): (&Kept, usize),
+    env: &Env<'_>,
+    summary: &mut Summary,
+) -> Result<(), RunError> {
     let (n, n_kept, word) = (plan.splits.len(), kept.done.len(), plan.splits_word());
     let rows: u64 = kept.done.iter().filter_map(ledger::tally).map(|tally| tally.rows).sum();
     let lost = match n_lost {
         0 => String::new(),
         n => format!(" ({n} of them because their files are not there as they were written)"),
     };
-    let run = &plan.run_id;
+    let (run_id, ago) = (&run.run_id, ago(left_for_ms(run, env)?));
     let what = match spec.shard() {
-        Some(shard) => format!("shard {shard} of run {run} was begun before"),
-        None => format!("run {run} was interrupted and goes on"),
+        Some(shard) => format!("shard {shard} of run {run_id} was begun before"),
+        None => format!("run {run_id} was interrupted{ago} and goes on"),
     };
     let told = format!(
         "{what}: {n_kept} of {n} {word} with {rows} rows are kept, {} are read in another snapshot{lost}",
         n - n_kept
     );
     warn(&told, spec, env, summary);
+    plan.doubt_of_several_states().iter().for_each(|told| warn(told, spec, env, summary));
+    Ok(())
+}
+
+/// How long ago it is, where that is worth a word.
+fn ago(ms: u64) -> String {
+    match ms / 60_000 {
+        0..10 => String::new(),
+        minutes @ ..60 => format!(" {minutes} min ago"),
+        _ => format!(" {} ago", hours(ms)),
+    }
 }
 
 /// What is said where a run that failed stays, for the next one to go on with; none where nothing of it is kept.

@@ -194,6 +194,7 @@ pub fn gather(
     let (done, _) = kept::look(&run, &|_| true, store, env)?;
     all_done(spec, &plan, &done, ", since files of it are not there as they were written")?;
     let kept = kept::kept(&run, done, env)?;
+    plan.doubt_of_several_states().iter().for_each(|told| warn(told, spec, env, summary));
     plan.validate |= spec.validate;
     summary.strategy.clone_from(&plan.strategy);
     env.progress.planned(&plan, None);

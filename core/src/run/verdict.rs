@@ -8,6 +8,7 @@ use rivet_plugin_api::Estimate;
 use super::env::Env;
 use super::extract::Extracted;
 use super::{doubts, keep_warning, ledger, warn};
+use crate::config::Consistent;
 use crate::error::RunError;
 use crate::manifest::{Consistency, Manifest, Part};
 use crate::plan::{self, Plan};
@@ -25,7 +26,15 @@ pub fn judge(
 ) -> Result<(Manifest, Vec<String>), RunError> {
     let recorded = env.state.parts_of(&plan.run_id)?;
     let parts: Vec<Part> = recorded.iter().map(ledger::manifest_part).collect();
-    let consistency = consistency(&parts, &extracted.snapshots, plan::snapshot_ms(spec, plan).is_some());
+    // Of a run that was interrupted, lost a snapshot, or was shared, several were not meant.
+    let by_plan = plan::snapshot_ms(spec, plan).is_some()
+        && extracted.restarts.is_empty()
+        && summary.splits_kept == 0
+        && plan.shards.is_none();
+    let consistency = consistency(&parts, &extracted.snapshots, by_plan);
+    if spec.consistency == Consistent::Required && consistency != Consistency::Snapshot {
+        return Err(RunError::Internal("the files are of several snapshots, though one was required".to_owned()));
+    }
     let mut manifest = Manifest::new(plan, parts, consistency, extracted.snapshots);
     let open = |(column, policy, n): (String, String, u64)| (column, hidden(&policy, &spec.secrets).into_owned(), n);
     manifest.policy_hits = summed(extracted.tally.policy_hits.into_iter().map(open).collect());
