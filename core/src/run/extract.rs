@@ -16,7 +16,7 @@ use super::pass::{Halt, Pass};
 use super::pipeline::{self, Begun, Broken, Line, N_OPEN, Shared, Tally};
 use super::progress::{Attempted, Retrying};
 use super::shape::Seen;
-use super::{Planned, begin, drift, judge_drift, resume};
+use super::{Planned, begin, drift, judge_drift, resume, shards};
 use crate::config::Consistent;
 use crate::error::RunError;
 use crate::memory;
@@ -48,7 +48,7 @@ pub struct Extracted {
 /// The first failure that the retry budget does not cover.
 pub fn extract(
     plan: &mut Plan,
-    (leader, seen, kept): (Leader, Seen, Kept),
+    (leader, seen, kept): (Option<Leader>, Seen, Kept),
     spec: &ExportSpec,
     store: &dyn Store,
     env: &Env<'_>,
@@ -74,7 +74,9 @@ pub fn extract(
         format,
         progress: Mutex::new(before),
     };
-    run.epochs(leader)?;
+    if let Some(leader) = leader {
+        run.epochs(leader)?;
+    }
     run.write_empty_part_if_nothing_came()?;
     let figures = run.observed.figures(&|| env.cancel.is_cancelled())?;
     let extracted = run.progress.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -107,12 +109,8 @@ impl Extraction<'_> {
     fn epochs(&mut self, mut leader: Leader) -> Result<(), RunError> {
         let mut restarts = 0;
         loop {
-            let epoch = {
-                let mut progress = lock(&self.progress);
-                progress.snapshots.push(leader.snapshot.identity.clone());
-                u32::try_from(progress.snapshots.len() - 1).unwrap_or(u32::MAX)
-            };
-            self.ledger.begin_epoch(epoch, leader.snapshot.identity.as_deref())?;
+            lock(&self.progress).snapshots.push(leader.snapshot.identity.clone());
+            self.ledger.begin_epoch(leader.snapshot.identity.as_deref())?;
             let (held, began_ms) = (leader.snapshot.identity.is_some(), leader.began_ms);
             let ended = self.pass(leader);
             if held {
@@ -137,10 +135,11 @@ impl Extraction<'_> {
             }
             // Rows may have moved between physical pages: then what was read before does not fit what comes now.
             // And a value that is unique in each of two states may be there twice in both together.
-            let keeps = self.ledger.n_done() > 0
-                && self.plan.splits_are_stable()
-                && self.plan.quality.proved.is_empty()
-                && self.spec.consistency == Consistent::Mixed;
+            let keeps = self.spec.shard().is_some()
+                || (self.ledger.n_done() > 0
+                    && self.plan.splits_are_stable()
+                    && self.plan.quality.proved.is_empty()
+                    && self.spec.consistency == Consistent::Mixed);
             if held {
                 self.say_restart(&cause, keeps);
             }
@@ -155,6 +154,9 @@ impl Extraction<'_> {
         if changed.is_empty() {
             return Ok(leader);
         }
+        if self.spec.shard().is_some() {
+            return Err(shards::does_not_fit(self.spec, &changed));
+        }
         drop(leader);
         let text = format!("all is read again, since what was read before is of another {}", changed.join(", "));
         self.env.progress.warn(&self.plan.export, &text);
@@ -167,7 +169,9 @@ impl Extraction<'_> {
         let next = if keeps { "what is left is read" } else { "all is read again" };
         let text = format!("the snapshot was lost, {next} in a new one: {cause}");
         self.env.progress.warn(&self.plan.export, &text);
-        lock(&self.progress).restarts.push(text);
+        let mut progress = lock(&self.progress);
+        progress.restarts.push(text);
+        progress.tally.warnings.extend(self.plan.doubt_of_several_states().filter(|_| keeps));
     }
 
     /// Nothing of the last snapshot is used any more: where its rows ended, and which were known, is found out anew too.
@@ -334,7 +338,7 @@ impl Extraction<'_> {
 
     /// Whether a part is kept that has no rows.
     fn keeps_empty(&self) -> bool {
-        self.plan.splits.len() == 1 && self.plan.keeps_empty_part()
+        self.plan.splits.len() == 1 && self.plan.keeps_empty_part() && self.spec.shard().is_none()
     }
 
     fn shared<'s>(&'s self, cancel: &'s CancelToken) -> Shared<'s> {
@@ -381,7 +385,7 @@ impl Extraction<'_> {
 
     /// Many splits, none with a row: one part with the schema alone, where the plan keeps it.
     fn write_empty_part_if_nothing_came(&self) -> Result<(), RunError> {
-        if !self.plan.keeps_empty_part() || self.ledger.n_parts() > 0 {
+        if !self.plan.keeps_empty_part() || self.ledger.n_parts() > 0 || self.spec.shard().is_some() {
             return Ok(());
         }
         let split = self.plan.splits.first().ok_or_else(|| RunError::Internal("a plan without splits".to_owned()))?;

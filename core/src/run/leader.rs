@@ -13,7 +13,7 @@ use super::foresee::Foreseen;
 use super::progress::Retrying;
 use super::shape::HashCounts;
 use super::{cut, increment, replay, window};
-use crate::config::Mode;
+use crate::config::{Consistent, Mode};
 use crate::error::RunError;
 use crate::plan::{Increment, Plan, Window};
 use crate::project;
@@ -45,6 +45,8 @@ pub struct Description {
     pub quality: Rules,
     /// The key that the splits are ranges of.
     pub along: Option<Vec<String>>,
+    /// Whether rows may have other values of it later.
+    pub along_moves: bool,
     /// The time that rows are from.
     pub window: Option<Window>,
     /// How rows are found.
@@ -120,6 +122,16 @@ impl Leader {
         snapshot.server = hidden(&snapshot.server, &spec.secrets).into_owned();
         snapshot.identity = snapshot.identity.map(|text| hidden(&text, &spec.secrets).into_owned());
         tracing::info!("{}: connected to {}", spec.name, snapshot.server);
+        if spec.consistency == Consistent::Required && snapshot.identity.is_none() {
+            return Err(RunError::Impossible {
+                what: format!(
+                    "export '{}' requires one snapshot (`consistency`), and {} gives none",
+                    spec.name, snapshot.server
+                ),
+                hint: "the reference of the source plugin says when it gives one; or leave `consistency: required` out"
+                    .to_owned(),
+            });
+        }
         Ok(Self { session, others, snapshot, began_ms })
     }
 
@@ -155,6 +167,8 @@ impl Leader {
                 explained.map_err(RunError::plugin("ask for the plan of", relation.label()))?.by_index;
         }
         let along = request.as_ref().and_then(|request| Some(request.along.as_ref()?.key.clone()));
+        let is_of_a_key = |column: &String| whole.keys.iter().flatten().any(|name| name == column);
+        let along_moves = along.as_ref().is_some_and(|along| !along.iter().all(is_of_a_key));
         let splits = match (replay, request) {
             (Some(replay), _) => replay.sealed.splits(),
             (None, Some(request)) => {
@@ -176,6 +190,7 @@ impl Leader {
             increment,
             quality,
             along,
+            along_moves,
             window,
             seen,
             explained,

@@ -20,6 +20,7 @@ mod guard;
 mod heir;
 mod increment;
 mod journal;
+mod kept;
 pub mod key_order;
 mod leader;
 mod ledger;
@@ -40,6 +41,7 @@ pub mod rehearse;
 mod replay;
 mod resume;
 mod shape;
+mod shards;
 mod share;
 mod silence;
 pub mod survey;
@@ -64,6 +66,7 @@ use crate::config::DriftPolicy;
 use crate::error::RunError;
 use crate::manifest::Manifest;
 use crate::memory::peak_rss_bytes;
+use crate::plan::sealed::Portion;
 use crate::plan::{self, Facts, Plan};
 use crate::preflight::{self, Verdict};
 use crate::resolve::ExportSpec;
@@ -147,12 +150,15 @@ fn steps(
     started: &Started,
     summary: &mut Summary,
 ) -> Result<Status, RunError> {
-    let Claim { run_id, told, left, _locks } = claim;
+    let Claim { run_id, told, left, mut hold, _before } = claim;
     env.faults.pass("locked");
     // A run that is gone on with writes to where it began.
     let there = left.as_ref().map(|left| spec.on(&left.plan.date));
     let spec = there.as_ref().unwrap_or(spec);
-    let _place = place::reserve(spec, &run_id, env)?;
+    hold.place = place::reserve(spec, &run_id, left.is_some(), env)?;
+    if left.is_some() {
+        hold.share(spec, env)?;
+    }
     let store = spec.open_store(&run_id, &env.cancel.cx())?;
     told.iter().for_each(|told| warn(told, spec, env, summary));
     pointer::check(spec, &*store, env)?.iter().for_each(|told| warn(told, spec, env, summary));
@@ -162,16 +168,25 @@ fn steps(
             return Ok(completed.tell(spec, summary));
         }
         replay::must_be_new(spec, env)?;
+        if spec.portion() == Portion::Verdict {
+            return Err(shards::nothing_to_end(spec, "no shard of this plan was applied"));
+        }
     }
     let (limited, taken) = share::take(spec, env, summary)?;
     let spec = &limited;
     let was_left = left.is_some();
     let Begun { leader, mut plan, seen, estimate, kept } = match left {
+        Some(left) if spec.portion() == Portion::Verdict => shards::gather(spec, left, &*store, env, summary)?,
         Some(left) => resume::go_on(spec, left, &*store, env, summary)?,
         None => Begun::anew(begin(spec, &run_id, env, summary, State::begin_run)?, Kept::default()),
     };
+    hold.share(spec, env)?;
     let extracted = extract::extract(&mut plan, (leader, Seen::new(seen), kept), spec, &*store, env, summary);
     drop(taken);
+    if let Some(shard) = spec.shard() {
+        let ended = extracted.and_then(|e| shards::end(spec, (shard, &plan), e, env, summary));
+        return ended.inspect_err(|error| failed::settle(spec, &plan, error, &*store, env, started, summary));
+    }
     let judged = extracted.and_then(|e| verdict::judge(spec, &plan, (e, &estimate), env, summary));
     let (manifest, tokens) = match judged {
         Ok(judged) => judged,
@@ -191,8 +206,9 @@ fn begin(
     summary: &mut Summary,
     record: impl Fn(&State, &NewRun) -> Result<(), StateError>,
 ) -> Result<Planned, RunError> {
-    let planned = planned(spec, run_id, env, summary)?;
+    let mut planned = planned(spec, run_id, env, summary)?;
     record(env.state, &new_run(spec, &planned.plan))?;
+    planned.plan.limit_to(spec.shard());
     summary.strategy.clone_from(&planned.plan.strategy);
     summary.verdict = verdict(spec, &planned);
     env.progress.planned(&planned.plan, planned.estimate.rows);
@@ -259,6 +275,7 @@ fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary
             increment: described.increment,
             quality: described.quality,
             along: described.along,
+            along_moves: described.along_moves,
             window: described.window,
         },
     );

@@ -62,7 +62,7 @@ pub fn settle(spec: &ExportSpec, env: &Env<'_>, summary: &mut Summary) -> Result
         let there = there.as_ref().unwrap_or(spec);
         let here = plan.as_ref().is_some_and(|p| p.destination.identity == there.destination_identity);
         let elsewhere = here && there.destination_identity != spec.destination_identity;
-        let _place = if elsewhere { place::reserve(there, &run.run_id, env)? } else { None };
+        let _place = if elsewhere { place::reserve(there, &run.run_id, false, env)? } else { None };
         let store = if here { Some(there.open_store(&run.run_id, &env.cancel.cx())?) } else { None };
         let told = match (run.phase, plan, &store) {
             (Phase::Judged, Some(plan), Some(store)) => {

@@ -159,7 +159,7 @@ fn simulate(setup: Setup, connectors: &Connectors, reached: &mut Reached) -> Res
     ensure(slept, || format!("{waited_ms} ms were promised, {elapsed_ms} ms passed"))?;
     match first.status {
         Status::Failed => check::failure(world, &first, judged, heard.most_retries())?,
-        Status::Success | Status::Skipped => {
+        Status::Success | Status::Skipped | Status::Staged => {
             ensure(!judged, || "it succeeded and is not finished".to_owned())?;
             check::success(world, &first)?;
         }

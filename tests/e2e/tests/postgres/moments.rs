@@ -79,13 +79,29 @@ fn one_snapshot_is_kept_where_rows_are_to_be_of_one_state() -> Result<()> {
     let database = server.fresh_database("moments_required")?;
     server.psql(
         &database,
-        &format!("create table t as select i::bigint id from generate_series(1, {N}) i; alter table t add primary key (id); analyze t"),
+        &format!(
+            "create table t as select i::bigint id, i::bigint at from generate_series(1, {N}) i; \
+             alter table t add primary key (id); create index on t (at); analyze t"
+        ),
     )?;
-    for keys in ["consistency: required,", "quality: {unique_columns: [id]},", "tuning: {profile: balanced},"] {
-        let place = place(&server.url(&database), keys)?;
-        let planned = place.rivet(&["check"])?.expect(0)?;
-        ensure!(planned.text()?.contains("the snapshot is held as long"), "{keys}: {}", planned.text()?);
+    let is_short = |keys: &str| {
+        let planned = place(&server.url(&database), keys)?.rivet(&["check"])?.expect(0)?;
+        let text = planned.text()?.to_owned();
+        let (short, long) =
+            (text.contains("each snapshot is held for about"), text.contains("the snapshot is held as long"));
+        ensure!(short != long, "{keys}: {text}");
+        Ok(short)
+    };
+    for keys in [
+        "consistency: required,",
+        "quality: {unique_columns: [id]},",
+        "tuning: {profile: balanced},",
+        // A row that is updated meanwhile would be in a chunk that was read, or is to be.
+        "mode: chunked, chunk_column: at,",
+    ] {
+        ensure!(!is_short(keys)?, "{keys}");
     }
+    ensure!(is_short("mode: chunked,")? && is_short("mode: chunked, chunk_column: id,")?, "a key does not move");
     Ok(())
 }
 
