@@ -39,6 +39,8 @@ pub struct Facts {
     pub quality: Rules,
     /// The key that splits are ranges of.
     pub along: Option<Vec<String>>,
+    /// Whether that is a key of the relation, or its beginning.
+    pub along_own_key: bool,
     /// The time that rows are from.
     pub window: Option<Window>,
 }
@@ -55,7 +57,8 @@ pub fn rows_within(spec: &ExportSpec, estimate: &Estimate, ms: u64) -> Option<u6
 
 /// How long a snapshot is read at most, ms, before what is left is read in another one; none where one is held for all.
 pub fn snapshot_ms(spec: &ExportSpec, plan: &Plan) -> Option<u64> {
-    spec.snapshot_ms().filter(|_| plan.splits.len() > 1 && plan.splits_are_stable())
+    let may_change = plan.splits.len() > 1 && plan.splits_are_stable() && plan.moving().is_none();
+    spec.snapshot_ms().filter(|_| may_change)
 }
 
 /// Time that reading is expected to take at the export's pace, ms.
@@ -137,6 +140,7 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
         identity: facts.identity,
         fingerprint: Fingerprint::of(spec),
         along: facts.along,
+        along_own_key: facts.along_own_key,
         types: spec.types,
         read: if fetch { ReadMode::Fetch } else { ReadMode::Stream },
         splits,

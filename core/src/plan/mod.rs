@@ -78,6 +78,9 @@ pub struct Plan {
     /// The key that splits are ranges of.
     #[serde(default)]
     pub along: Option<Vec<String>>,
+    /// Whether that is a key of the relation, or its beginning: a row keeps it for as long as it lives.
+    #[serde(default)]
+    pub along_own_key: bool,
     /// Units of parallel reading; never empty.
     pub splits: Vec<PlannedSplit>,
     /// Workers that read at once.
@@ -205,6 +208,12 @@ impl Plan {
         } else {
             None
         }
+    }
+
+    /// What two snapshots may make of a row, where splits are ranges of columns that may change as rows do.
+    pub fn moving(&self) -> Option<String> {
+        let key = self.along.as_ref().filter(|_| !self.along_own_key)?.join(", ");
+        Some(format!("a row whose {key} changed in between may be there twice or not at all"))
     }
 
     /// What users call the splits.

@@ -36,6 +36,8 @@ pub struct Extracted {
     pub oldest_transaction_ms: u64,
     /// Identity of the snapshot of each epoch.
     pub snapshots: Vec<Option<String>>,
+    /// Whether what is kept was read before something went wrong, by this process or another one.
+    pub mixed: bool,
     /// What is said about each lost snapshot.
     pub restarts: Vec<String>,
     /// What was measured in the rows.
@@ -56,15 +58,18 @@ pub fn extract(
 ) -> Result<Extracted, RunError> {
     let format = spec.format.open_format(&spec.format_options).map_err(RunError::plugin("open format", ""))?;
     let observed = observed(plan, spec, env);
-    let mut before = Extracted { snapshots: kept.snapshots.clone(), ..Extracted::default() };
+    let mixed = !kept.done.is_empty();
+    let mut before = Extracted { snapshots: kept.snapshots.clone(), mixed, ..Extracted::default() };
     for tally in kept.done.iter().filter_map(ledger::tally) {
         observed.add_nulls(&tally.nulls);
         before.tally.add(tally);
     }
+    let guard = Guard::new(&spec.tuning, plan.n_workers, env.clock);
+    let reading = (plan.run_id.clone(), if plan.splits.len() > 1 { plan.n_workers + 1 } else { 1 });
     let mut run = Extraction {
         ledger: Ledger::new(plan, &kept, env, store),
         observed,
-        guard: Guard::new(&spec.tuning, plan.n_workers, env.clock),
+        guard: &guard,
         plan,
         spec,
         env,
@@ -74,7 +79,9 @@ pub fn extract(
         format,
         progress: Mutex::new(before),
     };
-    run.epochs(leader)?;
+    let (ended, told) = governor::around(spec, (&reading.0, reading.1), &guard, env, || run.epochs(leader));
+    lock(&run.progress).tally.warnings.extend(told);
+    ended?;
     run.write_empty_part_if_nothing_came()?;
     let figures = run.observed.figures(&|| env.cancel.is_cancelled())?;
     let extracted = run.progress.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -96,7 +103,7 @@ struct Extraction<'a> {
     summary: &'a mut Summary,
     seen: Seen,
     observed: Observed,
-    guard: Guard<'a>,
+    guard: &'a Guard<'a>,
     format: rivet_plugin_api::wire::FormatHandle,
     ledger: Ledger<'a>,
     progress: Mutex<Extracted>,
@@ -144,6 +151,7 @@ impl Extraction<'_> {
             if held {
                 self.say_restart(&cause, keeps);
             }
+            lock(&self.progress).mixed |= keeps;
             leader = if keeps { self.look_again()? } else { self.plan_anew()? };
         }
     }
@@ -165,7 +173,8 @@ impl Extraction<'_> {
     /// What is read from now on is another state of the database than what was read before.
     fn say_restart(&self, cause: &str, keeps: bool) {
         let next = if keeps { "what is left is read" } else { "all is read again" };
-        let text = format!("the snapshot was lost, {next} in a new one: {cause}");
+        let moving = self.plan.moving().filter(|_| keeps).map_or_else(String::new, |moving| format!("; {moving}"));
+        let text = format!("the snapshot was lost, {next} in a new one: {cause}{moving}");
         self.env.progress.warn(&self.plan.export, &text);
         lock(&self.progress).restarts.push(text);
     }
@@ -173,7 +182,9 @@ impl Extraction<'_> {
     /// Nothing of the last snapshot is used any more: where its rows ended, and which were known, is found out anew too.
     fn plan_anew(&mut self) -> Result<Leader, RunError> {
         self.ledger.forget_all()?;
-        lock(&self.progress).tally = Tally::default();
+        let mut progress = lock(&self.progress);
+        (progress.tally, progress.mixed) = (Tally::default(), false);
+        drop(progress);
         let run_id = self.plan.run_id.clone();
         let begun = begin(self.spec, &run_id, self.env, self.summary, State::plan_again)?;
         let Planned { leader, plan, seen, .. } = begun;
@@ -197,10 +208,7 @@ impl Extraction<'_> {
             cancel: CancelToken::new(),
         };
         let cancel = || pass.cancel.cancel();
-        self.env.cancel.cx().with_wake(&cancel, || {
-            let told = governor::around(self.spec, self.plan, &self.guard, self.env, || self.read(&pass, leader));
-            lock(&self.progress).tally.warnings.extend(told);
-        });
+        self.env.cancel.cx().with_wake(&cancel, || self.read(&pass, leader));
         pass.halted.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
@@ -208,8 +216,9 @@ impl Extraction<'_> {
         let Leader { mut session, mut others, snapshot, .. } = leader;
         // Where only one connection is allowed, the one that holds the snapshot reads as well.
         let may_join = self.plan.splits.len() > 1 && !self.spec.has_one_connection();
+        let n_workers = self.guard.workers(self.plan.n_workers);
         let Some(token) = snapshot.join_token.filter(|_| may_join) else {
-            others.truncate(self.plan.n_workers.saturating_sub(1));
+            others.truncate(n_workers.saturating_sub(1));
             return std::thread::scope(|scope| {
                 for other in others {
                     scope.spawn(|| self.work_alone(pass, other, true).unwrap_or_else(|halt| pass.halt(halt)));
@@ -218,7 +227,7 @@ impl Extraction<'_> {
             });
         };
         std::thread::scope(|scope| {
-            for _ in 0..self.plan.n_workers {
+            for _ in 0..n_workers {
                 scope.spawn(|| self.work_joined(pass, &token).unwrap_or_else(|halt| pass.halt(halt)));
             }
         });
@@ -338,7 +347,7 @@ impl Extraction<'_> {
             ledger: &self.ledger,
             seen: &self.seen,
             observed: &self.observed,
-            guard: &self.guard,
+            guard: self.guard,
             silence_limit_ms: self.spec.tuning.no_progress_timeout_ms(),
         }
     }

@@ -257,6 +257,7 @@ fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary
             increment: described.increment,
             quality: described.quality,
             along: described.along,
+            along_own_key: described.along_own_key,
             window: described.window,
         },
     );

@@ -261,6 +261,7 @@ fn plan_on(spec: &ExportSpec, before: Plan, leader: &Leader, env: &Env<'_>) -> P
             increment: before.increment,
             quality: before.quality,
             along: before.along,
+            along_own_key: before.along_own_key,
             window: before.window,
         },
     )
@@ -339,9 +340,10 @@ fn tell(spec: &ExportSpec, plan: &Plan, kept: &Kept, n_lost: usize, env: &Env<'_
         0 => String::new(),
         n => format!(" ({n} of them because their files are not there as they were written)"),
     };
+    let moving = plan.moving().map_or_else(String::new, |moving| format!(": {moving}"));
     let told = format!(
         "run {} was interrupted and goes on: {n_kept} of {n} {word} with {rows} rows are kept, {} are read in another \
-         snapshot{lost}",
+         snapshot{lost}{moving}",
         plan.run_id,
         n - n_kept
     );

@@ -25,7 +25,8 @@ pub fn judge(
 ) -> Result<(Manifest, Vec<String>), RunError> {
     let recorded = env.state.parts_of(&plan.run_id)?;
     let parts: Vec<Part> = recorded.iter().map(ledger::manifest_part).collect();
-    let consistency = consistency(&parts, &extracted.snapshots, plan::snapshot_ms(spec, plan).is_some());
+    let consistency =
+        consistency(&parts, &extracted.snapshots, plan::snapshot_ms(spec, plan).is_some() && !extracted.mixed);
     let mut manifest = Manifest::new(plan, parts, consistency, extracted.snapshots);
     let open = |(column, policy, n): (String, String, u64)| (column, hidden(&policy, &spec.secrets).into_owned(), n);
     manifest.policy_hits = summed(extracted.tally.policy_hits.into_iter().map(open).collect());
@@ -59,7 +60,7 @@ pub fn judge(
     Ok((manifest, recorded.into_iter().map(|r| r.part.token).collect()))
 }
 
-/// `by_plan`: short snapshots are meant, and no accident.
+/// `by_plan`: each snapshot ended because it was to be short, and none by an accident.
 fn consistency(parts: &[Part], snapshots: &[Option<String>], by_plan: bool) -> Consistency {
     let first = parts.first().map_or(0, |p| p.epoch);
     if parts.iter().any(|p| p.epoch != first) {
