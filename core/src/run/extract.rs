@@ -307,7 +307,7 @@ impl Extraction<'_> {
         let began_ms = self.env.clock.monotonic_ms();
         let keep_empty = self.plan.splits.len() == 1 && self.plan.keeps_empty_part();
         let attempt = Attempt { split, number, pieces, keep_empty };
-        let result = pipeline::run(&self.shared(&pass.cancel), attempt, session)
+        let result = pipeline::run(&self.shared(&pass.cancel, pass.until_ms), attempt, session)
             .and_then(|tally| self.ledger.split_done(split.id, number, &tally, &self.spec.secrets).map(|()| tally));
         self.env.progress.attempted(&Attempted {
             split: split.id,
@@ -330,7 +330,7 @@ impl Extraction<'_> {
         }
     }
 
-    fn shared<'s>(&'s self, cancel: &'s CancelToken) -> Shared<'s> {
+    fn shared<'s>(&'s self, cancel: &'s CancelToken, until_ms: Option<u64>) -> Shared<'s> {
         Shared {
             plan: self.plan,
             cancel,
@@ -348,6 +348,7 @@ impl Extraction<'_> {
             seen: &self.seen,
             observed: &self.observed,
             guard: self.guard,
+            until_ms,
             silence_limit_ms: self.spec.tuning.no_progress_timeout_ms(),
         }
     }
@@ -380,6 +381,6 @@ impl Extraction<'_> {
         let split = self.plan.splits.first().ok_or_else(|| RunError::Internal("a plan without splits".to_owned()))?;
         let number = self.ledger.begin_attempt(split.id)?;
         let attempt = Attempt { split, number, pieces: 1, keep_empty: true };
-        pipeline::run(&self.shared(self.env.cancel), attempt, &mut super::leader::NoRows(self.plan)).map(drop)
+        pipeline::run(&self.shared(self.env.cancel, None), attempt, &mut super::leader::NoRows(self.plan)).map(drop)
     }
 }

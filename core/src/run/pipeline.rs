@@ -41,6 +41,8 @@ pub struct Shared<'a> {
     pub observed: &'a Observed,
     /// What batches and the process may hold.
     pub guard: &'a Guard<'a>,
+    /// When the snapshot that is read is to be given up, on the monotonic clock, ms.
+    pub until_ms: Option<u64>,
     /// After so long without a word from it the source is given up, ms.
     pub silence_limit_ms: u64,
 }
@@ -219,7 +221,7 @@ fn read(
     let cx = token.cx();
     let mut tally = Tally::default();
     let (session, silence) = source;
-    let mut pace = Pace::new(shared.plan.throttle, shared.env.clock);
+    let mut pace = Pace::new(shared.plan.throttle, shared.until_ms, shared.env.clock);
     for piece in silence.waiting(|| pieces(shared, attempt, session, &cx))? {
         read_piece(
             shared,
@@ -229,6 +231,7 @@ fn read(
             &mut Onward { shaper: &mut *shaper, batches: &batches, tally: &mut tally },
         )?;
     }
+    pace.settle(&cx);
     tally.rows_known = shaper.n_left_out();
     batches.send(Batches::End { rows: tally.rows }, 0)?;
     Ok(tally)
