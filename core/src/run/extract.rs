@@ -36,6 +36,8 @@ pub struct Extracted {
     pub oldest_transaction_ms: u64,
     /// Identity of the snapshot of each epoch.
     pub snapshots: Vec<Option<String>>,
+    /// Whether what is kept was read before something went wrong, by this process or another one.
+    pub mixed: bool,
     /// What is said about each lost snapshot.
     pub restarts: Vec<String>,
     /// What was measured in the rows.
@@ -56,15 +58,18 @@ pub fn extract(
 ) -> Result<Extracted, RunError> {
     let format = spec.format.open_format(&spec.format_options).map_err(RunError::plugin("open format", ""))?;
     let observed = observed(plan, spec, env);
-    let mut before = Extracted { snapshots: kept.snapshots.clone(), ..Extracted::default() };
+    let mixed = !kept.done.is_empty();
+    let mut before = Extracted { snapshots: kept.snapshots.clone(), mixed, ..Extracted::default() };
     for tally in kept.done.iter().filter_map(ledger::tally) {
         observed.add_nulls(&tally.nulls);
         before.tally.add(tally);
     }
+    let guard = Guard::new(&spec.tuning, plan.n_workers, env.clock);
+    let reading = (plan.run_id.clone(), if plan.splits.len() > 1 { plan.n_workers + 1 } else { 1 });
     let mut run = Extraction {
         ledger: Ledger::new(plan, &kept, env, store),
         observed,
-        guard: Guard::new(&spec.tuning, plan.n_workers, env.clock),
+        guard: &guard,
         plan,
         spec,
         env,
@@ -75,7 +80,9 @@ pub fn extract(
         progress: Mutex::new(before),
     };
     if let Some(leader) = leader {
-        run.epochs(leader)?;
+        let (ended, told) = governor::around(spec, (&reading.0, reading.1), &guard, env, || run.epochs(leader));
+        lock(&run.progress).tally.warnings.extend(told);
+        ended?;
     }
     run.write_empty_part_if_nothing_came()?;
     let figures = run.observed.figures(&|| env.cancel.is_cancelled())?;
@@ -98,7 +105,7 @@ struct Extraction<'a> {
     summary: &'a mut Summary,
     seen: Seen,
     observed: Observed,
-    guard: Guard<'a>,
+    guard: &'a Guard<'a>,
     format: rivet_plugin_api::wire::FormatHandle,
     ledger: Ledger<'a>,
     progress: Mutex<Extracted>,
@@ -143,6 +150,7 @@ impl Extraction<'_> {
             if held {
                 self.say_restart(&cause, keeps);
             }
+            lock(&self.progress).mixed |= keeps;
             leader = if keeps { self.look_again()? } else { self.plan_anew()? };
         }
     }
@@ -177,7 +185,9 @@ impl Extraction<'_> {
     /// Nothing of the last snapshot is used any more: where its rows ended, and which were known, is found out anew too.
     fn plan_anew(&mut self) -> Result<Leader, RunError> {
         self.ledger.forget_all()?;
-        lock(&self.progress).tally = Tally::default();
+        let mut progress = lock(&self.progress);
+        (progress.tally, progress.mixed) = (Tally::default(), false);
+        drop(progress);
         let run_id = self.plan.run_id.clone();
         let begun = begin(self.spec, &run_id, self.env, self.summary, State::plan_again)?;
         let Planned { leader, plan, seen, .. } = begun;
@@ -201,10 +211,7 @@ impl Extraction<'_> {
             cancel: CancelToken::new(),
         };
         let cancel = || pass.cancel.cancel();
-        self.env.cancel.cx().with_wake(&cancel, || {
-            let told = governor::around(self.spec, self.plan, &self.guard, self.env, || self.read(&pass, leader));
-            lock(&self.progress).tally.warnings.extend(told);
-        });
+        self.env.cancel.cx().with_wake(&cancel, || self.read(&pass, leader));
         pass.halted.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
@@ -212,8 +219,9 @@ impl Extraction<'_> {
         let Leader { mut session, mut others, snapshot, .. } = leader;
         // Where only one connection is allowed, the one that holds the snapshot reads as well.
         let may_join = self.plan.splits.len() > 1 && !self.spec.has_one_connection();
+        let n_workers = self.guard.workers(self.plan.n_workers);
         let Some(token) = snapshot.join_token.filter(|_| may_join) else {
-            others.truncate(self.plan.n_workers.saturating_sub(1));
+            others.truncate(n_workers.saturating_sub(1));
             return std::thread::scope(|scope| {
                 for other in others {
                     scope.spawn(|| self.work(pass, Some(other), None, true).unwrap_or_else(|halt| pass.halt(halt)));
@@ -222,7 +230,7 @@ impl Extraction<'_> {
             });
         };
         std::thread::scope(|scope| {
-            for _ in 0..self.plan.n_workers {
+            for _ in 0..n_workers {
                 scope.spawn(|| self.work(pass, None, Some(&token), true).unwrap_or_else(|halt| pass.halt(halt)));
             }
         });
@@ -239,7 +247,7 @@ impl Extraction<'_> {
         token: Option<&str>,
         may_shed: bool,
     ) -> Result<(), Halt> {
-        let shared = self.shared(&pass.cancel);
+        let shared = self.shared(&pass.cancel, pass.until_ms);
         let mut again = VecDeque::new();
         loop {
             let ended = pipeline::line(&shared, &|of, tally| self.split_done(of, tally), |line| {
@@ -341,7 +349,7 @@ impl Extraction<'_> {
         self.plan.splits.len() == 1 && self.plan.keeps_empty_part() && self.spec.shard().is_none()
     }
 
-    fn shared<'s>(&'s self, cancel: &'s CancelToken) -> Shared<'s> {
+    fn shared<'s>(&'s self, cancel: &'s CancelToken, until_ms: Option<u64>) -> Shared<'s> {
         Shared {
             plan: self.plan,
             cancel,
@@ -358,7 +366,8 @@ impl Extraction<'_> {
             ledger: &self.ledger,
             seen: &self.seen,
             observed: &self.observed,
-            guard: &self.guard,
+            guard: self.guard,
+            until_ms,
             silence_limit_ms: self.spec.tuning.no_progress_timeout_ms(),
         }
     }
@@ -389,7 +398,7 @@ impl Extraction<'_> {
             return Ok(());
         }
         let split = self.plan.splits.first().ok_or_else(|| RunError::Internal("a plan without splits".to_owned()))?;
-        let (shared, mut none) = (self.shared(self.env.cancel), super::leader::NoRows(self.plan));
+        let (shared, mut none) = (self.shared(self.env.cancel, None), super::leader::NoRows(self.plan));
         pipeline::line(&shared, &|_, _| Ok(()), |line| _ = line.read(split, true, &mut none))
             .map_err(|broken| broken.error)
     }

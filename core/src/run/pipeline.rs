@@ -43,6 +43,8 @@ pub struct Shared<'a> {
     pub observed: &'a Observed,
     /// What batches and the process may hold.
     pub guard: &'a Guard<'a>,
+    /// When the snapshot that is read is to be given up, on the monotonic clock, ms.
+    pub until_ms: Option<u64>,
     /// After so long without a word from it the source is given up, ms.
     pub silence_limit_ms: u64,
 }

@@ -52,7 +52,7 @@ fn read_pieces<'a>(
     (shaper, batches): (&mut Shaper<'a>, &Sender<Batches<'a>>),
 ) -> Result<Tally, Stop> {
     let mut tally = Tally::default();
-    let mut pace = Pace::new(shared.plan.throttle, shared.env.clock);
+    let mut pace = Pace::new(shared.plan.throttle, shared.until_ms, shared.env.clock);
     for piece in silence.waiting(|| pieces(shared, attempt, session, cx))? {
         read_piece(
             shared,
@@ -62,6 +62,7 @@ fn read_pieces<'a>(
             &mut Onward { shaper: &mut *shaper, batches, tally: &mut tally },
         )?;
     }
+    pace.settle(cx);
     tally.rows_known = shaper.n_left_out();
     Ok(tally)
 }

@@ -26,11 +26,7 @@ pub fn judge(
 ) -> Result<(Manifest, Vec<String>), RunError> {
     let recorded = env.state.parts_of(&plan.run_id)?;
     let parts: Vec<Part> = recorded.iter().map(ledger::manifest_part).collect();
-    // Of a run that was interrupted, lost a snapshot, or was shared, several were not meant.
-    let by_plan = plan::snapshot_ms(spec, plan).is_some()
-        && extracted.restarts.is_empty()
-        && summary.splits_kept == 0
-        && plan.shards.is_none();
+    let by_plan = plan::snapshot_ms(spec, plan).is_some() && !extracted.mixed;
     let consistency = consistency(&parts, &extracted.snapshots, by_plan);
     if spec.consistency == Consistent::Required && consistency != Consistency::Snapshot {
         return Err(RunError::Internal("the files are of several snapshots, though one was required".to_owned()));
@@ -77,7 +73,7 @@ pub fn none_lost(n_read: u64, n_held: u64) -> Result<(), RunError> {
     })
 }
 
-/// `by_plan`: short snapshots are meant, and no accident.
+/// `by_plan`: each snapshot ended because it was to be short, and none by an accident.
 fn consistency(parts: &[Part], snapshots: &[Option<String>], by_plan: bool) -> Consistency {
     let first = parts.first().map_or(0, |p| p.epoch);
     if parts.iter().any(|p| p.epoch != first) {

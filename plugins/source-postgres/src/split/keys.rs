@@ -96,6 +96,8 @@ impl KeyAnswers for Server<'_> {
         let list: Vec<String> = (0..=key.len()).map(|i| one(alias(i))).collect();
         let sql = format!("SELECT {} FROM ({select}) AS rivet_keys", list.join(", "));
         let found = self.session.client.query(&sql, self.cx)?;
+        // On the next border others need not wait.
+        self.session.let_go(self.cx)?;
         let value = |pair: &[Option<String>]| match pair {
             [Some(text), Some(native_type)] => Ok(KeyValue::new(native_type, text)),
             _ => Err(incomplete("the server returned a key without a value")),

@@ -136,6 +136,30 @@ fn finished_chunks_are_kept_and_not_read_again() -> Result<()> {
     Ok(())
 }
 
+/// Short snapshots are what the profile is for; that a night lies between two of them is not.
+#[test]
+fn a_run_of_profile_safe_that_was_killed_is_mixed_too() -> Result<()> {
+    let workspace = dead("tuning: {profile: safe, throttle_ms: 0},")?;
+    let told = export(&json_run(&workspace, &[])?.expect(0)?)?;
+    assert_eq!((&told["splits_kept"], &told["consistency"]), (&json!(4), &json!("mixed")), "{told}");
+    assert_eq!(whole(&workspace)?.1["consistency"], "mixed");
+    Ok(())
+}
+
+/// A column that is no key may change with each change of its row.
+#[test]
+fn what_two_snapshots_make_of_rows_without_a_key_is_said() -> Result<()> {
+    let by_key = warnings(&export(&json_run(&dead("")?, &[])?.expect(0)?)?);
+    ensure!(!by_key.contains("not at all"), "{by_key}");
+    let workspace = Workspace::new(&config("").replace("chunk_column: id", "chunk_column: a"))?;
+    sql(&workspace, TABLE)?;
+    die(&workspace, &[], "split_done:4")?;
+    let told = export(&json_run(&workspace, &[])?.expect(0)?)?;
+    ensure!(told["splits_kept"] == 4, "{told}");
+    ensure!(warnings(&told).contains("a row whose a changed in between may be there twice or not at all"), "{told}");
+    Ok(())
+}
+
 #[test]
 fn killed_again_and_again_with_other_workers() -> Result<()> {
     let workspace = dead("")?;
