@@ -61,10 +61,12 @@ pub fn extract(
         observed.add_nulls(&tally.nulls);
         before.tally.add(tally);
     }
+    let guard = Guard::new(&spec.tuning, plan.n_workers, env.clock);
+    let (run_id, n_connections) = (plan.run_id.clone(), governor::n_connections(plan));
     let mut run = Extraction {
         ledger: Ledger::new(plan, &kept, env, store),
         observed,
-        guard: Guard::new(&spec.tuning, plan.n_workers, env.clock),
+        guard: &guard,
         plan,
         spec,
         env,
@@ -75,7 +77,9 @@ pub fn extract(
         progress: Mutex::new(before),
     };
     if let Some(leader) = leader {
-        run.epochs(leader)?;
+        let (ended, told) = governor::around(spec, (&run_id, n_connections), &guard, env, || run.epochs(leader));
+        lock(&run.progress).tally.warnings.extend(told);
+        ended?;
     }
     run.write_empty_part_if_nothing_came()?;
     let figures = run.observed.figures(&|| env.cancel.is_cancelled())?;
@@ -98,7 +102,7 @@ struct Extraction<'a> {
     summary: &'a mut Summary,
     seen: Seen,
     observed: Observed,
-    guard: Guard<'a>,
+    guard: &'a Guard<'a>,
     format: rivet_plugin_api::wire::FormatHandle,
     ledger: Ledger<'a>,
     progress: Mutex<Extracted>,
@@ -121,17 +125,15 @@ impl Extraction<'_> {
             let cause = match ended {
                 Ok(()) if self.ledger.n_done() == self.plan.splits.len() => return Ok(()),
                 Ok(()) => {
-                    leader = self.look_again()?;
+                    leader = self.look_again(&mut restarts)?;
                     continue;
                 }
                 Err(Halt::Failed(error)) => return Err(error),
                 Err(Halt::NewEpoch(cause)) => cause,
             };
             // Where no snapshot was held none is lost: the budget of each split is the limit.
-            restarts += u32::from(held);
-            if restarts > self.plan.retry.max_retries {
-                let relation = self.plan.relation.label();
-                return Err(RunError::LostSnapshot { relation, restarts: restarts - 1, cause });
+            if held {
+                self.count_restart(&mut restarts, &cause)?;
             }
             // Rows may have moved between physical pages: then what was read before does not fit what comes now.
             // And a value that is unique in each of two states may be there twice in both together.
@@ -143,12 +145,22 @@ impl Extraction<'_> {
             if held {
                 self.say_restart(&cause, keeps);
             }
-            leader = if keeps { self.look_again()? } else { self.plan_anew()? };
+            leader = if keeps { self.look_again(&mut restarts)? } else { self.plan_anew()? };
         }
     }
 
+    /// Counts what makes the run begin again, in whole or in part.
+    fn count_restart(&self, restarts: &mut u32, cause: &str) -> Result<(), RunError> {
+        *restarts += 1;
+        if *restarts > self.plan.retry.max_retries {
+            let relation = self.plan.relation.label();
+            return Err(RunError::LostSnapshot { relation, restarts: *restarts - 1, cause: cause.to_owned() });
+        }
+        Ok(())
+    }
+
     /// A leader for what is left, where server and relation are those of before; else of a plan that is made anew.
-    fn look_again(&mut self) -> Result<Leader, RunError> {
+    fn look_again(&mut self, restarts: &mut u32) -> Result<Leader, RunError> {
         let (leader, schema, whole) = Leader::open_for_columns(self.spec, &self.plan.run_id, self.env)?;
         let changed = resume::changed(self.plan, &leader, &schema, &whole);
         if changed.is_empty() {
@@ -159,6 +171,7 @@ impl Extraction<'_> {
         }
         drop(leader);
         let text = format!("all is read again, since what was read before is of another {}", changed.join(", "));
+        self.count_restart(restarts, &text)?;
         self.env.progress.warn(&self.plan.export, &text);
         lock(&self.progress).restarts.push(text);
         self.plan_anew()
@@ -201,19 +214,18 @@ impl Extraction<'_> {
             cancel: CancelToken::new(),
         };
         let cancel = || pass.cancel.cancel();
-        self.env.cancel.cx().with_wake(&cancel, || {
-            let told = governor::around(self.spec, self.plan, &self.guard, self.env, || self.read(&pass, leader));
-            lock(&self.progress).tally.warnings.extend(told);
-        });
+        self.env.cancel.cx().with_wake(&cancel, || self.read(&pass, leader));
         pass.halted.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
     fn read(&self, pass: &Pass<'_>, leader: Leader) {
         let Leader { mut session, mut others, snapshot, .. } = leader;
+        // Those that were shed stay away.
+        let n_workers = self.plan.n_workers.min(self.guard.n_workers());
         // Where only one connection is allowed, the one that holds the snapshot reads as well.
         let may_join = self.plan.splits.len() > 1 && !self.spec.has_one_connection();
         let Some(token) = snapshot.join_token.filter(|_| may_join) else {
-            others.truncate(self.plan.n_workers.saturating_sub(1));
+            others.truncate(n_workers.saturating_sub(1));
             return std::thread::scope(|scope| {
                 for other in others {
                     scope.spawn(|| self.work_alone(pass, other, true).unwrap_or_else(|halt| pass.halt(halt)));
@@ -222,7 +234,7 @@ impl Extraction<'_> {
             });
         };
         std::thread::scope(|scope| {
-            for _ in 0..self.plan.n_workers {
+            for _ in 0..n_workers {
                 scope.spawn(|| self.work_joined(pass, &token).unwrap_or_else(|halt| pass.halt(halt)));
             }
         });
@@ -342,7 +354,7 @@ impl Extraction<'_> {
             ledger: &self.ledger,
             seen: &self.seen,
             observed: &self.observed,
-            guard: &self.guard,
+            guard: self.guard,
             silence_limit_ms: self.spec.tuning.no_progress_timeout_ms(),
         }
     }

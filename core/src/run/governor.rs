@@ -9,6 +9,14 @@ use crate::error::RunError;
 use crate::plan::Plan;
 use crate::resolve::ExportSpec;
 
+/// Connections of an export beside those of its workers: one holds the snapshot, one is the governor's.
+const OTHERS: usize = 2;
+
+/// Connections that an export has with a governor.
+pub fn n_connections(plan: &Plan) -> usize {
+    if plan.splits.len() > 1 { plan.n_workers + OTHERS } else { OTHERS }
+}
+
 /// How often it looks.
 const LOOK_MS: u64 = 1_000;
 /// Fewer sessions wait now and then on any server that works.
@@ -69,13 +77,18 @@ fn watch(spec: &ExportSpec, run_id: &str, guard: &Guard<'_>, env: &Env<'_>, stop
     }
 }
 
-/// Reads, under the eyes of a governor where the config asks for one and a connection is left for it; returns what to tell.
-pub fn around(spec: &ExportSpec, plan: &Plan, guard: &Guard<'_>, env: &Env<'_>, read: impl FnOnce()) -> Option<String> {
+/// Reads, from the first snapshot to the last, under the eyes of a governor where the config asks for one and a connection is left
+/// for it; returns what to tell.
+pub fn around<T>(
+    spec: &ExportSpec,
+    (run_id, n_connections): (&str, usize),
+    guard: &Guard<'_>,
+    env: &Env<'_>,
+    read: impl FnOnce() -> T,
+) -> (T, Option<String>) {
     if !spec.tuning.adaptive {
-        read();
-        return None;
+        return (read(), None);
     }
-    let n_connections = if plan.splits.len() > 1 { plan.n_workers + 2 } else { 2 };
     let left = spec.n_connections.or(spec.tuning.max_connections).is_none_or(|n| n >= n_connections);
     let why_not = match spec.source_capabilities().pressure {
         true if left => None,
@@ -83,16 +96,15 @@ pub fn around(spec: &ExportSpec, plan: &Plan, guard: &Guard<'_>, env: &Env<'_>, 
         false => Some("the source cannot say what others suffer"),
     };
     if let Some(why_not) = why_not {
-        read();
-        return Some(format!("`adaptive`: nobody watches the server, since {why_not}"));
+        return (read(), Some(format!("`adaptive`: nobody watches the server, since {why_not}")));
     }
     let stop = CancelToken::new();
     std::thread::scope(|scope| {
-        let governor = scope.spawn(|| watch(spec, &plan.run_id, guard, env, &stop));
-        read();
+        let governor = scope.spawn(|| watch(spec, run_id, guard, env, &stop));
+        let ended = read();
         stop.cancel();
         // One that panicked has nothing to say.
-        governor.join().ok().flatten()
+        (ended, governor.join().ok().flatten())
     })
 }
 

@@ -111,6 +111,11 @@ impl<'a> Guard<'a> {
         None
     }
 
+    /// Workers that are left.
+    pub fn n_workers(&self) -> usize {
+        self.n_workers.load(Ordering::SeqCst)
+    }
+
     /// Whether a worker that is between two splits is to read no more: the process holds too much, or others suffer although all
     /// pause, and another worker is left.
     pub fn sheds(&self) -> bool {
@@ -149,7 +154,7 @@ mod tests {
         let told = full.relieve(&token.cx()).expect("it is said");
         assert!(told.contains("memory_threshold_mb: 64") && clock.monotonic_ms() == MAX_WAIT_MS, "{told}");
         assert!(full.relieve(&token.cx()).is_none() && clock.monotonic_ms() == MAX_WAIT_MS);
-        assert!(full.sheds() && !full.sheds());
+        assert_eq!((full.n_workers(), full.sheds(), full.sheds(), full.n_workers()), (2, true, false, 1));
         let fine = guard(&clock, OnBatchMemory::Warn, || 64 << 20);
         assert!(fine.relieve(&token.cx()).is_none() && !fine.sheds() && clock.monotonic_ms() == MAX_WAIT_MS);
     }
