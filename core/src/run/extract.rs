@@ -2,10 +2,12 @@
 //! unless something is kept of what was read.
 //! It must not know how one attempt works, nor what happens after the last split.
 
+mod worker;
+
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use rivet_plugin_api::{CancelToken, SNAPSHOT_LOST, Session, Snapshot, Store};
+use rivet_plugin_api::{CancelToken, Store};
 
 use super::env::{Env, lock};
 use super::governor;
@@ -13,17 +15,15 @@ use super::guard::Guard;
 use super::leader::Leader;
 use super::ledger::{self, Kept, Ledger};
 use super::pass::{Halt, Pass};
-use super::pipeline::{self, Begun, Broken, Line, N_OPEN, Shared, Tally};
-use super::progress::{Attempted, Retrying};
+use super::pipeline::{self, N_OPEN, Shared, Tally};
 use super::shape::Seen;
 use super::{Planned, begin, drift, judge_drift, resume, shards};
 use crate::config::Consistent;
 use crate::error::RunError;
 use crate::memory;
-use crate::plan::{self, Plan, PlannedSplit};
+use crate::plan::{self, Plan};
 use crate::quality::{Figures, Observed, Scratch};
 use crate::resolve::ExportSpec;
-use crate::retry::{Decision, decide};
 use crate::state::State;
 use crate::summary::Summary;
 
@@ -128,17 +128,15 @@ impl Extraction<'_> {
             let cause = match ended {
                 Ok(()) if self.ledger.n_done() == self.plan.splits.len() => return Ok(()),
                 Ok(()) => {
-                    leader = self.look_again()?;
+                    leader = self.look_again(&mut restarts)?;
                     continue;
                 }
                 Err(Halt::Failed(error)) => return Err(error),
                 Err(Halt::NewEpoch(cause)) => cause,
             };
             // Where no snapshot was held none is lost: the budget of each split is the limit.
-            restarts += u32::from(held);
-            if restarts > self.plan.retry.max_retries {
-                let relation = self.plan.relation.label();
-                return Err(RunError::LostSnapshot { relation, restarts: restarts - 1, cause });
+            if held {
+                self.count_restart(&mut restarts, &cause)?;
             }
             // Rows may have moved between physical pages: then what was read before does not fit what comes now.
             // And a value that is unique in each of two states may be there twice in both together.
@@ -151,12 +149,22 @@ impl Extraction<'_> {
                 self.say_restart(&cause, keeps);
             }
             lock(&self.progress).mixed |= keeps;
-            leader = if keeps { self.look_again()? } else { self.plan_anew()? };
+            leader = if keeps { self.look_again(&mut restarts)? } else { self.plan_anew()? };
         }
     }
 
+    /// Counts what makes the run begin again, in whole or in part.
+    fn count_restart(&self, restarts: &mut u32, cause: &str) -> Result<(), RunError> {
+        *restarts += 1;
+        if *restarts > self.plan.retry.max_retries {
+            let relation = self.plan.relation.label();
+            return Err(RunError::LostSnapshot { relation, restarts: *restarts - 1, cause: cause.to_owned() });
+        }
+        Ok(())
+    }
+
     /// A leader for what is left, where server and relation are those of before; else of a plan that is made anew.
-    fn look_again(&mut self) -> Result<Leader, RunError> {
+    fn look_again(&mut self, restarts: &mut u32) -> Result<Leader, RunError> {
         let (leader, schema, whole) = Leader::open_for_columns(self.spec, &self.plan.run_id, self.env)?;
         let changed = resume::changed(self.plan, &leader, &schema, &whole);
         if changed.is_empty() {
@@ -167,6 +175,7 @@ impl Extraction<'_> {
         }
         drop(leader);
         let text = format!("all is read again, since what was read before is of another {}", changed.join(", "));
+        self.count_restart(restarts, &text)?;
         self.env.progress.warn(&self.plan.export, &text);
         lock(&self.progress).restarts.push(text);
         self.plan_anew()
@@ -238,117 +247,6 @@ impl Extraction<'_> {
         let _ = session.end(&self.env.cancel.cx());
     }
 
-    /// A worker, with a session that it is given, or with those that join the leader's snapshot by `token`. One that may shed
-    /// leaves the rest to others.
-    fn work(
-        &self,
-        pass: &Pass<'_>,
-        mut session: Option<Box<dyn Session>>,
-        token: Option<&str>,
-        may_shed: bool,
-    ) -> Result<(), Halt> {
-        let shared = self.shared(&pass.cancel, pass.until_ms);
-        let mut again = VecDeque::new();
-        loop {
-            let ended = pipeline::line(&shared, &|of, tally| self.split_done(of, tally), |line| {
-                self.read_splits(pass, line, (&mut session, token), &mut again, may_shed);
-            });
-            let Err(Broken { error, split, unfinished }) = ended else { return Ok(()) };
-            // Before anything else happens.
-            unfinished.iter().try_for_each(|of| self.give_up(of)).map_err(Halt::Failed)?;
-            if pass.is_halted() {
-                return Ok(());
-            }
-            let Some(split) = split else { return Err(Halt::Failed(error)) };
-            let cause = error.to_string();
-            if token.is_some() && error.code() == SNAPSHOT_LOST {
-                return Err(Halt::NewEpoch(cause));
-            }
-            self.pause(pass, split, error)?;
-            // A session that was given cannot be had again.
-            let Some(_) = token else { return Err(Halt::NewEpoch(cause)) };
-            if pass.is_halted() {
-                return Ok(());
-            }
-            for of in unfinished.iter().rev().map(|of| of.attempt.split) {
-                if again.iter().all(|other: &&PlannedSplit| other.id != of.id) {
-                    again.push_front(of);
-                }
-            }
-        }
-    }
-
-    fn read_splits<'a, 'p: 'a>(
-        &self,
-        pass: &Pass<'p>,
-        line: &Line<'_, 'a>,
-        (session, token): (&mut Option<Box<dyn Session>>, Option<&str>),
-        again: &mut VecDeque<&'a PlannedSplit>,
-        may_shed: bool,
-    ) {
-        // Asked before a split is taken: who is left takes it.
-        let next = || {
-            let sheds = may_shed && self.guard.sheds();
-            if sheds { None } else { pass.next(self.env.clock.monotonic_ms()) }
-        };
-        while let Some(split) = again.pop_front().or_else(next) {
-            let read = match session {
-                Some(session) => line.read(split, self.keeps_empty(), &mut **session),
-                None => match self.join(pass, token.unwrap_or_default()) {
-                    Ok(joined) => line.read(split, self.keeps_empty(), &mut **session.insert(joined)),
-                    Err(error) => Err(line.fail(split, error)),
-                },
-            };
-            if read.is_err() {
-                // Not after the pause, nor after the upload: who waits for its locks would wait with us.
-                *session = None;
-                // It may not have begun; nobody else knows of it.
-                again.push_front(split);
-                return;
-            }
-        }
-        if let Some(mut session) = session.take() {
-            let _ = session.end(&self.env.cancel.cx());
-        }
-    }
-
-    fn join(&self, pass: &Pass<'_>, token: &str) -> Result<Box<dyn Session>, RunError> {
-        let snapshot = Snapshot::Join(token.to_owned());
-        let group =
-            self.spec.open_sessions(&self.plan.run_id, 1, &snapshot, Some(&self.spec.relation), &pass.cancel.cx())?;
-        group.sessions.into_iter().next().ok_or_else(|| RunError::Internal("the source opened no session".to_owned()))
-    }
-
-    fn split_done(&self, of: Begun<'_>, tally: Tally) -> Result<(), RunError> {
-        self.ledger.split_done(of.attempt.split.id, of.attempt.number, &tally, &self.spec.secrets)?;
-        self.say_attempted(&of, Some(tally.rows));
-        lock(&self.progress).tally.add(tally);
-        self.env.progress.split_done(&self.plan.export, self.ledger.n_done(), self.plan.splits.len());
-        self.env.faults.pass("split_done");
-        Ok(())
-    }
-
-    /// Discards what an attempt wrote that has no end.
-    fn give_up(&self, of: &Begun<'_>) -> Result<(), RunError> {
-        self.say_attempted(of, None);
-        self.ledger.forget_attempt(of.attempt.split.id, of.attempt.number)
-    }
-
-    fn say_attempted(&self, of: &Begun<'_>, rows: Option<u64>) {
-        self.env.progress.attempted(&Attempted {
-            split: of.attempt.split.id,
-            attempt: of.attempt.number,
-            began_ms: of.at_ms,
-            ended_ms: self.env.clock.monotonic_ms(),
-            rows,
-        });
-    }
-
-    /// Whether a part is kept that has no rows.
-    fn keeps_empty(&self) -> bool {
-        self.plan.splits.len() == 1 && self.plan.keeps_empty_part() && self.spec.shard().is_none()
-    }
-
     fn shared<'s>(&'s self, cancel: &'s CancelToken, until_ms: Option<u64>) -> Shared<'s> {
         Shared {
             plan: self.plan,
@@ -369,26 +267,6 @@ impl Extraction<'_> {
             guard: self.guard,
             until_ms,
             silence_limit_ms: self.spec.tuning.no_progress_timeout_ms(),
-        }
-    }
-
-    /// Waits before the next attempt, or gives up.
-    fn pause(&self, pass: &Pass<'_>, split: &PlannedSplit, error: RunError) -> Result<(), Halt> {
-        let RunError::Plugin { source, step, at, .. } = error else { return Err(Halt::Failed(error)) };
-        let attempt = self.ledger.attempt_failed(split.id);
-        match decide(&source, attempt, self.plan.retry, self.env.random.next_u64()) {
-            Decision::GiveUp => Err(Halt::Failed(RunError::Plugin { step, at, attempts: attempt, source })),
-            Decision::Again { after_ms, smaller } => {
-                lock(&self.progress).retries += 1;
-                let (split_label, cause, of) = (split.label(), source.to_string(), self.plan.retry.max_retries);
-                let retry = Retrying { split: &split_label, cause: &cause, number: attempt, of, after_ms };
-                self.env.progress.retrying(&self.plan.export, &retry);
-                if smaller {
-                    self.ledger.halve(split.id);
-                }
-                self.env.clock.sleep_ms(after_ms, &|| pass.cancel.is_cancelled());
-                if self.env.cancel.is_cancelled() { Err(Halt::Failed(RunError::Interrupted)) } else { Ok(()) }
-            }
         }
     }
 
