@@ -2,6 +2,7 @@
 create schema dbo;
 create schema sys;
 create domain sys.moment as text collate "C";
+create operator sys.+ (leftarg = bytea, rightarg = bytea, function = byteacat);
 create table sys.options (snapshot_isolation_state int, is_read_committed_snapshot_on int);
 insert into sys.options values (1, 0);
 
