@@ -178,7 +178,7 @@ impl ExportSpec {
             "snapshot": snapshot,
             "relation": relation,
             "choices": self.session_choices(),
-            "purpose": {"export": self.name, "run_id": run_id},
+            "purpose": {"export": self.name, "run_id": run_id, "rehearsal": self.look != Look::Run},
             "limits": {
                 "statement_timeout_ms": self.tuning.statement_timeout_ms,
                 "lock_timeout_ms": self.tuning.lock_timeout_ms,

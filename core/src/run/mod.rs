@@ -282,7 +282,7 @@ fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary
     for told in replay::check(spec, &plan, described.identity.as_deref())? {
         warn(&told, spec, env, summary);
     }
-    if let Some(told) = doubts::of_workers(spec, &plan, &estimate) {
+    if let Some(told) = doubts::of_workers(spec, &plan, &estimate, leader.is_joinable()) {
         warn(&told, spec, env, summary);
     }
     let leader::Description { explained, foreseen, seen, identity, .. } = described;
