@@ -3,6 +3,7 @@
 
 mod crash;
 mod damage;
+mod leftovers;
 mod partitions;
 mod place;
 mod readers;
