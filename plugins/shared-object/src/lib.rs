@@ -25,5 +25,4 @@ pub use leftovers::{OpenUploads, open_uploads};
 pub use names::root;
 pub use publish::PublishMode;
 pub use runtime::Talks;
-pub use store::{ObjectStore, Target};
-pub use upload::UPLOAD_BYTES;
+pub use store::{ObjectStore, Target, capabilities};

@@ -3,9 +3,12 @@
 
 mod crash;
 mod damage;
+mod every;
+mod late;
 mod leftovers;
 mod partitions;
 mod place;
+mod publish;
 mod readers;
 mod refused;
 mod rivals;
