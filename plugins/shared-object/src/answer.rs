@@ -63,6 +63,11 @@ impl Answer {
         matches!(self.code.as_deref(), Some("ConditionalRequestConflict" | "OperationAborted" | "PendingCopyOperation"))
     }
 
+    /// Whether other credentials of the same place may do, since these have ended.
+    pub fn is_expired(&self) -> bool {
+        self.status == 401 || matches!(self.code.as_deref(), Some("ExpiredToken" | "TokenRefreshRequired"))
+    }
+
     /// Whether the same request may be answered otherwise in a moment.
     pub fn is_temporary(&self) -> bool {
         self.is_in_progress()

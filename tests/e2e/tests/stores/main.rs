@@ -2,13 +2,16 @@
 //! Must not know any crate of the product: it sees a program, and stores through clients of others.
 
 mod crash;
+mod credentials;
 mod damage;
+mod original;
 mod partitions;
 mod place;
 mod readers;
 mod refused;
 mod rivals;
 mod same;
+mod stand_in;
 
 use anyhow::Result;
 use rivet_test_e2e::Workspace;
