@@ -16,6 +16,8 @@ const MAX_WAIT: Duration = Duration::from_secs(300);
 pub struct Answer {
     /// HTTP status; 0 where no answer came.
     pub status: u16,
+    /// Nothing was asked, since there were no credentials to sign it with.
+    pub is_unsigned: bool,
     /// What the way to the store failed with, where no answer came.
     pub trouble: String,
     /// The store's own code, such as `NoSuchBucket`.
@@ -36,12 +38,18 @@ impl Answer {
         let body = response.body().to_bytes();
         Self {
             status: response.status().as_u16(),
+            is_unsigned: false,
             trouble: String::new(),
             code: text("x-ms-error-code").and_then(word).or_else(|| code_in(&String::from_utf8_lossy(&body))),
             wait: wait(headers),
             region: text("x-amz-bucket-region").and_then(word),
             skew_s: text("date").and_then(skew_s).unwrap_or(0),
         }
+    }
+
+    /// Nothing was asked.
+    pub fn unsigned() -> Self {
+        Self { is_unsigned: true, ..Self::default() }
     }
 
     /// No answer came: the error of the client, which names no URL, with its causes.

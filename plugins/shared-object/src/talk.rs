@@ -124,7 +124,12 @@ impl Conversation {
         let client = self.client.for_(&request);
         let Some(signing) = &self.signing else { return Ok((client.fetch(request).await, 0)) };
         let (mut parts, body) = request.into_parts();
-        let which = signing.sign(&mut parts).await?;
+        let signed = signing.sign(&mut parts).await;
+        // Where credentials have ended, that is the reason why there are none.
+        if signed.is_err() && !self.refusal().is_some_and(|answer| answer.is_expired()) {
+            self.remember(Answer::unsigned());
+        }
+        let which = signed?;
         Ok((client.fetch(Request::from_parts(parts, body)).await, which))
     }
 

@@ -4,6 +4,7 @@
 mod crash;
 mod credentials;
 mod damage;
+mod expired;
 mod original;
 mod partitions;
 mod place;
