@@ -6,6 +6,7 @@ mod credentials;
 mod error;
 mod expiry;
 mod options;
+mod sign;
 mod store;
 mod upload;
 

@@ -5,6 +5,7 @@
 mod credentials;
 mod error;
 mod options;
+mod profile;
 mod store;
 mod upload;
 

@@ -192,6 +192,9 @@ fn class(error: &opendal::Error, answer: &Answer) -> (ErrorKind, &'static str, O
 fn unanswered(error: &opendal::Error, answer: Option<Answer>, text: &str, scheme: &str) -> PluginError {
     let told = |kind, code: &str| PluginError::new(kind, &format!("{scheme}.{code}"), text);
     match answer {
+        Some(answer) if answer.is_unsigned => told(ErrorKind::Auth, "credentials")
+            .cause(error.message())
+            .hint("the credentials could not be fetched or used: see where they come from with `-v`"),
         Some(answer) => told(ErrorKind::Connection, "connection")
             .cause(answer.trouble)
             .retry(Retry::SameSession)

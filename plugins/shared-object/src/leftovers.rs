@@ -1,17 +1,13 @@
 //! Uploads that were begun and never ended: they cost money and nobody sees them. Listed and ended as S3 and the XML
-//! interface of Google have it. It must not know how requests are signed.
+//! interface of Google have it. It must not know whose they are.
 
 use std::collections::HashSet;
-use std::fmt::Debug;
 
-use futures_util::future::BoxFuture;
 use http::{Method, Request};
 use opendal::{Buffer, HttpTransporter};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqsign_core::{SignRequest, Signer, SigningCredential};
 use rivet_plugin_api::{Beginning, Cx, Result};
 
-use crate::credentials::{Provider, context};
 use crate::store::Shared;
 
 /// What stays as it is in a query.
@@ -31,77 +27,24 @@ struct OpenUpload {
     id: String,
 }
 
-/// The uploads of a bucket, looked at with requests that are signed by credentials of this kind.
-struct Uploads<C: SigningCredential> {
-    bucket_url: String,
-    root: String,
-    signer: Option<Signer<C>>,
-}
-
-/// Uploads that stay open in the bucket at this URL, below `root`; unsigned without a signer.
-pub fn open_uploads<C: SigningCredential>(
-    bucket_url: String,
-    root: String,
-    signed: Option<(Provider<C>, impl SignRequest<Credential = C>)>,
-) -> Box<dyn OpenUploads> {
-    let none = reqsign_core::Context::new();
-    let signer = signed.map(|(provider, requests)| Signer::new(none, provider, requests));
-    Box::new(Uploads { bucket_url, root, signer })
-}
-
-impl<C: SigningCredential> Debug for Uploads<C> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.bucket_url)
-    }
-}
-
-impl<C: SigningCredential> OpenUploads for Uploads<C> {
-    fn bucket_url(&self) -> &str {
-        &self.bucket_url
-    }
-
-    fn root(&self) -> &str {
-        &self.root
-    }
-
-    fn sign<'a>(
-        &'a self,
-        request: &'a mut http::request::Parts,
-        transport: HttpTransporter,
-    ) -> BoxFuture<'a, opendal::Result<()>> {
-        Box::pin(async move {
-            let Some(signer) = &self.signer else { return Ok(()) };
-            let signer = signer.clone().with_context(context(transport));
-            signer.sign(request, None).await.map_err(|e| signing_failed(&e))
-        })
-    }
-}
-
-/// A store whose uploads stay open until somebody ends them.
-pub trait OpenUploads: Send + Sync + Debug {
+/// Where a store whose uploads stay open until somebody ends them tells of those.
+#[derive(Debug)]
+pub struct OpenUploads {
     /// URL of the bucket, without a slash at its end.
-    fn bucket_url(&self) -> &str;
-
+    pub bucket_url: String,
     /// What all keys are below in the bucket, without a slash at its end; empty for the bucket itself.
-    fn root(&self) -> &str;
-
-    /// Signs a request.
-    fn sign<'a>(
-        &'a self,
-        request: &'a mut http::request::Parts,
-        transport: HttpTransporter,
-    ) -> BoxFuture<'a, opendal::Result<()>>;
+    pub root: String,
 }
 
 /// Ends all uploads to keys that begin so; returns how many there were.
 ///
 /// # Errors
 /// The store's.
-pub fn sweep(shared: &Shared, uploads: &dyn OpenUploads, prefix: &str, cx: &Cx) -> Result<u64> {
+pub fn sweep(shared: &Shared, uploads: &OpenUploads, prefix: &str, cx: &Cx) -> Result<u64> {
     let conversation = shared.talks.conversation();
     let transport = HttpTransporter::new(conversation.clone());
     // A `*` means a segment in what is asked for alone: the root is a text.
-    let root = if uploads.root().is_empty() { String::new() } else { format!("{}/", uploads.root()) };
+    let root = if uploads.root.is_empty() { String::new() } else { format!("{}/", uploads.root) };
     let beginning = Beginning::new(prefix);
     let swept = async {
         let mut ended = HashSet::new();
@@ -142,25 +85,23 @@ pub fn sweep(shared: &Shared, uploads: &dyn OpenUploads, prefix: &str, cx: &Cx) 
     }
 }
 
-async fn end(uploads: &dyn OpenUploads, transport: &HttpTransporter, upload: &OpenUpload) -> opendal::Result<()> {
+async fn end(uploads: &OpenUploads, transport: &HttpTransporter, upload: &OpenUpload) -> opendal::Result<()> {
     let path = format!("/{}", utf8_percent_encode(&upload.key, PATH));
     let query = format!("uploadId={}", utf8_percent_encode(&upload.id, QUERY));
     ask(uploads, transport, Method::DELETE, &path, &query).await.map(drop)
 }
 
 async fn ask(
-    uploads: &dyn OpenUploads,
+    uploads: &OpenUploads,
     transport: &HttpTransporter,
     method: Method,
     path: &str,
     query: &str,
 ) -> opendal::Result<String> {
     let unusable = |e: http::Error| opendal::Error::new(opendal::ErrorKind::ConfigInvalid, e.to_string());
-    let url = format!("{}{path}?{query}", uploads.bucket_url());
+    let url = format!("{}{path}?{query}", uploads.bucket_url);
     let request = Request::builder().method(method).uri(url).body(Buffer::new()).map_err(unusable)?;
-    let (mut parts, body) = request.into_parts();
-    uploads.sign(&mut parts, transport.clone()).await?;
-    let response = transport.send(Request::from_parts(parts, body)).await?;
+    let response = transport.send(request).await?;
     let kind = match response.status().as_u16() {
         200..300 => return Ok(String::from_utf8_lossy(&response.body().to_bytes()).into_owned()),
         401 | 403 => opendal::ErrorKind::PermissionDenied,
@@ -201,11 +142,6 @@ fn unescaped(text: &str) -> String {
     let pairs = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&#34;", "\""), ("&#39;", "'")];
     let plain = pairs.iter().fold(text.to_owned(), |text, (from, to)| text.replace(from, to));
     plain.replace("&amp;", "&")
-}
-
-/// A request could not be signed.
-fn signing_failed(e: &reqsign_core::Error) -> opendal::Error {
-    opendal::Error::new(opendal::ErrorKind::Unexpected, format!("signing a request failed ({:?})", e.kind()))
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ pub fn capabilities() -> StoreCapabilities {
 
 /// A place in an object store, with the credentials for it.
 pub struct Target {
-    /// The store, rooted at the prefix.
+    /// The store, rooted at the prefix; it signs nothing, which is done on the way out.
     pub operator: Operator,
     /// Begins the codes of errors, such as `s3`.
     pub scheme: &'static str,
@@ -43,7 +43,7 @@ pub struct Target {
     /// How parts become visible.
     pub publish: PublishMode,
     /// What can tell which uploads were begun and never ended; none where the store forgets them by itself.
-    pub uploads: Option<Box<dyn OpenUploads>>,
+    pub uploads: Option<OpenUploads>,
 }
 
 /// How a key has to be for something to be written there.
@@ -183,7 +183,7 @@ impl Shared {
 pub struct ObjectStore {
     shared: Arc<Shared>,
     publish: PublishMode,
-    uploads: Option<Box<dyn OpenUploads>>,
+    uploads: Option<OpenUploads>,
 }
 
 impl ObjectStore {
@@ -191,14 +191,14 @@ impl ObjectStore {
     ///
     /// # Errors
     /// The store's; who may not list is let in.
-    pub fn open(target: Target, talks: &Talks, cx: &Cx) -> Result<Self> {
+    pub fn open(target: Target, talks: Talks, cx: &Cx) -> Result<Self> {
         let Target { operator, scheme, location, publish, uploads } = target;
         if publish == PublishMode::Direct {
             cx.warn(format!(
                 "`publish: direct`: parts in {location} are visible before the run is complete; read what the manifest names"
             ));
         }
-        let shared = Arc::new(Shared { talks: talks.clone(), operator, location, scheme, seen: Mutex::default() });
+        let shared = Arc::new(Shared { talks, operator, location, scheme, seen: Mutex::default() });
         shared.greet(cx)?;
         Ok(Self { shared, publish, uploads })
     }
@@ -274,7 +274,7 @@ impl Store for ObjectStore {
             n_removed += 1;
         }
         match &self.uploads {
-            Some(uploads) => Ok(n_removed + leftovers::sweep(&self.shared, &**uploads, prefix, cx)?),
+            Some(uploads) => Ok(n_removed + leftovers::sweep(&self.shared, uploads, prefix, cx)?),
             None => Ok(n_removed),
         }
     }

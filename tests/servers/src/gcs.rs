@@ -64,6 +64,8 @@ pub fn shared() -> &'static Gcs {
 pub struct Gcs {
     server: Server,
     shim: HttpProxy,
+    /// The shim without a look at tokens.
+    open: HttpProxy,
     token: String,
     uploads: Uploads,
     guard: Option<Guard>,
@@ -119,21 +121,27 @@ impl Gcs {
             std::thread::sleep(Duration::from_millis(50));
         }
         let uploads = Uploads::default();
-        let (bearer, begun) = (format!("Bearer {token}"), uploads.clone());
-        let shim = HttpProxy::start(
-            port,
-            Arc::new(move |request, server| match shimmed(request, server, &bearer, &begun) {
-                Ok(fate) => fate,
-                Err(e) => Fate::Answer(Response::new(500, format!("{e:#}"))),
-            }),
-        )?;
+        let start = |bearer: Option<String>| {
+            let begun = uploads.clone();
+            let decide = move |request: &Request, server: &Server| {
+                let made = shimmed(request, server, bearer.as_deref(), &begun);
+                made.unwrap_or_else(|e| Fate::Answer(Response::new(500, format!("{e:#}"))))
+            };
+            HttpProxy::start(port, Arc::new(decide))
+        };
+        let (shim, open) = (start(Some(format!("Bearer {token}")))?, start(None)?);
         let server = Server::at(port);
-        Ok(Self { server, shim, token, uploads, guard: Some(guard), _owner: owner })
+        Ok(Self { server, shim, open, token, uploads, guard: Some(guard), _owner: owner })
     }
 
     /// Port of the shim on loopback.
     pub fn port(&self) -> u16 {
         self.shim.port()
+    }
+
+    /// As [`Gcs::port`], of the shim that lets everybody in, as the server alone does.
+    pub fn open_port(&self) -> u16 {
+        self.open.port()
     }
 
     /// URL of the shim.
@@ -227,11 +235,11 @@ fn encoded(text: &str) -> String {
     text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
-/// What the shim makes of a request.
-fn shimmed(request: &Request, server: &Server, bearer: &str, uploads: &Uploads) -> Result<Fate> {
+/// What the shim makes of a request; without a `bearer` it is open to everybody.
+fn shimmed(request: &Request, server: &Server, bearer: Option<&str>, uploads: &Uploads) -> Result<Fate> {
     // Who knows the address of a session may go on with it.
     let is_session = request.path().starts_with("/upload/resumable/") || request.parameter("upload_id").is_some();
-    if !is_session && request.header("authorization") != Some(bearer) {
+    if !is_session && bearer.is_some() && request.header("authorization") != bearer {
         let body =
             json!({"error": {"code": 401, "message": "Invalid Credentials", "errors": [{"reason": "authError"}]}});
         return Ok(Fate::Answer(Response::new(401, body.to_string()).with("content-type", "application/json")));

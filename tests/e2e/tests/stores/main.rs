@@ -2,10 +2,13 @@
 //! Must not know any crate of the product: it sees a program, and stores through clients of others.
 
 mod crash;
+mod credentials;
 mod damage;
 mod every;
+mod expired;
 mod late;
 mod leftovers;
+mod original;
 mod partitions;
 mod place;
 mod publish;
@@ -13,6 +16,7 @@ mod readers;
 mod refused;
 mod rivals;
 mod same;
+mod stand_in;
 
 use anyhow::Result;
 use rivet_test_e2e::Workspace;
