@@ -4,6 +4,7 @@
 
 mod answer;
 mod credentials;
+mod document;
 mod endpoint;
 mod environment;
 mod error;
