@@ -25,6 +25,7 @@ pub mod key_order;
 mod leader;
 mod ledger;
 pub mod listing;
+mod many;
 mod owner;
 mod pace;
 mod partition;
@@ -299,7 +300,7 @@ fn finish(
     summary: &mut Summary,
 ) -> Result<Status, RunError> {
     let manifest_name = plan.manifest_name();
-    let judged = finish::Judged { plan, manifest, manifest_name: &manifest_name, tokens, left: resumed };
+    let judged = finish::Judged { plan, manifest, manifest_name: &manifest_name, tokens, left: resumed, begun: false };
     let rejected = |error: &RunError| {
         let mut told = summary.clone();
         measure(&mut told, started, env);
@@ -307,7 +308,7 @@ fn finish(
         serde_json::to_value(told).unwrap_or_default()
     };
     let published = finish::deliver(spec, &judged, store, env, &rejected);
-    if matches!(&published, Err(error) if !matches!(error, RunError::Integrity { .. })) {
+    if published.as_ref().is_err_and(|error| !finish::is_withdrawn(error)) {
         let told = "the run passed its verdict and may be published in part: the next run completes it";
         env.progress.warn(&plan.export, told);
     }
@@ -332,11 +333,12 @@ fn finish(
     let told = serde_json::to_value(&*summary).map_err(|e| RunError::Internal(e.to_string()))?;
     env.state.finish_run_with_cursor(&plan.run_id, &word(&status), &schema, &told, plan.cursor_update().as_ref())?;
     env.faults.pass("finished");
-    // Of attempts that failed something may be left that could not be removed then.
-    if (resumed || summary.retries > 0 || summary.restarts > 0)
-        && let Err(e) = sweep::parts(plan, store)
-    {
-        env.progress.warn(&plan.export, &format!("failed to remove what failed attempts left behind: {e}"));
+    if spec.store_capabilities().objects {
+        // Of attempts that failed something may be left that could not be removed then.
+        if resumed || summary.retries > 0 || summary.restarts > 0 {
+            sweep::beside(manifest, plan, store, env);
+        }
+        sweep::late(spec, store, env);
     }
     prune::prune(spec, store, env);
     Ok(status)

@@ -16,6 +16,8 @@ const MAX_WAIT: Duration = Duration::from_secs(300);
 pub struct Answer {
     /// HTTP status; 0 where no answer came.
     pub status: u16,
+    /// Nothing was asked, since there were no credentials to sign it with.
+    pub is_unsigned: bool,
     /// What the way to the store failed with, where no answer came.
     pub trouble: String,
     /// The store's own code, such as `NoSuchBucket`.
@@ -36,12 +38,18 @@ impl Answer {
         let body = response.body().to_bytes();
         Self {
             status: response.status().as_u16(),
+            is_unsigned: false,
             trouble: String::new(),
             code: text("x-ms-error-code").and_then(word).or_else(|| code_in(&String::from_utf8_lossy(&body))),
             wait: wait(headers),
             region: text("x-amz-bucket-region").and_then(word),
             skew_s: text("date").and_then(skew_s).unwrap_or(0),
         }
+    }
+
+    /// Nothing was asked.
+    pub fn unsigned() -> Self {
+        Self { is_unsigned: true, ..Self::default() }
     }
 
     /// No answer came: the error of the client, which names no URL, with its causes.
@@ -61,6 +69,11 @@ impl Answer {
     /// Whether another request for the same object is being worked on, which says nothing of how it ends.
     pub fn is_in_progress(&self) -> bool {
         matches!(self.code.as_deref(), Some("ConditionalRequestConflict" | "OperationAborted" | "PendingCopyOperation"))
+    }
+
+    /// Whether other credentials of the same place may do, since these have ended.
+    pub fn is_expired(&self) -> bool {
+        self.status == 401 || matches!(self.code.as_deref(), Some("ExpiredToken" | "TokenRefreshRequired"))
     }
 
     /// Whether the same request may be answered otherwise in a moment.
