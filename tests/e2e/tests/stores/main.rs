@@ -13,6 +13,8 @@ mod refused;
 mod rivals;
 mod same;
 mod stand_in;
+mod statuses;
+mod ways;
 
 use anyhow::Result;
 use rivet_test_e2e::Workspace;
