@@ -43,7 +43,7 @@ pub fn open(options: &S3Options, cx: &Cx) -> Result<Box<dyn Store>> {
         Checksum::None => {}
     }
     if let Some(provider) = credentials::find(options, &talks, cx)? {
-        talks = talks.signed(provider, RequestSigner::new(SCHEME, &place.region));
+        talks = talks.signed(&place.endpoint, provider, RequestSigner::new(SCHEME, &place.region));
     }
     let operator = Operator::new(builder)
         .map_err(|e| wrong("config", "the bucket cannot be used", "check its options").cause(e.message()))?;

@@ -4,7 +4,7 @@
 use opendal::ErrorKind as Kind;
 use rivet_plugin_api::{ErrorKind, PluginError, Retry};
 
-use crate::answer::Answer;
+use crate::answer::{Answer, TlsTrouble};
 
 /// A clock that is further away than this makes stores refuse what it signed.
 const MAX_SKEW_S: u64 = 300;
@@ -195,6 +195,19 @@ fn unanswered(error: &opendal::Error, answer: Option<Answer>, text: &str, scheme
         Some(answer) if answer.is_unsigned => told(ErrorKind::Auth, "credentials")
             .cause(error.message())
             .hint("the credentials could not be fetched or used: see where they come from with `-v`"),
+        Some(Answer { tls: Some(trouble), trouble: cause, .. }) => {
+            let (kind, hint) = match trouble {
+                TlsTrouble::Certificate => (
+                    ErrorKind::Auth,
+                    "let `ca_file` name the authority that signed the endpoint's certificate, and `endpoint` a host that \
+                     it is for",
+                ),
+                TlsTrouble::Plain => {
+                    (ErrorKind::Config, "the endpoint does not speak TLS there: check its port, or write `http://`")
+                }
+            };
+            told(kind, "tls").cause(cause).hint(hint)
+        }
         Some(answer) => told(ErrorKind::Connection, "connection")
             .cause(answer.trouble)
             .retry(Retry::SameSession)

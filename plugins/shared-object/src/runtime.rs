@@ -44,14 +44,15 @@ impl Talks {
         Ok(Self { runtime: Arc::new(runtime), client: Client::new(ca_file)?, signing: None })
     }
 
-    /// The same, whose conversations are signed as `requests` does it, with credentials of the provider.
+    /// The same, whose requests to `place`, a URL, are signed as `requests` does it, with credentials of the provider.
     #[must_use]
     pub fn signed<C: SigningCredential>(
         mut self,
+        place: &str,
         provider: Provider<C>,
         requests: impl SignRequest<Credential = C>,
     ) -> Self {
-        self.signing = Some(signing(provider, requests, self.transport()));
+        self.signing = Some(signing(place, provider, requests, self.transport()));
         self
     }
 

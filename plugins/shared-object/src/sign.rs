@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
+use http::Uri;
 use http::header::HOST;
 use http::request::Parts;
 use opendal::HttpTransporter;
@@ -22,24 +23,52 @@ pub(crate) trait Sign: Send + Sync {
 
 /// Credentials of one place, fetched when they are needed and kept until they end.
 struct Signing<C: SigningCredential> {
+    origin: Origin,
     provider: Provider<C>,
     /// Counts how often they were given up, and has those that are in use.
     current: Mutex<(u64, Signer<C>)>,
 }
 
-/// What signs with the credentials of `provider`, which fetches them through `transport`.
+/// What signs requests to `place`, a URL, with the credentials of `provider`, which fetches them through `transport`.
 pub(crate) fn signing<C: SigningCredential>(
+    place: &str,
     provider: Provider<C>,
     requests: impl SignRequest<Credential = C>,
     transport: HttpTransporter,
 ) -> Arc<dyn Sign> {
     let signer = Signer::new(context(transport), provider.clone(), requests);
-    Arc::new(Signing { provider, current: Mutex::new((0, signer)) })
+    Arc::new(Signing { origin: Origin::of(place), provider, current: Mutex::new((0, signer)) })
+}
+
+/// Where signed requests may go: a store names addresses of its own, for example where an upload goes on, and credentials are
+/// shown to nobody else for that, nor in plain text.
+struct Origin {
+    scheme: String,
+    authority: String,
+}
+
+impl Origin {
+    fn of(place: &str) -> Self {
+        let (scheme, rest) = place.split_once("://").unwrap_or(("https", place));
+        let authority = rest.split('/').next().unwrap_or_default();
+        Self { scheme: scheme.to_ascii_lowercase(), authority: authority.to_ascii_lowercase() }
+    }
+
+    /// Whether a URL leads there, or to a bucket in the host's name.
+    fn holds(&self, uri: &Uri) -> bool {
+        let authority = uri.authority().map(|found| found.as_str().to_ascii_lowercase()).unwrap_or_default();
+        let below =
+            authority.strip_suffix(&self.authority).is_some_and(|bucket| bucket.is_empty() || bucket.ends_with('.'));
+        uri.scheme_str() == Some(&self.scheme) && below
+    }
 }
 
 impl<C: SigningCredential> Sign for Signing<C> {
     fn sign<'a>(&'a self, request: &'a mut Parts) -> BoxFuture<'a, opendal::Result<u64>> {
         Box::pin(async move {
+            if !self.origin.holds(&request.uri) {
+                return Ok(0);
+            }
             let (which, signer) = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
             signer.sign(request, None).await.map_err(|e| {
                 // What a provider was answered may be in the error: it stays here.
@@ -115,9 +144,26 @@ mod tests {
     }
 
     #[test]
+    fn credentials_are_shown_to_the_store_alone() {
+        let origin = Origin::of("https://Store.example:9000/account");
+        for (uri, held) in [
+            ("https://store.example:9000/account/c/k?x", true),
+            ("https://bucket.store.example:9000/k", true),
+            ("http://store.example:9000/k", false),
+            ("https://store.example/k", false),
+            ("https://evilstore.example:9000/k", false),
+            ("https://store.example:9000.evil.example/k", false),
+            ("/k", false),
+        ] {
+            assert_eq!(origin.holds(&uri.parse().expect("a URI")), held, "{uri}");
+        }
+    }
+
+    #[test]
     fn credentials_are_kept_until_they_are_refused_and_then_fetched_once() {
         let talks = Talks::new(None).expect("threads");
-        let signing = signing(Arc::new(Counter::default()) as Provider<Number>, Writes, talks.transport());
+        let signing =
+            signing("https://b.example", Arc::new(Counter::default()) as Provider<Number>, Writes, talks.transport());
         let signed = || {
             let (mut parts, _) =
                 Request::get("https://b.example/k").body(Buffer::new()).expect("a request").into_parts();

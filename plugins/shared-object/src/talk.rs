@@ -181,8 +181,9 @@ impl HttpTransport for Conversation {
                     (Ok(response), None)
                 }
                 Err(e) => {
-                    self.remember(Answer::none(&e));
-                    let wait = e.is_temporary().then_some(None);
+                    let answer = Answer::none(&e);
+                    let wait = (e.is_temporary() && answer.tls.is_none()).then_some(None);
+                    self.remember(answer);
                     (Err(e), wait)
                 }
             };

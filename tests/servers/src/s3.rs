@@ -104,6 +104,7 @@ impl S3 {
             format!("-s3.port={port}"),
             format!("-s3.config={}", config.display()),
             format!("-s3.iam.config={}", roles.display()),
+            format!("-s3.domainName={DOMAIN}"),
             "-s3.port.iceberg=0".to_owned(),
             "-s3.port.lance=0".to_owned(),
             "-master.volumeSizeLimitMB=256".to_owned(),
@@ -249,6 +250,8 @@ impl S3 {
 
 /// Access key of whoever may do everything.
 pub const ACCESS_KEY: &str = "RIVETWRITER";
+/// Domain whose hosts have the names of buckets; nobody but a proxy can find it.
+pub const DOMAIN: &str = "store.example";
 /// Role that everybody with keys may assume.
 const ROLE: &str = "arn:aws:iam::role/Writer";
 const OTHER_KEY: &str = "RIVETOTHER";

@@ -19,6 +19,8 @@ mod rivals;
 mod same;
 mod same_place;
 mod stand_in;
+mod statuses;
+mod ways;
 
 use anyhow::Result;
 use rivet_test_e2e::Workspace;
