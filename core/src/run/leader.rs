@@ -222,7 +222,6 @@ impl Leader {
             (None, None) => Vec::new(),
         };
         let along = request.and_then(|request| Some(request.along?.key));
-        let is_of_a_key = |column: &String| whole.keys.iter().flatten().any(|name| name == column);
         if let (Some([_]), true) = (along.as_deref(), spec.look != Look::Run) {
             let measure = Some(Measure::Max { key: along.clone().unwrap_or_default() });
             let explain = Explain { filter: filter.clone(), measure, ..Explain::new(relation.clone()) };
@@ -239,7 +238,10 @@ impl Leader {
             filter,
             increment,
             quality,
-            along_moves: along.as_ref().is_some_and(|along| !along.iter().all(is_of_a_key)),
+            // A unique index may be of what changes with each update.
+            along_moves: along
+                .as_ref()
+                .is_some_and(|along| !whole.keys.first().is_some_and(|key| key.starts_with(along))),
             along,
             window,
             seen,

@@ -240,7 +240,8 @@ impl Session for MssqlSession {
     }
     fn end(&mut self, cx: &Cx) -> Result<()> {
         if let Some(made) = self.made.take() {
-            return made.drop(&mut self.client, cx).inspect_err(|e| cx.warn(said(e)));
+            // Also after an interrupt.
+            return made.drop(&mut self.client, &CancelToken::new().cx()).inspect_err(|e| cx.warn(said(e)));
         }
         if self.in_snapshot { self.client.execute("IF @@TRANCOUNT > 0 COMMIT TRANSACTION", cx) } else { Ok(()) }
     }
