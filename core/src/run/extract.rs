@@ -315,6 +315,7 @@ impl Extraction<'_> {
         let keep_empty = self.plan.splits.len() == 1 && self.plan.keeps_empty_part() && self.spec.shard().is_none();
         let attempt = Attempt { split, number, pieces, keep_empty };
         let result = pipeline::run(&self.shared(&pass.cancel), attempt, session)
+            .and_then(|tally| self.env.faults.call("split_done").map(|()| tally))
             .and_then(|tally| self.ledger.split_done(split.id, number, &tally, &self.spec.secrets).map(|()| tally));
         self.env.progress.attempted(&Attempted {
             split: split.id,

@@ -205,6 +205,7 @@ fn begin(
     record: impl Fn(&State, &NewRun) -> Result<(), StateError>,
 ) -> Result<Planned, RunError> {
     let mut planned = planned(spec, run_id, env, summary)?;
+    env.faults.call("planned")?;
     record(env.state, &new_run(spec, &planned.plan))?;
     planned.plan.limit_to(spec.shard());
     summary.strategy.clone_from(&planned.plan.strategy);
@@ -328,6 +329,7 @@ fn finish(
     summary.status = status;
     measure(summary, started, env);
     let told = serde_json::to_value(&*summary).map_err(|e| RunError::Internal(e.to_string()))?;
+    env.faults.call("finished")?;
     env.state.finish_run_with_cursor(&plan.run_id, &word(&status), &schema, &told, plan.cursor_update().as_ref())?;
     env.faults.pass("finished");
     // Of attempts that failed something may be left that could not be removed then.

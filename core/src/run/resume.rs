@@ -90,6 +90,7 @@ pub fn claim(spec: &ExportSpec, fresh: &str, env: &Env<'_>) -> Result<Claim, Run
     let before = heir.as_ref().map(|heir| heir.kept.lock_export(&spec.name, hold.holder())).transpose()?;
     // Source and destination are known to be the same: from here on it is this config's own.
     told.extend(heir.map(|heir| heir.succeed(env)).transpose()?);
+    env.faults.call("locked")?;
     let (run_id, left) = choose(spec, env)?;
     match left {
         Some(_) => hold.share(spec, env)?,
