@@ -15,7 +15,7 @@ use super::shape::HashCounts;
 use super::{cut, increment, replay, window};
 use crate::config::{Consistent, Mode};
 use crate::error::RunError;
-use crate::plan::{Increment, Plan, Window};
+use crate::plan::{Along, Increment, Plan, Window};
 use crate::project;
 use crate::quality::{Reading, Rules};
 use crate::resolve::{ExportSpec, Look};
@@ -45,8 +45,8 @@ pub struct Description {
     pub quality: Rules,
     /// The key that the splits are ranges of.
     pub along: Option<Vec<String>>,
-    /// Whether rows may have other values of it later.
-    pub along_moves: bool,
+    /// What it is.
+    pub along_is: Along,
     /// The time that rows are from.
     pub window: Option<Window>,
     /// How rows are found.
@@ -167,8 +167,7 @@ impl Leader {
                 explained.map_err(RunError::plugin("ask for the plan of", relation.label()))?.by_index;
         }
         let along = request.as_ref().and_then(|request| Some(request.along.as_ref()?.key.clone()));
-        let is_of_a_key = |column: &String| whole.keys.iter().flatten().any(|name| name == column);
-        let along_moves = along.as_ref().is_some_and(|along| !along.iter().all(is_of_a_key));
+        let along_is = along.as_ref().map(|along| Along::of(along, &whole)).unwrap_or_default();
         let splits = match (replay, request) {
             (Some(replay), _) => replay.sealed.splits(),
             (None, Some(request)) => {
@@ -190,7 +189,7 @@ impl Leader {
             increment,
             quality,
             along,
-            along_moves,
+            along_is,
             window,
             seen,
             explained,

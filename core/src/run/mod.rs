@@ -274,7 +274,7 @@ fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary
             increment: described.increment,
             quality: described.quality,
             along: described.along,
-            along_moves: described.along_moves,
+            along_is: described.along_is,
             window: described.window,
         },
     );
