@@ -147,42 +147,46 @@ pub fn tell(global: &Global, s: &Summary) {
 }
 
 /// Tells how all exports ended, of `n_exports` that were asked for.
-pub fn tell_all(global: &Global, all: &[Summary], n_exports: usize) {
+pub fn tell_all(global: &Global, all: &[Summary], not_started: &[String]) {
     match global.output {
         // Each was told when it ended.
         Output::Ndjson => {}
         Output::Json => {
-            let text = Text::json(&document(all));
+            let text = Text::json(&document(all, not_started));
             // stdout may be the destination: then the data has it.
             let is_piped = all.iter().any(|s| s.locations.iter().any(|l| l == "stdout"));
             if is_piped { global.streams.say(&text) } else { global.streams.data(&text) }
         }
-        Output::Text if n_exports > 1 && !global.quiet => {
+        Output::Text if all.len() + not_started.len() > 1 && !global.quiet => {
             let mut text = Text::for_stderr();
-            text.line(total(all, n_exports));
+            text.line(total(all, not_started));
             global.streams.say(&text);
         }
         Output::Text => {}
     }
 }
 
-fn document(all: &[Summary]) -> SummaryDocument {
-    SummaryDocument { version: VERSION, exports: all.to_vec() }
+fn document(all: &[Summary], not_started: &[String]) -> SummaryDocument {
+    SummaryDocument { version: VERSION, exports: all.to_vec(), not_started: not_started.to_vec() }
 }
 
 /// `13 succeeded, 2 failed: a, b`.
-fn total(all: &[Summary], n_exports: usize) -> String {
+fn total(all: &[Summary], not_started: &[String]) -> String {
     let n = |status| all.iter().filter(|s| s.status == status).count();
     let mut said = format!("{} succeeded", n(Status::Success));
-    for (n, word) in
-        [(n(Status::Skipped), "skipped"), (n(Status::Staged), "staged"), (n_exports - all.len(), "not started")]
-    {
+    for (n, word) in [(n(Status::Skipped), "skipped"), (n(Status::Staged), "staged")] {
         if n > 0 {
             said += &format!(", {n} {word}");
         }
     }
     let failed: Vec<&str> = all.iter().filter(|s| s.status == Status::Failed).map(|s| s.export.as_str()).collect();
-    if failed.is_empty() { said } else { format!("{said}, {} failed: {}", failed.len(), failed.join(", ")) }
+    let left: Vec<&str> = not_started.iter().map(String::as_str).collect();
+    for (names, word) in [(failed, "failed"), (left, "not started")] {
+        if !names.is_empty() {
+            said += &format!(", {} {word}: {}", names.len(), names.join(", "));
+        }
+    }
+    said
 }
 
 /// Writes how a run ended into a folder of its own below `runs`.
@@ -191,15 +195,15 @@ fn total(all: &[Summary], n_exports: usize) -> String {
 /// The file, and why it could not be written.
 pub fn save_run(global: &Global, s: &Summary, runs: &Path) -> Result<(), (PathBuf, io::Error)> {
     let file = runs.join(&s.run_id).join("summary.json");
-    save(global, std::slice::from_ref(s), &file).map_err(|e| (file, e))
+    save(global, std::slice::from_ref(s), &[], &file).map_err(|e| (file, e))
 }
 
 /// Writes how exports ended into a file, whole or not at all; its folders are made.
 ///
 /// # Errors
 /// Those of the file.
-pub fn save(global: &Global, all: &[Summary], file: &Path) -> io::Result<()> {
-    save_text(global, &Text::pretty_json(&document(all)), file)
+fn save(global: &Global, all: &[Summary], not_started: &[String], file: &Path) -> io::Result<()> {
+    save_text(global, &Text::pretty_json(&document(all, not_started)), file)
 }
 
 /// Writes a text into a file, whole or not at all; its folders are made.
@@ -217,8 +221,8 @@ pub fn save_text(global: &Global, text: &Text, file: &Path) -> io::Result<()> {
 }
 
 /// Writes what `--summary-output` asks for; where that fails the runs are as they were, but nobody is told as they should be.
-pub fn saved(global: &Global, all: &[Summary], file: &Path, exit: Exit) -> Exit {
-    let Err(e) = save(global, all, file) else { return exit };
+pub fn saved(global: &Global, all: &[Summary], not_started: &[String], file: &Path, exit: Exit) -> Exit {
+    let Err(e) = save(global, all, not_started, file) else { return exit };
     let what = format!("failed to write the summary to '{}': {e}", file.display());
     render::problem(global, "summary", &what, Some("the exports are as told; name a file that can be written"));
     if exit == Exit::Ok { Exit::Retryable } else { exit }

@@ -96,6 +96,7 @@ fn publish(
     many::each(&parts, n_at_once, |(part, token)| {
         let cx = env.cancel.cx();
         let seen = look_first && look_at_prepared(part, token, store, env)?;
+        env.faults.call("part_published")?;
         let facts = store.publish(token, &cx).map_err(|e| lost("publish", part, e))?;
         if look_first && !seen {
             let opened = store.open(&part.name, &cx).map_err(|e| lost("read", part, e))?;
@@ -134,6 +135,7 @@ fn lost(step: &'static str, part: &Part, e: PluginError) -> RunError {
 fn seal(judged: &Judged<'_>, n_at_once: usize, store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
     let bytes = judged.manifest.to_bytes();
     let name = judged.manifest_name;
+    env.faults.call("manifest_written")?;
     // Written before by a run that died here: then it must be the same.
     put(name, &bytes, PutMode::IfAbsent, store, env)?;
     env.faults.pass("manifest_written");
@@ -147,6 +149,7 @@ fn seal(judged: &Judged<'_>, n_at_once: usize, store: &dyn Store, env: &Env<'_>)
         parts: judged.manifest.parts.len(),
     };
     let body = serde_json::to_vec_pretty(&success).map_err(|e| RunError::Internal(e.to_string()))?;
+    env.faults.call("success_written")?;
     let [own, common] = pointer_names(&judged.manifest.export);
     put(&own, &body, PutMode::Replace, store, env)?;
     put_common(&common, &body, store, env)?;

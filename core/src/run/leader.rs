@@ -16,7 +16,7 @@ use super::shape::HashCounts;
 use super::{cut, increment, replay, window};
 use crate::config::{Consistent, Mode};
 use crate::error::RunError;
-use crate::plan::{Increment, Plan, Window};
+use crate::plan::{Along, Increment, Plan, Window};
 use crate::project;
 use crate::quality::{Reading, Rules};
 use crate::resolve::{ExportSpec, Look};
@@ -46,8 +46,8 @@ pub struct Description {
     pub quality: Rules,
     /// The key that the splits are ranges of.
     pub along: Option<Vec<String>>,
-    /// Whether rows may have other values of it later.
-    pub along_moves: bool,
+    /// What it is.
+    pub along_is: Along,
     /// The time that rows are from.
     pub window: Option<Window>,
     /// How rows are found.
@@ -222,6 +222,7 @@ impl Leader {
             (None, None) => Vec::new(),
         };
         let along = request.and_then(|request| Some(request.along?.key));
+        let along_is = along.as_ref().map(|along| Along::of(along, &whole)).unwrap_or_default();
         if let (Some([_]), true) = (along.as_deref(), spec.look != Look::Run) {
             let measure = Some(Measure::Max { key: along.clone().unwrap_or_default() });
             let explain = Explain { filter: filter.clone(), measure, ..Explain::new(relation.clone()) };
@@ -238,11 +239,8 @@ impl Leader {
             filter,
             increment,
             quality,
-            // A unique index may be of what changes with each update.
-            along_moves: along
-                .as_ref()
-                .is_some_and(|along| !whole.keys.first().is_some_and(|key| key.starts_with(along))),
             along,
+            along_is,
             window,
             seen,
             explained,

@@ -208,6 +208,7 @@ fn begin(
     record: impl Fn(&State, &NewRun) -> Result<(), StateError>,
 ) -> Result<Planned, RunError> {
     let mut planned = planned(spec, run_id, env, summary)?;
+    env.faults.call("planned")?;
     record(env.state, &new_run(spec, &planned.plan))?;
     planned.plan.limit_to(spec.shard());
     summary.strategy.clone_from(&planned.plan.strategy);
@@ -276,7 +277,7 @@ fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary
             increment: described.increment,
             quality: described.quality,
             along: described.along,
-            along_moves: described.along_moves,
+            along_is: described.along_is,
             window: described.window,
         },
     );
@@ -331,6 +332,7 @@ fn finish(
     summary.status = status;
     measure(summary, started, env);
     let told = serde_json::to_value(&*summary).map_err(|e| RunError::Internal(e.to_string()))?;
+    env.faults.call("finished")?;
     env.state.finish_run_with_cursor(&plan.run_id, &word(&status), &schema, &told, plan.cursor_update().as_ref())?;
     env.faults.pass("finished");
     if spec.store_capabilities().objects {

@@ -127,6 +127,7 @@ fn read_piece(
     while let Some(batch) =
         silence.waiting(|| pace.working(|| stream.next(cx))).map_err(failed(shared, "read", &split))?
     {
+        shared.env.faults.call("batch_read").map_err(Stop::Failed)?;
         let (rows, bytes) = (batch.num_rows(), batch.get_array_memory_size());
         let told = shared.guard.judge(&plan.relation.label(), rows, bytes).map_err(Stop::Failed)?;
         onward.tally.warnings.extend(told.filter(|told| !onward.tally.warnings.contains(told)));

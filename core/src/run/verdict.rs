@@ -54,6 +54,7 @@ pub fn judge(
     }
     manifest.quality.clone_from(&summary.quality);
     let verdict = serde_json::to_value(&manifest).map_err(|e| RunError::Internal(e.to_string()))?;
+    env.faults.call("judged")?;
     env.state.judge_run(&plan.run_id, &verdict)?;
     env.faults.pass("judged");
     Ok((manifest, recorded.into_iter().map(|r| r.part.token).collect()))

@@ -105,6 +105,7 @@ impl Extraction<'_> {
     }
 
     fn split_done(&self, of: Begun<'_>, tally: Tally) -> Result<(), RunError> {
+        self.env.faults.call("split_done")?;
         self.ledger.split_done(of.attempt.split.id, of.attempt.number, &tally, &self.spec.secrets)?;
         self.say_attempted(&of, Some(tally.rows));
         lock(&self.progress).tally.add(tally);
