@@ -66,6 +66,9 @@ pub struct Tally {
     /// Rows read and left out.
     pub rows_known: u64,
     pub longest_statement_ms: u64,
+    /// Most relations that one session held a lock on.
+    #[serde(default)]
+    pub locks: u64,
     pub policy_hits: Vec<(String, String, u64)>,
     /// What the user should know, one sentence each.
     pub warnings: Vec<String>,
@@ -79,6 +82,7 @@ impl Tally {
         self.rows += other.rows;
         self.rows_known += other.rows_known;
         self.longest_statement_ms = self.longest_statement_ms.max(other.longest_statement_ms);
+        self.locks = self.locks.max(other.locks);
         self.policy_hits.extend(other.policy_hits);
         self.warnings.extend(other.warnings);
     }
@@ -312,6 +316,7 @@ fn read_piece(
     let facts = stream.facts();
     let tally = &mut *onward.tally;
     tally.longest_statement_ms = tally.longest_statement_ms.max(facts.longest_statement_ms);
+    tally.locks = tally.locks.max(facts.locks);
     tally.policy_hits.extend(facts.policy_hits);
     Ok(())
 }

@@ -40,6 +40,7 @@ pub fn judge(
     summary.retries = extracted.retries;
     summary.rows_known = extracted.tally.rows_known;
     summary.oldest_transaction_ms = extracted.oldest_transaction_ms;
+    summary.locks = extracted.tally.locks;
     summary.longest_statement_ms = extracted.tally.longest_statement_ms;
     if manifest.rows != extracted.tally.rows {
         return Err(RunError::Integrity {

@@ -53,6 +53,7 @@ impl Source for Mssql {
             cut: true,
             moment: true,
             pressure: false,
+            blockers: false,
         }
     }
 

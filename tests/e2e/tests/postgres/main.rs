@@ -20,6 +20,7 @@ mod pooler;
 mod row_security;
 mod tables;
 mod types;
+mod waits;
 
 use anyhow::Result;
 use rivet_test_e2e::Workspace;
