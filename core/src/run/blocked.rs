@@ -4,7 +4,7 @@
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-use rivet_plugin_api::{Aggregate, Blocker, CancelToken, Measure, Session, Snapshot};
+use rivet_plugin_api::{Aggregate, Blocker, CancelToken, Measure, Snapshot};
 
 use super::env::{Env, lock};
 use crate::error::RunError;
@@ -60,13 +60,13 @@ pub fn watched<T>(spec: &ExportSpec, run_id: &str, env: &Env<'_>, call: impl FnO
 
 fn watch(spec: &ExportSpec, run_id: &str, env: &Env<'_>, (over, stop): (&Over, &CancelToken), waited: &Mutex<Waited>) {
     let began = Instant::now();
-    let (mut session, mut told) = (None, Waited::default());
+    let mut told = Waited::default();
     let mut distance_ms = FIRST_LOOK_MS;
     while !over.within(distance_ms) {
         // Whoever cannot ask has nothing to tell: that nothing moves is told by others.
-        let Ok(blockers) = ask(spec, run_id, &mut session, stop) else { return };
+        let Ok(blockers) = ask(spec, run_id, stop) else { return };
+        distance_ms = (distance_ms * 2).min(MOST_DISTANCE_MS);
         if blockers.is_empty() {
-            distance_ms = (distance_ms * 2).min(MOST_DISTANCE_MS);
             continue;
         }
         if told.blockers.is_empty() {
@@ -75,7 +75,6 @@ fn watch(spec: &ExportSpec, run_id: &str, env: &Env<'_>, (over, stop): (&Over, &
             env.progress.warn(&spec.name, &format!("{relation}: waits for a lock that is kept by {}", who.join(", ")));
         }
         told.add(&Waited { ms: 0, blockers });
-        distance_ms = FIRST_LOOK_MS;
         // Until it is known otherwise.
         let is_over = over.within(distance_ms);
         told.ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -86,20 +85,14 @@ fn watch(spec: &ExportSpec, run_id: &str, env: &Env<'_>, (over, stop): (&Over, &
     }
 }
 
-/// Whom sessions of this run wait for now.
-fn ask(
-    spec: &ExportSpec,
-    run_id: &str,
-    session: &mut Option<Box<dyn Session>>,
-    stop: &CancelToken,
-) -> Result<Vec<Blocker>, RunError> {
+/// Whom sessions of this run wait for now. Each look has a session of its own: one that stays open is a transaction to the server.
+fn ask(spec: &ExportSpec, run_id: &str, stop: &CancelToken) -> Result<Vec<Blocker>, RunError> {
     let cx = stop.cx();
-    if session.is_none() {
-        *session = spec.open_sessions(run_id, 1, &Snapshot::None, None, &cx)?.sessions.into_iter().next();
-    }
-    let Some(session) = session else { return Ok(Vec::new()) };
+    let group = spec.open_sessions(run_id, 1, &Snapshot::None, None, &cx)?;
+    let Some(mut session) = group.sessions.into_iter().next() else { return Ok(Vec::new()) };
     let asked = Aggregate::new(spec.relation.clone(), vec![Measure::Blockers]);
     let answers = session.aggregate(&asked, &cx).map_err(RunError::plugin("ask whom it waits for", "the server"))?;
+    drop(session.end(&cx));
     let told = answers.into_iter().flatten().next().map(|value| value.text).unwrap_or_default();
     Ok(serde_json::from_str(&told).unwrap_or_default())
 }

@@ -47,8 +47,8 @@ pub struct Description {
     pub quality: Rules,
     /// The key that the splits are ranges of.
     pub along: Option<Vec<String>>,
-    /// Whether that is a key of the relation, or its beginning.
-    pub along_own_key: bool,
+    /// Whether rows may have other values of it later.
+    pub along_moves: bool,
     /// The time that rows are from.
     pub window: Option<Window>,
     /// How rows are found.
@@ -225,6 +225,7 @@ impl Leader {
             (None, None) => Vec::new(),
         };
         let along = request.and_then(|request| Some(request.along?.key));
+        let is_of_a_key = |column: &String| whole.keys.iter().flatten().any(|name| name == column);
         if let (Some([_]), true) = (along.as_deref(), spec.look != Look::Run) {
             let measure = Some(Measure::Max { key: along.clone().unwrap_or_default() });
             let explain = Explain { filter: filter.clone(), measure, ..Explain::new(relation.clone()) };
@@ -241,7 +242,7 @@ impl Leader {
             filter,
             increment,
             quality,
-            along_own_key: along.as_ref().is_some_and(|along| whole.keys.iter().any(|key| key.starts_with(along))),
+            along_moves: along.as_ref().is_some_and(|along| !along.iter().all(is_of_a_key)),
             along,
             window,
             seen,

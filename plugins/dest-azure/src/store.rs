@@ -3,13 +3,13 @@
 
 use opendal::Operator;
 use opendal::services::Azblob;
-use reqsign_core::ProvideCredentialChain;
 use rivet_plugin_api::{Cx, Result, Store};
 use rivet_shared_object::{Consent, ObjectStore, Talks, Target, endpoint, found, root};
 
 use crate::credentials;
 use crate::error::wrong;
 use crate::options::AzureOptions;
+use crate::sign::Signer;
 use crate::upload::begun;
 
 /// Begins the codes of our errors.
@@ -20,7 +20,7 @@ pub const SCHEME: &str = "azure";
 /// # Errors
 /// `Config`, `Auth`, `NotFound` or `Connection`.
 pub fn open(options: &AzureOptions, cx: &Cx) -> Result<Box<dyn Store>> {
-    let talks = Talks::new(options.ca_file.as_deref())?;
+    let mut talks = Talks::new(options.ca_file.as_deref())?;
     let root = root(&options.prefix)?;
     let container = container(options)?;
     let account = options.account_name.clone().or_else(|| {
@@ -47,14 +47,11 @@ pub fn open(options: &AzureOptions, cx: &Cx) -> Result<Box<dyn Store>> {
             ));
         }
     };
-    let mut builder = Azblob::default().container(container).root(&format!("/{root}")).endpoint(&place);
-    if let Some(account) = &account {
-        builder = builder.account_name(account);
+    // Requests are signed on their way out.
+    let builder = Azblob::default().container(container).root(&format!("/{root}")).endpoint(&place).skip_signature();
+    if let Some(provider) = credentials::find(options, account.as_deref(), &talks, cx)? {
+        talks = talks.signed(&place, provider, Signer::default());
     }
-    builder = match credentials::find(options, account.as_deref(), &talks, cx)? {
-        Some(provider) => builder.credential_provider_chain(ProvideCredentialChain::new().push(provider)),
-        None => builder.skip_signature(),
-    };
     let operator = Operator::new(builder)
         .map_err(|e| wrong("config", "the container cannot be used", "check its options").cause(e.message()))?;
     let location = format!("{place}/{container}/{root}");
@@ -65,7 +62,7 @@ pub fn open(options: &AzureOptions, cx: &Cx) -> Result<Box<dyn Store>> {
         publish: options.publish,
         uploads: begun(),
     };
-    Ok(Box::new(ObjectStore::open(target, &talks, cx)?))
+    Ok(Box::new(ObjectStore::open(target, talks, cx)?))
 }
 
 /// `container`, which `bucket` stands for where a config was written for another store.

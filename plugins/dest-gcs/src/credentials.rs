@@ -4,9 +4,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use reqsign_core::{Context, ProvideCredential};
 use reqsign_google::{
-    Credential, EnvCredentialProvider, FileCredentialProvider, TokenCredentialProvider, VmMetadataCredentialProvider,
-    WellKnownCredentialProvider,
+    Credential, EnvCredentialProvider, FileCredentialProvider, ServiceAccountTokenCredentialProvider,
+    TokenCredentialProvider, VmMetadataCredentialProvider, WellKnownCredentialProvider,
 };
 use rivet_plugin_api::{Cx, Result};
 use rivet_shared_object::{Candidate, Candidates, Provider, Talks, found, variable};
@@ -48,23 +49,42 @@ pub fn find(options: &GcsOptions, talks: &Talks, cx: &Cx) -> Result<Option<Provi
     if let Some(file) = &options.credentials_file {
         is_of_credentials(file)?;
         tracing::info!("gcs: credentials come from the file '{}', as the config says", file.display());
-        return Ok(Some(Arc::new(FileCredentialProvider::new(file.to_string_lossy()).with_scope(SCOPE))));
+        return Ok(Some(Arc::new(Token(FileCredentialProvider::new(file.to_string_lossy()).with_scope(SCOPE)))));
     }
     if let Some(file) = found("GOOGLE_APPLICATION_CREDENTIALS") {
         is_of_credentials(Path::new(file.expose()))?;
         tracing::info!("gcs: credentials come from the file that GOOGLE_APPLICATION_CREDENTIALS names");
-        return Ok(Some(Arc::new(EnvCredentialProvider::new().with_scope(SCOPE))));
+        return Ok(Some(Arc::new(Token(EnvCredentialProvider::new().with_scope(SCOPE)))));
     }
     let candidate =
         |what: &str, provider: Provider<Credential>| Candidate { what: what.to_owned(), provider, is_named: false };
     let candidates = vec![
         candidate(
             "the application default credentials of gcloud",
-            Arc::new(WellKnownCredentialProvider::new().with_scope(SCOPE)),
+            Arc::new(Token(WellKnownCredentialProvider::new().with_scope(SCOPE))),
         ),
         candidate("the machine's service account", Arc::new(VmMetadataCredentialProvider::new().with_scope(SCOPE))),
     ];
     Candidates(candidates).first(SCHEME, HINT, talks, cx).map(Some)
+}
+
+/// Credentials as a token, which is good for many requests: the key of a service account would be exchanged for one for each of
+/// them.
+#[derive(Debug)]
+struct Token<P>(P);
+
+impl<P: ProvideCredential<Credential = Credential>> ProvideCredential for Token<P> {
+    type Credential = Credential;
+
+    async fn provide_credential(&self, context: &Context) -> reqsign_core::Result<Option<Credential>> {
+        match self.0.provide_credential(context).await? {
+            Some(Credential { service_account: Some(account), .. }) => {
+                let exchanged = ServiceAccountTokenCredentialProvider::new(account).with_scope(SCOPE);
+                exchanged.provide_credential(context).await
+            }
+            found => Ok(found),
+        }
+    }
 }
 
 /// The file is there, and is what Google calls credentials.

@@ -3,11 +3,11 @@
 
 use opendal::Operator;
 use opendal::services::Gcs;
-use reqsign_core::ProvideCredentialChain;
+use reqsign_google::RequestSigner;
 use rivet_plugin_api::{Cx, Result, Store};
 use rivet_shared_object::{Consent, ObjectStore, Talks, Target, endpoint, root};
 
-use crate::credentials;
+use crate::credentials::{self, SCOPE};
 use crate::error::wrong;
 use crate::options::GcsOptions;
 use crate::upload::begun;
@@ -22,7 +22,7 @@ const ENDPOINT: &str = "https://storage.googleapis.com";
 /// # Errors
 /// `Config`, `Auth`, `NotFound` or `Connection`.
 pub fn open(options: &GcsOptions, cx: &Cx) -> Result<Box<dyn Store>> {
-    let talks = Talks::new(options.ca_file.as_deref())?;
+    let mut talks = Talks::new(options.ca_file.as_deref())?;
     let root = root(&options.prefix)?;
     if options.bucket.is_empty() || !options.bucket.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) {
         let text = format!("`bucket: {}` is no name of a bucket", options.bucket.escape_debug());
@@ -31,18 +31,17 @@ pub fn open(options: &GcsOptions, cx: &Cx) -> Result<Box<dyn Store>> {
     let consent = Consent { remote: options.allow_remote_endpoint, plain_text: options.allow_http };
     let own = options.endpoint.as_deref().map(|own| endpoint(own, is_googles, consent)).transpose()?;
     let place = own.unwrap_or_else(|| ENDPOINT.to_owned());
-    let provider = credentials::find(options, &talks, cx)?;
+    if let Some(provider) = credentials::find(options, &talks, cx)? {
+        talks = talks.signed(&place, provider, RequestSigner::new("storage").with_scope(SCOPE));
+    }
     let builder = Gcs::default()
         .bucket(&options.bucket)
         .root(&format!("/{root}"))
         .endpoint(&place)
-        // Credentials are found here, by our rules.
+        // Credentials are found here, by our rules, and requests signed on their way out.
         .disable_config_load()
-        .disable_vm_metadata();
-    let builder = match &provider {
-        Some(provider) => builder.credential_provider_chain(ProvideCredentialChain::new().push(provider.clone())),
-        None => builder.skip_signature(),
-    };
+        .disable_vm_metadata()
+        .skip_signature();
     let operator = Operator::new(builder)
         .map_err(|e| wrong("config", "the bucket cannot be used", "check its options").cause(e.message()))?;
     let location = [&format!("gs://{}", options.bucket), &*root].join("/");
@@ -52,9 +51,9 @@ pub fn open(options: &GcsOptions, cx: &Cx) -> Result<Box<dyn Store>> {
         scheme: SCHEME,
         location: location.trim_end_matches('/').to_owned(),
         publish: options.publish,
-        uploads: Some(begun(bucket_url, root, provider)),
+        uploads: begun(bucket_url, root),
     };
-    Ok(Box::new(ObjectStore::open(target, &talks, cx)?))
+    Ok(Box::new(ObjectStore::open(target, talks, cx)?))
 }
 
 /// Whether a host is Cloud Storage itself, which has names of regions and buckets around its own.

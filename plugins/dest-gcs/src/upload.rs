@@ -1,12 +1,9 @@
-//! Uploads that were begun in a bucket: how requests about them are signed.
-//! It must not know which of them are looked for.
+//! Uploads that were begun in a bucket and never ended.
+//! It must not know which of them are looked for, nor how requests about them are signed.
 
-use reqsign_google::{Credential, RequestSigner};
-use rivet_shared_object::{OpenUploads, Provider, open_uploads};
+use rivet_shared_object::OpenUploads;
 
-use crate::credentials::SCOPE;
-
-/// Those of the bucket at this URL; unsigned without a provider.
-pub fn begun(url: String, root: String, provider: Option<Provider<Credential>>) -> Box<dyn OpenUploads> {
-    open_uploads(url, root, provider.map(|provider| (provider, RequestSigner::new("storage").with_scope(SCOPE))))
+/// Those below `root` in the bucket at this URL: Google keeps them until somebody ends them.
+pub fn begun(bucket_url: String, root: String) -> Option<OpenUploads> {
+    Some(OpenUploads { bucket_url, root })
 }

@@ -12,6 +12,7 @@ use rivet_shared_object::{Candidate, Candidates, Provider, Talks, found, pair, v
 
 use crate::error::wrong;
 use crate::options::S3Options;
+use crate::profile;
 use crate::store::SCHEME;
 
 const HINT: &str = "set `access_key_env` and `secret_key_env` to the names of two variables, or `profile`, or \
@@ -46,11 +47,12 @@ pub fn find(options: &S3Options, talks: &Talks, cx: &Cx) -> Result<Option<Provid
             tracing::info!("s3: credentials come from the variables {access} and {secret}, as the config says");
             Ok(Some(of_keys(&keys, token.as_ref())))
         }
-        (None, Some(profile), false) => {
-            let what = format!("profile '{}' of the AWS configuration files", profile.escape_debug());
+        (None, Some(name), false) => {
+            profile::ensure_whole(Some(name))?;
+            let what = format!("profile '{}' of the AWS configuration files", name.escape_debug());
             let of_profile: [Provider<Credential>; 2] = [
-                Arc::new(ProfileCredentialProvider::default().with_profile(profile.clone())),
-                Arc::new(SSOCredentialProvider::default().with_profile(profile.clone())),
+                Arc::new(ProfileCredentialProvider::default().with_profile(name.clone())),
+                Arc::new(SSOCredentialProvider::default().with_profile(name.clone())),
             ];
             let [keys, sso] = of_profile;
             let candidates = vec![
@@ -70,6 +72,7 @@ fn of_surroundings(talks: &Talks, cx: &Cx) -> Result<Provider<Credential>> {
         tracing::info!("s3: credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment");
         return Ok(of_keys(&keys, found("AWS_SESSION_TOKEN").as_ref()));
     }
+    profile::ensure_whole(None)?;
     let candidate = |what: &str, provider: Provider<Credential>, names: &[&str]| Candidate {
         what: what.to_owned(),
         provider,

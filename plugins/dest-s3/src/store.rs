@@ -3,7 +3,7 @@
 
 use opendal::Operator;
 use opendal::services::S3;
-use reqsign_core::ProvideCredentialChain;
+use reqsign_aws_v4::RequestSigner;
 use rivet_plugin_api::{Cx, Result, Store};
 use rivet_shared_object::{Consent, ObjectStore, Talks, Target, endpoint, found, root};
 
@@ -22,7 +22,7 @@ const ANY_REGION: &str = "us-east-1";
 /// # Errors
 /// `Config`, `Auth`, `NotFound` or `Connection`.
 pub fn open(options: &S3Options, cx: &Cx) -> Result<Box<dyn Store>> {
-    let talks = Talks::new(options.ca_file.as_deref())?;
+    let mut talks = Talks::new(options.ca_file.as_deref())?;
     let root = root(&options.prefix)?;
     let place = Place::of(options)?;
     let mut builder = S3::default()
@@ -30,9 +30,10 @@ pub fn open(options: &S3Options, cx: &Cx) -> Result<Box<dyn Store>> {
         .root(&format!("/{root}"))
         .region(&place.region)
         .endpoint(&place.endpoint)
-        // Credentials and endpoint are found here, by our rules.
+        // Credentials and endpoint are found here, by our rules, and requests signed on their way out.
         .disable_config_load()
-        .disable_ec2_metadata();
+        .disable_ec2_metadata()
+        .skip_signature();
     if place.addressing == Addressing::Virtual {
         builder = builder.enable_virtual_host_style();
     }
@@ -41,11 +42,9 @@ pub fn open(options: &S3Options, cx: &Cx) -> Result<Box<dyn Store>> {
         Checksum::Md5 => builder = builder.checksum_algorithm("md5"),
         Checksum::None => {}
     }
-    let provider = credentials::find(options, &talks, cx)?;
-    builder = match &provider {
-        Some(provider) => builder.credential_provider_chain(ProvideCredentialChain::new().push(provider.clone())),
-        None => builder.skip_signature(),
-    };
+    if let Some(provider) = credentials::find(options, &talks, cx)? {
+        talks = talks.signed(&place.endpoint, provider, RequestSigner::new(SCHEME, &place.region));
+    }
     let operator = Operator::new(builder)
         .map_err(|e| wrong("config", "the bucket cannot be used", "check its options").cause(e.message()))?;
     let location = [&format!("s3://{}", options.bucket), &*root].join("/");
@@ -54,9 +53,9 @@ pub fn open(options: &S3Options, cx: &Cx) -> Result<Box<dyn Store>> {
         scheme: SCHEME,
         location: location.trim_end_matches('/').to_owned(),
         publish: options.publish,
-        uploads: Some(begun(place.bucket_url(&options.bucket), root, &place.region, provider)),
+        uploads: begun(place.bucket_url(&options.bucket), root),
     };
-    Ok(Box::new(ObjectStore::open(target, &talks, cx)?))
+    Ok(Box::new(ObjectStore::open(target, talks, cx)?))
 }
 
 /// Where the bucket is.

@@ -16,6 +16,10 @@ const MAX_WAIT: Duration = Duration::from_secs(300);
 pub struct Answer {
     /// HTTP status; 0 where no answer came.
     pub status: u16,
+    /// Nothing was asked, since there were no credentials to sign it with.
+    pub is_unsigned: bool,
+    /// TLS did not come about: another attempt would end the same.
+    pub tls: Option<TlsTrouble>,
     /// What the way to the store failed with, where no answer came.
     pub trouble: String,
     /// The store's own code, such as `NoSuchBucket`.
@@ -36,6 +40,8 @@ impl Answer {
         let body = response.body().to_bytes();
         Self {
             status: response.status().as_u16(),
+            is_unsigned: false,
+            tls: None,
             trouble: String::new(),
             code: text("x-ms-error-code").and_then(word).or_else(|| code_in(&String::from_utf8_lossy(&body))),
             wait: wait(headers),
@@ -44,23 +50,34 @@ impl Answer {
         }
     }
 
+    /// Nothing was asked.
+    pub fn unsigned() -> Self {
+        Self { is_unsigned: true, ..Self::default() }
+    }
+
     /// No answer came: the error of the client, which names no URL, with its causes.
     pub fn none(error: &opendal::Error) -> Self {
-        let mut causes = Vec::new();
+        let (mut causes, mut tls) = (Vec::new(), None);
         let mut source = std::error::Error::source(error);
         while let Some(e) = source {
+            tls = tls.or_else(|| TlsTrouble::of(e));
             let text = e.to_string();
             if !causes.contains(&text) {
                 causes.push(text);
             }
             source = e.source();
         }
-        Self { trouble: causes.join(": "), ..Self::default() }
+        Self { trouble: causes.join(": "), tls, ..Self::default() }
     }
 
     /// Whether another request for the same object is being worked on, which says nothing of how it ends.
     pub fn is_in_progress(&self) -> bool {
         matches!(self.code.as_deref(), Some("ConditionalRequestConflict" | "OperationAborted" | "PendingCopyOperation"))
+    }
+
+    /// Whether other credentials of the same place may do, since these have ended.
+    pub fn is_expired(&self) -> bool {
+        self.status == 401 || matches!(self.code.as_deref(), Some("ExpiredToken" | "TokenRefreshRequired"))
     }
 
     /// Whether the same request may be answered otherwise in a moment.
@@ -75,6 +92,29 @@ impl Answer {
                     | StatusCode::SERVICE_UNAVAILABLE
                     | StatusCode::GATEWAY_TIMEOUT)
             )
+    }
+}
+
+/// Why TLS did not come about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TlsTrouble {
+    /// Nobody whom we trust says that the server is who it should be.
+    Certificate,
+    /// What was answered is no TLS.
+    Plain,
+}
+
+impl TlsTrouble {
+    fn of(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
+        // Errors of the operating system's kind hide what they hold from `source`.
+        if let Some(error) = error.downcast_ref::<std::io::Error>() {
+            return Self::of(error.get_ref()?);
+        }
+        match error.downcast_ref()? {
+            rustls::Error::InvalidCertificate(_) => Some(Self::Certificate),
+            rustls::Error::InvalidMessage(_) => Some(Self::Plain),
+            _ => None,
+        }
     }
 }
 

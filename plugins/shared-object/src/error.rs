@@ -4,7 +4,7 @@
 use opendal::ErrorKind as Kind;
 use rivet_plugin_api::{ErrorKind, PluginError, Retry};
 
-use crate::answer::Answer;
+use crate::answer::{Answer, TlsTrouble};
 
 /// A clock that is further away than this makes stores refuse what it signed.
 const MAX_SKEW_S: u64 = 300;
@@ -192,16 +192,33 @@ fn class(error: &opendal::Error, answer: &Answer) -> (ErrorKind, &'static str, O
 fn unanswered(error: &opendal::Error, answer: Option<Answer>, text: &str, scheme: &str) -> PluginError {
     let told = |kind, code: &str| PluginError::new(kind, &format!("{scheme}.{code}"), text);
     match answer {
+        Some(answer) if answer.is_unsigned => told(ErrorKind::Auth, "credentials")
+            .cause(error.message())
+            .hint("the credentials could not be fetched or used: see where they come from with `-v`"),
+        Some(Answer { tls: Some(trouble), trouble: cause, .. }) => {
+            let (kind, hint) = match trouble {
+                TlsTrouble::Certificate => (
+                    ErrorKind::Auth,
+                    "let `ca_file` name the authority that signed the endpoint's certificate, and `endpoint` a host that \
+                     it is for",
+                ),
+                TlsTrouble::Plain => {
+                    (ErrorKind::Config, "the endpoint does not speak TLS there: check its port, or write `http://`")
+                }
+            };
+            told(kind, "tls").cause(cause).hint(hint)
+        }
         Some(answer) => told(ErrorKind::Connection, "connection")
             .cause(answer.trouble)
             .retry(Retry::SameSession)
             .hint("check the endpoint, the network and the proxy variables"),
         None if error.kind() == Kind::ConfigInvalid => told(ErrorKind::Config, "config").cause(error.message()),
         None if error.kind() == Kind::Unsupported => told(ErrorKind::Unsupported, "unsupported").cause(error.message()),
-        // Where no request was sent there were no credentials to sign it with.
-        None => told(ErrorKind::Auth, "credentials")
-            .cause(error.message())
-            .hint("the credentials could not be fetched or used: see where they come from with `-v`"),
+        // Nothing was refused: what came is no answer, or not all of one.
+        None => told(ErrorKind::Connection, "answer")
+            .cause("the answer broke off, or is none")
+            .retry(Retry::SameSession)
+            .hint("look at what is between rivet and the store, and run again"),
     }
 }
 
@@ -236,6 +253,17 @@ mod tests {
             let again = matches!(error.kind(), ErrorKind::Capacity | ErrorKind::Connection);
             assert_eq!(error.retry_class() == Retry::SameSession, again, "{code}");
         }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_asked_for_again() {
+        let error = opendal::Error::new(Kind::Unexpected, "hunter2 in a body");
+        let told = Refused::Store { error: Box::new(error), answer: None }.while_("read 'x'", "s3", "s3://b/p");
+        assert_eq!(
+            (told.kind(), told.code(), told.retry_class()),
+            (ErrorKind::Connection, "s3.answer", Retry::SameSession)
+        );
+        assert!(!format!("{told:?}").contains("hunter2"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 
 mod answer;
 mod credentials;
+mod document;
 mod endpoint;
 mod environment;
 mod error;
@@ -12,6 +13,7 @@ mod names;
 mod publish;
 mod read;
 mod runtime;
+mod sign;
 mod store;
 mod talk;
 mod upload;
@@ -21,9 +23,8 @@ pub use credentials::{Candidate, Candidates, Provider, context};
 pub use endpoint::{Consent, endpoint};
 pub use environment::{found, pair, variable};
 pub use error::Refused;
-pub use leftovers::{OpenUploads, open_uploads};
+pub use leftovers::OpenUploads;
 pub use names::root;
 pub use publish::PublishMode;
 pub use runtime::Talks;
-pub use store::{ObjectStore, Target};
-pub use upload::UPLOAD_BYTES;
+pub use store::{ObjectStore, Target, capabilities};

@@ -7,11 +7,14 @@ use std::sync::Arc;
 
 use futures_util::future::{Either, select};
 use opendal::{HttpTransporter, OperationContext, Operator};
+use reqsign_core::{SignRequest, SigningCredential};
 use rivet_plugin_api::{Cx, ErrorKind, PluginError, Result};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
 
+use crate::credentials::Provider;
 use crate::error::Refused;
+use crate::sign::{Sign, signing};
 use crate::talk::{Client, Conversation};
 
 /// Threads that move bytes while whoever writes does something else.
@@ -22,6 +25,7 @@ const N_THREADS: usize = 2;
 pub struct Talks {
     runtime: Arc<Runtime>,
     client: Client,
+    signing: Option<Arc<dyn Sign>>,
 }
 
 impl Talks {
@@ -37,17 +41,29 @@ impl Talks {
             .enable_time()
             .build()
             .map_err(|e| PluginError::new(ErrorKind::Internal, "store.threads", "failed to start threads").cause(e))?;
-        Ok(Self { runtime: Arc::new(runtime), client: Client::new(ca_file)? })
+        Ok(Self { runtime: Arc::new(runtime), client: Client::new(ca_file)?, signing: None })
+    }
+
+    /// The same, whose requests to `place`, a URL, are signed as `requests` does it, with credentials of the provider.
+    #[must_use]
+    pub fn signed<C: SigningCredential>(
+        mut self,
+        place: &str,
+        provider: Provider<C>,
+        requests: impl SignRequest<Credential = C>,
+    ) -> Self {
+        self.signing = Some(signing(place, provider, requests, self.transport()));
+        self
     }
 
     /// A conversation.
     pub(crate) fn conversation(&self) -> Conversation {
-        Conversation::new(&self.client)
+        Conversation::new(&self.client, self.signing.clone())
     }
 
-    /// The transport of a conversation of its own, for whoever fetches credentials.
+    /// The transport of a conversation that is not signed, for whoever fetches credentials.
     pub(crate) fn transport(&self) -> HttpTransporter {
-        HttpTransporter::new(self.conversation())
+        HttpTransporter::new(Conversation::new(&self.client, None))
     }
 
     /// Waits for `work`, unless the host cancels.

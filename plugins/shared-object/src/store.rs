@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::TryStreamExt;
 use opendal::options::{ListOptions, WriteOptions};
 use opendal::{Metadata, Operator};
-use rivet_plugin_api::{Beginning, Cx, ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Result, Store, Upload};
+use rivet_plugin_api::{
+    Beginning, Cx, ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Result, Store, StoreCapabilities, Upload,
+};
 
 use crate::error::{NO_BUCKET, Refused};
 use crate::leftovers::{self, OpenUploads};
@@ -15,16 +17,24 @@ use crate::names::{is_staged, is_visible, key, staged};
 use crate::publish::{PublishMode, Token, publish};
 use crate::read::Object;
 use crate::runtime::{Talks, within};
-use crate::upload::{ObjectUpload, taken};
+use crate::upload::{ObjectUpload, UPLOAD_BYTES, taken};
 
 /// Larger objects are never replaced.
 const MAX_REMEMBERED_BYTES: u64 = 64 << 10;
 /// Object that a probe writes and removes.
 const PROBE: &str = "_rivet_probe";
 
+/// Parts that are copied at once: each is some requests, one of which takes the store as long as the part is large.
+const N_AT_ONCE: usize = 16;
+
+/// What all object stores can do.
+pub fn capabilities() -> StoreCapabilities {
+    StoreCapabilities { upload_bytes: UPLOAD_BYTES, n_at_once: N_AT_ONCE, ..StoreCapabilities::default() }
+}
+
 /// A place in an object store, with the credentials for it.
 pub struct Target {
-    /// The store, rooted at the prefix.
+    /// The store, rooted at the prefix; it signs nothing, which is done on the way out.
     pub operator: Operator,
     /// Begins the codes of errors, such as `s3`.
     pub scheme: &'static str,
@@ -33,7 +43,7 @@ pub struct Target {
     /// How parts become visible.
     pub publish: PublishMode,
     /// What can tell which uploads were begun and never ended; none where the store forgets them by itself.
-    pub uploads: Option<Box<dyn OpenUploads>>,
+    pub uploads: Option<OpenUploads>,
 }
 
 /// How a key has to be for something to be written there.
@@ -173,7 +183,7 @@ impl Shared {
 pub struct ObjectStore {
     shared: Arc<Shared>,
     publish: PublishMode,
-    uploads: Option<Box<dyn OpenUploads>>,
+    uploads: Option<OpenUploads>,
 }
 
 impl ObjectStore {
@@ -181,14 +191,14 @@ impl ObjectStore {
     ///
     /// # Errors
     /// The store's; who may not list is let in.
-    pub fn open(target: Target, talks: &Talks, cx: &Cx) -> Result<Self> {
+    pub fn open(target: Target, talks: Talks, cx: &Cx) -> Result<Self> {
         let Target { operator, scheme, location, publish, uploads } = target;
         if publish == PublishMode::Direct {
             cx.warn(format!(
                 "`publish: direct`: parts in {location} are visible before the run is complete; read what the manifest names"
             ));
         }
-        let shared = Arc::new(Shared { talks: talks.clone(), operator, location, scheme, seen: Mutex::default() });
+        let shared = Arc::new(Shared { talks, operator, location, scheme, seen: Mutex::default() });
         shared.greet(cx)?;
         Ok(Self { shared, publish, uploads })
     }
@@ -264,7 +274,7 @@ impl Store for ObjectStore {
             n_removed += 1;
         }
         match &self.uploads {
-            Some(uploads) => Ok(n_removed + leftovers::sweep(&self.shared, &**uploads, prefix, cx)?),
+            Some(uploads) => Ok(n_removed + leftovers::sweep(&self.shared, uploads, prefix, cx)?),
             None => Ok(n_removed),
         }
     }

@@ -1,5 +1,5 @@
 //! HTTP to a store: one client with its trusted authorities, and for each call a conversation that waits out what is
-//! temporary and remembers the last refusal. It must not know what is asked.
+//! temporary, fetches credentials that have expired once more, and remembers the last refusal. It must not know what is asked.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream;
-use http::{Request, Response, StatusCode};
+use http::header::RANGE;
+use http::{Method, Request, Response, StatusCode};
 use opendal::raw::oio::ReadStream;
 use opendal::{Buffer, HttpBody, HttpTransport};
 use opendal_http_transport_reqwest::ReqwestTransport;
@@ -17,6 +18,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::answer::Answer;
+use crate::document::whole;
+use crate::sign::Sign;
 
 /// How long a connection may take to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -97,14 +100,15 @@ impl Client {
 #[derive(Clone)]
 pub struct Conversation {
     client: Client,
+    signing: Option<Arc<dyn Sign>>,
     refusal: Arc<Mutex<Option<Answer>>>,
     copy_pending: Arc<AtomicBool>,
 }
 
 impl Conversation {
-    /// A new one.
-    pub fn new(client: &Client) -> Self {
-        Self { client: client.clone(), refusal: Arc::default(), copy_pending: Arc::default() }
+    /// A new one, signed by somebody or not at all.
+    pub(crate) fn new(client: &Client, signing: Option<Arc<dyn Sign>>) -> Self {
+        Self { client: client.clone(), signing, refusal: Arc::default(), copy_pending: Arc::default() }
     }
 
     /// The last refusal, whatever it was about.
@@ -117,6 +121,35 @@ impl Conversation {
         self.copy_pending.load(Ordering::Relaxed)
     }
 
+    /// Sends a request, signed; with the answer comes which credentials it was signed with.
+    async fn send(&self, request: Request<Buffer>) -> opendal::Result<(opendal::Result<Response<HttpBody>>, u64)> {
+        let client = self.client.for_(&request);
+        // What is asked for with a range is data, and goes through.
+        let is_data = request.method() == Method::HEAD || request.headers().contains_key(RANGE);
+        let is_change = request.method() != Method::GET;
+        let fetch = async |request| {
+            let response = client.fetch(request).await?;
+            if is_data || !response.status().is_success() { Ok(response) } else { whole(response, is_change).await }
+        };
+        let Some(signing) = &self.signing else { return Ok((fetch(request).await, 0)) };
+        let (mut parts, body) = request.into_parts();
+        let signed = signing.sign(&mut parts).await;
+        // Where credentials have ended, that is the reason why there are none.
+        if signed.is_err() && !self.refusal().is_some_and(|answer| answer.is_expired()) {
+            self.remember(Answer::unsigned());
+        }
+        let which = signed?;
+        Ok((fetch(Request::from_parts(parts, body)).await, which))
+    }
+
+    /// What was asked again with success is no reason for what fails later, unless another request was refused meanwhile.
+    fn forget(&self, own: Option<Answer>) {
+        let mut last = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        if own.is_some() && *last == own {
+            *last = None;
+        }
+    }
+
     fn remember(&self, answer: Answer) {
         *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(answer);
     }
@@ -125,26 +158,36 @@ impl Conversation {
 impl HttpTransport for Conversation {
     async fn fetch(&self, request: Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
         let mut pauses = PAUSES.into_iter();
+        let mut renewable = self.signing.as_ref();
+        let mut own = None;
         loop {
-            let fetched = self.client.for_(&request).fetch(request.clone()).await;
+            let (fetched, which) = self.send(request.clone()).await?;
             let (fetched, wait) = match fetched {
                 Ok(response) if is_refusal(response.status()) => {
                     let (response, answer) = refused(response).await?;
+                    if let Some(signing) = renewable.take_if(|_| answer.is_expired()) {
+                        self.remember(answer);
+                        signing.renew(which);
+                        continue;
+                    }
                     let wait = answer.is_temporary().then_some(answer.wait);
                     self.remember(answer);
                     (Ok(response), wait)
                 }
                 Ok(response) => {
+                    self.forget(own.take());
                     let pending = response.headers().get("x-ms-copy-status").is_some_and(|status| status == "pending");
                     self.copy_pending.store(pending, Ordering::Relaxed);
                     (Ok(response), None)
                 }
                 Err(e) => {
-                    self.remember(Answer::none(&e));
-                    let wait = e.is_temporary().then_some(None);
+                    let answer = Answer::none(&e);
+                    let wait = (e.is_temporary() && answer.tls.is_none()).then_some(None);
+                    self.remember(answer);
                     (Err(e), wait)
                 }
             };
+            own = self.refusal();
             let pause = wait.and_then(|asked| Some(pauses.next()?.max(asked.unwrap_or_default())));
             match pause.filter(|pause| *pause <= MAX_PAUSE) {
                 Some(pause) => tokio::time::sleep(jittered(pause)).await,

@@ -198,7 +198,16 @@ impl Session for PgSession {
         let warnings = self.protection_warning.iter().cloned().collect();
         let free_connections = if pooled { None } else { health::free_connections(&mut self.client, cx)? };
         let behind_ms = if standby { health::behind_ms(&mut self.client, cx)? } else { None };
-        Ok(Health { server_version, pooler, standby, free_connections, behind_ms, steps, warnings })
+        Ok(Health {
+            server_version,
+            pooler,
+            standby,
+            free_connections,
+            behind_ms,
+            steps,
+            warnings,
+            ..Health::default()
+        })
     }
     fn end(&mut self, cx: &Cx) -> Result<()> {
         self.client.execute("COMMIT", cx)

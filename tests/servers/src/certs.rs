@@ -5,12 +5,16 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     date_time_ymd,
 };
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// Which certificate a server presents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +109,27 @@ impl Certs {
     }
 }
 
+/// What a TLS server with a certificate for these names presents, by an authority of its own: `ca.pem` in the folder, which is
+/// made.
+pub(crate) fn server_config(dir: &Path, names: &[&str]) -> Result<ServerConfig> {
+    std::fs::create_dir(dir).with_context(|| format!("create {}", dir.display()))?;
+    let certs = Certs { dir: dir.to_owned() };
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let name = ServerCert::Good.name();
+    certs.leaf(name, server(&names)?, &certs.ca("ca", "rivet test CA")?)?;
+    presenting(&certs, ServerCert::Good)
+}
+
+/// What a TLS server that presents this certificate is configured with.
+pub(crate) fn presenting(certs: &Certs, cert: ServerCert) -> Result<ServerConfig> {
+    let (pem, key) = certs.server(cert);
+    let chain = CertificateDer::pem_file_iter(&pem).and_then(Iterator::collect).context("read the certificate")?;
+    let key = PrivateKeyDer::from_pem_file(&key).context("read the key")?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    config.with_no_client_auth().with_single_cert(chain, key).context("use the certificate")
+}
+
 fn server(names: &[String]) -> Result<CertificateParams> {
     let mut params = leaf_params(names, "rivet test server")?;
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
@@ -129,4 +154,12 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<()> {
         .open(path)
         .and_then(|mut f| f.write_all(text.as_bytes()))
         .with_context(|| format!("write {}", path.display()))
+}
+
+/// A fresh private key for RSA, in PEM.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn rsa_key() -> Result<String> {
+    Ok(KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).context("make an RSA key")?.serialize_pem())
 }

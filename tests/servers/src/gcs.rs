@@ -25,6 +25,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 const MIN_PART_BYTES: usize = 5 << 20;
 /// Objects that one composition takes.
 const MOST_COMPOSED: usize = 32;
+/// Uploads in a page of a list.
+const MOST_LISTED: usize = 100;
 /// Where the shim keeps parts of uploads.
 const PARTS: &str = ".parts/";
 
@@ -62,6 +64,8 @@ pub fn shared() -> &'static Gcs {
 pub struct Gcs {
     server: Server,
     shim: HttpProxy,
+    /// The shim without a look at tokens.
+    open: HttpProxy,
     token: String,
     uploads: Uploads,
     guard: Option<Guard>,
@@ -77,6 +81,12 @@ struct Begun {
     key: String,
     /// Sizes by number.
     parts: BTreeMap<u32, usize>,
+}
+
+impl Begun {
+    fn new(bucket: &str, key: &str) -> Self {
+        Self { bucket: bucket.to_owned(), key: key.to_owned(), parts: BTreeMap::new() }
+    }
 }
 
 impl Gcs {
@@ -111,21 +121,27 @@ impl Gcs {
             std::thread::sleep(Duration::from_millis(50));
         }
         let uploads = Uploads::default();
-        let (bearer, begun) = (format!("Bearer {token}"), uploads.clone());
-        let shim = HttpProxy::start(
-            port,
-            Arc::new(move |request, server| match shimmed(request, server, &bearer, &begun) {
-                Ok(fate) => fate,
-                Err(e) => Fate::Answer(Response::new(500, format!("{e:#}"))),
-            }),
-        )?;
+        let start = |bearer: Option<String>| {
+            let begun = uploads.clone();
+            let decide = move |request: &Request, server: &Server| {
+                let made = shimmed(request, server, bearer.as_deref(), &begun);
+                made.unwrap_or_else(|e| Fate::Answer(Response::new(500, format!("{e:#}"))))
+            };
+            HttpProxy::start(port, Arc::new(decide))
+        };
+        let (shim, open) = (start(Some(format!("Bearer {token}")))?, start(None)?);
         let server = Server::at(port);
-        Ok(Self { server, shim, token, uploads, guard: Some(guard), _owner: owner })
+        Ok(Self { server, shim, open, token, uploads, guard: Some(guard), _owner: owner })
     }
 
     /// Port of the shim on loopback.
     pub fn port(&self) -> u16 {
         self.shim.port()
+    }
+
+    /// As [`Gcs::port`], of the shim that lets everybody in, as the server alone does.
+    pub fn open_port(&self) -> u16 {
+        self.open.port()
     }
 
     /// URL of the shim.
@@ -160,6 +176,18 @@ impl Gcs {
         let mut keys: Vec<String> = items.iter().filter_map(|item| Some(item["name"].as_str()?.to_owned())).collect();
         keys.sort();
         Ok(keys)
+    }
+
+    /// Begins an upload to each of these keys, and leaves it there.
+    ///
+    /// # Errors
+    /// When there is no random number.
+    pub fn begin_uploads(&self, bucket: &str, keys: &[String]) -> Result<()> {
+        let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in keys {
+            uploads.insert(cache::random_hex(16)?, Begun::new(bucket, key));
+        }
+        Ok(())
     }
 
     /// Keys of the uploads that were begun and never ended.
@@ -207,11 +235,11 @@ fn encoded(text: &str) -> String {
     text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
-/// What the shim makes of a request.
-fn shimmed(request: &Request, server: &Server, bearer: &str, uploads: &Uploads) -> Result<Fate> {
+/// What the shim makes of a request; without a `bearer` it is open to everybody.
+fn shimmed(request: &Request, server: &Server, bearer: Option<&str>, uploads: &Uploads) -> Result<Fate> {
     // Who knows the address of a session may go on with it.
     let is_session = request.path().starts_with("/upload/resumable/") || request.parameter("upload_id").is_some();
-    if !is_session && request.header("authorization") != Some(bearer) {
+    if !is_session && bearer.is_some() && request.header("authorization") != bearer {
         let body =
             json!({"error": {"code": 401, "message": "Invalid Credentials", "errors": [{"reason": "authError"}]}});
         return Ok(Fate::Answer(Response::new(401, body.to_string()).with("content-type", "application/json")));
@@ -254,15 +282,10 @@ fn in_parts(request: &Request, server: &Server, bucket: &str, key: &str, uploads
     let id = request.parameter("uploadId");
     let Some(id) = id else {
         if request.method == "GET" {
-            let prefix = request.parameter("prefix").unwrap_or_default();
-            let open = uploads.iter().filter(|(_, begun)| begun.bucket == bucket && begun.key.starts_with(&prefix));
-            let open: String = open
-                .map(|(id, begun)| format!("<Upload><Key>{}</Key><UploadId>{id}</UploadId></Upload>", begun.key))
-                .collect();
-            return Ok(Response::new(200, format!("<ListMultipartUploadsResult>{open}</ListMultipartUploadsResult>")));
+            return Ok(Response::new(200, page(request, bucket, &uploads)));
         }
         let id = cache::random_hex(16)?;
-        uploads.insert(id.clone(), Begun { bucket: bucket.to_owned(), key: key.to_owned(), parts: BTreeMap::new() });
+        uploads.insert(id.clone(), Begun::new(bucket, key));
         let body = format!(
             "<?xml version=\"1.0\"?><InitiateMultipartUploadResult><Bucket>{bucket}</Bucket><Key>{key}</Key>\
              <UploadId>{id}</UploadId></InitiateMultipartUploadResult>"
@@ -297,6 +320,28 @@ fn in_parts(request: &Request, server: &Server, bucket: &str, key: &str, uploads
         server.ask(&asked("DELETE", &object(bucket, &part(*number)), Vec::new()))?;
     }
     Ok(response)
+}
+
+/// Uploads that are open, in the order of their keys, from where the request says.
+fn page(request: &Request, bucket: &str, uploads: &BTreeMap<String, Begun>) -> String {
+    let parameter = |name: &str| request.parameter(name).unwrap_or_default();
+    let (prefix, after) = (parameter("prefix"), (parameter("key-marker"), parameter("upload-id-marker")));
+    let open = uploads.iter().filter(|(_, begun)| begun.bucket == bucket && begun.key.starts_with(&prefix));
+    let mut open: Vec<(String, String)> = open.map(|(id, begun)| (begun.key.clone(), id.clone())).collect();
+    open.retain(|upload| *upload > after);
+    open.sort();
+    let is_truncated = open.len() > MOST_LISTED;
+    open.truncate(MOST_LISTED);
+    let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let mut body = format!("<ListMultipartUploadsResult><IsTruncated>{is_truncated}</IsTruncated>");
+    for (key, id) in &open {
+        body += &format!("<Upload><Key>{}</Key><UploadId>{id}</UploadId></Upload>", escaped(key));
+    }
+    if let Some((key, id)) = open.last().filter(|_| is_truncated) {
+        let key = escaped(key);
+        body += &format!("<NextKeyMarker>{key}</NextKeyMarker><NextUploadIdMarker>{id}</NextUploadIdMarker>");
+    }
+    body + "</ListMultipartUploadsResult>"
 }
 
 /// One object of many, as many times as it takes.

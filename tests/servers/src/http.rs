@@ -1,12 +1,16 @@
 //! HTTP between a client and a real server, request by request: passed on, answered otherwise, or torn.
 //! Must not know what is asked: whoever starts it says what becomes of each request.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use crate::certs;
 
 /// Longest silence of a peer.
 const SILENCE: Duration = Duration::from_secs(120);
@@ -77,6 +81,8 @@ pub enum Fate {
     Answer(Response),
     /// The server gets it, and the client is hung up on.
     Lose,
+    /// The server gets it, and the client half of the server's answer.
+    Break,
     /// The client is hung up on.
     Drop,
 }
@@ -132,14 +138,28 @@ impl HttpProxy {
     /// # Errors
     /// When there is no port.
     pub fn start(port: u16, decide: Decide) -> Result<Self> {
+        Self::start_with(port, decide, None)
+    }
+
+    /// Starts one that speaks TLS to clients, with a certificate for these names by the authority in `ca.pem` of the folder; both
+    /// are made there.
+    ///
+    /// # Errors
+    /// When there is no port, or the certificate cannot be made.
+    pub fn start_tls(port: u16, decide: Decide, names: &[&str], dir: &Path) -> Result<Self> {
+        let tls = certs::server_config(dir, names)?;
+        Self::start_with(port, decide, Some(Arc::new(tls)))
+    }
+
+    fn start_with(port: u16, decide: Decide, tls: Option<Arc<ServerConfig>>) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).context("listen on loopback")?;
         let own = listener.local_addr().context("ask for the port")?.port();
         let server = Server { port };
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let decide = decide.clone();
+                let (decide, tls) = (decide.clone(), tls.clone());
                 // A client that goes away in the middle is what some tests are about.
-                std::thread::spawn(move || serve(stream, server, &decide).ok());
+                std::thread::spawn(move || meet(stream, tls, server, &decide).ok());
             }
         });
         Ok(Self { port: own })
@@ -151,9 +171,15 @@ impl HttpProxy {
     }
 }
 
-fn serve(stream: TcpStream, server: Server, decide: &Decide) -> Result<()> {
+fn meet(stream: TcpStream, tls: Option<Arc<ServerConfig>>, server: Server, decide: &Decide) -> Result<()> {
     stream.set_nodelay(true)?;
-    let mut out = stream.try_clone()?;
+    match tls {
+        None => serve(stream, server, decide),
+        Some(tls) => serve(StreamOwned::new(ServerConnection::new(tls)?, stream), server, decide),
+    }
+}
+
+fn serve(stream: impl Read + Write, server: Server, decide: &Decide) -> Result<()> {
     let mut reader = BufReader::new(stream);
     while let Some(first) = line(&mut reader)? {
         let mut words = first.split(' ');
@@ -161,7 +187,7 @@ fn serve(stream: TcpStream, server: Server, decide: &Decide) -> Result<()> {
         let (method, target) = (method.to_owned(), target.to_owned());
         let headers = headers(&mut reader)?;
         if headers.iter().any(|(name, value)| name.eq_ignore_ascii_case("expect") && value == "100-continue") {
-            out.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+            reader.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
         let body = body(&mut reader, &headers, false)?;
         let request = Request { method, target, headers, body };
@@ -170,16 +196,23 @@ fn serve(stream: TcpStream, server: Server, decide: &Decide) -> Result<()> {
             Fate::Answer(response) => response,
             Fate::Lose => {
                 server.ask(&request)?;
-                return Ok(out.shutdown(Shutdown::Both)?);
+                return Ok(());
             }
-            Fate::Drop => return Ok(out.shutdown(Shutdown::Both)?),
+            Fate::Break => {
+                let response = server.ask(&request)?;
+                let mut whole = Vec::new();
+                send(&mut whole, &request, &response)?;
+                whole.truncate(whole.len() - response.body.len().div_ceil(2));
+                return Ok(reader.get_mut().write_all(&whole)?);
+            }
+            Fate::Drop => return Ok(()),
         };
-        send(&mut out, &request, &response)?;
+        send(reader.get_mut(), &request, &response)?;
     }
     Ok(())
 }
 
-fn send(out: &mut TcpStream, request: &Request, response: &Response) -> Result<()> {
+fn send(out: &mut impl Write, request: &Request, response: &Response) -> Result<()> {
     let mut head = format!("HTTP/1.1 {} x\r\n", response.status);
     let is_head = request.method == "HEAD";
     for (name, value) in &response.headers {

@@ -14,6 +14,7 @@ mod cache;
 mod certs;
 mod command;
 mod debian;
+pub mod forward;
 pub mod gcs;
 mod guard;
 pub mod hostile;
@@ -38,3 +39,4 @@ pub mod web;
 pub mod wire;
 
 pub use cache::Cache;
+pub use certs::rsa_key;

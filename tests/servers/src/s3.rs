@@ -54,6 +54,7 @@ pub struct S3 {
     port: u16,
     python: PathBuf,
     secret: String,
+    other_secret: String,
     reader_secret: String,
     guard: Option<Guard>,
     _owner: fs::File,
@@ -68,18 +69,23 @@ impl S3 {
         let installed = install()?;
         let (dir, owner) = cache::data_dir("s3")?;
         let secret = format!("canary-{}", cache::random_hex(16)?);
+        let other_secret = format!("canary-{}", cache::random_hex(16)?);
         let reader_secret = format!("canary-{}", cache::random_hex(16)?);
         let identity = |name: &str, secret: &str, actions: &[&str]| {
             serde_json::json!({
                 "name": name, "credentials": [{"accessKey": name, "secretKey": secret}], "actions": actions,
             })
         };
+        let all = ["Admin", "Read", "Write", "List", "Tagging"];
         let keys = serde_json::json!({"identities": [
-            identity(ACCESS_KEY, &secret, &["Admin", "Read", "Write", "List", "Tagging"]),
+            identity(ACCESS_KEY, &secret, &all),
+            identity(OTHER_KEY, &other_secret, &all),
+            identity(BLIND_KEY, &secret, &["Read", "Write"]),
             identity(READER_KEY, &reader_secret, &["Read", "List"]),
         ]});
-        let config = dir.join("s3.json");
+        let [config, roles] = ["s3.json", "iam.json"].map(|name| dir.join(name));
         fs::write(&config, keys.to_string()).context("write the keys")?;
+        fs::write(&roles, self::roles(&cache::random_hex(16)?)).context("write the roles")?;
         let [master, volume, filer, port] = ports()?;
         let data = dir.join("data");
         fs::create_dir(&data).context("make the data folder")?;
@@ -97,6 +103,8 @@ impl S3 {
             "-s3".to_owned(),
             format!("-s3.port={port}"),
             format!("-s3.config={}", config.display()),
+            format!("-s3.iam.config={}", roles.display()),
+            format!("-s3.domainName={DOMAIN}"),
             "-s3.port.iceberg=0".to_owned(),
             "-s3.port.lance=0".to_owned(),
             "-master.volumeSizeLimitMB=256".to_owned(),
@@ -107,7 +115,7 @@ impl S3 {
             [installed.join("bin/weed").into()].into_iter().chain(options.iter().map(OsString::from)).collect();
         let guard = Guard::spawn([&dir, &dir], &log, &[], &words)?;
         let python = installed.join("bin/python");
-        let store = Self { port, python, secret, reader_secret, guard: Some(guard), _owner: owner };
+        let store = Self { port, python, secret, other_secret, reader_secret, guard: Some(guard), _owner: owner };
         let until = Instant::now() + START_TIMEOUT;
         while let Err(e) = store.boto3("s3.list_buckets()") {
             let alive = store.guard.as_ref().is_some_and(Guard::is_alive);
@@ -139,6 +147,30 @@ impl S3 {
     /// Secret key of the same.
     pub fn secret_key(&self) -> &str {
         &self.secret
+    }
+
+    /// Keys of an hour that the store's own token service gives out: access key, secret key and session token.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn session(&self) -> Result<[String; 3]> {
+        let script = format!(
+            "sts = boto3.client('sts', endpoint_url=endpoint, aws_access_key_id=access, aws_secret_access_key=secret,\n\
+             \x20 region_name='us-east-1')\n\
+             keys = sts.assume_role(RoleArn='{ROLE}', RoleSessionName='a-test', DurationSeconds=3600)['Credentials']\n\
+             print(json.dumps([keys[k] for k in ('AccessKeyId', 'SecretAccessKey', 'SessionToken')]))"
+        );
+        serde_json::from_str(&self.boto3(&script)?).context("read the keys of a session")
+    }
+
+    /// Keys of somebody else who may do everything.
+    pub fn other_keys(&self) -> [&str; 2] {
+        [OTHER_KEY, &self.other_secret]
+    }
+
+    /// Keys of somebody who may read and write and not list.
+    pub fn blind_keys(&self) -> [&str; 2] {
+        [BLIND_KEY, &self.secret]
     }
 
     /// Keys of somebody who may read and list alone.
@@ -173,9 +205,20 @@ impl S3 {
     /// When the server refuses.
     pub fn open_uploads(&self, bucket: &str) -> Result<Vec<String>> {
         let script = format!(
-            "print(json.dumps([u['Key'] for u in s3.list_multipart_uploads(Bucket='{bucket}').get('Uploads', [])]))"
+            "pages = s3.get_paginator('list_multipart_uploads').paginate(Bucket='{bucket}')\n\
+             print(json.dumps([u['Key'] for p in pages for u in p.get('Uploads', [])]))"
         );
         serde_json::from_str(&self.boto3(&script)?).context("read a list of uploads")
+    }
+
+    /// Begins an upload to each of these keys, and leaves it there.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn begin_uploads(&self, bucket: &str, keys: &[String]) -> Result<()> {
+        let keys = serde_json::to_string(keys).context("write a list of keys")?;
+        let script = format!("for key in {keys}: s3.create_multipart_upload(Bucket='{bucket}', Key=key)");
+        self.boto3(&script).map(drop)
     }
 
     /// Writes every object of a bucket to a file below a folder.
@@ -207,7 +250,30 @@ impl S3 {
 
 /// Access key of whoever may do everything.
 pub const ACCESS_KEY: &str = "RIVETWRITER";
+/// Domain whose hosts have the names of buckets; nobody but a proxy can find it.
+pub const DOMAIN: &str = "store.example";
+/// Role that everybody with keys may assume.
+const ROLE: &str = "arn:aws:iam::role/Writer";
+const OTHER_KEY: &str = "RIVETOTHER";
+const BLIND_KEY: &str = "RIVETBLIND";
 const READER_KEY: &str = "RIVETREADER";
+
+/// Who may assume what, for the store's token service.
+fn roles(signing_key: &str) -> String {
+    let allow = |actions: &[&str]| serde_json::json!({"Effect": "Allow", "Action": actions, "Resource": ["*"]});
+    let trust = serde_json::json!({"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": ["sts:AssumeRole"]});
+    let document = |statement| serde_json::json!({"Version": "2012-10-17", "Statement": [statement]});
+    serde_json::json!({
+        // 32 digits are the base64 of 24 bytes.
+        "sts": {"tokenDuration": "1h", "maxSessionLength": "12h", "issuer": "tests", "signingKey": signing_key},
+        "policy": {"defaultEffect": "Deny", "storeType": "memory"},
+        "policies": [{"name": "All", "document": document(allow(&["s3:*", "sts:*"]))}],
+        "roles": [{
+            "roleName": "Writer", "roleArn": ROLE, "trustPolicy": document(trust), "attachedPolicies": ["All"],
+        }],
+    })
+    .to_string()
+}
 
 impl Drop for S3 {
     fn drop(&mut self) {

@@ -8,10 +8,10 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::mariadb;
 use crate::postgres::{self, Postgres};
 use crate::seed::{self, Sizes};
 use crate::toxiproxy::Toxiproxy;
+use crate::{gcs, mariadb, s3};
 
 /// The plan's checks, below a place.
 const SCRIPT: &str = "dev/run_uat_smoke.sh";
@@ -24,7 +24,7 @@ pub struct Acceptance {
 
 impl Acceptance {
     /// Fills an empty folder with what is in `dev`, changed in nothing but addresses; the tables are made on this server and on a
-    /// MariaDB.
+    /// MariaDB, the buckets in a store of each language.
     ///
     /// # Errors
     /// When a file cannot be copied, or the server refuses.
@@ -33,6 +33,8 @@ impl Acceptance {
         seed::postgres(&format!("postgresql://rivet:rivet@{}:{}/rivet", server.host(), server.port()), sizes)?;
         let mysql = mariadb::shared();
         seed::mysql(mysql, sizes)?;
+        s3::shared().bucket("rivet-test")?;
+        gcs::shared().bucket("rivet-fake")?;
         let proxy = Toxiproxy::start(0)?;
         let (through, through_mysql) = (free_port()?, free_port()?);
         let addresses = [
@@ -42,6 +44,8 @@ impl Acceptance {
             ("localhost:3306", format!("127.0.0.1:{}", mysql.port())),
             ("port: 3306", format!("port: {}", mysql.port())),
             ("localhost:13306", format!("127.0.0.1:{through_mysql}")),
+            ("localhost:9000", format!("127.0.0.1:{}", s3::shared().port())),
+            ("127.0.0.1:4443", format!("127.0.0.1:{}", gcs::shared().open_port())),
             ("localhost:8474", format!("127.0.0.1:{}", proxy.port())),
         ];
         let to = dir.join("dev");
@@ -70,6 +74,7 @@ impl Acceptance {
         let mut command = Command::new("bash");
         command.arg(SCRIPT).args(suites).current_dir(&self.dir);
         command.env("PATH", paths).env("RIVET_PLUGIN_PATH", plugins);
+        command.env("MINIO_ACCESS_KEY", s3::shared().access_key()).env("MINIO_SECRET_KEY", s3::shared().secret_key());
         Ok(command)
     }
 }

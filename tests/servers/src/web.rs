@@ -8,12 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::certs::Certs;
 pub use crate::certs::ServerCert;
+use crate::certs::{Certs, presenting};
 
 /// Longer than any client waits, and shorter than a test.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -56,12 +54,7 @@ impl Web {
     /// When there is no port, or the certificates cannot be made.
     pub fn start_tls(answer: Answer, cert: ServerCert, dir: &Path) -> Result<Self> {
         let certs = Certs::write(dir, "nobody")?;
-        let (pem, key) = certs.server(cert);
-        let chain = CertificateDer::pem_file_iter(&pem).and_then(Iterator::collect).context("read the certificate")?;
-        let key = PrivateKeyDer::from_pem_file(&key).context("read the key")?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        let config = config.with_no_client_auth().with_single_cert(chain, key).context("use the certificate")?;
+        let config = presenting(&certs, cert)?;
         Self::serve(answer, Some(Arc::new(config)), Some(certs.pem("ca")))
     }
 

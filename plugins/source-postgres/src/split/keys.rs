@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::statistics;
 use crate::error::incomplete;
 use crate::explain::planned;
-use crate::filter::{Rows, value_sql};
+use crate::filter::{rows, value_sql};
 use crate::session::PgSession;
 
 /// Nodes of a plan that keep an order which an index gives, and add no work to it.
@@ -85,7 +85,7 @@ impl Dialect for Server<'_> {
 
 impl KeyAnswers for Server<'_> {
     fn rows(&mut self, conditions: Conditions) -> Result<String> {
-        let mut rows = Rows::of(self.relation, self.filter)?;
+        let mut rows = rows(self.relation, self.filter, Conditions::default())?;
         rows.conditions = rows.conditions.and(conditions);
         Ok(rows.to_string())
     }

@@ -17,7 +17,7 @@ use crate::wait_until;
 /// Rows of the table, ten chunks.
 pub const N: u64 = 10_000;
 
-const FILL: &str = "
+pub const FILL: &str = "
 import sqlite3, sys
 con = sqlite3.connect(sys.argv[1])
 con.executescript(sys.argv[2])
@@ -29,7 +29,7 @@ pub fn sql(workspace: &Workspace, sql: &str) -> Result<()> {
     oracle::run(FILL, &[&file, sql]).map(drop)
 }
 
-fn config(keys: &str) -> String {
+pub fn config(keys: &str) -> String {
     format!(
         "source: {{type: sqlite, path: data.db, tuning: {{profile: fast, batch_size: 500}}}}\n\
          exports:\n- {{name: t, table: t, mode: chunked, chunk_column: id, chunk_size: 1000, {keys} \
@@ -105,7 +105,7 @@ pub fn number(seen: &Seen, what: &str, condition: &str) -> Result<u64> {
     line["n"].as_u64().context("a number")
 }
 
-fn state(workspace: &Workspace) -> PathBuf {
+pub fn state(workspace: &Workspace) -> PathBuf {
     workspace.path().join(".rivet_state.db")
 }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use rivet_test_e2e::Workspace;
 use rivet_test_servers::{azure, gcs, s3};
 
@@ -31,9 +31,11 @@ pub struct Place {
     pub bucket: String,
     /// Port that the program is told; the store's own, or that of somebody in between.
     pub port: u16,
+    /// What everything is below.
+    pub prefix: &'static str,
 }
 
-/// What everything is below.
+/// What everything is below, mostly.
 pub const PREFIX: &str = "lake/t";
 
 impl Place {
@@ -46,24 +48,24 @@ impl Place {
             Kind::Gcs => (gcs::shared().bucket(&name)?, gcs::shared().port()),
             Kind::Azure => (azure::shared().container(&name)?, azure::shared().port()),
         };
-        Ok(Self { kind, bucket, port })
+        Ok(Self { kind, bucket, port, prefix: PREFIX })
     }
 
     /// The `destination` of a config; `keys` are further keys, each after a comma.
     pub fn destination(&self, keys: &str) -> String {
-        let Self { bucket, port, .. } = self;
+        let Self { bucket, port, prefix, .. } = self;
         let endpoint = format!("http://127.0.0.1:{port}");
         match self.kind {
             Kind::S3 => format!(
-                "{{type: s3, bucket: {bucket}, prefix: {PREFIX}/, region: us-east-1, endpoint: '{endpoint}', \
+                "{{type: s3, bucket: {bucket}, prefix: {prefix}/, region: us-east-1, endpoint: '{endpoint}', \
                  access_key_env: STORE_NAME, secret_key_env: STORE_SECRET{keys}}}"
             ),
             Kind::Gcs => format!(
-                "{{type: gcs, bucket: {bucket}, prefix: {PREFIX}/, endpoint: '{endpoint}', \
+                "{{type: gcs, bucket: {bucket}, prefix: {prefix}/, endpoint: '{endpoint}', \
                  access_token_env: STORE_SECRET{keys}}}"
             ),
             Kind::Azure => format!(
-                "{{type: azure, container: {bucket}, prefix: {PREFIX}/, endpoint: '{endpoint}/{}', \
+                "{{type: azure, container: {bucket}, prefix: {prefix}/, endpoint: '{endpoint}/{}', \
                  account_name: {}, account_key_env: STORE_SECRET{keys}}}",
                 azure::shared().account(),
                 azure::shared().account()
@@ -94,7 +96,7 @@ impl Place {
             Kind::Gcs => gcs::shared().keys(&self.bucket)?,
             Kind::Azure => azure::shared().keys(&self.bucket)?,
         };
-        let below = |key: &String| Some(key.strip_prefix(PREFIX)?.strip_prefix('/')?.to_owned());
+        let below = |key: &String| Some(key.strip_prefix(self.prefix)?.strip_prefix('/')?.to_owned());
         let found: Vec<String> = all.iter().filter_map(below).collect();
         ensure!(found.len() == all.len(), "something is outside of the prefix: {all:?}");
         Ok(found)
@@ -106,6 +108,15 @@ impl Place {
             Kind::S3 => s3::shared().open_uploads(&self.bucket),
             Kind::Gcs => Ok(gcs::shared().open_uploads(&self.bucket)),
             Kind::Azure => Ok(Vec::new()),
+        }
+    }
+
+    /// Begins an upload to each of these keys of the bucket, and leaves it there.
+    pub fn begin_uploads(&self, keys: &[String]) -> Result<()> {
+        match self.kind {
+            Kind::S3 => s3::shared().begin_uploads(&self.bucket, keys),
+            Kind::Gcs => gcs::shared().begin_uploads(&self.bucket, keys),
+            Kind::Azure => bail!("blocks of Azure are of no upload"),
         }
     }
 
@@ -126,7 +137,7 @@ impl Place {
             Kind::Gcs => gcs::shared().download(&self.bucket, whole.path())?,
             Kind::Azure => azure::shared().download(&self.bucket, whole.path())?,
         }
-        let below = whole.path().join(PREFIX);
+        let below = whole.path().join(self.prefix);
         if below.is_dir() {
             std::fs::rename(below, dir)?;
         }
