@@ -36,6 +36,8 @@ const LINES: &[Line] = &[
     ("retries", |s| (s.retries > 0).then(|| s.retries.to_string())),
     ("restarts", |s| (s.restarts > 0).then(|| format!("{}, each after a lost snapshot", s.restarts))),
     ("oldest tx", |s| (s.oldest_transaction_ms >= OLD_MS).then(|| duration(s.oldest_transaction_ms))),
+    ("longest sql", |s| (s.longest_statement_ms >= OLD_MS).then(|| duration(s.longest_statement_ms))),
+    ("waited", waited),
     ("policies", policies),
     ("validated", |s| s.validated.then(|| "pass".to_owned())),
     ("quality", |s| s.quality_word().map(str::to_owned)),
@@ -53,6 +55,12 @@ const LINES: &[Line] = &[
 const OLD_MS: u64 = 10_000;
 /// Characters of a label with its colon and the space behind.
 const LABEL: usize = 13;
+
+/// Locks that kept the run waiting, and whose they were.
+fn waited(s: &Summary) -> Option<String> {
+    let who: Vec<String> = s.blockers.iter().map(ToString::to_string).collect();
+    (s.lock_wait_ms > 0).then(|| format!("{} for locks of {}", duration(s.lock_wait_ms), who.join(", ")))
+}
 
 /// Why it failed; who looks for errors in a long log finds the export on the same line.
 fn problem(s: &Summary) -> Option<ProblemRow> {

@@ -7,6 +7,7 @@ use rivet_plugin_api::{
     Split, SplitRequest, TableSchema,
 };
 
+use super::blocked::watched;
 use super::doubts;
 use super::env::Env;
 use super::foresee::Foreseen;
@@ -70,7 +71,7 @@ impl Leader {
     /// # Errors
     /// `NotFound`, `Auth` and the like, with the relation's name.
     pub fn open_and_describe(spec: &ExportSpec, run_id: &str, env: &Env<'_>) -> Result<(Self, Description), RunError> {
-        with_retries(spec, env, || {
+        let open = || {
             if spec.snapshot_ms().is_none() {
                 return Self::open_whole(spec, run_id, None, env);
             }
@@ -78,7 +79,8 @@ impl Leader {
                 Some(told) => Self::open_whole(spec, run_id, Some(&told), env),
                 None => Err(e),
             })
-        })
+        };
+        with_retries(spec, env, || watched(spec, run_id, env, open))
     }
 
     /// Cut under the snapshot that is read. `uncut` says why it is not cut along a key that nobody has named.
@@ -127,11 +129,12 @@ impl Leader {
         run_id: &str,
         env: &Env<'_>,
     ) -> Result<(Self, TableSchema, TableSchema), RunError> {
-        with_retries(spec, env, || {
+        let open = || {
             let mut leader = Self::open_once(spec, run_id, env)?;
             let (schema, whole) = leader.columns(spec, env)?;
             Ok((leader, schema, whole))
-        })
+        };
+        with_retries(spec, env, || watched(spec, run_id, env, open))
     }
 
     fn columns(&mut self, spec: &ExportSpec, env: &Env<'_>) -> Result<(TableSchema, TableSchema), RunError> {

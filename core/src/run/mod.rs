@@ -2,6 +2,7 @@
 //! It must not know modes (they differ in the plan's splits), engines or terminals.
 
 pub mod audit;
+mod blocked;
 mod chain;
 mod channel;
 mod cut;
@@ -87,6 +88,8 @@ pub fn run(spec: &ExportSpec, env: &Env<'_>) -> Summary {
     env.progress.started(&run_id, &spec.name);
     let ended = claimed.and_then(|claim| steps(spec, claim, env, &started, &mut summary));
     measure(&mut summary, &started, env);
+    let waited = journal.all_waited();
+    (summary.lock_wait_ms, summary.blockers) = (waited.ms, waited.blockers);
     match ended {
         Ok(status) => summary.status = status,
         Err(error) => {

@@ -68,6 +68,9 @@ pub struct Tally {
     /// Rows read and left out.
     pub rows_known: u64,
     pub longest_statement_ms: u64,
+    /// Most relations that one session held a lock on.
+    #[serde(default)]
+    pub locks: u64,
     pub policy_hits: Vec<(String, String, u64)>,
     /// What the user should know, one sentence each.
     pub warnings: Vec<String>,
@@ -81,6 +84,7 @@ impl Tally {
         self.rows += other.rows;
         self.rows_known += other.rows_known;
         self.longest_statement_ms = self.longest_statement_ms.max(other.longest_statement_ms);
+        self.locks = self.locks.max(other.locks);
         self.policy_hits.extend(other.policy_hits);
         self.warnings.extend(other.warnings);
     }

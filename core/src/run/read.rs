@@ -143,6 +143,7 @@ fn read_piece(
     let facts = stream.facts();
     let tally = &mut *onward.tally;
     tally.longest_statement_ms = tally.longest_statement_ms.max(facts.longest_statement_ms);
+    tally.locks = tally.locks.max(facts.locks);
     tally.policy_hits.extend(facts.policy_hits);
     Ok(())
 }

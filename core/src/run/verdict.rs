@@ -44,6 +44,7 @@ pub fn judge(
     summary.retries = extracted.retries;
     summary.rows_known = extracted.tally.rows_known;
     summary.oldest_transaction_ms = extracted.oldest_transaction_ms;
+    summary.locks = extracted.tally.locks;
     summary.longest_statement_ms = extracted.tally.longest_statement_ms;
     none_lost(extracted.tally.rows, manifest.rows)?;
     summary.quality = plan.quality.judge(manifest.rows, &extracted.figures);

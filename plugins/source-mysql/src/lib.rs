@@ -54,6 +54,7 @@ impl Source for Mysql {
             cut: true,
             moment: true,
             pressure: false,
+            blockers: false,
         }
     }
 

@@ -60,7 +60,7 @@ fn unconstrained(native_type: &str) -> &str {
 pub fn aggregate(session: &mut PgSession, aggregate: &Aggregate, cx: &Cx) -> Result<Vec<Option<KeyValue>>> {
     let answer = |measure: &Measure| match measure {
         Measure::Moment(moment) => moment::of(session, &aggregate.relation, moment, cx),
-        Measure::Waiting | Measure::ReplicaLag => pressure::of(session, measure, cx),
+        Measure::Waiting | Measure::ReplicaLag | Measure::Blockers => pressure::of(session, measure, cx),
         measure => one(session, &aggregate.relation, &aggregate.filter, measure, cx),
     };
     aggregate.measures.iter().map(answer).collect()
