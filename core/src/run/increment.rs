@@ -139,6 +139,14 @@ impl Asked<'_> {
         if let Some(found) = self.largest(from(), session)? {
             return Ok(Some(found));
         }
+        // Below what an open transaction has written others may still come: a source names no such row as the largest.
+        let (condition, key) = (self.spec.condition.clone(), self.mode.key.clone());
+        if self.outermost(condition, from(), Measure::Min { key }, session)?.is_some() {
+            warnings.push(format!(
+                "what is new in {label} is below transactions that are still open: a later run reads it"
+            ));
+            return Ok(None);
+        }
         // Rows may change and then meet `where` no more. The relation as a whole has not lost its end: nothing is new.
         if self.spec.condition.is_some() && self.largest_where(None, from(), session)?.is_some() {
             return Ok(None);
@@ -170,11 +178,21 @@ impl Asked<'_> {
         from: Option<Lower>,
         session: &mut dyn Session,
     ) -> Result<Option<KeyValue>, RunError> {
+        self.outermost(condition, from, Measure::Max { key: self.mode.key.clone() }, session)
+    }
+
+    fn outermost(
+        &self,
+        condition: Option<String>,
+        from: Option<Lower>,
+        measure: Measure,
+        session: &mut dyn Session,
+    ) -> Result<Option<KeyValue>, RunError> {
         let mut filter = Filter { condition, ..self.filter(from, None) };
         if let Some(range) = &mut filter.range {
             range.nulls = false;
         }
-        self.ask(filter, Measure::Max { key: self.mode.key.clone() }, session)
+        self.ask(filter, measure, session)
     }
 
     /// How the rows of a filter are found.

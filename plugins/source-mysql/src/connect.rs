@@ -134,9 +134,11 @@ impl Client {
             let statement = conn.prep(sql).await?;
             let rows: Vec<Row> = conn.exec(&statement, ()).await?;
             let columns = rows.first().map_or_else(|| statement.columns(), Row::columns);
+            let is_whole = is_whole(conn).await?;
             conn.close(statement).await?;
-            Ok((columns.to_vec(), rows.into_iter().map(Row::unwrap).collect()))
-        })
+            Ok(is_whole.then(|| (columns.to_vec(), rows.into_iter().map(Row::unwrap).collect())))
+        })?
+        .ok_or_else(error::cut_off)
     }
 
     /// The columns that a statement would deliver.
@@ -188,6 +190,9 @@ impl Client {
                 }
             }
             drop(result);
+            if !is_whole(conn).await? {
+                refused = Some(error::cut_off());
+            }
             if let Some(statement) = statement {
                 conn.close(statement).await?;
             }
@@ -380,4 +385,14 @@ fn late(settings: &Settings) -> PluginError {
         .retry(Retry::NewSession)
         .hint("check host and port, firewalls in between, and that a MySQL or MariaDB server listens there");
     settings.failed_at(stage::TCP, e)
+}
+
+/// Whether the result that has just ended has all its rows: MariaDB ends one at `LIMIT ROWS EXAMINED`, and a recursion at
+/// its limit, with no more than a warning.
+async fn is_whole(conn: &mut Conn) -> Result<bool, Error> {
+    if conn.get_warnings() == 0 {
+        return Ok(true);
+    }
+    let warnings: Vec<(String, u16, String)> = conn.query("SHOW WARNINGS").await?;
+    Ok(warnings.iter().all(|(_, number, _)| *number != error::number::INCOMPLETE))
 }

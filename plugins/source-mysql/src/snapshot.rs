@@ -46,6 +46,10 @@ pub fn pin(client: &mut Client, limits: &SessionLimits, cx: &Cx) -> Result<()> {
     if client.is_mariadb() {
         let seconds = format!("{}.{:03}", limits.statement_timeout_ms / 1000, limits.statement_timeout_ms % 1000);
         all.push(("max_statement_time", seconds));
+        // Warnings that are kept: one of them may say that a result is not whole.
+        all.push(("max_error_count", "4096".to_owned()));
+        // Recursion would end there without a word.
+        all.push(("max_recursive_iterations", "4294967295".to_owned()));
         all.push(("idle_transaction_timeout", "0".to_owned()));
         all.push(("idle_readonly_transaction_timeout", "0".to_owned()));
     } else {
