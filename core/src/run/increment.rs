@@ -139,16 +139,9 @@ impl Asked<'_> {
         if let Some(found) = self.largest(from(), session)? {
             return Ok(Some(found));
         }
-        // Below what an open transaction has written others may still come: a source names no such row as the largest.
-        let (condition, key) = (self.spec.condition.clone(), self.mode.key.clone());
-        if self.outermost(condition, from(), Measure::Min { key }, session)?.is_some() {
-            warnings.push(format!(
-                "what is new in {label} is below transactions that are still open: a later run reads it"
-            ));
-            return Ok(None);
-        }
-        // Rows may change and then meet `where` no more. The relation as a whole has not lost its end: nothing is new.
-        if self.spec.condition.is_some() && self.largest_where(None, from(), session)?.is_some() {
+        // Rows may change and then meet `where` no more, or be of transactions below which others are open: a source names none of
+        // those as the largest. The relation as a whole has not lost its end: nothing is new.
+        if self.outermost(None, from(), Measure::Min { key: self.mode.key.clone() }, session)?.is_some() {
             return Ok(None);
         }
         let name = &self.spec.name;
@@ -168,19 +161,10 @@ impl Asked<'_> {
 
     /// The largest key at or after a value.
     pub fn largest(&self, from: Option<Lower>, session: &mut dyn Session) -> Result<Option<KeyValue>, RunError> {
-        self.largest_where(self.spec.condition.clone(), from, session)
+        self.outermost(self.spec.condition.clone(), from, Measure::Max { key: self.mode.key.clone() }, session)
     }
 
-    /// As [`largest`](Self::largest), among the rows that meet a condition.
-    fn largest_where(
-        &self,
-        condition: Option<String>,
-        from: Option<Lower>,
-        session: &mut dyn Session,
-    ) -> Result<Option<KeyValue>, RunError> {
-        self.outermost(condition, from, Measure::Max { key: self.mode.key.clone() }, session)
-    }
-
+    /// The outermost key of the rows that meet a condition.
     fn outermost(
         &self,
         condition: Option<String>,

@@ -84,8 +84,7 @@ fn versions_of_rows_that_are_still_open_are_not_passed_by() -> Result<()> {
     // Nothing new, though all that there is lies above what is settled.
     server.psql(&database, "update dbo.t set v = '\\x00000000000000fa' where id > 10")?;
     floor(103)?;
-    let ran = place.run()?.expect(0)?;
-    ensure!(ran.stderr.contains("transactions that are still open"), "{}", ran.stderr);
+    place.run()?.expect(0)?;
     floor(251)?;
     place.run()?.expect(0)?;
     ensure!(Exported::read(&place.path().join("out"))?.n_rows() == 2);
