@@ -31,6 +31,8 @@ pub type TextRows = Vec<Vec<Option<String>>>;
 struct Backend {
     server: String,
     connection: u64,
+    /// A server announces the connection that it runs statements in; a pooler announces one of its own.
+    is_pooled: bool,
 }
 
 /// What tells a server from others.
@@ -96,6 +98,27 @@ impl Client {
     /// Whether the server is MariaDB.
     pub fn is_mariadb(&self) -> bool {
         self.is_mariadb
+    }
+
+    /// Whether something in between hands out connections to the server.
+    pub fn is_pooled(&self) -> bool {
+        self.backend.is_pooled
+    }
+
+    /// Whether we still have the server's connection that we logged in to.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn is_kept(&mut self, cx: &Cx) -> Result<bool> {
+        // A pooler answers a question about the connection alone by itself.
+        let now = self.query("SELECT CONNECTION_ID(), VERSION()", cx)?;
+        let now = now.first().and_then(|row| row.first()?.as_deref()?.parse().ok());
+        Ok(now == Some(self.backend.connection))
+    }
+
+    /// Whether two connections lead to one server: behind an address there may be several.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        self.backend.server == other.backend.server
     }
 
     /// Where the connection leads.
@@ -330,7 +353,9 @@ async fn login(options: Opts) -> Result<(Conn, bool, Backend), Error> {
     let mut conn = Conn::new(options).await?;
     let row: Option<Row> = conn.query_first(format!("SELECT VERSION(), {SERVER}, CONNECTION_ID()")).await?;
     let text = |at| row.as_ref().and_then(|row| text_at(row, at)).unwrap_or_default();
-    let backend = Backend { server: text(1), connection: text(2).parse().unwrap_or_default() };
+    let connection: u64 = text(2).parse().unwrap_or_default();
+    let is_pooled = connection & u64::from(u32::MAX) != u64::from(conn.id());
+    let backend = Backend { server: text(1), connection, is_pooled };
     Ok((conn, text(0).contains("MariaDB"), backend))
 }
 
