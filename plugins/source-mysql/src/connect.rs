@@ -9,6 +9,7 @@ use rivet_plugin_api::{CancelToken, Cx, ErrorKind, PluginError, Result, Retry};
 use rivet_shared_net::{Ended, Engine, Limit, stage};
 
 use crate::address::Settings;
+use crate::backend::{Backend, SERVER, is_whole, login, text_at};
 use crate::{error, tls};
 
 /// Time for ending a statement over a second connection, login and all.
@@ -26,17 +27,6 @@ const ROW_OVERHEAD_BYTES: u64 = 64 << 10;
 
 /// Rows of a catalogue query, as text.
 pub type TextRows = Vec<Vec<Option<String>>>;
-
-/// What runs our statements: behind an address there may be several servers, which count their connections alike.
-struct Backend {
-    server: String,
-    connection: u64,
-    /// A server announces the connection that it runs statements in; a pooler announces one of its own.
-    is_pooled: bool,
-}
-
-/// What tells a server from others.
-const SERVER: &str = "CONCAT_WS('/', @@hostname, @@port, @@datadir)";
 
 /// A connection that is logged in.
 pub struct Client {
@@ -348,25 +338,6 @@ impl Drop for Client {
     }
 }
 
-/// Logs in, and asks what the server is: whether MariaDB, and which.
-async fn login(options: Opts) -> Result<(Conn, bool, Backend), Error> {
-    let mut conn = Conn::new(options).await?;
-    let row: Option<Row> = conn.query_first(format!("SELECT VERSION(), {SERVER}, CONNECTION_ID()")).await?;
-    let text = |at| row.as_ref().and_then(|row| text_at(row, at)).unwrap_or_default();
-    let connection: u64 = text(2).parse().unwrap_or_default();
-    let is_pooled = connection & u64::from(u32::MAX) != u64::from(conn.id());
-    let backend = Backend { server: text(1), connection, is_pooled };
-    Ok((conn, text(0).contains("MariaDB"), backend))
-}
-
-fn text_at(row: &Row, at: usize) -> Option<String> {
-    if let Some(Value::Bytes(bytes)) = row.as_ref(at) {
-        Some(String::from_utf8_lossy(bytes).into_owned())
-    } else {
-        None
-    }
-}
-
 fn options(settings: &Settings) -> Result<Opts> {
     let row_bytes = match settings.max_value_bytes {
         0 => MOST_ROW_BYTES,
@@ -410,14 +381,4 @@ fn late(settings: &Settings) -> PluginError {
         .retry(Retry::NewSession)
         .hint("check host and port, firewalls in between, and that a MySQL or MariaDB server listens there");
     settings.failed_at(stage::TCP, e)
-}
-
-/// Whether the result that has just ended has all its rows: MariaDB ends one at `LIMIT ROWS EXAMINED`, and a recursion at
-/// its limit, with no more than a warning.
-async fn is_whole(conn: &mut Conn) -> Result<bool, Error> {
-    if conn.get_warnings() == 0 {
-        return Ok(true);
-    }
-    let warnings: Vec<(String, u16, String)> = conn.query("SHOW WARNINGS").await?;
-    Ok(warnings.iter().all(|(_, number, _)| *number != error::number::INCOMPLETE))
 }
