@@ -191,7 +191,8 @@ pub enum Measure {
         /// The key.
         key: Vec<String>,
     },
-    /// Largest key in the server's own order; none where no row has one.
+    /// Largest key in the server's own order; none where no row has one. Where keys are given before they are committed, the
+    /// largest below which nothing can come any more.
     Max {
         /// The key.
         key: Vec<String>,

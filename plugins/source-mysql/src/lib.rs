@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod backend;
 mod connect;
 mod decode;
 mod error;
