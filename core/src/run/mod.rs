@@ -304,7 +304,15 @@ fn finish(
     summary: &mut Summary,
 ) -> Result<Status, RunError> {
     let manifest_name = plan.manifest_name();
-    let judged = finish::Judged { plan, manifest, manifest_name: &manifest_name, tokens, left: resumed, begun: false };
+    let judged = finish::Judged {
+        plan,
+        manifest,
+        manifest_name: &manifest_name,
+        tokens,
+        left: resumed,
+        begun: false,
+        published: &[],
+    };
     let rejected = |error: &RunError| {
         let mut told = summary.clone();
         measure(&mut told, started, env);
