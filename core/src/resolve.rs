@@ -11,7 +11,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::config::{
-    Config, ConfigError, ConfigErrors, ExportConfig, Options, PluginConfig, Select, check_reserved, explain,
+    Config, ConfigError, ConfigErrors, ExportConfig, Options, PluginConfig, Select, Verify, check_reserved, explain,
 };
 use crate::connectors::Connectors;
 use crate::error::RunError;
@@ -352,7 +352,7 @@ fn spec(
         resume: false,
         fresh: false,
         backfill: None,
-        validate: false,
+        validate: export.verify == Verify::Content,
         replay: None,
         look: Look::Run,
         password_key: config.source.password_key,
