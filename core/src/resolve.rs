@@ -271,6 +271,7 @@ pub fn resolve(
         spec.secrets = secrets::of_export(&of_connection, spec);
         spec.extension = extension(spec)?;
         possible::check(spec)?;
+        spec.leave_room_for_uploads();
         spec.is_value_limited_by_memory = memory::fit(&spec.export.name, &mut spec.export.tuning, spec.n_workers)?;
     }
     apart(&specs)?;

@@ -1,6 +1,7 @@
 //! One export to every kind of store: the same bytes, the same promises, and what goes wrong with each said plainly.
 //! Must not know any crate of the product: it sees a program, and stores through clients of others.
 
+mod budget;
 mod crash;
 mod credentials;
 mod damage;
