@@ -31,6 +31,8 @@ const MIB: u64 = 1 << 20;
 const PARTITION_BYTES: u64 = 3 * MIB;
 /// More parts at the same time make files no larger where rows come in some order.
 const MAX_PARTITIONS: u64 = 16;
+/// What a worker needs at least while it reads and encodes, beside its upload.
+const WORKER_BYTES: u64 = 5 * MIB;
 /// How often a value is in memory at once, in each worker: as the source received it, in its batch, and while it is encoded as
 /// values of a page, as that page, and compressed. A value that is larger than what may wait goes alone through all of them.
 const COPIES_OF_A_VALUE: u64 = 5;
@@ -81,6 +83,15 @@ pub fn shares(memory_bytes: u64, workers: usize, upload_bytes: u64) -> Shares {
         read_ahead_bytes: share(16, 256 * 1024, 5 * MIB),
         max_buffered_bytes: share(4, 2 * MIB, 12 * MIB),
         upload_ahead_bytes: share(32, 256 * 1024, 2 * MIB),
+    }
+}
+
+/// Workers that `memory_bytes` hold when each uploads a part that takes `upload_bytes`; one in any case.
+pub fn most_workers(memory_bytes: u64, upload_bytes: u64) -> usize {
+    match upload_bytes {
+        0 => usize::MAX,
+        _ => usize::try_from(memory_bytes.saturating_sub(BASE_BYTES) / (upload_bytes + WORKER_BYTES))
+            .map_or(1, |n| n.max(1)),
     }
 }
 
@@ -192,6 +203,15 @@ mod tests {
         ] {
             let found = suffices(memory_mib * MIB, n_at_once, value_mib * MIB, 1);
             assert_eq!(found, expected, "{memory_mib} MiB, {n_at_once} exports, {value_mib} MiB");
+        }
+    }
+
+    #[test]
+    fn uploads_of_all_workers_fit_the_budget() {
+        for (memory_mib, upload_mib, expected) in
+            [(128, 20, 4), (256, 20, 9), (1024, 20, 40), (64, 20, 1), (0, 20, 1), (0, 0, usize::MAX)]
+        {
+            assert_eq!(most_workers(memory_mib * MIB, upload_mib * MIB), expected, "{memory_mib} MiB");
         }
     }
 

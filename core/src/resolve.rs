@@ -11,7 +11,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::config::{
-    Config, ConfigError, ConfigErrors, ExportConfig, Options, PluginConfig, Select, check_reserved, explain,
+    Config, ConfigError, ConfigErrors, ExportConfig, Options, PluginConfig, Select, Verify, check_reserved, explain,
 };
 use crate::connectors::Connectors;
 use crate::error::RunError;
@@ -271,6 +271,7 @@ pub fn resolve(
         spec.secrets = secrets::of_export(&of_connection, spec);
         spec.extension = extension(spec)?;
         possible::check(spec)?;
+        spec.leave_room_for_uploads();
         spec.is_value_limited_by_memory = memory::fit(&spec.export.name, &mut spec.export.tuning, spec.n_workers)?;
     }
     apart(&specs)?;
@@ -352,7 +353,7 @@ fn spec(
         resume: false,
         fresh: false,
         backfill: None,
-        validate: false,
+        validate: export.verify == Verify::Content,
         replay: None,
         look: Look::Run,
         password_key: config.source.password_key,

@@ -11,6 +11,7 @@ use super::meta_columns::{MetaChoice, MetaColumns, meta_columns};
 use super::mode::{ChunkKeys, Incremental, Mode, ModeWord, WindowKeys};
 use super::options::PluginConfig;
 use super::patterns::{TablePattern, Tables};
+use super::promises::{Consistent, DriftPolicy, Verify};
 use super::quality::Quality;
 use super::tuning::Tuning;
 use super::types;
@@ -173,6 +174,9 @@ pub struct ExportConfig {
     /// What happens when the schema is not that of the last good run.
     #[serde(default)]
     pub on_schema_drift: DriftPolicy,
+    /// How closely a run looks at what it wrote before it says that it is complete.
+    #[serde(default)]
+    pub verify: Verify,
     /// What the exported rows have to be like. A run that breaks a rule ends with exit code 3, and publishes nothing.
     #[serde(default)]
     pub quality: Quality,
@@ -261,31 +265,6 @@ pub enum NullCursor {
     Error,
     /// Every run exports them all.
     Include,
-}
-
-/// Which states of the source the files of a run may hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Consistent {
-    /// When a snapshot is lost, or a killed run is gone on with, finished ranges of a key are kept, and the rest is read in another
-    /// snapshot.
-    #[default]
-    Mixed,
-    /// One: whatever was read is read again.
-    Required,
-}
-
-/// What happens when the schema is not that of the last good run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum DriftPolicy {
-    /// Say so and go on.
-    #[default]
-    Warn,
-    /// Go on.
-    Continue,
-    /// Stop before a byte is written.
-    Fail,
 }
 
 /// Type and policies of the column.

@@ -16,13 +16,24 @@ impl ExportSpec {
     /// Leaves the memory to `n_at_once` exports, of which this is one, and accepts smaller values where it has to.
     pub fn share_memory(&mut self, n_at_once: usize) {
         self.n_at_once = n_at_once;
+        self.export.tuning.memory_bytes = memory::share(self.export.tuning.memory_bytes, n_at_once);
+        self.leave_room_for_uploads();
         let tuning = &mut self.export.tuning;
-        tuning.memory_bytes = memory::share(tuning.memory_bytes, n_at_once);
         let largest = memory::largest_value_bytes(tuning.memory_bytes, self.n_workers);
         if tuning.max_value_bytes > largest {
             tuning.max_value_bytes = largest;
             self.is_value_limited_by_memory = true;
         }
+    }
+
+    /// Workers whose uploads the memory does not hold are left out.
+    pub(super) fn leave_room_for_uploads(&mut self) {
+        self.n_workers = self.n_workers.min(self.workers_in_memory());
+    }
+
+    /// Workers that the memory holds, with a part on its way in each.
+    pub fn workers_in_memory(&self) -> usize {
+        memory::most_workers(self.tuning.memory_bytes, self.store_capabilities().upload_bytes)
     }
 
     /// How long one snapshot is read at most, ms, where profile, mode and rules allow that the rest is read in another one.

@@ -27,7 +27,13 @@ pub fn of_workers(spec: &ExportSpec, plan: &Plan, estimate: &Estimate, joinable:
     if n_workers >= wanted {
         return None;
     }
-    let why = if let Some(most) = spec.tuning.max_connections.filter(|_| spec.n_workers < wanted) {
+    let in_memory = spec.workers_in_memory();
+    let why = if n_workers == in_memory && in_memory < spec.tuning.max_connections.unwrap_or(usize::MAX) {
+        let mib = spec.tuning.memory_bytes >> 20;
+        let among =
+            if spec.n_at_once > 1 { format!(" of each of {} exports at once", spec.n_at_once) } else { String::new() };
+        format!("{mib} MiB of memory (`memory_mb`){among} hold no more uploads to a store")
+    } else if let Some(most) = spec.tuning.max_connections.filter(|_| spec.n_workers < wanted) {
         format!("`max_connections: {most}` leaves no more: one connection holds the snapshot")
     } else if !joinable && !spec.source_capabilities().shared_snapshot {
         format!("sessions of the source '{}' cannot share a snapshot", spec.source.info().name)

@@ -65,16 +65,14 @@ pub fn once(args: &RunArgs, specs: &mut [ExportSpec]) -> Result<(), RunError> {
                 hint: "name an incremental export with --export".to_owned(),
             });
         }
-        if args.validate && !spec.store_capabilities().objects {
+        let word = if args.validate { "--validate" } else { "`verify: content`" };
+        spec.validate |= args.validate;
+        if spec.validate && !spec.store_capabilities().objects {
             return Err(RunError::Impossible {
-                what: format!(
-                    "--validate reads back what was written, which {} cannot do",
-                    spec.destination.info().name
-                ),
-                hint: "write to a store, or leave --validate out".to_owned(),
+                what: format!("{word} reads back what was written, which {} cannot do", spec.destination.info().name),
+                hint: format!("write to a store, or leave {word} out"),
             });
         }
-        spec.validate = args.validate;
         spec.full_refresh = args.full_refresh;
         spec.force = args.force;
         spec.replay = args.replays.as_ref().and_then(|all| all.get(&spec.name)).cloned().map(Arc::new);

@@ -3,13 +3,24 @@
 
 use rivet_plugin_api::{ErrorKind, PluginError, Result, Secret};
 
+/// Longest name without an underscore that is taken for one: keys and tokens are longer.
+const MAX_PLAIN_NAME: usize = 24;
+
+/// Whether a text is a name of a variable and not what somebody wanted to keep in one.
+fn is_name(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && (text.contains('_') || text.len() <= MAX_PLAIN_NAME)
+}
+
 /// The value of a variable that a key of the config names.
 ///
 /// # Errors
 /// `Config` when it is not set or empty.
 pub fn variable(key: &str, name: &str) -> Result<Secret> {
     found(name).ok_or_else(|| {
-        let text = format!("`{key}` names the environment variable '{}', which is not set", name.escape_debug());
+        let text = match is_name(name) {
+            true => format!("`{key}` names the environment variable '{name}', which is not set"),
+            false => format!("`{key}` holds what is no name of an environment variable"),
+        };
         PluginError::new(ErrorKind::Config, "store.credentials", text)
             .hint("set the variable where rivet runs; the key takes the name of a variable, not its value")
     })
@@ -59,5 +70,11 @@ mod tests {
             error.message(),
             "`access_key_env` names the environment variable 'RIVET_TEST_NO_SUCH_VARIABLE', which is not set"
         );
+        // Who takes a key of this kind for its value is told so without it.
+        for secret in ["wJalrXUtnFEMIxK7MDENGxbPxRfiCYEXAMPLEKEY", "c2VjcmV0LWtleQ==", "ya29.a0-token", "sv=1&sig=x"] {
+            let error = variable("secret_key_env", secret).expect_err("not set");
+            assert_eq!(error.message(), "`secret_key_env` holds what is no name of an environment variable");
+            assert!(!format!("{error:?}").contains(secret), "{error:?}");
+        }
     }
 }

@@ -118,7 +118,7 @@ fn by_code(code: &str, answer: &Answer) -> Option<(ErrorKind, &'static str, Opti
         | "InvalidToken"
         | "AuthenticationFailed"
         | "InvalidAuthenticationInfo" => {
-            (ErrorKind::Auth, "auth", hint("the store does not accept these credentials: check key and secret"))
+            (ErrorKind::Auth, "auth", hint("the store does not accept these credentials: check key and secret, and whether they have ended"))
         }
         // Azure's word for a key, a token or a network that is not let in; without rights it says which are missing.
         "AuthorizationFailure" => (

@@ -201,6 +201,7 @@ fn a_table_of_a_config_with_every_block() {
         meta_columns: MetaColumns { exported_at: false
         row_hash: false }
         on_schema_drift: Fail
+        verify: Size
         quality: Quality { row_count_min: None
         row_count_max: None
         null_ratio_max: {}
@@ -297,6 +298,7 @@ fn a_query_of_a_config_with_every_block() {
         meta_columns: MetaColumns { exported_at: false
         row_hash: false }
         on_schema_drift: Warn
+        verify: Size
         quality: Quality { row_count_min: None
         row_count_max: None
         null_ratio_max: {}
@@ -369,11 +371,10 @@ fn variables_give_numbers_and_booleans_but_never_yaml() {
 
 #[test]
 fn queries_keep_their_dollars_and_other_keys_do_not() {
-    let cases = [
+    for (keys, sql) in [
         ("query: 'select $$a$$ ;'", "select $$a$$"),
         ("query: 'select ${WORD} from $t$x$t$'", "select word from $t$x$t$"),
-    ];
-    for (keys, sql) in cases {
+    ] {
         assert_eq!(export(keys).relation, Relation::Query { sql: sql.to_owned() }, "{keys}");
     }
     let text = format!(
@@ -386,14 +387,13 @@ fn queries_keep_their_dollars_and_other_keys_do_not() {
 
 #[test]
 fn state_is_beside_the_config() {
-    let cases = [
+    for (block, path) in [
         ("", "conf/.rivet_state.db"),
         ("state: {url: s.db}", "conf/s.db"),
         ("state: {url: 'sqlite:s.db'}", "conf/s.db"),
         ("state: {url: 'sqlite:///var/s.db'}", "/var/s.db"),
         ("state: {}", "conf/.rivet_state.db"),
-    ];
-    for (block, path) in cases {
+    ] {
         let config = read(&format!("{SOURCE}{EXPORTS}{block}")).expect(block);
         assert_eq!(config.state.path, PathBuf::from(path), "{block}");
     }

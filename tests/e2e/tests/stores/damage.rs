@@ -3,13 +3,15 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use rivet_test_e2e::{Workspace, files_below};
-use rivet_test_servers::{oracle, s3};
+use rivet_test_servers::http::{Decide, Fate, HttpProxy, Request};
+use rivet_test_servers::oracle;
 use serde_json::{Value, json};
 
-use crate::place::{Kind, PREFIX, Place};
+use crate::place::{Kind, Place};
 use crate::{config, data};
 
 /// What is done to the folder `at` of a run, in Python; `part`, `manifest`, `pointer` are names there, `other` is one of an
@@ -162,10 +164,10 @@ fn in_any_run_of_an_incremental_export() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn in_a_bucket() -> Result<()> {
+/// Does each damage, looks whether it is found, and mends it.
+fn each_in(kind: Kind) -> Result<()> {
     let (_folder, file) = data(100)?;
-    let place = Place::new(Kind::S3)?;
+    let place = Place::new(kind)?;
     let workspace = place.workspace(&config(&file, "", &place.destination("")))?;
     let run_id = twice(&workspace)?;
     // Neither the state nor the source is asked.
@@ -173,24 +175,94 @@ fn in_a_bucket() -> Result<()> {
     fs::remove_file(&file)?;
     for (code, damage) in DAMAGES {
         let [part, manifest, other] = names(&place.keys()?, &run_id)?;
-        let bucket = &place.bucket;
-        let script = format!(
-            "read = lambda name: s3.get_object(Bucket='{bucket}', Key='{PREFIX}/' + name)['Body'].read()\n\
-             write = lambda name, data: s3.put_object(Bucket='{bucket}', Key='{PREFIX}/' + name, Body=data)\n\
-             remove = lambda name: s3.delete_object(Bucket='{bucket}', Key='{PREFIX}/' + name)\n\
-             part, manifest, other = '{part}', '{manifest}', '{other}'\n"
-        );
+        let script = format!("part, manifest, other = '{part}', '{manifest}', '{other}'\n");
         let kept = "kept = {name: read(name) for name in (part, manifest, '_SUCCESS', '_SUCCESS.t')}\n";
-        let saved = s3::shared().boto3(&format!(
+        let saved = place.python(&format!(
             "{script}{kept}{damage}\nprint(json.dumps({{name: data.hex() for name, data in kept.items()}}))"
         ))?;
         ensure_found(&workspace, code)?;
-        let added = "[remove(n) for n in ('_manifest-t-29991231T000000Z-000000.json', \
-                     't_20200101T000000Z-000000_s00000_a00_part00000.parquet', \
-                     part.replace('part00000', 'part00077'))]\n";
-        let restored = format!("[write(name, bytes.fromhex(data)) for name, data in {}.items()]\n", saved.trim());
-        s3::shared().boto3(&format!("{script}{added}{restored}"))?;
+        let added: Vec<String> =
+            place.keys()?.into_iter().filter(|key| !saved.contains(&format!("\"{key}\"")) && *key != other).collect();
+        let earlier = other.split('_').nth(1).context("a run")?;
+        let added: Vec<&String> = added.iter().filter(|key| !key.contains(earlier)).collect();
+        let restored = format!(
+            "[remove(name) for name in {added:?}]\n\
+             [write(name, bytes.fromhex(data)) for name, data in {}.items()]\n",
+            saved.trim()
+        );
+        place.python(&format!("{script}{restored}"))?;
         workspace.rivet(&["validate", "--depth", "full"])?.expect(0).with_context(|| format!("after {code}"))?;
+        if code == "part_flipped" {
+            workspace.rivet(&["validate", "--depth", "full", "--run-id", earlier])?.expect(0)?;
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn in_s3() -> Result<()> {
+    each_in(Kind::S3)
+}
+
+#[test]
+fn in_gcs() -> Result<()> {
+    each_in(Kind::Gcs)
+}
+
+#[test]
+fn in_azure() -> Result<()> {
+    each_in(Kind::Azure)
+}
+
+/// What lies below another folder is looked at where `--prefix` says, in any store.
+#[test]
+fn below_a_prefix() -> Result<()> {
+    let (_folder, file) = data(100)?;
+    for kind in Kind::ALL {
+        let place = Place::new(kind)?;
+        let below = place.destination("").replace("prefix: lake/t/", "prefix: lake/t/deeper");
+        let workspace = place.workspace(&config(&file, "", &below))?;
+        workspace.run()?.expect(0)?;
+        workspace.configure(&config(&file, "", &place.destination("")))?;
+        let words = ["validate", "--depth", "full", "--prefix", "deeper", "--output", "json"];
+        let found = workspace.rivet(&words)?.expect(0).with_context(|| format!("{kind:?}"))?.json()?;
+        ensure!(found["exports"][0]["rows"] == 100, "{found}");
+        let nothing = workspace.rivet(&["validate", "--prefix", "elsewhere"])?;
+        ensure!(nothing.code.is_some_and(|code| code != 0), "{kind:?}: {}", nothing.stderr);
+        let part = place.keys()?.into_iter().find(|key| key.ends_with(".parquet")).context("a part")?;
+        place.python(&format!("remove('{part}')"))?;
+        let ended = workspace.rivet(&words)?.expect(3)?.json()?;
+        assert_eq!(ended["exports"][0]["findings"][0]["code"], "part_missing", "{kind:?}");
+    }
+    Ok(())
+}
+
+/// A store that flips a byte of a part: sizes say nothing, the content does, before a pointer names the run.
+#[test]
+fn while_it_is_written() -> Result<()> {
+    let (_folder, file) = data(1_000)?;
+    for kind in Kind::ALL {
+        for (key, flag, exit) in
+            [("verify: size,", None, 0), ("verify: content,", None, 3), ("", Some("--validate"), 3)]
+        {
+            let mut place = Place::new(kind)?;
+            let decide: Decide = Arc::new(|request: &Request, server: &_| {
+                let Ok(mut answer) = server.ask(request) else { return Fate::Drop };
+                let is_part = request.method == "GET" && request.path().ends_with(".parquet");
+                let middle = answer.body.len() / 2;
+                if is_part && middle > 4_000 {
+                    answer.body[middle] ^= 1;
+                }
+                Fate::Answer(answer)
+            });
+            let proxy = HttpProxy::start(place.port, decide)?;
+            place.port = proxy.port();
+            let workspace = place.workspace(&config(&file, key, &place.destination("")))?;
+            let words: Vec<&str> = ["run"].into_iter().chain(flag).collect();
+            workspace.rivet(&words)?.expect(exit).with_context(|| format!("{kind:?} {key} {flag:?}"))?;
+            let pointed = place.keys()?.iter().any(|key| key.starts_with("_SUCCESS"));
+            assert_eq!(pointed, exit == 0, "{kind:?} {key}: {:?}", place.keys()?);
+        }
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! Must not know any crate of the product: it sees a program, and stores through clients of others.
 
 mod answers;
+mod budget;
 mod crash;
 mod credentials;
 mod damage;

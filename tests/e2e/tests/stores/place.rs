@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Result, bail, ensure};
 use rivet_test_e2e::Workspace;
-use rivet_test_servers::{azure, gcs, s3};
+use rivet_test_servers::{azure, gcs, oracle, s3};
 
 /// Kinds of stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,6 +127,45 @@ impl Place {
         let open = self.open_uploads()?;
         ensure!(open.is_empty(), "uploads are open: {open:?}");
         Ok(())
+    }
+
+    /// Runs a script of Python that has `read(name)`, `write(name, bytes)` and `remove(name)` of what is below the prefix, by a
+    /// client that is not ours; returns what it printed.
+    pub fn python(&self, script: &str) -> Result<String> {
+        let Self { bucket, prefix, .. } = self;
+        match self.kind {
+            Kind::S3 => s3::shared().boto3(&format!(
+                "at = lambda name: dict(Bucket='{bucket}', Key='{prefix}/' + name)\n\
+                 read = lambda name: s3.get_object(**at(name))['Body'].read()\n\
+                 write = lambda name, data: s3.put_object(**at(name), Body=data)\n\
+                 remove = lambda name: s3.delete_object(**at(name))\n{script}"
+            )),
+            Kind::Gcs => {
+                let store = format!("http://127.0.0.1:{}", gcs::shared().open_port());
+                oracle::run(
+                    &format!(
+                        "import json, urllib.parse, urllib.request\n\
+                         def ask(method, path, data=None):\n\
+                         \x20 request = urllib.request.Request('{store}' + path, data, method=method)\n\
+                         \x20 return urllib.request.urlopen(request).read()\n\
+                         key = lambda name: urllib.parse.quote('{prefix}/' + name, safe='')\n\
+                         one = lambda name: '/storage/v1/b/{bucket}/o/' + key(name)\n\
+                         new = lambda name: '/upload/storage/v1/b/{bucket}/o?uploadType=media&name=' + key(name)\n\
+                         read = lambda name: ask('GET', one(name) + '?alt=media')\n\
+                         write = lambda name, data: ask('POST', new(name), data)\n\
+                         remove = lambda name: ask('DELETE', one(name))\n{script}\n"
+                    ),
+                    &[],
+                )
+            }
+            Kind::Azure => azure::shared().pyarrow(&format!(
+                "at = lambda name: '{bucket}/{prefix}/' + name\n\
+                 read = lambda name: az.open_input_file(at(name)).read()\n\
+                 def write(name, data):\n\
+                 \x20 with az.open_output_stream(at(name)) as to: to.write(data)\n\
+                 remove = lambda name: az.delete_file(at(name))\n{script}"
+            )),
+        }
     }
 
     /// Writes what is below the prefix to the folder.

@@ -192,3 +192,22 @@ fn a_bucket_stands_in_the_host_or_in_the_path() -> Result<()> {
     }
     place.ensure_clean()
 }
+
+#[test]
+fn the_environment_names_endpoint_and_region_where_the_config_does_not() -> Result<()> {
+    let place = Place::new(Kind::S3)?;
+    let destination = format!("{{type: s3, bucket: {}, prefix: {}}}", place.bucket, place.prefix);
+    let (here, there) = (s3::shared().endpoint(), format!("http://{DOMAIN}:{}", place.port));
+    let keys = [("AWS_ACCESS_KEY_ID", s3::shared().access_key()), ("AWS_SECRET_ACCESS_KEY", s3::shared().secret_key())];
+    for (variables, exit, word) in [
+        (&[("AWS_ENDPOINT_URL_S3", &*here), ("AWS_ENDPOINT_URL", &there)][..], 0, ""),
+        (&[("AWS_ENDPOINT_URL", &here), ("AWS_REGION", "us-east-1")], 0, ""),
+        (&[("AWS_ENDPOINT_URL", &there)], 1, "set `allow_remote_endpoint: true`"),
+        (&[], 1, "set `region` to the bucket's, or AWS_REGION in the environment"),
+    ] {
+        let variables: Vec<_> = variables.iter().chain(&keys).copied().collect();
+        let (_, ended) = ran(&place, &destination, &variables)?;
+        ensure_said(&ended.expect(exit)?, &[word])?;
+    }
+    place.ensure_clean()
+}

@@ -4,12 +4,13 @@
 use std::sync::Arc;
 
 use anyhow::{Result, ensure};
+use rivet_test_e2e::Workspace;
 use rivet_test_servers::azure;
 use rivet_test_servers::http::{Fate, HttpProxy, Request, Response};
 use tempfile::TempDir;
 
-use super::{ensure_from, ensure_refused, owned, written};
-use crate::data;
+use super::{bare, ensure_from, ensure_refused, owned, written};
+use crate::{config, data};
 use crate::place::{Kind, Place};
 use crate::stand_in::{self, StandIn};
 
@@ -59,6 +60,15 @@ fn by_key_and_signature() -> Result<()> {
         let secrets = [key, &signature(&long), &signature(&short)];
         let ran = ensure_from(&file, &place, added, &variables, said, &secrets)?;
         ensure!(ran.stderr.contains("the shared access signature ends in") == warned, "{}", ran.stderr);
+    }
+    // The account may be named by the environment, as Microsoft's own tools have it.
+    let whole = config(&file, "", &bare(&place, ""));
+    let unnamed = whole.replace(", account_name: rivetaccount", "");
+    ensure!(whole != unnamed, "{whole}");
+    for (name, exit) in [("AZURE_STORAGE_ACCOUNT", 0), ("SOME_ACCOUNT", 1)] {
+        let workspace = Workspace::new(&unnamed)?.with_variable("AZURE_STORAGE_KEY", key).with_variable(name, "rivetaccount");
+        let ran = workspace.rivet(&["run", "--force"])?.expect(exit)?;
+        ensure!(ran.stderr.contains("set `account_name`") == (exit != 0), "{}", ran.stderr);
     }
     let place = Place::new(Kind::Azure)?;
     let ended = azure::shared().sas(-5)?;
