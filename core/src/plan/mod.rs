@@ -139,8 +139,7 @@ pub struct Along {
 impl Along {
     /// Of a key of the relation, which is described as a whole.
     pub fn of(key: &[String], whole: &TableSchema) -> Self {
-        // Other unique indexes may be of what changes with each update.
-        let is_kept = whole.keys.first().is_some_and(|own| own.starts_with(key));
+        let is_kept = whole.has_primary_key && whole.keys.first().is_some_and(|own| own.starts_with(key));
         let columns = whole.columns.iter().filter(|column| key.contains(&column.name)).cloned().collect();
         Self { moving: !is_kept, columns }
     }

@@ -68,6 +68,7 @@ pub fn in_one_snapshot(spec: &ExportSpec, e: &RunError) -> Option<String> {
 fn in_short_snapshots(spec: &ExportSpec, schema: &TableSchema, estimate: &Estimate) -> Option<KeyCut> {
     let whole =
         matches!((spec.mode(), &spec.relation), (Mode::Full, Relation::Table { .. })) && spec.condition.is_none();
+    let whole = whole && schema.has_primary_key;
     let rows = plan::rows_within(spec, estimate, spec.snapshot_ms().filter(|_| whole)?)?;
     Some(KeyCut { key: schema.keys.first()?.clone(), step: KeyStep::Rows(rows) })
 }

@@ -18,7 +18,7 @@ use super::ledger::{self, Kept, Ledger};
 use super::pass::{Halt, Pass};
 use super::pipeline::{self, N_OPEN, Shared, Tally};
 use super::shape::Seen;
-use super::{Planned, begin, drift, judge_drift, resume, shards};
+use super::{Planned, begin, drift, drift_policy, resume, shards};
 use crate::config::Consistent;
 use crate::error::RunError;
 use crate::memory;
@@ -197,7 +197,7 @@ impl Extraction<'_> {
         let begun = begin(self.spec, &run_id, self.env, self.summary, State::plan_again)?;
         let Planned { leader, plan, seen, .. } = begun;
         let changes = drift::changes(&self.plan.schema, &plan.schema);
-        judge_drift(self.spec, changes, true, self.env, self.summary)?;
+        drift_policy::judge(self.spec, changes, true, self.env, self.summary)?;
         *self.plan = plan;
         self.seen = Seen::new(seen);
         self.observed = observed(self.plan, self.spec, self.env);
@@ -213,6 +213,7 @@ impl Extraction<'_> {
             n_splits: left.len(),
             queue: Mutex::new(left),
             halted: Mutex::default(),
+            held,
             until_ms: limit_ms.map(|ms| began_ms.saturating_add(ms)),
             holder: Mutex::default(),
             let_go_ms: OnceLock::new(),

@@ -63,7 +63,9 @@ pub fn deliver(
         // Whoever publishes into the same place with another state may have come in between.
         && let Err(error) = pointer::check(spec, store, env)
     {
-        return if is_withdrawn(&error) && !judged.begun { withdrawn(error) } else { Err(error) };
+        // What cannot be read may be put right, and the run completed then.
+        let is_overtaken = matches!(error, RunError::Behind { .. }) && !judged.begun;
+        return if is_overtaken { withdrawn(error) } else { Err(error) };
     }
     let StoreCapabilities { objects, n_at_once, .. } = spec.store_capabilities();
     let n_at_once = n_at_once.min(MAX_AT_ONCE);

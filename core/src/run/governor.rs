@@ -144,11 +144,21 @@ pub fn around<T>(
     let stop = CancelToken::new();
     std::thread::scope(|scope| {
         let governor = scope.spawn(|| watch(spec, run_id, guard, env, &stop));
+        // Also where reading panics.
+        let stops = StopsWhenDropped(&stop);
         let came = read();
-        stop.cancel();
+        drop(stops);
         // One that panicked has nothing to say.
         (came, governor.join().ok().flatten())
     })
+}
+
+struct StopsWhenDropped<'t>(&'t CancelToken);
+
+impl Drop for StopsWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod channel;
 mod cut;
 mod doubts;
 mod drift;
+mod drift_policy;
 mod earlier;
 mod encode;
 mod env;
@@ -55,7 +56,7 @@ mod verdict;
 mod window;
 mod withdraw;
 
-use rivet_plugin_api::{Estimate, Explained, Health, Store, TableSchema};
+use rivet_plugin_api::{Estimate, Explained, Health, Store};
 
 pub use env::Env;
 pub use resume::{is_left, nothing_to_resume};
@@ -64,7 +65,6 @@ use self::ledger::Kept;
 use self::resume::{Begun, Claim};
 use self::shape::{HashCounts, Seen};
 use crate::clock::{format_rfc3339, format_stamp};
-use crate::config::DriftPolicy;
 use crate::error::RunError;
 use crate::manifest::Manifest;
 use crate::memory::peak_rss_bytes;
@@ -260,7 +260,7 @@ struct Planned {
 /// The plan of a run, made under the snapshot that the leader holds.
 fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary) -> Result<Planned, RunError> {
     let (leader, described) = leader::Leader::open_and_describe(spec, run_id, env)?;
-    check_drift(spec, &described.schema, env, summary)?;
+    drift_policy::check(spec, &described.schema, env, summary)?;
     for warning in &described.warnings {
         warn(warning, spec, env, summary);
     }
@@ -355,40 +355,6 @@ fn finish(
     }
     prune::prune(spec, store, env);
     Ok(status)
-}
-
-fn check_drift(spec: &ExportSpec, schema: &TableSchema, env: &Env<'_>, summary: &mut Summary) -> Result<(), RunError> {
-    let last = env.state.last_schema(&spec.name)?;
-    let Some(before) = last.and_then(|json| serde_json::from_value::<TableSchema>(json).ok()) else { return Ok(()) };
-    let changes = drift::changes(&before, schema);
-    summary.schema_changed = Some(!changes.is_empty());
-    judge_drift(spec, changes, false, env, summary)
-}
-
-fn judge_drift(
-    spec: &ExportSpec,
-    changes: Vec<String>,
-    during_run: bool,
-    env: &Env<'_>,
-    summary: &mut Summary,
-) -> Result<(), RunError> {
-    if changes.is_empty() {
-        return Ok(());
-    }
-    let said: Vec<String> = changes.iter().map(|change| hidden(change, &spec.secrets).into_owned()).collect();
-    // A plan that is made again finds the same ones.
-    summary
-        .schema_changes
-        .extend(said.into_iter().filter(|change| !summary.schema_changes.contains(change)).collect::<Vec<_>>());
-    let drift = RunError::Drift { relation: spec.relation.label(), during_run, changes };
-    match spec.on_schema_drift {
-        DriftPolicy::Fail => Err(drift),
-        DriftPolicy::Warn => {
-            warn(&drift.to_string(), spec, env, summary);
-            Ok(())
-        }
-        DriftPolicy::Continue => Ok(()),
-    }
 }
 
 fn new_run(spec: &ExportSpec, plan: &Plan) -> NewRun {

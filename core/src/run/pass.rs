@@ -17,6 +17,8 @@ pub struct Pass<'p> {
     pub queue: Mutex<VecDeque<&'p PlannedSplit>>,
     /// How many they were.
     pub n_splits: usize,
+    /// Whether one snapshot is read, which can be lost.
+    pub held: bool,
     /// What ends it before the queue is empty: the first of all.
     pub halted: Mutex<Option<Halt>>,
     /// After this no further split is begun, on the monotonic clock, ms: the snapshot is given up before it is old.

@@ -10,7 +10,7 @@ use super::leader::Leader;
 use super::ledger::{self, Kept};
 use super::shape::HashCounts;
 use super::shards::{self, Hold};
-use super::{Planned, begin, check_drift, drift, new_run, owner, warn};
+use super::{Planned, begin, drift, drift_policy, new_run, owner, warn};
 use crate::error::{FailureClass, RunError};
 use crate::plan::{self, Facts, Fingerprint, Plan};
 use crate::resolve::ExportSpec;
@@ -241,7 +241,7 @@ pub fn go_on(
         return Ok(Begun::anew(begin(spec, run_id, env, summary, State::plan_again)?, kept));
     }
     std::mem::take(&mut schema.warnings).iter().for_each(|told| warn(told, spec, env, summary));
-    check_drift(spec, &before.schema, env, summary)?;
+    drift_policy::check(spec, &before.schema, env, summary)?;
     let shard = spec.shard();
     let (done, n_lost) = look(&run, &|split| shard.is_none_or(|shard| shard.has(split)), store, env)?;
     let kept = kept(&run, done, env)?;

@@ -10,7 +10,7 @@ use super::extract::Extracted;
 use super::kept;
 use super::resume::{self, Begun, Left};
 use super::shape::HashCounts;
-use super::{check_drift, warn};
+use super::{drift_policy, warn};
 use crate::error::RunError;
 use crate::plan::Plan;
 use crate::plan::sealed::{Portion, Shard};
@@ -107,12 +107,13 @@ pub fn waited(
 
 /// Shards are read from a snapshot each: so what cannot be kept for another one cannot be shared.
 fn can_be_shared(spec: &ExportSpec) -> Result<(), RunError> {
-    let why =
-        spec.replay.as_deref().and_then(|replay| replay.sealed.plan.why_not_kept()).or_else(|| spec.why_not_kept());
+    let plan = spec.replay.as_deref().map(|replay| &replay.sealed.plan);
+    let moves = plan.is_some_and(|plan| plan.along_is.moving).then_some("what its chunks are cut along may change");
+    let why = plan.and_then(Plan::why_not_kept).or(moves).or_else(|| spec.why_not_kept());
     why.map_or(Ok(()), |why| {
         Err(RunError::Impossible {
             what: format!("export '{}' cannot be applied in shards: {why}", spec.name),
-            hint: "apply it without --shard, or plan it with `mode: chunked` and no rule that needs one snapshot"
+            hint: "apply it without --shard, or plan it with `mode: chunked` along the table's key, and no rule that needs one snapshot"
                 .to_owned(),
         })
     })
@@ -197,7 +198,7 @@ pub fn gather(
     summary: &mut Summary,
 ) -> Result<Begun, RunError> {
     let Left { run, mut plan } = left;
-    check_drift(spec, &plan.schema, env, summary)?;
+    drift_policy::check(spec, &plan.schema, env, summary)?;
     all_done(spec, &plan, &env.state.progress_of(&run.run_id)?.checkpoints, "")?;
     let (done, _) = kept::look(&run, &|_| true, store, env)?;
     all_done(spec, &plan, &done, ", since files of it are not there as they were written")?;

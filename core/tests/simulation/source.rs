@@ -124,6 +124,7 @@ impl Session for SimSession {
         let mut schema = schema();
         if self.world.setup.seed.is_multiple_of(4) {
             schema.keys.push(vec!["id".to_owned()]);
+            schema.has_primary_key = true;
         }
         if self.world.setup.twins {
             schema.columns.push(schema.columns[0].clone());

@@ -88,6 +88,9 @@ pub struct FinalizeArgs {
     /// The config that it was made with.
     #[command(flatten)]
     pub chosen: ChosenArgs,
+    /// As `apply --force`.
+    #[arg(long)]
+    pub force: bool,
     /// As `run --validate`: read back every file before the run counts.
     #[arg(long)]
     pub validate: bool,
@@ -106,7 +109,7 @@ impl FinalizeArgs {
         ApplyArgs {
             plan: self.plan.clone(),
             chosen: self.chosen.clone(),
-            force: false,
+            force: self.force,
             shard: None,
             validate: self.validate,
             summary_output: self.summary_output.clone(),

@@ -117,9 +117,11 @@ fn by_code(code: &str, answer: &Answer) -> Option<(ErrorKind, &'static str, Opti
         | "SignatureDoesNotMatch"
         | "InvalidToken"
         | "AuthenticationFailed"
-        | "InvalidAuthenticationInfo" => {
-            (ErrorKind::Auth, "auth", hint("the store does not accept these credentials: check key and secret, and whether they have ended"))
-        }
+        | "InvalidAuthenticationInfo" => (
+            ErrorKind::Auth,
+            "auth",
+            hint("the store does not accept these credentials: check key and secret, and whether they have ended"),
+        ),
         // Azure's word for a key, a token or a network that is not let in; without rights it says which are missing.
         "AuthorizationFailure" => (
             ErrorKind::Auth,

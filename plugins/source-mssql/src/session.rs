@@ -212,6 +212,8 @@ impl Session for MssqlSession {
         if let Some(object) = described.object.filter(|object| object.is_table) {
             let indexes = keys::indexes(&mut self.client, &object.id, cx)?;
             schema.keys = keys::keys(&indexes, &described.columns);
+            let primary = indexes.iter().find(|index| index.primary);
+            schema.has_primary_key = primary.is_some_and(|index| schema.keys.first() == Some(&index.columns));
             schema.cursors = Some(keys::cursors(&mut self.client, &object.id, &indexes, &described.columns, cx)?);
             schema.identity = Some(object.identity);
         }

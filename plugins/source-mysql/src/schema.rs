@@ -19,6 +19,8 @@ pub struct Described {
     pub table: Option<Table>,
     /// Columns that together find one row, never NULL; the primary key first.
     pub keys: Vec<Vec<String>>,
+    /// The first of them is the primary key.
+    pub has_primary_key: bool,
     pub cursors: Option<Vec<CursorColumn>>,
     /// What the user should know about reading it.
     pub warnings: Vec<String>,

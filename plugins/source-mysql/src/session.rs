@@ -143,8 +143,8 @@ impl Session for MySession {
     fn describe(&mut self, relation: &Relation, cx: &Cx) -> Result<TableSchema> {
         let described = self.described(relation, cx)?;
         let columns = described.columns.into_iter().map(|plan| plan.column).collect();
-        let Described { keys, cursors, warnings, .. } = described;
-        Ok(TableSchema { columns, identity: None, warnings, keys, cursors })
+        let Described { keys, has_primary_key, cursors, warnings, .. } = described;
+        Ok(TableSchema { columns, identity: None, warnings, keys, has_primary_key, cursors })
     }
     fn estimate(&mut self, relation: &Relation, cx: &Cx) -> Result<Estimate> {
         split::estimate(self, relation, cx)

@@ -160,12 +160,12 @@ impl Session for PgSession {
         let table_oid = described.table_oid.filter(|_| described.has_own_rows);
         let identity = Some(identity::of(&mut self.client, table_oid, cx)?);
         let columns: Vec<_> = described.columns.into_iter().map(|c| c.column).collect();
-        let (mut keys, mut cursors) = (Vec::new(), None);
+        let (mut keys, mut has_primary_key, mut cursors) = (Vec::new(), false, None);
         if let Some(oid) = table_oid {
-            keys = schema::keys::keys(&mut self.client, oid, &columns, cx)?;
+            (keys, has_primary_key) = schema::keys::keys(&mut self.client, oid, &columns, cx)?;
             cursors = Some(schema::keys::cursors(&mut self.client, oid, &columns, cx)?);
         }
-        Ok(TableSchema { columns, identity, warnings: described.warnings, keys, cursors })
+        Ok(TableSchema { columns, identity, warnings: described.warnings, keys, has_primary_key, cursors })
     }
     fn estimate(&mut self, relation: &Relation, cx: &Cx) -> Result<Estimate> {
         split::estimate(self, relation, cx)

@@ -81,16 +81,16 @@ fn said_of_untyped(relation: &Relation, untyped: &[String]) -> Option<String> {
 
 impl Session for SqliteSession {
     fn describe(&mut self, relation: &Relation, cx: &Cx) -> Result<TableSchema> {
-        let (described, keys, cursors) = self.ask(relation, cx, |db, described| {
+        let (described, keys, has_primary_key, cursors) = self.ask(relation, cx, |db, described| {
             let (Form::Rowid { table, .. } | Form::Other { table }) = &described.form else {
-                return Ok((described, Vec::new(), None));
+                return Ok((described, Vec::new(), false, None));
             };
-            let (keys, cursors) = schema::keys::of(db, table, &described.columns)?;
-            Ok((described, keys, Some(cursors)))
+            let (keys, has_primary_key, cursors) = schema::keys::of(db, table, &described.columns)?;
+            Ok((described, keys, has_primary_key, Some(cursors)))
         })?;
         let warnings = said_of_untyped(relation, &described.untyped).into_iter().collect();
         // There is nothing in a file that stays with a table through VACUUM, a copy and a restore, and not beyond DROP.
-        Ok(TableSchema { columns: described.columns, identity: None, warnings, keys, cursors })
+        Ok(TableSchema { columns: described.columns, identity: None, warnings, keys, has_primary_key, cursors })
     }
     fn estimate(&mut self, relation: &Relation, cx: &Cx) -> Result<Estimate> {
         self.ask(relation, cx, |db, described| split::estimate(db, &described))

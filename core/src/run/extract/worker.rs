@@ -38,12 +38,15 @@ impl Extraction<'_> {
             }
             let Some(split) = split else { return Err(Halt::Failed(error)) };
             let cause = error.to_string();
-            if token.is_some() && error.code() == SNAPSHOT_LOST {
+            let is_lost = token.is_some() && error.code() == SNAPSHOT_LOST;
+            if is_lost && pass.held {
                 return Err(Halt::NewEpoch(cause));
             }
             self.pause(pass, split, error)?;
             // A session that was given cannot be had again.
-            let Some(_) = token else { return Err(Halt::NewEpoch(cause)) };
+            if is_lost || token.is_none() {
+                return Err(Halt::NewEpoch(cause));
+            }
             // A short snapshot is not held for what is tried again: there will be another one.
             if pass.is_halted() || pass.until_ms.is_some() {
                 return Ok(());

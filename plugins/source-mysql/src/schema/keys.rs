@@ -73,6 +73,7 @@ pub(super) fn find(client: &mut Client, described: &mut Described, place: &str, 
             cursors.push(CursorColumn { indexed, set_on, ..CursorColumn::new(&fact.name) });
         }
     }
+    described.has_primary_key = primary.is_some_and(|index| keys.first() == Some(&index.columns));
     (described.keys, described.cursors) = (keys, Some(cursors));
     Ok(())
 }

@@ -6,21 +6,22 @@ use rivet_plugin_api::{Column, CursorColumn, Cx, LogicalType, Result, SetOn};
 use crate::catalogue::unexpected;
 use crate::connect::Client;
 
-/// Keys whose columns are never NULL, the primary key first.
+/// Keys whose columns are never NULL, the primary key first, and whether it is one of them.
 ///
 /// # Errors
 /// The server's.
-pub fn keys(client: &mut Client, table_oid: u32, columns: &[Column], cx: &Cx) -> Result<Vec<Vec<String>>> {
-    let mut keys: Vec<Vec<String>> = Vec::new();
+pub fn keys(client: &mut Client, table_oid: u32, columns: &[Column], cx: &Cx) -> Result<(Vec<Vec<String>>, bool)> {
+    let (mut keys, mut has_primary_key): (Vec<Vec<String>>, _) = (Vec::new(), false);
     for row in client.query(&keys_sql(table_oid), cx)?.rows {
-        let [Some(names)] = row.as_slice() else { return Err(unexpected()) };
+        let [Some(names), Some(is_primary)] = row.as_slice() else { return Err(unexpected()) };
         let key: Vec<String> = serde_json::from_str(names).map_err(|_| unexpected())?;
         let never_null = |name: &String| columns.iter().any(|c| c.name == *name && !c.nullable);
         if key.iter().all(never_null) && !keys.contains(&key) {
+            has_primary_key |= is_primary == "t";
             keys.push(key);
         }
     }
-    Ok(keys)
+    Ok((keys, has_primary_key))
 }
 
 /// Moments and days, and whole numbers that a sequence gives or that are the primary key.
@@ -56,7 +57,7 @@ pub fn cursors(client: &mut Client, table_oid: u32, columns: &[Column], cx: &Cx)
 /// committed, which is all that is read.
 fn keys_sql(table_oid: u32) -> String {
     format!(
-        "SELECT pg_catalog.json_agg(a.attname::pg_catalog.text ORDER BY k.place) \
+        "SELECT pg_catalog.json_agg(a.attname::pg_catalog.text ORDER BY k.place), i.indisprimary \
          FROM pg_catalog.pg_index i \
          CROSS JOIN LATERAL pg_catalog.unnest(i.indkey::pg_catalog.int2[]) WITH ORDINALITY AS k(attnum, place) \
          JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum \

@@ -14,12 +14,12 @@ struct Declared {
     default: String,
 }
 
-/// Keys whose columns are never NULL, the primary key first; and what a cursor could go by: moments, days, and the
+/// Keys whose columns are never NULL, the primary key first, and whether it is one of them; and what a cursor could go by: moments, days, and the
 /// column that is the rowid.
 ///
 /// # Errors
 /// The database's.
-pub fn of(db: &Connection, table: &str, columns: &[Column]) -> Result<(Vec<Vec<String>>, Vec<CursorColumn>)> {
+pub fn of(db: &Connection, table: &str, columns: &[Column]) -> Result<(Vec<Vec<String>>, bool, Vec<CursorColumn>)> {
     let declared = declared(db, table)?;
     let indexes = indexes(db, table)?;
     let mut primary: Vec<&Declared> = declared.iter().filter(|column| column.place > 0).collect();
@@ -53,7 +53,8 @@ pub fn of(db: &Connection, table: &str, columns: &[Column]) -> Result<(Vec<Vec<S
         Some(CursorColumn { name: column.name.clone(), indexed: by_rowid || indexes.iter().any(begins), set_on })
     };
     let cursors = columns.iter().filter_map(cursor).collect();
-    Ok((keys, cursors))
+    let has_primary_key = keys.first() == Some(&primary);
+    Ok((keys, has_primary_key, cursors))
 }
 
 fn is_whole(logical: &LogicalType) -> bool {
