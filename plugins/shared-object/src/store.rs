@@ -137,12 +137,16 @@ impl Shared {
         }
     }
 
-    /// Writes where the key is as it should be; whether it was. A store that knows no conditions is asked first how it is.
+    /// Writes where the key is as it should be; whether it was. It is looked at first: some stores know no conditions, or pass
+    /// over them without a word.
     fn write(&self, key: &str, name: &str, bytes: &[u8], state: KeyState, cx: &Cx) -> Result<bool> {
+        if !self.is_as(key, name, &state, cx)? {
+            return Ok(false);
+        }
         let conversation = self.talks.conversation();
         let operator = within(&self.operator, &conversation);
         let conditional = !matches!(state, KeyState::Any);
-        let options = match state.clone() {
+        let options = match state {
             KeyState::Any => WriteOptions::default(),
             KeyState::Absent => WriteOptions { if_not_exists: true, ..WriteOptions::default() },
             KeyState::As(seen) => WriteOptions { if_not_changed: Some(*seen), ..WriteOptions::default() },
@@ -150,15 +154,21 @@ impl Shared {
         match self.talks.wait(cx, &conversation, operator.write_options(key, bytes.to_vec(), options)) {
             Ok(_) => Ok(true),
             Err(refused) if conditional && refused.is_condition() => Ok(false),
-            Err(refused) if conditional && refused.is_unsupported() => {
-                let found = self.stat(key, name, cx)?;
-                let as_it_was = match (state, &found) {
-                    (KeyState::As(seen), Some(found)) => seen.etag() == found.etag(),
-                    (_, found) => found.is_none(),
-                };
-                if as_it_was { self.write(key, name, bytes, KeyState::Any, cx) } else { Ok(false) }
-            }
+            Err(refused) if conditional && refused.is_unsupported() => self.write(key, name, bytes, KeyState::Any, cx),
             Err(refused) => Err(self.failed(refused, &format!("write '{name}'"))),
+        }
+    }
+
+    /// Whether a key is as it should be. Who may write but not look is believed.
+    fn is_as(&self, key: &str, name: &str, state: &KeyState, cx: &Cx) -> Result<bool> {
+        if matches!(state, KeyState::Any) {
+            return Ok(true);
+        }
+        match (self.stat(key, name, cx), state) {
+            (Ok(Some(found)), KeyState::As(seen)) => Ok(seen.etag() == found.etag()),
+            (Ok(found), _) => Ok(found.is_none()),
+            (Err(e), _) if e.kind() == ErrorKind::Auth => Ok(true),
+            (Err(e), _) => Err(e),
         }
     }
 

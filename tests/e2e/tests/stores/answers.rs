@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use rivet_test_e2e::{finish, holds};
 use rivet_test_servers::http::{Decide, Fate, HttpProxy, Request, Response, Server};
 
-use crate::place::{Kind, Place};
+use crate::place::{Kind, PREFIX, Place};
 use crate::refused::{ensure_said, through};
 use crate::{config, data};
 
@@ -112,6 +112,37 @@ fn another_tag_than_that_of_the_upload_is_never_published() -> Result<()> {
         assert_eq!(place.keys()?, [""; 0], "{kind:?}");
     }
     Ok(())
+}
+
+/// Somebody else writes the pointer while the first part is published, and the store hears of no condition.
+#[test]
+fn conditions_that_a_store_passes_over_are_looked_at() -> Result<()> {
+    let (_folder, file) = data(100)?;
+    let mut place = Place::new(Kind::Gcs)?;
+    let (armed, bucket) = (Arc::new(AtomicBool::new(false)), place.bucket.clone());
+    let is_armed = armed.clone();
+    let decide: Decide = Arc::new(move |request: &Request, server: &Server| {
+        if request.target.contains("/rewriteTo/") && is_armed.swap(false, Ordering::Relaxed) {
+            let name = format!("{PREFIX}/_SUCCESS.t").replace('/', "%2F");
+            let target = format!("/upload/storage/v1/b/{bucket}/o?uploadType=media&name={name}");
+            let body = b"{}".to_vec();
+            let _ = server.ask(&Request { method: "POST".to_owned(), target, headers: request.headers.clone(), body });
+        }
+        let Some((before, after)) = request.target.split_once("ifGenerationMatch=") else { return Fate::Pass };
+        let target = format!("{before}unheard={after}");
+        server.ask(&Request { target, ..request.clone() }).map_or(Fate::Drop, Fate::Answer)
+    });
+    let proxy = HttpProxy::start(place.port, decide)?;
+    place.port = proxy.port();
+    let workspace = place.workspace(&config(&file, "", &place.destination("")))?;
+    workspace.run()?.expect(0)?;
+    workspace.run()?.expect(0)?;
+    let before = place.keys()?;
+    armed.store(true, Ordering::Relaxed);
+    let ran = workspace.run()?.expect(3)?;
+    ensure_said(&ran, &["_SUCCESS.t", "written by somebody else meanwhile"])?;
+    assert_eq!(place.keys()?, before);
+    place.ensure_clean()
 }
 
 /// Azurite compares the checksum, and has another word for it than Azure.

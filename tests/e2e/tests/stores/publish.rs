@@ -78,3 +78,35 @@ fn many_parts_are_copied_side_by_side() -> Result<()> {
     }
     Ok(())
 }
+
+/// What the run before has published and noted is read once to be believed.
+#[test]
+fn what_is_published_is_read_once() -> Result<()> {
+    const N_NOTED: usize = 8;
+    let (_folder, file) = data(1_000)?;
+    let reads: Arc<Mutex<BTreeMap<String, usize>>> = Arc::default();
+    let counted = reads.clone();
+    let decide: Decide = Arc::new(move |request, _| {
+        if request.method == "GET" && request.header("range").is_some() && request.path().ends_with(".parquet") {
+            let target = format!("{} {:?}", request.path(), request.header("range"));
+            *counted.lock().unwrap_or_else(PoisonError::into_inner).entry(target).or_default() += 1;
+        }
+        Fate::Pass
+    });
+    let mut place = Place::new(Kind::S3)?;
+    let proxy = HttpProxy::start(place.port, decide)?;
+    place.port = proxy.port();
+    let text = config(&file, "compression: none, max_file_size: 15kB,", &place.destination(""));
+    let workspace = place.workspace(&text.replace("batch_size: 5000", "batch_size: 100"))?;
+    let died = workspace.spawn(&["run", "--fault", &format!("part_published:{N_NOTED}")])?.wait_with_output()?;
+    ensure!(died.status.code().is_none(), "{}", String::from_utf8_lossy(&died.stderr));
+    reads.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    let ran = workspace.rivet(&["run", "--resume", "--output", "json"])?.expect(0)?.json()?;
+    let n_parts = usize::try_from(ran["exports"][0]["files"].as_u64().context("files")?)?;
+    let reads = reads.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let n_twice = reads.values().filter(|n| **n > 1).count();
+    ensure!(n_parts > N_NOTED && reads.len() >= N_NOTED, "{n_parts} parts, {} read", reads.len());
+    ensure!(n_twice <= n_parts - N_NOTED, "{n_twice} of {n_parts} parts are read again: {reads:?}");
+    workspace.rivet(&["validate", "--depth", "full"])?.expect(0)?;
+    place.ensure_clean()
+}
