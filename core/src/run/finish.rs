@@ -10,6 +10,7 @@ use super::{place, pointer, validate, withdraw};
 use crate::error::RunError;
 use crate::manifest::{self, Manifest, Part, Success, digest, pointer_names};
 use crate::plan::Plan;
+use crate::plural;
 use crate::resolve::ExportSpec;
 
 /// Bytes of a document that are read at once.
@@ -51,7 +52,7 @@ pub fn deliver(
     let objects = spec.store_capabilities().objects;
     let export = &spec.name;
     let delivered = || {
-        tracing::info!("{export}: publishing {} files", judged.tokens.len());
+        tracing::info!("{export}: publishing {} file{}", judged.tokens.len(), plural::s(judged.tokens.len()));
         let published = publish(judged, objects && judged.left, store, env)?;
         if judged.plan.validate {
             tracing::info!("{export}: reading back what was written");

@@ -16,6 +16,7 @@ use super::{cut, increment, replay, window};
 use crate::config::{Consistent, Mode};
 use crate::error::RunError;
 use crate::plan::{Along, Increment, Plan, Window};
+use crate::plural;
 use crate::project;
 use crate::quality::{Reading, Rules};
 use crate::resolve::{ExportSpec, Look};
@@ -154,9 +155,12 @@ impl Leader {
         foreseen.whole = estimate.clone();
         let replay = spec.replay.as_deref();
         let estimate = replay.map_or_else(|| narrowed(estimate, explained.rows), |r| r.sealed.estimate.clone());
-        let about = estimate.rows.map_or_else(|| "an unknown number of".to_owned(), |rows| format!("about {rows}"));
-        let n_columns = schema.columns.len();
-        tracing::info!("{}: {} has {n_columns} columns, {about} rows to read", spec.name, relation.label());
+        let about = match estimate.rows {
+            Some(rows) => format!("about {rows} row{}", plural::s(rows)),
+            None => "an unknown number of rows".to_owned(),
+        };
+        let (n, s) = (schema.columns.len(), plural::s(schema.columns.len()));
+        tracing::info!("{}: {} has {n} column{s}, {about} to read", spec.name, relation.label());
         let request = cut::request(spec, &whole, &estimate, &filter, &mut warnings)?;
         let key = request.as_ref().and_then(|request| request.along.as_ref()).map(|cut| cut.key.as_slice());
         if let (Some([_]), true) = (key, spec.look != Look::Run) {
