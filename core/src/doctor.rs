@@ -4,6 +4,7 @@
 use rivet_plugin_api::{Choices, ErrorKind, PluginError, Session, Snapshot};
 
 use crate::error::RunError;
+use crate::plural;
 use crate::project;
 use crate::resolve::ExportSpec;
 use crate::run::{Env, new_run_id};
@@ -217,7 +218,7 @@ fn readable(spec: &ExportSpec, reusable: &mut Reusable, env: &Env<'_>) -> Result
     let columns = project::columns(schema, &spec.select(), &spec.choices(), spec.meta_columns, &spec.relation)?;
     let n_columns = columns.columns.len();
     let warnings: String = columns.warnings.iter().map(|warning| format!("; {warning}")).collect();
-    Ok(Some(format!("{n_columns} column{}{warnings}", if n_columns == 1 { "" } else { "s" })))
+    Ok(Some(format!("{n_columns} column{}{warnings}", plural::s(n_columns))))
 }
 
 fn destination(spec: &ExportSpec, env: &Env<'_>) -> Examined {

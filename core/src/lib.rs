@@ -15,6 +15,7 @@ pub mod paths;
 mod placeholders;
 pub mod plan;
 mod plugin_options;
+pub mod plural;
 mod possible;
 pub mod preflight;
 pub mod project;

@@ -3,6 +3,7 @@
 
 use crate::config::Tuning;
 use crate::error::RunError;
+use crate::plural;
 
 /// Sizes for one worker, bytes. Each has a floor below which an export only gets slower, and a ceiling above which
 /// more memory buys nothing.
@@ -122,7 +123,7 @@ pub fn fit(export: &str, tuning: &mut Tuning, workers: usize) -> Result<bool, Ru
                     value.div_ceil(MIB),
                     tuning.memory_bytes / MIB,
                     largest / MIB,
-                    if workers == 1 { "" } else { "s" }
+                    plural::s(workers)
                 ),
                 hint: format!("set `memory_mb: {}` or `max_value_mb: {}`", needed / MIB, largest / MIB),
             });

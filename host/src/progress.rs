@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rivet_core::plan::Plan;
+use rivet_core::plural;
 use rivet_core::run::fault::Faults;
 use rivet_core::run::progress::{Progress, Retrying};
 
@@ -17,7 +18,7 @@ use crate::cli::{Global, Output};
 use crate::events::Events;
 use crate::out::status;
 use crate::out::streams::stdout_is_terminal;
-use crate::render::{self, grouped};
+use crate::render::{self, counted};
 
 /// How often lines of a terminal change.
 const REDRAW_EVERY: Duration = Duration::from_millis(200);
@@ -96,15 +97,14 @@ impl Progress for Shown {
     }
 
     fn planned(&self, plan: &Plan, rows: Option<u64>) {
-        let rows_said = rows.map_or_else(String::new, |rows| format!(", about {} rows", grouped(rows)));
+        let rows_said = rows.map_or_else(String::new, |rows| format!(", about {}", counted(rows, "row")));
         let (n_splits, n_workers) = (plan.splits.len(), plan.n_workers);
-        let plural = |n: usize| if n == 1 { "" } else { "s" };
         tracing::info!(
             "{}: {}{rows_said}, {n_splits} split{}, {n_workers} worker{}",
             plan.export,
             plan.strategy,
-            plural(n_splits),
-            plural(n_workers)
+            plural::s(n_splits),
+            plural::s(n_workers)
         );
         self.with_run(&plan.export, |run| run.plan(rows, n_splits, Instant::now()));
     }
@@ -114,7 +114,7 @@ impl Progress for Shown {
     }
 
     fn part_written(&self, export: &str, name: &str, rows: u64, bytes: u64) {
-        tracing::debug!("{export}: wrote {name}, {} rows, {}", grouped(rows), render::size(bytes));
+        tracing::debug!("{export}: wrote {name}, {}, {}", counted(rows, "row"), render::size(bytes));
     }
 
     fn split_done(&self, export: &str, done: usize, of: usize) {

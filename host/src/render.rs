@@ -4,6 +4,7 @@
 use std::sync::PoisonError;
 
 use rivet_core::error::RunError;
+use rivet_core::plural;
 use serde::Serialize;
 use serde_json::json;
 
@@ -103,6 +104,11 @@ pub fn grouped(n: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// `1,234 rows`, but `1 row`.
+pub fn counted(n: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(n), plural::s(n))
 }
 
 /// Bytes with a binary unit.

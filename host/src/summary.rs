@@ -12,7 +12,7 @@ use crate::cli::{Global, Output};
 use crate::documents::{ProblemRow, SummaryDocument, VERSION};
 use crate::exit::Exit;
 use crate::out::{Colour, Text};
-use crate::render::{self, duration, grouped, moment, size};
+use crate::render::{self, counted, duration, grouped, moment, size};
 
 /// A line of a block: its label, and what it says; one that says nothing is left out.
 type Line = (&'static str, fn(&Summary) -> Option<String>);
@@ -24,9 +24,9 @@ const LINES: &[Line] = &[
     ("tuning", |s| Some(s.tuning.clone())),
     ("strategy", |s| Some(s.strategy.clone()).filter(|text| !text.is_empty())),
     ("rows", |s| written(s).then(|| grouped(s.rows))),
-    ("left out", |s| (s.rows_known > 0).then(|| format!("{} rows that were exported before", grouped(s.rows_known)))),
+    ("left out", |s| (s.rows_known > 0).then(|| format!("{} that were exported before", counted(s.rows_known, "row")))),
     ("kept", |s| {
-        (s.splits_kept > 0).then(|| format!("{} splits that were read before", grouped(s.splits_kept as u64)))
+        (s.splits_kept > 0).then(|| format!("{} that were read before", counted(s.splits_kept as u64, "split")))
     }),
     ("shard", shard),
     ("files", |s| written(s).then(|| grouped(s.files as u64))),

@@ -10,6 +10,7 @@ use crate::config::Mode;
 use crate::error::RunError;
 use crate::manifest::manifest_name;
 use crate::plan::Plan;
+use crate::plural;
 use crate::resolve::ExportSpec;
 use crate::summary::Status;
 
@@ -24,10 +25,10 @@ pub fn tell(spec: &ExportSpec, plan: &Plan, store: &dyn Store, env: &Env<'_>) ->
     // The run is done: what cannot be listed is no reason to say more than that.
     let n_runs = count(plan, store, env).unwrap_or_default();
     if n_runs > 0 {
-        let runs = if n_runs == 1 { "run" } else { "runs" };
         let told = format!(
-            "this folder holds parts of {n_runs} earlier {runs}: whoever reads the whole folder gets those rows too; read \
-             only the files of this run, or let `keep_runs: 1` remove older runs"
+            "this folder holds parts of {n_runs} earlier run{}: whoever reads the whole folder gets those rows too; read \
+             only the files of this run, or let `keep_runs: 1` remove older runs",
+            plural::s(n_runs)
         );
         env.progress.warn(&spec.name, &told);
     }

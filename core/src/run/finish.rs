@@ -10,6 +10,7 @@ use super::{many, place, pointer, validate, withdraw};
 use crate::error::RunError;
 use crate::manifest::{self, Manifest, Part, Success, digest, pointer_names};
 use crate::plan::Plan;
+use crate::plural;
 use crate::resolve::ExportSpec;
 
 /// Bytes of a document that are read at once.
@@ -71,7 +72,7 @@ pub fn deliver(
     let n_at_once = n_at_once.min(MAX_AT_ONCE);
     let export = &spec.name;
     let delivered = || {
-        tracing::info!("{export}: publishing {} files", judged.tokens.len());
+        tracing::info!("{export}: publishing {} file{}", judged.tokens.len(), plural::s(judged.tokens.len()));
         let published = publish(judged, (objects && judged.left, n_at_once), store, env)?;
         if judged.plan.validate {
             tracing::info!("{export}: reading back what was written");

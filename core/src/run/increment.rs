@@ -16,6 +16,7 @@ use super::{key_order, owner, replay};
 use crate::config::{Incremental, NullCursor, did_you_mean};
 use crate::error::RunError;
 use crate::plan::{Increment, Mark};
+use crate::plural;
 use crate::resolve::{ExportSpec, Look};
 use crate::row_hash;
 
@@ -215,7 +216,7 @@ impl Asked<'_> {
             Ok(n) => Err(RunError::Integrity {
                 what: format!(
                     "{n} row{} of {} ha{} NULL in the cursor column '{}'",
-                    if n == 1 { "" } else { "s" },
+                    plural::s(n),
                     self.relation().label(),
                     if n == 1 { "s" } else { "ve" },
                     self.mode.key.join("', '"),

@@ -18,6 +18,7 @@ use super::{cut, increment, replay, window};
 use crate::config::{Consistent, Mode};
 use crate::error::RunError;
 use crate::plan::{Along, Increment, Plan, Window};
+use crate::plural;
 use crate::project;
 use crate::quality::{Reading, Rules};
 use crate::resolve::{ExportSpec, Look};
@@ -204,9 +205,12 @@ impl Leader {
         foreseen.whole = estimate.clone();
         let replay = spec.replay.as_deref();
         let estimate = replay.map_or_else(|| narrowed(estimate, explained.rows), |r| r.sealed.estimate.clone());
-        let about = estimate.rows.map_or_else(|| "an unknown number of".to_owned(), |rows| format!("about {rows}"));
-        let n_columns = schema.columns.len();
-        tracing::info!("{}: {} has {n_columns} columns, {about} rows to read", spec.name, relation.label());
+        let about = match estimate.rows {
+            Some(rows) => format!("about {rows} row{}", plural::s(rows)),
+            None => "an unknown number of rows".to_owned(),
+        };
+        let (n, s) = (schema.columns.len(), plural::s(schema.columns.len()));
+        tracing::info!("{}: {} has {n} column{s}, {about} to read", spec.name, relation.label());
         let request = match uncut {
             Some(told) => {
                 warnings.push(told.to_owned());
@@ -224,7 +228,11 @@ impl Leader {
             }
             (None, None) => Vec::new(),
         };
-        let along = request.and_then(|request| Some(request.along?.key));
+        // What a plan says was found out when it was made, also that there is no such key.
+        let along = match replay {
+            Some(replay) => replay.sealed.plan.along.clone(),
+            None => request.and_then(|request| Some(request.along?.key)),
+        };
         let along_is = along.as_ref().map(|along| Along::of(along, &whole)).unwrap_or_default();
         if let (Some([_]), true) = (along.as_deref(), spec.look != Look::Run) {
             let measure = Some(Measure::Max { key: along.clone().unwrap_or_default() });

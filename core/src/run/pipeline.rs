@@ -189,7 +189,11 @@ pub struct Halted;
 ///
 /// # Errors
 /// What broke it.
-pub fn line<'a>(shared: &Shared<'a>, done: Done<'_, 'a>, work: impl FnOnce(&Line<'_, 'a>)) -> Result<(), Broken<'a>> {
+pub fn line<'a>(
+    shared: &Shared<'a>,
+    done: Done<'_, 'a>,
+    work: impl FnOnce(&Line<'_, 'a>),
+) -> Result<(), Box<Broken<'a>>> {
     // Its own token: a failed upload must wake a reader that waits for the server.
     let token = CancelToken::new();
     token.keep_warnings();
@@ -197,7 +201,7 @@ pub fn line<'a>(shared: &Shared<'a>, done: Done<'_, 'a>, work: impl FnOnce(&Line
     let cancel = || steps.cancel();
     shared.cancel.cx().with_wake(&cancel, || overlap(shared, &steps, done, work));
     let State { failed, open, .. } = steps.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let broken = |split, error| Err(Broken { error, split, unfinished: open.clone() });
+    let broken = |split, error| Err(Box::new(Broken { error, split, unfinished: open.clone() }));
     match failed {
         _ if shared.env.cancel.is_cancelled() => broken(None, RunError::Interrupted),
         Some((split, error)) => broken(split, error),

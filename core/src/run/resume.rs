@@ -13,6 +13,7 @@ use super::shards::{self, Hold};
 use super::{Planned, begin, drift, drift_policy, new_run, owner, warn};
 use crate::error::{FailureClass, RunError};
 use crate::plan::{self, Facts, Fingerprint, Plan};
+use crate::plural;
 use crate::resolve::ExportSpec;
 use crate::state::{ExportLock, Phase, RunRecord, State};
 use crate::summary::Summary;
@@ -330,7 +331,8 @@ fn tell(
         None => format!("run {run_id} was interrupted{ago} and goes on"),
     };
     let told = format!(
-        "{what}: {n_kept} of {n} {word} with {rows} rows are kept, {} are read in another snapshot{lost}",
+        "{what}: {n_kept} of {n} {word} with {rows} row{} are kept, {} are read in another snapshot{lost}",
+        plural::s(rows),
         n - n_kept
     );
     warn(&told, spec, env, summary);

@@ -4,6 +4,7 @@
 use rivet_core::error::{FailureClass, RunError};
 use rivet_core::memory::key_bytes;
 use rivet_core::plan::{Plan, expected_ms, snapshot_ms};
+use rivet_core::plural;
 use rivet_core::preflight::{Facts, judge};
 use rivet_core::quality::Rules;
 use rivet_core::resolve::ExportSpec;
@@ -74,7 +75,7 @@ fn check(specs: &[ExportSpec], env: &Env<'_>, args: &CheckArgs, global: &Global)
 /// What `--strict` fails on.
 fn say_strict(row: &CheckRow, global: &Global) {
     let n = row.strict.len();
-    let s = if n == 1 { "" } else { "s" };
+    let s = plural::s(n);
     let message = format!("export '{}': --strict fails on {n} column{s}: {}", row.export, row.strict.join("; "));
     let hint = "choose another type with `columns: {NAME: TYPE}`, or leave a column out with `exclude`";
     render::problem(global, "check.strict", &message, Some(hint));

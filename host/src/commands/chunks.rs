@@ -15,7 +15,7 @@ use crate::documents::chunks::{ChunkRow, ChunkRunRow, ChunksDocument, ResetDocum
 use crate::documents::history::RunRow;
 use crate::out::Text;
 use crate::out::table::{Side, Table};
-use crate::render::{self, grouped, moment};
+use crate::render::{self, counted, grouped, moment};
 
 /// The runs of these exports, of all where none is named.
 ///
@@ -126,9 +126,9 @@ pub fn text(document: &ChunksDocument) -> Text {
             ("  status: ", None),
             (&run.status, render::status_colour(&run.status)),
         ]);
-        let (done, of, rows) = (run.completed, run.chunks.len(), grouped(run.rows));
+        let (done, of, rows) = (run.completed, run.chunks.len(), counted(run.rows, "row"));
         text.line(format_args!("  {}, plan_hash {}", run.strategy, run.plan_hash));
-        text.line(format_args!("  {done} of {of} completed, {rows} rows"));
+        text.line(format_args!("  {done} of {of} completed, {rows}"));
         let mut table = Table::new(&COLUMNS);
         for chunk in &run.chunks {
             table.row(vec![

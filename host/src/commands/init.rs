@@ -8,6 +8,7 @@ mod yaml;
 
 use rivet_core::config::{TablePattern, Tables, did_you_mean};
 use rivet_core::error::RunError;
+use rivet_core::plural;
 use rivet_core::propose::{Known, Proposal, Refusal, Surveyed, Way, propose};
 use rivet_core::resolve::ExportSpec;
 use rivet_core::run::{Env, listing, survey};
@@ -158,7 +159,7 @@ fn tell(place: &Place, source: &Source, (proposed, n_others): (&[Result<Proposal
         "wrote {}: {} export{} ({} incremental, {} full){left}",
         file.display(),
         count(exports.len()),
-        if exports.len() == 1 { "" } else { "s" },
+        plural::s(exports.len()),
         count(exports.len() - n_full),
         count(n_full),
     ));

@@ -17,7 +17,7 @@ use crate::documents::VERSION;
 use crate::documents::history::{CursorRow, ExportRow, LockRow, RunRow, StateDocument};
 use crate::exit::Exit;
 use crate::out::{Colour, Text};
-use crate::render::{self, grouped, moment};
+use crate::render::{self, counted, moment};
 
 /// Runs the command.
 pub fn run(command: &StateCommand, global: &Global) -> Exit {
@@ -140,7 +140,7 @@ fn shown(document: &StateDocument) -> Text {
 
 /// The status in its colour, and all else.
 fn ended(run: &RunRow) -> [(String, Option<Colour>); 2] {
-    let rows = run.rows.map_or_else(String::new, |n| format!(", {} rows", grouped(n)));
+    let rows = run.rows.map_or_else(String::new, |n| format!(", {}", counted(n, "row")));
     let error = run.error.as_ref().map_or_else(String::new, |e| format!(" ({})", e.code));
     let time = match &run.ended_at {
         Some(end) => format!(", finished {} UTC", moment(end)),

@@ -2,6 +2,7 @@
 //! It must not know what makes a part right.
 
 use rivet_core::error::RunError;
+use rivet_core::plural;
 use rivet_core::resolve::ExportSpec;
 use rivet_core::run::Env;
 use rivet_core::run::audit::{Depth, Wanted, audit};
@@ -13,7 +14,7 @@ use crate::documents::validate::{ValidateDocument, ValidatedRow};
 use crate::documents::{ProblemRow, VERSION};
 use crate::exit::Exit;
 use crate::out::{Colour, Text};
-use crate::render::{self, grouped, size};
+use crate::render::{self, counted, size};
 
 /// Runs the command.
 pub fn run(args: &ValidateArgs, global: &Global) -> Exit {
@@ -60,7 +61,7 @@ fn problem(export: &str, e: &RunError) -> ProblemRow {
 
 fn texts(document: &ValidateDocument) -> Vec<Text> {
     let mut sum = Text::for_stdout();
-    sum.line(format_args!("{} run{} looked at", document.runs, if document.runs == 1 { "" } else { "s" }));
+    sum.line(format_args!("{} run{} looked at", document.runs, plural::s(document.runs)));
     document.exports.iter().map(text).chain([sum]).collect()
 }
 
@@ -73,10 +74,11 @@ fn text(row: &ValidatedRow) -> Text {
     text.spans(&[(mark, Some(colour)), (gap, None), (&head, None)]);
     if row.run_id.is_some() {
         text.line(format_args!(
-            "  {} parts, {} of them read; {} rows, {}",
+            "  {} part{}, {} of them read; {}, {}",
             row.parts,
+            plural::s(row.parts),
             row.parts_read,
-            grouped(row.rows),
+            counted(row.rows, "row"),
             size(row.bytes)
         ));
     }

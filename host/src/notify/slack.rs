@@ -2,6 +2,7 @@
 //! It must not know how it gets there. What comes from outside stays text in it, whatever it looks like.
 
 use rivet_core::config::Trigger;
+use rivet_core::plural;
 use serde_json::{Value, json};
 
 use super::{Ended, Event};
@@ -38,8 +39,7 @@ fn headline(events: &[Event<'_>]) -> String {
         (Trigger::Degraded, "degraded"),
     ];
     let said = words.map(|(trigger, word)| (count(trigger), word)).into_iter().filter(|(n, _)| *n > 0);
-    let said: Vec<String> =
-        said.map(|(n, word)| format!("{n} export{} {word}", if n == 1 { "" } else { "s" })).collect();
+    let said: Vec<String> = said.map(|(n, word)| format!("{n} export{} {word}", plural::s(n))).collect();
     if said.is_empty() { "the run failed before its first export".to_owned() } else { said.join(", ") }
 }
 

@@ -13,7 +13,7 @@ pub fn bounded(text: &str, max_bytes: usize) -> String {
     for (at, c) in text.char_indices() {
         if shown.len() >= max_bytes {
             let left = text.len() - at;
-            shown.push_str(&format!("… ({left} byte{} more)", if left == 1 { "" } else { "s" }));
+            shown.push_str(&format!("… ({left} byte{} more)", rivet_core::plural::s(left)));
             break;
         }
         if acts(c) { shown.extend(c.escape_default()) } else { shown.push(c) }

@@ -14,7 +14,7 @@ use super::settings;
 use super::took;
 use crate::documents::history::RunRow;
 use crate::out::secrets::Secrets;
-use crate::render::grouped;
+use crate::render::{counted, grouped};
 
 /// Events of a run that are read into a report at most: the first ones.
 const MAX_EVENTS: usize = 1_000;
@@ -205,7 +205,7 @@ impl Reader<'_> {
             "run_started" => (Tone::Plain, format!("begun by {}", said("command"))),
             "planned" => {
                 let rows = details["estimated_rows"].as_u64();
-                let rows = rows.map_or_else(String::new, |n| format!(", about {} rows", grouped(n)));
+                let rows = rows.map_or_else(String::new, |n| format!(", about {}", counted(n, "row")));
                 let (splits, workers) = (count("splits"), count("workers"));
                 (Tone::Plain, format!("planned: {}, splits: {splits}, workers: {workers}{rows}", said("strategy")))
             }

@@ -30,7 +30,8 @@ impl Extraction<'_> {
             let ended = pipeline::line(&shared, &|of, tally| self.split_done(of, tally), |line| {
                 self.read_splits(pass, line, (&mut session, token), &mut again, may_shed);
             });
-            let Err(Broken { error, split, unfinished }) = ended else { return Ok(()) };
+            let Err(broken) = ended else { return Ok(()) };
+            let Broken { error, split, unfinished } = *broken;
             // Before anything else happens.
             unfinished.iter().try_for_each(|of| self.give_up(of)).map_err(Halt::Failed)?;
             if pass.is_halted() {

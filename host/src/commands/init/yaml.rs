@@ -9,7 +9,7 @@ use rivet_core::propose::{Proposal, Refusal, Surveyed, Way};
 use rivet_plugin_api::{ListedTable, TableKind};
 
 use crate::out::shown;
-use crate::render::{grouped, size};
+use crate::render::{counted, size};
 
 /// The file with the schema of the config that editors go by, beside the config.
 pub const SCHEMA_FILE: &str = "rivet.schema.json";
@@ -136,8 +136,7 @@ fn facts(proposal: &Proposal) -> String {
     };
     let rows = match proposal.estimate.rows {
         None => "rows unknown".to_owned(),
-        Some(1) => "about 1 row".to_owned(),
-        Some(n) => format!("about {} rows", grouped(n)),
+        Some(n) => format!("about {}", counted(n, "row")),
     };
     let bytes = proposal.estimate.bytes.map_or_else(String::new, |n| format!(", {}", size(n)));
     let key = proposal.key.as_ref().map_or_else(String::new, |key| format!(", key {}", key.join(", ")));
