@@ -183,6 +183,34 @@ fn connections_and_lag_are_told_when_they_are_too_few_and_too_long() {
 }
 
 #[test]
+fn memory_poolers_and_standbys_are_told_where_they_matter_alone() {
+    let warned = |n_workers, rows, health: Health| {
+        let judged = judge(Facts {
+            relation: &Relation::Table { schema: None, name: "t".into() },
+            schema: &TableSchema::default(),
+            has_condition: false,
+            whole: &Estimate { rows: Some(rows), bytes: None, splittable: true },
+            explained: &Explained::default(),
+            health: &health,
+            mode: &Mode::Full,
+            tuning: &tuning(),
+            n_workers,
+            key_is_indexed: None,
+        });
+        judged.warnings
+    };
+    for (n_workers, rows) in [(1, PARALLEL_ROWS + 1), (2, PARALLEL_ROWS), (8, 5)] {
+        assert_eq!(warned(n_workers, rows, Health::default()), Vec::<String>::new(), "{n_workers} {rows}");
+    }
+    let memory = warned(2, PARALLEL_ROWS + 1, Health::default());
+    assert_eq!(memory, ["2 workers share 256 MiB: give `memory_mb` more if parts get small"]);
+    let pooled = warned(1, 5, Health { pooler: Some("a pooler".to_owned()), ..Health::default() });
+    assert!(matches!(&pooled[..], [one] if one.starts_with("a pooler is in between")), "{pooled:?}");
+    let standby = warned(1, 5, Health { standby: true, behind_ms: Some(0), ..Health::default() });
+    assert!(matches!(&standby[..], [one] if one.contains("is a standby")), "{standby:?}");
+}
+
+#[test]
 fn large_numbers_are_rounded() {
     let cases =
         [(0, "about 0"), (9_999, "about 9999"), (20_000, "about 20 thousand"), (1_234_567, "about 1.2 million")];
