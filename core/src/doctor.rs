@@ -47,7 +47,7 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Probe {
     /// `password`; `resolve`, `tcp`, `tls`, `login` and the like as the plugin calls its steps; then `open`, `protection`,
-    /// `server`, `pooler` and `grants` of a source, `open` and `write` of a destination.
+    /// `leftovers`, `server`, `pooler` and `grants` of a source, `open` and `write` of a destination.
     pub name: String,
     /// Export that it is about, if it is about one.
     pub export: Option<String>,
@@ -118,6 +118,7 @@ fn source(first: &ExportSpec, specs: &[ExportSpec], env: &Env<'_>) -> Examined {
         Ok(health) => {
             connected(&health.steps, probes);
             probes.extend(health.warnings.into_iter().map(|told| Probe::new("protection", Outcome::Warning(told))));
+            probes.extend(health.leftovers.into_iter().map(|told| Probe::new("leftovers", Outcome::Warning(told))));
             let standby = if health.standby { ", a standby" } else { "" };
             let known = Some(health.server_version).filter(|version| !version.is_empty());
             probes.push(Probe::new("server", Outcome::Ok(known.map(|version| format!("{version}{standby}")))));

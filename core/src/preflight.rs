@@ -192,6 +192,7 @@ fn warnings(facts: Facts<'_>) -> Vec<String> {
             "a pooler is in between ({pooler}): each worker keeps one of its connections for the whole run"
         ));
     }
+    all.extend(facts.health.leftovers.iter().cloned());
     if facts.health.standby {
         all.push("the server is a standby: a long read may be cancelled by replication".into());
     }

@@ -178,7 +178,7 @@ impl ExportSpec {
             "snapshot": snapshot,
             "relation": relation,
             "choices": self.session_choices(),
-            "purpose": {"export": self.name, "run_id": run_id},
+            "purpose": {"export": self.name, "run_id": run_id, "rehearsal": self.look != Look::Run},
             "limits": {
                 "statement_timeout_ms": self.tuning.statement_timeout_ms,
                 "lock_timeout_ms": self.tuning.lock_timeout_ms,
@@ -363,9 +363,15 @@ fn spec(
     .on(today)
 }
 
-/// Plugin and options in a fixed order; options marked secret are left out.
+/// Plugin and options in a fixed order: those that its schema calls the place, or all where none is called so. Options marked
+/// secret are left out.
 fn identity(destination: &Connector, options: &Map<String, Value>) -> String {
-    format!("{}({})", destination.info().name, secrets::open_text(&destination.info().options_schema, options))
+    let schema = &destination.info().options_schema;
+    let is_place = |key: &str| schema["properties"][key]["place"] == true;
+    let names_it = schema["properties"].as_object().is_some_and(|all| all.keys().any(|key| is_place(key)));
+    let mut options = options.clone();
+    options.retain(|key, _| !names_it || is_place(key));
+    format!("{}({})", destination.info().name, secrets::open_text(schema, &options))
 }
 
 /// Asks the format, which refuses here what its schema could not say about its options.

@@ -20,6 +20,8 @@ pub enum Status {
     Success,
     /// There was nothing to write.
     Skipped,
+    /// A share of a plan was written; nothing is visible before `rivet finalize`.
+    Staged,
     /// Nothing was published.
     Failed,
 }
@@ -30,6 +32,7 @@ impl Status {
         match self {
             Self::Success => "success",
             Self::Skipped => "skipped",
+            Self::Staged => "staged",
             Self::Failed => "failed",
         }
     }
@@ -76,6 +79,9 @@ pub struct Summary {
     pub peak_rss_bytes: u64,
     /// Splits that an earlier process had finished and that were not read again.
     pub splits_kept: usize,
+    /// The share of a plan that was done; none where all of it was.
+    #[serde(default)]
+    pub shard: Option<ShardDone>,
     /// Attempts that failed and were tried again.
     pub retries: u32,
     /// New snapshots after the first was lost.
@@ -113,6 +119,17 @@ pub struct Summary {
     pub warnings: Vec<String>,
     /// Why it failed.
     pub error: Option<Failure>,
+}
+
+/// A share of a plan that is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ShardDone {
+    /// Which, from 1.
+    pub number: u32,
+    /// Of how many.
+    pub of: u32,
+    /// Those that are not done.
+    pub left: Vec<u32>,
 }
 
 /// Why an export failed.
@@ -159,6 +176,7 @@ impl Summary {
             rows_per_second: 0,
             peak_rss_bytes: 0,
             splits_kept: 0,
+            shard: None,
             retries: 0,
             restarts: 0,
             longest_statement_ms: 0,

@@ -1,12 +1,14 @@
 """What an export does to others on the same server: runs a command, and meanwhile reads and writes single rows and watches.
 
 usage: harm.py SECONDS [COMMAND...]; BENCH_URL says where. Without a command it watches for so many seconds, with one for as
-long as that runs. Prints one line of JSON: latencies in ms, statements and transactions in s, temporary files in bytes.
+long as that runs. Prints one line of JSON: latencies in ms, statements and transactions in s, temporary files in bytes, rows
+that are dead and that vacuum had to keep for somebody's snapshot.
 It must not know which tool the command is.
 """
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -17,6 +19,7 @@ import psycopg
 url, seconds, command = os.environ["BENCH_URL"], float(sys.argv[1]), sys.argv[2:]
 N_ACCOUNTS = 100_000
 PAUSE_S = 0.002
+VACUUM_EVERY_S = 1.0
 ended = threading.Event()
 
 OTHERS = """
@@ -64,6 +67,19 @@ def watch(seen):
             time.sleep(0.05)
 
 
+def clean(seen):
+    """Asks vacuum what it cannot remove yet. A row that died a moment ago may be among it, so it is not 0 at rest."""
+    def kept(notice):
+        said = f"{notice.message_primary} {notice.message_detail}"
+        found = re.search(r"(\d+) (?:are dead but not yet removable|dead row versions cannot be removed yet)", said)
+        seen["dead_rows_kept"] = max(seen["dead_rows_kept"], int(found.group(1)) if found else 0)
+
+    with connect() as con:
+        con.add_notice_handler(kept)
+        while not ended.wait(VACUUM_EVERY_S):
+            con.execute("vacuum (verbose, truncate false) bench_accounts")
+
+
 def temp_bytes():
     with connect() as con:
         return con.execute("select sum(temp_bytes)::bigint from pg_stat_database").fetchone()[0]
@@ -76,11 +92,13 @@ def quantile(latencies, q):
 
 prepare()
 reads, writes, temp = [], [], temp_bytes()
-seen = {"connections": 0, "longest_statement_s": 0.0, "longest_transaction_s": 0.0, "locks": 0, "lock_modes": set()}
+seen = {"connections": 0, "longest_statement_s": 0.0, "longest_transaction_s": 0.0, "locks": 0, "lock_modes": set(),
+        "dead_rows_kept": 0}
 threads = [
     threading.Thread(target=client, args=["select balance from bench_accounts where id = %s", reads]),
     threading.Thread(target=client, args=["update bench_accounts set balance = balance + 1 where id = %s", writes]),
     threading.Thread(target=watch, args=[seen]),
+    threading.Thread(target=clean, args=[seen]),
 ]
 for thread in threads:
     thread.start()

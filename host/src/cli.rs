@@ -107,6 +107,8 @@ pub enum Command {
     Plan(Box<plan::PlanArgs>),
     /// Run exactly what a plan says: its splits, its range of the cursor, its time window.
     Apply(Box<plan::ApplyArgs>),
+    /// Judge and publish what the shards of a plan have read (`apply --shard`), when all are done.
+    Finalize(Box<plan::FinalizeArgs>),
     /// Judge exports before they run: strategy, size, how rows are found, what suits, types. Scans nothing.
     Check(check::CheckArgs),
     /// Find out why exports cannot run: name resolution, TCP, TLS, login, grants, pooler; write and delete where they go.

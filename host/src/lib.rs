@@ -51,6 +51,7 @@ pub fn main(n_linked: usize) -> ExitCode {
         cli::Command::Run(args) => commands::run::run(&args, &cli.global),
         cli::Command::Plan(args) => commands::plan::plan(&args, &cli.global),
         cli::Command::Apply(args) => commands::plan::apply(&args, &cli.global),
+        cli::Command::Finalize(args) => commands::plan::finalize(&args, &cli.global),
         cli::Command::Check(args) => commands::check::run(&args, &cli.global),
         cli::Command::Doctor(args) => commands::doctor::run(&args, &cli.global),
         cli::Command::Validate(args) => commands::validate::run(&args, &cli.global),

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rivet_core::manifest::{all_parts, part_prefix};
-use rivet_core::summary::{Status, Summary};
+use rivet_core::summary::{ShardDone, Status, Summary};
 
 use crate::cli::{Global, Output};
 use crate::documents::{ProblemRow, SummaryDocument, VERSION};
@@ -26,8 +26,9 @@ const LINES: &[Line] = &[
     ("rows", |s| written(s).then(|| grouped(s.rows))),
     ("left out", |s| (s.rows_known > 0).then(|| format!("{} rows that were exported before", grouped(s.rows_known)))),
     ("kept", |s| {
-        (s.splits_kept > 0).then(|| format!("{} splits of the interrupted run", grouped(s.splits_kept as u64)))
+        (s.splits_kept > 0).then(|| format!("{} splits that were read before", grouped(s.splits_kept as u64)))
     }),
+    ("shard", shard),
     ("files", |s| written(s).then(|| grouped(s.files as u64))),
     ("bytes", |s| written(s).then(|| size(s.bytes))),
     ("duration", |s| Some(format!("{}{}", duration(s.duration_ms), rate(s)))),
@@ -61,6 +62,17 @@ fn problem(s: &Summary) -> Option<ProblemRow> {
 
 fn written(s: &Summary) -> bool {
     s.status != Status::Failed
+}
+
+/// What is still to be done, where a share of a plan was.
+fn shard(s: &Summary) -> Option<String> {
+    let ShardDone { number, of, left } = s.shard.as_ref()?;
+    let named: Vec<String> = left.iter().map(|number| format!("{number}/{of}")).collect();
+    let next = match named.as_slice() {
+        [] => "all are done: `rivet finalize` publishes them".to_owned(),
+        left => format!("still to be done: {}", left.join(", ")),
+    };
+    Some(format!("{number}/{of}; {next}"))
 }
 
 /// What was changed because the config allows it: nobody should find that out from the data.
@@ -101,7 +113,7 @@ fn colour(said: &str) -> Option<Colour> {
     match said {
         "success" | "pass" => Some(Colour::Green),
         "failed" | "FAIL" => Some(Colour::Red),
-        "skipped" | "CHANGED" => Some(Colour::Yellow),
+        "skipped" | "staged" | "CHANGED" => Some(Colour::Yellow),
         _ => None,
     }
 }
@@ -162,7 +174,9 @@ fn document(all: &[Summary]) -> SummaryDocument {
 fn total(all: &[Summary], n_exports: usize) -> String {
     let n = |status| all.iter().filter(|s| s.status == status).count();
     let mut said = format!("{} succeeded", n(Status::Success));
-    for (n, word) in [(n(Status::Skipped), "skipped"), (n_exports - all.len(), "not started")] {
+    for (n, word) in
+        [(n(Status::Skipped), "skipped"), (n(Status::Staged), "staged"), (n_exports - all.len(), "not started")]
+    {
         if n > 0 {
             said += &format!(", {n} {word}");
         }

@@ -35,11 +35,14 @@ pub struct StoreCapabilities {
     pub concurrent: bool,
     /// Memory that a part takes while it is uploaded, bytes; it comes out of the host's budget.
     pub upload_bytes: u64,
+    /// Calls about different objects that are worth making at once when parts are published: 1 where each is a moment's work of
+    /// this machine, more where each waits for an answer.
+    pub n_at_once: usize,
 }
 
 impl Default for StoreCapabilities {
     fn default() -> Self {
-        Self { objects: true, retractable: true, concurrent: true, upload_bytes: 0 }
+        Self { objects: true, retractable: true, concurrent: true, upload_bytes: 0, n_at_once: 1 }
     }
 }
 

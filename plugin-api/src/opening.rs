@@ -44,6 +44,8 @@ pub struct Purpose {
     pub export: String,
     /// Run.
     pub run_id: String,
+    /// What a run would read is found out, and nothing is read: make nothing on the server for it.
+    pub rehearsal: bool,
 }
 
 impl Purpose {

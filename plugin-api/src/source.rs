@@ -371,4 +371,7 @@ pub struct Health {
     /// What is not as safe as it could be about the connection, one sentence each, with what to do.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// What dead runs left on the server, one sentence each, with what to do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub leftovers: Vec<String>,
 }

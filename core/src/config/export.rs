@@ -102,8 +102,8 @@ pub struct ExportConfig {
     pub(super) window: WindowKeys,
     /// How long after its last finished piece a run that was killed is gone on with, s, or with a unit such as 12h; one that was left
     /// for longer starts anew. Mode chunked, and what else is read in ranges of a key.
-    #[serde(rename = "resume_within", default = "a_day")]
-    #[schemars(range(min = 0, max = 31_536_000), extend("reads" = "s", "default" = "24h"))]
+    #[serde(rename = "resume_within", default = "half_a_day")]
+    #[schemars(range(min = 0, max = 31_536_000), extend("reads" = "s", "default" = "12h"))]
     pub resume_within_ms: u64,
     /// Whether the files of a run may hold more than one state of the source.
     #[serde(default)]
@@ -197,8 +197,8 @@ fn one() -> usize {
     1
 }
 
-fn a_day() -> u64 {
-    24 * 3_600_000
+fn half_a_day() -> u64 {
+    12 * 3_600_000
 }
 
 fn yes() -> bool {

@@ -39,6 +39,8 @@ pub struct Facts {
     pub quality: Rules,
     /// The key that splits are ranges of.
     pub along: Option<Vec<String>>,
+    /// Whether rows may have other values of it later.
+    pub along_moves: bool,
     /// The time that rows are from.
     pub window: Option<Window>,
 }
@@ -55,7 +57,8 @@ pub fn rows_within(spec: &ExportSpec, estimate: &Estimate, ms: u64) -> Option<u6
 
 /// How long a snapshot is read at most, ms, before what is left is read in another one; none where one is held for all.
 pub fn snapshot_ms(spec: &ExportSpec, plan: &Plan) -> Option<u64> {
-    spec.snapshot_ms().filter(|_| plan.splits.len() > 1 && plan.splits_are_stable())
+    let may_be_several = plan.splits.len() > 1 && plan.splits_are_stable() && !plan.along_moves;
+    spec.snapshot_ms().filter(|_| may_be_several)
 }
 
 /// Time that reading is expected to take at the export's pace, ms.
@@ -137,6 +140,7 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
         identity: facts.identity,
         fingerprint: Fingerprint::of(spec),
         along: facts.along,
+        along_moves: facts.along_moves,
         types: spec.types,
         read: if fetch { ReadMode::Fetch } else { ReadMode::Stream },
         splits,
@@ -153,6 +157,7 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
         quality: facts.quality,
         validate: spec.validate,
         follows: spec.replay.as_ref().map(|replay| replay.sealed.id().to_owned()),
+        shards: spec.shard().map(|shard| shard.of),
         run_id: facts.run_id,
     };
     if let Some(rows) = batch_rows(&plan, &estimate) {

@@ -78,6 +78,9 @@ pub struct Plan {
     /// The key that splits are ranges of.
     #[serde(default)]
     pub along: Option<Vec<String>>,
+    /// That key is none of the relation: a row may have another value of it in another snapshot, and be in another split.
+    #[serde(default)]
+    pub along_moves: bool,
     /// Units of parallel reading; never empty.
     pub splits: Vec<PlannedSplit>,
     /// Workers that read at once.
@@ -108,6 +111,9 @@ pub struct Plan {
     /// The sealed plan that this one follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<String>,
+    /// How many processes do a share of it each, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shards: Option<u32>,
 }
 
 /// A time that rows are from, as their column is compared with it.
@@ -205,6 +211,20 @@ impl Plan {
         } else {
             None
         }
+    }
+
+    /// Leaves the splits of a shard, where it is one.
+    pub fn limit_to(&mut self, shard: Option<sealed::Shard>) {
+        self.splits.retain(|planned| shard.is_none_or(|shard| shard.has(planned.id)));
+    }
+
+    /// What is said where splits are read in several snapshots, though rows may move between them.
+    pub fn doubt_of_several_states(&self) -> Option<String> {
+        let along = self.along.as_ref().filter(|_| self.along_moves)?.join(", ");
+        Some(format!(
+            "chunks are of several moments, and {along} is no key: a row whose {along} changed in between may be in the files \
+             twice or not at all"
+        ))
     }
 
     /// What users call the splits.

@@ -2,6 +2,8 @@
 //! It must not know files, nor what is done about a difference.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 use rivet_plugin_api::wire::Connector;
 use rivet_plugin_api::{Estimate, Split};
@@ -33,10 +35,74 @@ pub struct Replay {
     pub sealed: Sealed,
     /// What does not fit any more, or was done before, is no reason to stop.
     pub force: bool,
+    /// How much of it this process does.
+    pub portion: Portion,
+}
+
+/// How much of a plan a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Portion {
+    /// All of it.
+    #[default]
+    Whole,
+    /// Its share of the splits, and no verdict.
+    Shard(Shard),
+    /// The verdict, when all shares are done, and what follows it.
+    Verdict,
+}
+
+/// One of several shares of the splits of a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shard {
+    /// Which, from 1.
+    pub number: u32,
+    /// Of how many.
+    pub of: u32,
+}
+
+impl Shard {
+    /// Whether a split is in it. Neighbours are in different ones, so that the end of a table, where the newest rows are, is
+    /// nobody's alone.
+    pub fn has(self, split: u32) -> bool {
+        split % self.of == self.number - 1
+    }
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.number, self.of)
+    }
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let read = |text: &str| text.parse::<u32>().ok();
+        let read = text.split_once('/').and_then(|(number, of)| Some((read(number)?, read(of)?)));
+        match read {
+            Some((number, of)) if (1..=of).contains(&number) => Ok(Self { number, of }),
+            Some((_, 0)) => Err("there are no 0 shards".to_owned()),
+            Some((_, of)) => Err(format!("of {of} shards the first is 1 and the last is {of}")),
+            None => Err("a shard is written as `2/3`: the second of three".to_owned()),
+        }
+    }
 }
 
 /// Digests of what a plan was made for, by name.
 pub type Fingerprint = BTreeMap<String, String>;
+
+impl ExportSpec {
+    /// How much of a plan is done.
+    pub fn portion(&self) -> Portion {
+        self.replay.as_deref().map(|replay| replay.portion).unwrap_or_default()
+    }
+
+    /// The share of a plan that is done, where it is one.
+    pub fn shard(&self) -> Option<Shard> {
+        if let Portion::Shard(shard) = self.portion() { Some(shard) } else { None }
+    }
+}
 
 impl Sealed {
     /// What is kept of a plan.

@@ -49,12 +49,12 @@ impl Counts {
 }
 
 impl Observed {
-    /// Nothing yet. `n_workers` attempts at once and what they leave share `memory_bytes`.
-    pub fn new(rules: &Rules, written: &Schema, (memory_bytes, n_workers): (usize, usize), scratch: Scratch) -> Self {
+    /// Nothing yet. `n_attempts` at once and what they leave share `memory_bytes`.
+    pub fn new(rules: &Rules, written: &Schema, (memory_bytes, n_attempts): (usize, usize), scratch: Scratch) -> Self {
         let place = |name: &String| written.index_of(name).ok();
         let nulls_of: Vec<usize> = rules.quality.null_ratio_max.keys().filter_map(place).collect();
         let keys_of: Vec<usize> = rules.compared().filter_map(place).collect();
-        let n_buffers = keys_of.len().max(1) * (n_workers + 1);
+        let n_buffers = keys_of.len().max(1) * (n_attempts + 1);
         let most_keys = memory_bytes / size_of::<u128>() / n_buffers;
         let kept = Mutex::new(Counts::nothing(nulls_of.len(), keys_of.len(), most_keys));
         Self { nulls_of, keys_of, most_keys, scratch, kept }

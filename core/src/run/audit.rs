@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use rivet_plugin_api::{ErrorKind, ReadAt, Store};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::chain::Chain;
 use super::env::Env;
 use super::finish::read_to_end;
 use crate::config::Mode;
@@ -48,8 +49,8 @@ pub struct Wanted {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     /// Stable: `pointer_missing`, `pointer_stale`, `pointer_unreadable`, `manifest_missing`, `manifest_edited`,
-    /// `manifest_unreadable`, `part_missing`, `part_truncated`, `part_flipped`, `part_foreign`, `part_unlisted` or
-    /// `part_orphaned`.
+    /// `manifest_unreadable`, `part_missing`, `part_truncated`, `part_flipped`, `part_foreign`, `part_unlisted`,
+    /// `part_orphaned` or `run_missing`.
     pub code: &'static str,
     /// Name of the object.
     pub object: String,
@@ -129,19 +130,28 @@ impl Audit<'_> {
             return wanted.run_id.as_deref().map_or(Ok(()), |run_id| self.run(run_id, wanted.depth).map(drop));
         }
         let newest = self.pointers.first().map(|(_, success)| success.run_id.clone());
+        let mut newest_manifest = None;
         match &newest {
             None => self.no_pointer()?,
             Some(run_id) => {
                 self.newer_than(run_id)?;
-                if let Some(manifest) = self.run(run_id, wanted.depth)? {
-                    self.orphans(&manifest)?;
-                }
+                newest_manifest = self.run(run_id, wanted.depth)?;
+                self.orphans()?;
             }
         }
         if matches!(self.spec.mode(), Mode::Incremental(_)) {
+            let mut chain = Chain::default();
+            chain.add(newest_manifest.as_ref());
             for run_id in self.runs()?.into_iter().rev().filter(|run_id| Some(run_id) != newest.as_ref()) {
                 each(std::mem::take(self.found), None);
-                self.run(&run_id, wanted.depth)?;
+                chain.add(self.run(&run_id, wanted.depth)?.as_ref());
+            }
+            // Elsewhere there are runs as well where the place has the day in it.
+            if self.within.is_empty() && self.spec.destination_template == self.spec.destination_identity {
+                for (run_id, text) in chain.holes() {
+                    let name = self.name(&manifest_name(&self.spec.name, run_id));
+                    self.found.find("run_missing", &name, text);
+                }
             }
         }
         Ok(())
@@ -169,23 +179,20 @@ impl Audit<'_> {
         Ok(Some(manifest))
     }
 
-    /// Parts of this export that are of no run with a manifest: whoever reads by a pattern sees them.
-    fn orphans(&mut self, manifest: &Manifest) -> Result<(), RunError> {
+    /// Parts of this export that are of no run with a manifest: whoever reads by a pattern sees them, in whatever folders.
+    fn orphans(&mut self) -> Result<(), RunError> {
         let complete = self.runs()?;
         let file = format!("{}_", self.spec.name);
-        let folders = manifest.partition.as_ref().map(|partition| self.name(&partition.everywhere(&file)));
-        for prefix in folders.into_iter().chain([self.name(&file)]) {
-            let objects = self.store.list(&prefix, &self.env.cancel.cx());
-            for object in objects.map_err(RunError::plugin("list", prefix.clone()))? {
-                let name = object.name.rsplit('/').next().unwrap_or_default();
-                let run_id =
-                    name.strip_prefix(&file).and_then(|rest| rest.split('_').next()).filter(|id| is_run_id(id));
-                if let Some(run_id) = run_id.filter(|id| complete.binary_search_by(|c| c.as_str().cmp(id)).is_err()) {
-                    let text = format!(
-                        "is of run {run_id}, which has no manifest: it goes on now, or died; then the next run of the export settles it"
-                    );
-                    self.found.find("part_orphaned", &object.name, text);
-                }
+        let within = self.within.clone();
+        let objects = self.store.list(&within, &self.env.cancel.cx());
+        for object in objects.map_err(RunError::plugin("list", within))? {
+            let name = object.name.rsplit('/').next().unwrap_or_default();
+            let run_id = name.strip_prefix(&file).and_then(|rest| rest.split('_').next()).filter(|id| is_run_id(id));
+            if let Some(run_id) = run_id.filter(|id| complete.binary_search_by(|c| c.as_str().cmp(id)).is_err()) {
+                let text = format!(
+                    "is of run {run_id}, which has no manifest: it goes on now, or died; then the next run of the export settles it"
+                );
+                self.found.find("part_orphaned", &object.name, text);
             }
         }
         Ok(())

@@ -1,13 +1,17 @@
 //! What the source is asked to cut: its own way, or along a key where the mode says so.
 //! It must not know how a source cuts, nor what becomes of splits.
 
-use rivet_plugin_api::{Estimate, Filter, KeyCut, KeyStep, LogicalType, Relation, SplitRequest, TableSchema};
+use rivet_plugin_api::{
+    ErrorKind, Estimate, Filter, KeyCut, KeyStep, LogicalType, Relation, SplitRequest, TableSchema,
+};
 
 use crate::config::{Chunked, Chunks, Mode, did_you_mean};
 use crate::error::RunError;
 use crate::plan;
 use crate::resolve::ExportSpec;
 
+/// What is done when it is asked whether an index has the order of a key.
+pub const KEY_STEP: &str = "ask for the plan of the key of";
 /// Rows of a chunk whose size cannot be told from statistics.
 const UNKNOWN_ROWS: u64 = 100_000;
 
@@ -26,8 +30,7 @@ pub fn request(
         if let Some(along) = in_short_snapshots(spec, schema, estimate) {
             return Ok(Some(SplitRequest { along: Some(along), ..SplitRequest::new(spec.relation.clone(), 1) }));
         }
-        let n_splits = plan::wanted(spec, estimate);
-        return Ok((n_splits > 1).then(|| SplitRequest::new(spec.relation.clone(), n_splits)));
+        return Ok(own_way(spec, estimate));
     };
     let key = key(spec, &mode, schema)?;
     let (step, n_splits) = match mode.chunks {
@@ -42,6 +45,23 @@ pub fn request(
     };
     let along = Some(KeyCut { key, step });
     Ok(Some(SplitRequest { filter: filter.clone(), along, ..SplitRequest::new(spec.relation.clone(), n_splits) }))
+}
+
+/// The source's own way of cutting; none where one split is enough.
+pub fn own_way(spec: &ExportSpec, estimate: &Estimate) -> Option<SplitRequest> {
+    let n_splits = plan::wanted(spec, estimate);
+    (n_splits > 1).then(|| SplitRequest::new(spec.relation.clone(), n_splits))
+}
+
+/// What to say where a table cannot be cut by a key that nobody has named, and is read otherwise; none where the failure is
+/// another one.
+pub fn in_one_snapshot(spec: &ExportSpec, e: &RunError) -> Option<String> {
+    let RunError::Plugin { step, source, .. } = e else { return None };
+    let is_about_key = matches!(source.kind(), ErrorKind::Config | ErrorKind::Data | ErrorKind::Unsupported)
+        && ["split", KEY_STEP].contains(step)
+        && matches!(spec.mode(), Mode::Full);
+    let relation = spec.relation.label();
+    is_about_key.then(|| format!("all of {relation} is read in one snapshot: it cannot be cut by its key: {source}"))
 }
 
 /// Along a key, where a table is to be read in many short snapshots: pages mean nothing in another one.

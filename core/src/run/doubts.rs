@@ -21,8 +21,8 @@ pub fn of_splits(splits: &[Split]) -> Option<String> {
     Some(format!("the source gives the split '{}' twice: its rows may be in the files twice", twin.label))
 }
 
-/// Fewer workers than `parallel` asks for, for a reason that stays.
-pub fn of_workers(spec: &ExportSpec, plan: &Plan, estimate: &Estimate) -> Option<String> {
+/// Fewer workers than `parallel` asks for, for a reason that stays; `joinable`: more than one could read the snapshot.
+pub fn of_workers(spec: &ExportSpec, plan: &Plan, estimate: &Estimate, joinable: bool) -> Option<String> {
     let (wanted, n_workers) = (spec.parallel, plan.n_workers);
     if n_workers >= wanted {
         return None;
@@ -35,9 +35,9 @@ pub fn of_workers(spec: &ExportSpec, plan: &Plan, estimate: &Estimate) -> Option
         format!("{mib} MiB of memory (`memory_mb`){among} hold no more uploads to a store")
     } else if let Some(most) = spec.tuning.max_connections.filter(|_| spec.n_workers < wanted) {
         format!("`max_connections: {most}` leaves no more: one connection holds the snapshot")
-    } else if !spec.source_capabilities().shared_snapshot {
+    } else if !joinable && !spec.source_capabilities().shared_snapshot {
         format!("sessions of the source '{}' cannot share a snapshot", spec.source.info().name)
-    } else if !estimate.splittable {
+    } else if !estimate.splittable && plan.splits.len() < 2 {
         match spec.relation {
             Relation::Query { .. } => "a query cannot be cut: name the table, with `select` and `where`".to_owned(),
             Relation::Table { .. } => format!("the source cannot cut {} into splits", spec.relation.label()),
@@ -49,9 +49,9 @@ pub fn of_workers(spec: &ExportSpec, plan: &Plan, estimate: &Estimate) -> Option
 }
 
 /// Fewer workers than `parallel` asks for, because there is little to read.
-pub fn of_few_rows(spec: &ExportSpec, plan: &Plan, estimate: &Estimate) -> Option<String> {
+pub fn of_few_rows(spec: &ExportSpec, plan: &Plan, estimate: &Estimate, joinable: bool) -> Option<String> {
     // Where more could be read at once, the source says why it is not.
-    let few = plan.n_workers == plan.splits.len() && of_workers(spec, plan, estimate).is_none();
+    let few = plan.n_workers == plan.splits.len() && of_workers(spec, plan, estimate, joinable).is_none();
     let few = few && spec.parallel > plan.n_workers;
     let rows = estimate.rows.filter(|_| few)?;
     Some(format!(

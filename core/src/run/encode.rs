@@ -25,8 +25,8 @@ fn full_part_bytes(max_part_bytes: u64) -> u64 {
     (max_part_bytes - max_part_bytes / PIECES_PER_PART).max(1)
 }
 
-pub struct Encoder<'a> {
-    shared: &'a Shared<'a>,
+pub struct Encoder<'s, 'a> {
+    shared: &'s Shared<'a>,
     attempt: Attempt<'a>,
     cx: HostCx,
     settings: WriterSettings,
@@ -50,8 +50,8 @@ struct Part {
     checksums: Checksums,
 }
 
-impl<'a> Encoder<'a> {
-    pub fn new(shared: &'a Shared<'a>, attempt: Attempt<'a>, cx: HostCx, upload: Sender<Item>) -> Self {
+impl<'s, 'a> Encoder<'s, 'a> {
+    pub fn new(shared: &'s Shared<'a>, attempt: Attempt<'a>, cx: HostCx, upload: Arc<Sender<Item>>) -> Self {
         let (plan, shares) = (shared.plan, &shared.shares);
         // Columns that Rivet adds are divided by as well.
         let at = |column: &str| plan.written_schema().index_of(column).unwrap_or(usize::MAX);
@@ -66,7 +66,6 @@ impl<'a> Encoder<'a> {
             },
             max_part_bytes: plan.max_part_bytes.map(full_part_bytes),
         };
-        let upload = Arc::new(upload);
         Self { shared, attempt, cx, settings, upload, partitions, open: Vec::new(), next_index: 0, rows: 0 }
     }
 
@@ -108,8 +107,12 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// Ends the attempt; `rows` is what the reader counted.
-    pub fn finish(mut self, rows: u64) -> Result<(), Stop> {
+    pub fn attempt(&self) -> Attempt<'a> {
+        self.attempt
+    }
+
+    /// Ends the parts; `rows` is what the reader counted.
+    pub fn finish(&mut self, rows: u64) -> Result<(), Stop> {
         while let Some((folder, batches)) = self.partitions.as_mut().and_then(Partitioner::next) {
             batches.iter().try_for_each(|batch| self.write_to(&folder, batch))?;
         }
@@ -123,10 +126,7 @@ impl<'a> Encoder<'a> {
             let part = self.open.remove(0);
             self.end(part)?;
         }
-        if self.rows != rows {
-            return Err(miscounted("encoded", self.rows, "read", rows));
-        }
-        Ok(self.upload.send(Item::AllSent, 0)?)
+        if self.rows == rows { Ok(()) } else { Err(miscounted("encoded", self.rows, "read", rows)) }
     }
 
     fn begin(&mut self, folder: &str) -> Result<Part, Stop> {

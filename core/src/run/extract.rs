@@ -2,10 +2,12 @@
 //! unless something is kept of what was read.
 //! It must not know how one attempt works, nor what happens after the last split.
 
+mod worker;
+
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use rivet_plugin_api::{CancelToken, SNAPSHOT_LOST, Session, Snapshot, Store};
+use rivet_plugin_api::{CancelToken, Store};
 
 use super::env::{Env, lock};
 use super::governor;
@@ -13,17 +15,15 @@ use super::guard::Guard;
 use super::leader::Leader;
 use super::ledger::{self, Kept, Ledger};
 use super::pass::{Halt, Pass};
-use super::pipeline::{self, Attempt, Shared, Tally};
-use super::progress::{Attempted, Retrying};
+use super::pipeline::{self, N_OPEN, Shared, Tally};
 use super::shape::Seen;
-use super::{Planned, begin, drift, judge_drift, resume};
+use super::{Planned, begin, drift, judge_drift, resume, shards};
 use crate::config::Consistent;
 use crate::error::RunError;
 use crate::memory;
-use crate::plan::{self, Plan, PlannedSplit};
+use crate::plan::{self, Plan};
 use crate::quality::{Figures, Observed, Scratch};
 use crate::resolve::ExportSpec;
-use crate::retry::{Decision, decide};
 use crate::state::State;
 use crate::summary::Summary;
 
@@ -36,6 +36,8 @@ pub struct Extracted {
     pub oldest_transaction_ms: u64,
     /// Identity of the snapshot of each epoch.
     pub snapshots: Vec<Option<String>>,
+    /// Whether what is kept was read before something went wrong, by this process or another one.
+    pub mixed: bool,
     /// What is said about each lost snapshot.
     pub restarts: Vec<String>,
     /// What was measured in the rows.
@@ -48,7 +50,7 @@ pub struct Extracted {
 /// The first failure that the retry budget does not cover.
 pub fn extract(
     plan: &mut Plan,
-    (leader, seen, kept): (Leader, Seen, Kept),
+    (leader, seen, kept): (Option<Leader>, Seen, Kept),
     spec: &ExportSpec,
     store: &dyn Store,
     env: &Env<'_>,
@@ -56,15 +58,18 @@ pub fn extract(
 ) -> Result<Extracted, RunError> {
     let format = spec.format.open_format(&spec.format_options).map_err(RunError::plugin("open format", ""))?;
     let observed = observed(plan, spec, env);
-    let mut before = Extracted { snapshots: kept.snapshots.clone(), ..Extracted::default() };
+    let mixed = !kept.done.is_empty();
+    let mut before = Extracted { snapshots: kept.snapshots.clone(), mixed, ..Extracted::default() };
     for tally in kept.done.iter().filter_map(ledger::tally) {
         observed.add_nulls(&tally.nulls);
         before.tally.add(tally);
     }
+    let guard = Guard::new(&spec.tuning, plan.n_workers, env.clock);
+    let reading = (plan.run_id.clone(), if plan.splits.len() > 1 { plan.n_workers + 1 } else { 1 });
     let mut run = Extraction {
         ledger: Ledger::new(plan, &kept, env, store),
         observed,
-        guard: Guard::new(&spec.tuning, plan.n_workers, env.clock),
+        guard: &guard,
         plan,
         spec,
         env,
@@ -74,7 +79,11 @@ pub fn extract(
         format,
         progress: Mutex::new(before),
     };
-    run.epochs(leader)?;
+    if let Some(leader) = leader {
+        let (ended, told) = governor::around(spec, (&reading.0, reading.1), &guard, env, || run.epochs(leader));
+        lock(&run.progress).tally.warnings.extend(told);
+        ended?;
+    }
     run.write_empty_part_if_nothing_came()?;
     let figures = run.observed.figures(&|| env.cancel.is_cancelled())?;
     let extracted = run.progress.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -83,7 +92,7 @@ pub fn extract(
 
 /// Nothing measured yet, of what the plan's rules ask for.
 fn observed(plan: &Plan, spec: &ExportSpec, env: &Env<'_>) -> Observed {
-    let memory = (memory::key_bytes(spec.tuning.memory_bytes), plan.n_workers);
+    let memory = (memory::key_bytes(spec.tuning.memory_bytes), plan.n_workers * N_OPEN);
     let scratch = Scratch::new(env.state.scratch_path(&plan.export));
     Observed::new(&plan.quality, &plan.written_schema(), memory, scratch)
 }
@@ -96,7 +105,7 @@ struct Extraction<'a> {
     summary: &'a mut Summary,
     seen: Seen,
     observed: Observed,
-    guard: Guard<'a>,
+    guard: &'a Guard<'a>,
     format: rivet_plugin_api::wire::FormatHandle,
     ledger: Ledger<'a>,
     progress: Mutex<Extracted>,
@@ -107,12 +116,8 @@ impl Extraction<'_> {
     fn epochs(&mut self, mut leader: Leader) -> Result<(), RunError> {
         let mut restarts = 0;
         loop {
-            let epoch = {
-                let mut progress = lock(&self.progress);
-                progress.snapshots.push(leader.snapshot.identity.clone());
-                u32::try_from(progress.snapshots.len() - 1).unwrap_or(u32::MAX)
-            };
-            self.ledger.begin_epoch(epoch, leader.snapshot.identity.as_deref())?;
+            lock(&self.progress).snapshots.push(leader.snapshot.identity.clone());
+            self.ledger.begin_epoch(leader.snapshot.identity.as_deref())?;
             let (held, began_ms) = (leader.snapshot.identity.is_some(), leader.began_ms);
             let ended = self.pass(leader);
             if held {
@@ -123,40 +128,54 @@ impl Extraction<'_> {
             let cause = match ended {
                 Ok(()) if self.ledger.n_done() == self.plan.splits.len() => return Ok(()),
                 Ok(()) => {
-                    leader = self.look_again()?;
+                    leader = self.look_again(&mut restarts)?;
                     continue;
                 }
                 Err(Halt::Failed(error)) => return Err(error),
                 Err(Halt::NewEpoch(cause)) => cause,
             };
             // Where no snapshot was held none is lost: the budget of each split is the limit.
-            restarts += u32::from(held);
-            if restarts > self.plan.retry.max_retries {
-                let relation = self.plan.relation.label();
-                return Err(RunError::LostSnapshot { relation, restarts: restarts - 1, cause });
+            if held {
+                self.count_restart(&mut restarts, &cause)?;
             }
             // Rows may have moved between physical pages: then what was read before does not fit what comes now.
             // And a value that is unique in each of two states may be there twice in both together.
-            let keeps = self.ledger.n_done() > 0
-                && self.plan.splits_are_stable()
-                && self.plan.quality.proved.is_empty()
-                && self.spec.consistency == Consistent::Mixed;
+            let keeps = self.spec.shard().is_some()
+                || (self.ledger.n_done() > 0
+                    && self.plan.splits_are_stable()
+                    && self.plan.quality.proved.is_empty()
+                    && self.spec.consistency == Consistent::Mixed);
             if held {
                 self.say_restart(&cause, keeps);
             }
-            leader = if keeps { self.look_again()? } else { self.plan_anew()? };
+            lock(&self.progress).mixed |= keeps;
+            leader = if keeps { self.look_again(&mut restarts)? } else { self.plan_anew()? };
         }
     }
 
+    /// Counts what makes the run begin again, in whole or in part.
+    fn count_restart(&self, restarts: &mut u32, cause: &str) -> Result<(), RunError> {
+        *restarts += 1;
+        if *restarts > self.plan.retry.max_retries {
+            let relation = self.plan.relation.label();
+            return Err(RunError::LostSnapshot { relation, restarts: *restarts - 1, cause: cause.to_owned() });
+        }
+        Ok(())
+    }
+
     /// A leader for what is left, where server and relation are those of before; else of a plan that is made anew.
-    fn look_again(&mut self) -> Result<Leader, RunError> {
+    fn look_again(&mut self, restarts: &mut u32) -> Result<Leader, RunError> {
         let (leader, schema, whole) = Leader::open_for_columns(self.spec, &self.plan.run_id, self.env)?;
         let changed = resume::changed(self.plan, &leader, &schema, &whole);
         if changed.is_empty() {
             return Ok(leader);
         }
+        if self.spec.shard().is_some() {
+            return Err(shards::does_not_fit(self.spec, &changed));
+        }
         drop(leader);
         let text = format!("all is read again, since what was read before is of another {}", changed.join(", "));
+        self.count_restart(restarts, &text)?;
         self.env.progress.warn(&self.plan.export, &text);
         lock(&self.progress).restarts.push(text);
         self.plan_anew()
@@ -167,13 +186,17 @@ impl Extraction<'_> {
         let next = if keeps { "what is left is read" } else { "all is read again" };
         let text = format!("the snapshot was lost, {next} in a new one: {cause}");
         self.env.progress.warn(&self.plan.export, &text);
-        lock(&self.progress).restarts.push(text);
+        let mut progress = lock(&self.progress);
+        progress.restarts.push(text);
+        progress.tally.warnings.extend(self.plan.doubt_of_several_states().filter(|_| keeps));
     }
 
     /// Nothing of the last snapshot is used any more: where its rows ended, and which were known, is found out anew too.
     fn plan_anew(&mut self) -> Result<Leader, RunError> {
         self.ledger.forget_all()?;
-        lock(&self.progress).tally = Tally::default();
+        let mut progress = lock(&self.progress);
+        (progress.tally, progress.mixed) = (Tally::default(), false);
+        drop(progress);
         let run_id = self.plan.run_id.clone();
         let begun = begin(self.spec, &run_id, self.env, self.summary, State::plan_again)?;
         let Planned { leader, plan, seen, .. } = begun;
@@ -197,10 +220,7 @@ impl Extraction<'_> {
             cancel: CancelToken::new(),
         };
         let cancel = || pass.cancel.cancel();
-        self.env.cancel.cx().with_wake(&cancel, || {
-            let told = governor::around(self.spec, self.plan, &self.guard, self.env, || self.read(&pass, leader));
-            lock(&self.progress).tally.warnings.extend(told);
-        });
+        self.env.cancel.cx().with_wake(&cancel, || self.read(&pass, leader));
         pass.halted.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
@@ -208,120 +228,26 @@ impl Extraction<'_> {
         let Leader { mut session, mut others, snapshot, .. } = leader;
         // Where only one connection is allowed, the one that holds the snapshot reads as well.
         let may_join = self.plan.splits.len() > 1 && !self.spec.has_one_connection();
+        let n_workers = self.guard.workers(self.plan.n_workers);
         let Some(token) = snapshot.join_token.filter(|_| may_join) else {
-            others.truncate(self.plan.n_workers.saturating_sub(1));
+            others.truncate(n_workers.saturating_sub(1));
             return std::thread::scope(|scope| {
                 for other in others {
-                    scope.spawn(|| self.work_alone(pass, other, true).unwrap_or_else(|halt| pass.halt(halt)));
+                    scope.spawn(|| self.work(pass, Some(other), None, true).unwrap_or_else(|halt| pass.halt(halt)));
                 }
-                self.work_alone(pass, session, false).unwrap_or_else(|halt| pass.halt(halt));
+                self.work(pass, Some(session), None, false).unwrap_or_else(|halt| pass.halt(halt));
             });
         };
         std::thread::scope(|scope| {
-            for _ in 0..self.plan.n_workers {
-                scope.spawn(|| self.work_joined(pass, &token).unwrap_or_else(|halt| pass.halt(halt)));
+            for _ in 0..n_workers {
+                scope.spawn(|| self.work(pass, None, Some(&token), true).unwrap_or_else(|halt| pass.halt(halt)));
             }
         });
         // The leader's session held the snapshot until here.
         let _ = session.end(&self.env.cancel.cx());
     }
 
-    /// A worker whose session cannot join again what it loses; one that `may_shed` leaves the rest to others.
-    fn work_alone(&self, pass: &Pass<'_>, mut session: Box<dyn Session>, may_shed: bool) -> Result<(), Halt> {
-        while !(may_shed && self.guard.sheds())
-            && let Some(split) = pass.next(self.env.clock.monotonic_ms())
-        {
-            if let Err(error) = self.attempt(pass, split, &mut *session) {
-                // Not after the pause: who waits for its locks would wait with us.
-                drop(session);
-                if pass.is_halted() {
-                    return Ok(());
-                }
-                let cause = error.to_string();
-                self.pause(pass, split, error)?;
-                return Err(Halt::NewEpoch(cause));
-            }
-        }
-        let _ = session.end(&self.env.cancel.cx());
-        Ok(())
-    }
-
-    /// A worker with sessions of its own, which join the leader's snapshot.
-    fn work_joined(&self, pass: &Pass<'_>, token: &str) -> Result<(), Halt> {
-        let mut session: Option<Box<dyn Session>> = None;
-        // Asked before a split is taken: who is left takes it.
-        while !self.guard.sheds()
-            && let Some(split) = pass.next(self.env.clock.monotonic_ms())
-        {
-            loop {
-                let result = match &mut session {
-                    Some(open) => self.attempt(pass, split, &mut **open),
-                    None => match self.join(pass, token) {
-                        Ok(opened) => {
-                            session = Some(opened);
-                            continue;
-                        }
-                        Err(error) => Err(error),
-                    },
-                };
-                let Err(error) = result else { break };
-                session = None;
-                if pass.is_halted() {
-                    return Ok(());
-                }
-                if error.code() == SNAPSHOT_LOST {
-                    return Err(Halt::NewEpoch(error.to_string()));
-                }
-                self.pause(pass, split, error)?;
-                if pass.is_halted() {
-                    return Ok(());
-                }
-            }
-        }
-        if let Some(mut session) = session {
-            let _ = session.end(&self.env.cancel.cx());
-        }
-        Ok(())
-    }
-
-    fn join(&self, pass: &Pass<'_>, token: &str) -> Result<Box<dyn Session>, RunError> {
-        let snapshot = Snapshot::Join(token.to_owned());
-        let group =
-            self.spec.open_sessions(&self.plan.run_id, 1, &snapshot, Some(&self.spec.relation), &pass.cancel.cx())?;
-        group.sessions.into_iter().next().ok_or_else(|| RunError::Internal("the source opened no session".to_owned()))
-    }
-
-    /// One attempt; on failure its parts are discarded before anything else happens.
-    fn attempt(&self, pass: &Pass<'_>, split: &PlannedSplit, session: &mut dyn Session) -> Result<(), RunError> {
-        let pieces = self.ledger.pieces(split.id);
-        let number = self.ledger.begin_attempt(split.id)?;
-        let began_ms = self.env.clock.monotonic_ms();
-        let keep_empty = self.plan.splits.len() == 1 && self.plan.keeps_empty_part();
-        let attempt = Attempt { split, number, pieces, keep_empty };
-        let result = pipeline::run(&self.shared(&pass.cancel), attempt, session)
-            .and_then(|tally| self.ledger.split_done(split.id, number, &tally, &self.spec.secrets).map(|()| tally));
-        self.env.progress.attempted(&Attempted {
-            split: split.id,
-            attempt: number,
-            began_ms,
-            ended_ms: self.env.clock.monotonic_ms(),
-            rows: result.as_ref().ok().map(|tally| tally.rows),
-        });
-        match result {
-            Ok(tally) => {
-                lock(&self.progress).tally.add(tally);
-                self.env.progress.split_done(&self.plan.export, self.ledger.n_done(), self.plan.splits.len());
-                self.env.faults.pass("split_done");
-                Ok(())
-            }
-            Err(error) => {
-                self.ledger.forget_attempt(split.id, number)?;
-                Err(error)
-            }
-        }
-    }
-
-    fn shared<'s>(&'s self, cancel: &'s CancelToken) -> Shared<'s> {
+    fn shared<'s>(&'s self, cancel: &'s CancelToken, until_ms: Option<u64>) -> Shared<'s> {
         Shared {
             plan: self.plan,
             cancel,
@@ -338,39 +264,20 @@ impl Extraction<'_> {
             ledger: &self.ledger,
             seen: &self.seen,
             observed: &self.observed,
-            guard: &self.guard,
+            guard: self.guard,
+            until_ms,
             silence_limit_ms: self.spec.tuning.no_progress_timeout_ms(),
-        }
-    }
-
-    /// Waits before the next attempt, or gives up.
-    fn pause(&self, pass: &Pass<'_>, split: &PlannedSplit, error: RunError) -> Result<(), Halt> {
-        let RunError::Plugin { source, step, at, .. } = error else { return Err(Halt::Failed(error)) };
-        let attempt = self.ledger.attempt_failed(split.id);
-        match decide(&source, attempt, self.plan.retry, self.env.random.next_u64()) {
-            Decision::GiveUp => Err(Halt::Failed(RunError::Plugin { step, at, attempts: attempt, source })),
-            Decision::Again { after_ms, smaller } => {
-                lock(&self.progress).retries += 1;
-                let (split_label, cause, of) = (split.label(), source.to_string(), self.plan.retry.max_retries);
-                let retry = Retrying { split: &split_label, cause: &cause, number: attempt, of, after_ms };
-                self.env.progress.retrying(&self.plan.export, &retry);
-                if smaller {
-                    self.ledger.halve(split.id);
-                }
-                self.env.clock.sleep_ms(after_ms, &|| pass.cancel.is_cancelled());
-                if self.env.cancel.is_cancelled() { Err(Halt::Failed(RunError::Interrupted)) } else { Ok(()) }
-            }
         }
     }
 
     /// Many splits, none with a row: one part with the schema alone, where the plan keeps it.
     fn write_empty_part_if_nothing_came(&self) -> Result<(), RunError> {
-        if !self.plan.keeps_empty_part() || self.ledger.n_parts() > 0 {
+        if !self.plan.keeps_empty_part() || self.ledger.n_parts() > 0 || self.spec.shard().is_some() {
             return Ok(());
         }
         let split = self.plan.splits.first().ok_or_else(|| RunError::Internal("a plan without splits".to_owned()))?;
-        let number = self.ledger.begin_attempt(split.id)?;
-        let attempt = Attempt { split, number, pieces: 1, keep_empty: true };
-        pipeline::run(&self.shared(self.env.cancel), attempt, &mut super::leader::NoRows(self.plan)).map(drop)
+        let (shared, mut none) = (self.shared(self.env.cancel, None), super::leader::NoRows(self.plan));
+        pipeline::line(&shared, &|_, _| Ok(()), |line| _ = line.read(split, true, &mut none))
+            .map_err(|broken| broken.error)
     }
 }

@@ -23,7 +23,12 @@ pub fn settle(
     summary: &mut Summary,
 ) {
     measure(summary, started, env);
-    let stays = resume::stays(spec, plan, error, env);
+    let stays = match spec.shard() {
+        Some(shard) => {
+            Some(format!("what shard {shard} has finished is kept: apply it again, and it goes on with the rest"))
+        }
+        None => resume::stays(spec, plan, error, env),
+    };
     if let Some(told) = &stays {
         warn(told, spec, env, summary);
     }

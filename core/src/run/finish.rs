@@ -2,11 +2,11 @@
 //! a run that died here is finished by the next one.
 //! It must not know how parts were made.
 
-use rivet_plugin_api::{ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Store};
+use rivet_plugin_api::{ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Store, StoreCapabilities};
 use serde_json::Value;
 
 use super::env::Env;
-use super::{place, pointer, validate, withdraw};
+use super::{many, place, pointer, validate, withdraw};
 use crate::error::RunError;
 use crate::manifest::{self, Manifest, Part, Success, digest, pointer_names};
 use crate::plan::Plan;
@@ -16,6 +16,8 @@ use crate::resolve::ExportSpec;
 const PIECE_BYTES: usize = 64 << 10;
 /// Times that the common pointer is tried again after somebody else wrote it.
 const MAX_TURNS: usize = 20;
+/// Parts that are published at once, whatever a store says.
+const MAX_AT_ONCE: usize = 32;
 /// Longest document of ours; a manifest has some hundred bytes for each part.
 const MAX_DOCUMENT_BYTES: usize = 256 << 20;
 
@@ -28,14 +30,21 @@ pub struct Judged<'a> {
     pub tokens: &'a [String],
     /// Another process prepared the parts, and died: what it left is not believed before it was looked at.
     pub left: bool,
+    /// Another process may have begun to publish it.
+    pub begun: bool,
+}
+
+/// Whether a run that could not be delivered so is over, and nothing of it is left.
+pub fn is_withdrawn(error: &RunError) -> bool {
+    matches!(error, RunError::Integrity { .. } | RunError::Behind { .. })
 }
 
 /// Publishes everything, reads it back where the plan says so, and seals it; returns where each part can be found, in
-/// the manifest's order. What is lost or not as written is withdrawn, all of it, and the run is over: `rejected` makes
-/// what the state keeps of it.
+/// the manifest's order. What is lost or not as written is withdrawn, all of it, and so is what another state came before;
+/// the run is over then: `rejected` makes what the state keeps of it.
 ///
 /// # Errors
-/// The store's error, and the run stays judged; `Integrity` when what is there is not what was written.
+/// The store's error, and the run stays judged; `Integrity` when what is there is not what was written; `Behind`.
 pub fn deliver(
     spec: &ExportSpec,
     judged: &Judged<'_>,
@@ -44,31 +53,33 @@ pub fn deliver(
     rejected: &dyn Fn(&RunError) -> Value,
 ) -> Result<Vec<ObjectFacts>, RunError> {
     let _alone = if judged.tokens.is_empty() { None } else { place::alone(spec, store, env)? };
-    if !judged.tokens.is_empty() {
+    let withdrawn = |error: RunError| {
+        withdraw::withdraw(judged, store, env, &rejected(&error))?;
+        Err(error)
+    };
+    if !judged.tokens.is_empty()
         // Whoever publishes into the same place with another state may have come in between.
-        pointer::check(spec, store, env)?;
+        && let Err(error) = pointer::check(spec, store, env)
+    {
+        return if is_withdrawn(&error) && !judged.begun { withdrawn(error) } else { Err(error) };
     }
-    let objects = spec.store_capabilities().objects;
+    let StoreCapabilities { objects, n_at_once, .. } = spec.store_capabilities();
+    let n_at_once = n_at_once.min(MAX_AT_ONCE);
     let export = &spec.name;
     let delivered = || {
         tracing::info!("{export}: publishing {} files", judged.tokens.len());
-        let published = publish(judged, objects && judged.left, store, env)?;
+        let published = publish(judged, (objects && judged.left, n_at_once), store, env)?;
         if judged.plan.validate {
             tracing::info!("{export}: reading back what was written");
             validate::validate(spec, judged, store, env)?;
         }
         if objects && !published.is_empty() {
-            seal(judged, store, env)?;
+            seal(judged, n_at_once, store, env)?;
             tracing::info!("{export}: {} is verified, and the pointers name it", judged.manifest_name);
         }
         Ok(published)
     };
-    delivered().or_else(|error| {
-        if matches!(error, RunError::Integrity { .. }) {
-            withdraw::withdraw(judged, store, env, &rejected(&error))?;
-        }
-        Err(error)
-    })
+    delivered().or_else(|error| if is_withdrawn(&error) { withdrawn(error) } else { Err(error) })
 }
 
 /// Publishes everything; returns where each part can be found, in the manifest's order.
@@ -77,13 +88,13 @@ pub fn deliver(
 /// The store's error, or `Integrity` when what is there is not what was written.
 fn publish(
     judged: &Judged<'_>,
-    look_first: bool,
+    (look_first, n_at_once): (bool, usize),
     store: &dyn Store,
     env: &Env<'_>,
 ) -> Result<Vec<ObjectFacts>, RunError> {
-    let cx = env.cancel.cx();
-    let mut published = Vec::with_capacity(judged.tokens.len());
-    for (part, token) in judged.manifest.parts.iter().zip(judged.tokens) {
+    let parts: Vec<_> = judged.manifest.parts.iter().zip(judged.tokens).collect();
+    many::each(&parts, n_at_once, |(part, token)| {
+        let cx = env.cancel.cx();
         let seen = look_first && look_at_prepared(part, token, store, env)?;
         let facts = store.publish(token, &cx).map_err(|e| lost("publish", part, e))?;
         if look_first && !seen {
@@ -92,9 +103,8 @@ fn publish(
         }
         env.state.mark_published(&judged.manifest.run_id, &part.name)?;
         env.faults.pass("part_published");
-        published.push(facts);
-    }
-    Ok(published)
+        Ok(facts)
+    })
 }
 
 /// Compares a part that is still prepared with what was written; false where there is nothing to look at before it is
@@ -121,13 +131,14 @@ fn lost(step: &'static str, part: &Part, e: PluginError) -> RunError {
 ///
 /// # Errors
 /// As [`publish`].
-fn seal(judged: &Judged<'_>, store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
+fn seal(judged: &Judged<'_>, n_at_once: usize, store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
     let bytes = judged.manifest.to_bytes();
     let name = judged.manifest_name;
     // Written before by a run that died here: then it must be the same.
     put(name, &bytes, PutMode::IfAbsent, store, env)?;
     env.faults.pass("manifest_written");
-    verify(judged, &bytes, store, env)?;
+    verify(judged, n_at_once, store, env)?;
+    verify_manifest(name, &bytes, store, env)?;
     let success = Success {
         run_id: judged.manifest.run_id.clone(),
         manifest: name.to_owned(),
@@ -192,23 +203,22 @@ fn wrong(what: String) -> RunError {
     }
 }
 
-fn verify(judged: &Judged<'_>, expected: &[u8], store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
-    let cx = env.cancel.cx();
-    for part in &judged.manifest.parts {
-        let facts = store.head(&part.name, &cx).map_err(RunError::plugin("verify", &part.name))?;
+fn verify(judged: &Judged<'_>, n_at_once: usize, store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
+    let looked = many::each(&judged.manifest.parts, n_at_once, |part| {
+        let facts = store.head(&part.name, &env.cancel.cx()).map_err(RunError::plugin("verify", &part.name))?;
         match facts {
-            Some(facts) if facts.bytes == part.bytes => {}
+            Some(facts) if facts.bytes == part.bytes => Ok(()),
             Some(facts) => {
-                return Err(wrong(format!(
-                    "part {} has {} bytes, {} were written",
-                    part.name, facts.bytes, part.bytes
-                )));
+                Err(wrong(format!("part {} has {} bytes, {} were written", part.name, facts.bytes, part.bytes)))
             }
-            None => return Err(wrong(format!("part {} is not there after it was published", part.name))),
+            None => Err(wrong(format!("part {} is not there after it was published", part.name))),
         }
-    }
-    let name = judged.manifest_name;
-    let reader = store.open(name, &cx).map_err(|e| match e.kind() {
+    });
+    looked.map(drop)
+}
+
+fn verify_manifest(name: &str, expected: &[u8], store: &dyn Store, env: &Env<'_>) -> Result<(), RunError> {
+    let reader = store.open(name, &env.cancel.cx()).map_err(|e| match e.kind() {
         ErrorKind::NotFound => wrong(format!("the manifest {name} is not there after it was written")),
         _ => RunError::plugin("verify", name)(e),
     })?;

@@ -6,7 +6,6 @@ use rivet_plugin_api::{Aggregate, CancelToken, KeyValue, Measure, Session, Snaps
 use super::env::Env;
 use super::guard::{Guard, MOST_PAUSE_MS};
 use crate::error::RunError;
-use crate::plan::Plan;
 use crate::resolve::ExportSpec;
 
 /// How often it looks.
@@ -15,6 +14,8 @@ const LOOK_MS: u64 = 1_000;
 const MIN_WAITING: u64 = 2;
 /// A replica that is behind no further is as replicas are, ms.
 const MAX_LAG_MS: u64 = 10_000;
+/// So often in a row it looks in vain before it gives up.
+const MOST_FAILED: u32 = 3;
 /// The first pause, ms; while others suffer it is doubled at each look, and halved while they do not.
 const FIRST_PAUSE_MS: u64 = 100;
 
@@ -41,73 +42,113 @@ impl Governor {
     }
 }
 
-/// Watches until it is stopped, by a session of its own. What is to be said in the end: that reading paused, or why nobody watched.
-fn watch(spec: &ExportSpec, run_id: &str, guard: &Guard<'_>, env: &Env<'_>, stop: &CancelToken) -> Option<String> {
-    let watched = open(spec, run_id, stop).and_then(|mut session| {
-        let mut governor = Governor::default();
-        let mut paused = false;
-        loop {
-            env.clock.sleep_ms(LOOK_MS, &|| stop.is_cancelled());
-            if stop.is_cancelled() {
-                return Ok(paused);
-            }
-            let (waiting, lag_ms) = ask(spec, &mut *session, stop)?;
-            guard.set_pause_ms(governor.look(waiting, lag_ms));
-            if guard.pause_ms() > 0 && !paused {
-                paused = true;
-                let told =
-                    format!("others wait on the server ({waiting}), or its replicas ({lag_ms} ms): reading pauses");
-                env.progress.warn(&spec.name, &told);
-            }
+/// The session that it looks by.
+#[derive(Default)]
+struct Eye {
+    session: Option<Box<dyn Session>>,
+    opened_ms: u64,
+    n_failed: u32,
+}
+
+impl Eye {
+    /// Sessions that wait, and how far a replica is behind, ms.
+    fn look(
+        &mut self,
+        spec: &ExportSpec,
+        run_id: &str,
+        env: &Env<'_>,
+        stop: &CancelToken,
+    ) -> Result<(u64, u64), RunError> {
+        let cx = stop.cx();
+        let age_ms = env.clock.monotonic_ms().saturating_sub(self.opened_ms);
+        // To the server it is a transaction like any other, and no older than those that read.
+        if spec.snapshot_ms().is_some_and(|limit_ms| age_ms >= limit_ms)
+            && let Some(mut old) = self.session.take()
+        {
+            drop(old.end(&cx));
         }
-    });
-    guard.set_pause_ms(0);
-    match watched {
-        Ok(paused) => paused.then(|| "`adaptive`: reading paused, since others waited on the server".to_owned()),
-        Err(_) if stop.is_cancelled() => None,
-        Err(e) => Some(format!("`adaptive`: what others suffer on the server was not watched to the end: {e}")),
+        let mut session = match self.session.take() {
+            Some(session) => session,
+            None => {
+                self.opened_ms = env.clock.monotonic_ms();
+                let group = spec.open_sessions(run_id, 1, &Snapshot::None, None, &cx)?;
+                let none = || RunError::Internal("the source opened no session".to_owned());
+                group.sessions.into_iter().next().ok_or_else(none)?
+            }
+        };
+        let asked = Aggregate::new(spec.relation.clone(), vec![Measure::Waiting, Measure::ReplicaLag]);
+        let answers =
+            session.aggregate(&asked, &cx).map_err(RunError::plugin("ask what others suffer on", "the server"))?;
+        self.session = Some(session);
+        let number = |answer: &Option<KeyValue>| answer.as_ref().and_then(|value| value.text.parse().ok()).unwrap_or(0);
+        Ok((answers.first().map_or(0, number), answers.get(1).map_or(0, number)))
     }
 }
 
-/// Reads, under the eyes of a governor where the config asks for one and a connection is left for it; returns what to tell.
-pub fn around(spec: &ExportSpec, plan: &Plan, guard: &Guard<'_>, env: &Env<'_>, read: impl FnOnce()) -> Option<String> {
-    if !spec.tuning.adaptive {
-        read();
-        return None;
+/// Watches until it is stopped, by a session of its own. What is to be said in the end: that reading paused, or why nobody watched.
+fn watch(spec: &ExportSpec, run_id: &str, guard: &Guard<'_>, env: &Env<'_>, stop: &CancelToken) -> Option<String> {
+    let (mut governor, mut eye, mut paused) = (Governor::default(), Eye::default(), false);
+    let blind = loop {
+        env.clock.sleep_ms(LOOK_MS, &|| stop.is_cancelled());
+        if stop.is_cancelled() {
+            break None;
+        }
+        match eye.look(spec, run_id, env, stop) {
+            Ok((waiting, lag_ms)) => {
+                eye.n_failed = 0;
+                guard.set_pause_ms(governor.look(waiting, lag_ms));
+                if guard.pause_ms() > 0 && !paused {
+                    paused = true;
+                    let told =
+                        format!("others wait on the server ({waiting}), or its replicas ({lag_ms} ms): reading pauses");
+                    env.progress.warn(&spec.name, &told);
+                }
+            }
+            Err(e) => {
+                eye.n_failed += 1;
+                if eye.n_failed >= MOST_FAILED && !stop.is_cancelled() {
+                    break Some(e);
+                }
+            }
+        }
+    };
+    guard.set_pause_ms(0);
+    match blind {
+        Some(e) => Some(format!("`adaptive`: what others suffer on the server was not watched to the end: {e}")),
+        None => paused.then(|| "`adaptive`: reading paused, since others waited on the server".to_owned()),
     }
-    let n_connections = if plan.splits.len() > 1 { plan.n_workers + 2 } else { 2 };
-    let left = spec.n_connections.or(spec.tuning.max_connections).is_none_or(|n| n >= n_connections);
+}
+
+/// Reads, under the eyes of a governor where the config asks for one and a connection is left for it; returns what to tell. It is
+/// one for all snapshots that are read: what it found out is as true in the next one.
+pub fn around<T>(
+    spec: &ExportSpec,
+    plan: (&str, usize),
+    guard: &Guard<'_>,
+    env: &Env<'_>,
+    read: impl FnOnce() -> T,
+) -> (T, Option<String>) {
+    let (run_id, n_connections) = plan;
+    if !spec.tuning.adaptive {
+        return (read(), None);
+    }
+    let left = spec.n_connections.or(spec.tuning.max_connections).is_none_or(|n| n > n_connections);
     let why_not = match spec.source_capabilities().pressure {
         true if left => None,
         true => Some("`max_connections` leaves it no connection"),
         false => Some("the source cannot say what others suffer"),
     };
     if let Some(why_not) = why_not {
-        read();
-        return Some(format!("`adaptive`: nobody watches the server, since {why_not}"));
+        return (read(), Some(format!("`adaptive`: nobody watches the server, since {why_not}")));
     }
     let stop = CancelToken::new();
     std::thread::scope(|scope| {
-        let governor = scope.spawn(|| watch(spec, &plan.run_id, guard, env, &stop));
-        read();
+        let governor = scope.spawn(|| watch(spec, run_id, guard, env, &stop));
+        let came = read();
         stop.cancel();
         // One that panicked has nothing to say.
-        governor.join().ok().flatten()
+        (came, governor.join().ok().flatten())
     })
-}
-
-fn open(spec: &ExportSpec, run_id: &str, stop: &CancelToken) -> Result<Box<dyn Session>, RunError> {
-    let group = spec.open_sessions(run_id, 1, &Snapshot::New, None, &stop.cx())?;
-    group.sessions.into_iter().next().ok_or_else(|| RunError::Internal("the source opened no session".to_owned()))
-}
-
-/// Sessions that wait, and how far a replica is behind, ms.
-fn ask(spec: &ExportSpec, session: &mut dyn Session, stop: &CancelToken) -> Result<(u64, u64), RunError> {
-    let asked = Aggregate::new(spec.relation.clone(), vec![Measure::Waiting, Measure::ReplicaLag]);
-    let answers =
-        session.aggregate(&asked, &stop.cx()).map_err(RunError::plugin("ask what others suffer on", "the server"))?;
-    let number = |answer: &Option<KeyValue>| answer.as_ref().and_then(|value| value.text.parse().ok()).unwrap_or(0);
-    Ok((answers.first().map_or(0, number), answers.get(1).map_or(0, number)))
 }
 
 #[cfg(test)]

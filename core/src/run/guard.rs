@@ -111,6 +111,14 @@ impl<'a> Guard<'a> {
         None
     }
 
+    /// How many of `most` workers begin to read: as many as were left, until nobody suffers any more.
+    pub fn workers(&self, most: usize) -> usize {
+        if self.pause_ms() == 0 && self.threshold.is_none_or(|threshold| (self.rss)() <= threshold) {
+            self.n_workers.store(most, Ordering::SeqCst);
+        }
+        self.n_workers.load(Ordering::SeqCst).min(most)
+    }
+
     /// Whether a worker that is between two splits is to read no more: the process holds too much, or others suffer although all
     /// pause, and another worker is left.
     pub fn sheds(&self) -> bool {
@@ -162,6 +170,9 @@ mod tests {
         guard.set_pause_ms(u64::MAX);
         assert!(guard.relieve(&token.cx()).is_none() && clock.monotonic_ms() == MOST_PAUSE_MS);
         assert!(guard.sheds() && !guard.sheds());
+        assert_eq!(guard.workers(2), 1, "in the next snapshot others suffer as they did");
+        guard.set_pause_ms(0);
+        assert_eq!((guard.workers(2), guard.sheds()), (2, false));
     }
 
     #[test]

@@ -3,17 +3,18 @@
 
 use rivet_plugin_api::{
     BatchStream, Cx, ErrorKind, Estimate, Explain, Explained, Filter, Measure, PluginError, RecordBatch, Relation,
-    Result as PluginResult, SNAPSHOT_LOST, Scan, SchemaRef, Session, Snapshot, SnapshotInfo, Split, SplitRequest,
-    TableSchema,
+    Result as PluginResult, Retry, SNAPSHOT_LOST, Scan, SchemaRef, Session, SessionGroup, Snapshot, SnapshotInfo,
+    Split, SplitRequest, TableSchema,
 };
 
 use super::doubts;
 use super::env::Env;
 use super::foresee::Foreseen;
+use super::owner::one_identity;
 use super::progress::Retrying;
 use super::shape::HashCounts;
 use super::{cut, increment, replay, window};
-use crate::config::Mode;
+use crate::config::{Consistent, Mode};
 use crate::error::RunError;
 use crate::plan::{Increment, Plan, Window};
 use crate::project;
@@ -45,6 +46,8 @@ pub struct Description {
     pub quality: Rules,
     /// The key that the splits are ranges of.
     pub along: Option<Vec<String>>,
+    /// Whether rows may have other values of it later.
+    pub along_moves: bool,
     /// The time that rows are from.
     pub window: Option<Window>,
     /// How rows are found.
@@ -68,10 +71,51 @@ impl Leader {
     /// `NotFound`, `Auth` and the like, with the relation's name.
     pub fn open_and_describe(spec: &ExportSpec, run_id: &str, env: &Env<'_>) -> Result<(Self, Description), RunError> {
         with_retries(spec, env, || {
-            let mut leader = Self::open_once(spec, run_id, env)?;
-            let described = leader.describe(spec, env)?;
-            Ok((leader, described))
+            if spec.snapshot_ms().is_none() {
+                return Self::open_whole(spec, run_id, None, env);
+            }
+            Self::open_after_planning(spec, run_id, env).or_else(|e| match cut::in_one_snapshot(spec, &e) {
+                Some(told) => Self::open_whole(spec, run_id, Some(&told), env),
+                None => Err(e),
+            })
         })
+    }
+
+    /// Cut under the snapshot that is read. `uncut` says why it is not cut along a key that nobody has named.
+    fn open_whole(
+        spec: &ExportSpec,
+        run_id: &str,
+        uncut: Option<&str>,
+        env: &Env<'_>,
+    ) -> Result<(Self, Description), RunError> {
+        let mut leader = Self::open_once(spec, run_id, env)?;
+        let described = leader.describe(spec, uncut, env)?;
+        Ok((leader, described))
+    }
+
+    /// Where snapshots are to be short, none is held while the relation is cut: that may take longer than reading a split.
+    fn open_after_planning(spec: &ExportSpec, run_id: &str, env: &Env<'_>) -> Result<(Self, Description), RunError> {
+        let cx = env.cancel.cx();
+        let began_ms = env.clock.monotonic_ms();
+        let group = spec.open_sessions(run_id, 1, &Snapshot::None, Some(&spec.relation), &cx)?;
+        let mut planner = Self::of_group(group, began_ms, spec)?;
+        let described = planner.describe(spec, None, env)?;
+        drop(planner.session.end(&cx));
+        let mut leader = Self::open_once(spec, run_id, env)?;
+        let (schema, whole) = leader.columns(spec, env)?;
+        let is_same = leader.snapshot.server == planner.snapshot.server
+            && described.schema.columns == schema.columns
+            && described
+                .identity
+                .as_deref()
+                .zip(whole.identity.as_deref())
+                .is_none_or(|(a, b)| one_identity(a, b).is_some());
+        if is_same {
+            return Ok((leader, described));
+        }
+        let text = "the relation became another one while it was cut";
+        let changed = PluginError::new(ErrorKind::Conflict, SNAPSHOT_LOST, text).retry(Retry::NewSession);
+        Err(RunError::plugin("plan", spec.relation.label())(changed))
     }
 
     /// As [`Leader::open_and_describe`], but asks for the columns alone: those that are read, and what is known of the relation.
@@ -111,6 +155,22 @@ impl Leader {
             drop(group);
             (began_ms, group) = open(spec.n_workers)?;
         }
+        let leader = Self::of_group(group, began_ms, spec)?;
+        if spec.consistency == Consistent::Required && leader.snapshot.identity.is_none() {
+            return Err(RunError::Impossible {
+                what: format!(
+                    "export '{}' has `consistency: required`, and {} gives no snapshot to read from",
+                    spec.name, leader.snapshot.server
+                ),
+                hint: "allow snapshots where the database can have them, or leave `consistency: required` out"
+                    .to_owned(),
+            });
+        }
+        tracing::info!("{}: connected to {}", spec.name, leader.snapshot.server);
+        Ok(leader)
+    }
+
+    fn of_group(group: SessionGroup, began_ms: u64, spec: &ExportSpec) -> Result<Self, RunError> {
         let mut sessions = group.sessions.into_iter();
         let session = sessions.next();
         let session = session.ok_or_else(|| RunError::Internal("the source opened no session".to_owned()))?;
@@ -119,11 +179,10 @@ impl Leader {
         let mut snapshot = group.snapshot;
         snapshot.server = hidden(&snapshot.server, &spec.secrets).into_owned();
         snapshot.identity = snapshot.identity.map(|text| hidden(&text, &spec.secrets).into_owned());
-        tracing::info!("{}: connected to {}", spec.name, snapshot.server);
         Ok(Self { session, others, snapshot, began_ms })
     }
 
-    fn describe(&mut self, spec: &ExportSpec, env: &Env<'_>) -> Result<Description, RunError> {
+    fn describe(&mut self, spec: &ExportSpec, uncut: Option<&str>, env: &Env<'_>) -> Result<Description, RunError> {
         let cx = env.cancel.cx();
         let relation = &spec.relation;
         let (mut schema, whole) = self.columns(spec, env)?;
@@ -145,26 +204,31 @@ impl Leader {
         let about = estimate.rows.map_or_else(|| "an unknown number of".to_owned(), |rows| format!("about {rows}"));
         let n_columns = schema.columns.len();
         tracing::info!("{}: {} has {n_columns} columns, {about} rows to read", spec.name, relation.label());
-        let request = cut::request(spec, &whole, &estimate, &filter, &mut warnings)?;
-        let key = request.as_ref().and_then(|request| request.along.as_ref()).map(|cut| cut.key.as_slice());
-        if let (Some([_]), true) = (key, spec.look != Look::Run) {
-            let measure = Some(Measure::Max { key: key.unwrap_or_default().to_vec() });
-            let explain = Explain { filter: filter.clone(), measure, ..Explain::new(relation.clone()) };
-            let explained = self.session.explain(&explain, &cx);
-            foreseen.key_is_indexed =
-                explained.map_err(RunError::plugin("ask for the plan of", relation.label()))?.by_index;
-        }
-        let along = request.as_ref().and_then(|request| Some(request.along.as_ref()?.key.clone()));
-        let splits = match (replay, request) {
+        let request = match uncut {
+            Some(told) => {
+                warnings.push(told.to_owned());
+                cut::own_way(spec, &estimate)
+            }
+            None => cut::request(spec, &whole, &estimate, &filter, &mut warnings)?,
+        };
+        let splits = match (replay, &request) {
             (Some(replay), _) => replay.sealed.splits(),
             (None, Some(request)) => {
-                let splits = self.session.split(&request, &cx);
+                let splits = self.session.split(request, &cx);
                 let mut splits = splits.map_err(RunError::plugin("split", relation.label()))?;
                 splits.iter_mut().for_each(|split| split.label = hidden(&split.label, &spec.secrets).into_owned());
                 splits
             }
             (None, None) => Vec::new(),
         };
+        let along = request.and_then(|request| Some(request.along?.key));
+        let is_of_a_key = |column: &String| whole.keys.iter().flatten().any(|name| name == column);
+        if let (Some([_]), true) = (along.as_deref(), spec.look != Look::Run) {
+            let measure = Some(Measure::Max { key: along.clone().unwrap_or_default() });
+            let explain = Explain { filter: filter.clone(), measure, ..Explain::new(relation.clone()) };
+            let explained = self.session.explain(&explain, &cx);
+            foreseen.key_is_indexed = explained.map_err(RunError::plugin(cut::KEY_STEP, relation.label()))?.by_index;
+        }
         warnings.extend(of_rows);
         warnings.extend(doubts::of_splits(&splits));
         Ok(Description {
@@ -175,6 +239,7 @@ impl Leader {
             filter,
             increment,
             quality,
+            along_moves: along.as_ref().is_some_and(|along| !along.iter().all(is_of_a_key)),
             along,
             window,
             seen,

@@ -71,9 +71,8 @@ impl<'a> Ledger<'a> {
     }
 
     /// Records which snapshot is read from now on.
-    pub fn begin_epoch(&self, epoch: u32, snapshot: Option<&str>) -> Result<(), RunError> {
-        self.env.state.begin_epoch(&self.run_id, epoch, snapshot)?;
-        lock(&self.inner).epoch = epoch;
+    pub fn begin_epoch(&self, snapshot: Option<&str>) -> Result<(), RunError> {
+        lock(&self.inner).epoch = self.env.state.begin_epoch(&self.run_id, snapshot)?;
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //! It must not know modes (they differ in the plan's splits), engines or terminals.
 
 pub mod audit;
+mod chain;
 mod channel;
 mod cut;
 mod doubts;
@@ -19,10 +20,12 @@ mod guard;
 mod heir;
 mod increment;
 mod journal;
+mod kept;
 pub mod key_order;
 mod leader;
 mod ledger;
 pub mod listing;
+mod many;
 mod owner;
 mod pace;
 mod partition;
@@ -32,12 +35,14 @@ mod place;
 mod pointer;
 pub mod progress;
 mod prune;
+mod read;
 pub mod rebuild;
 mod recover;
 pub mod rehearse;
 mod replay;
 mod resume;
 mod shape;
+mod shards;
 mod share;
 mod silence;
 pub mod survey;
@@ -62,6 +67,7 @@ use crate::config::DriftPolicy;
 use crate::error::RunError;
 use crate::manifest::Manifest;
 use crate::memory::peak_rss_bytes;
+use crate::plan::sealed::Portion;
 use crate::plan::{self, Facts, Plan};
 use crate::preflight::{self, Verdict};
 use crate::resolve::ExportSpec;
@@ -145,12 +151,15 @@ fn steps(
     started: &Started,
     summary: &mut Summary,
 ) -> Result<Status, RunError> {
-    let Claim { run_id, told, left, _locks } = claim;
+    let Claim { run_id, told, left, mut hold, _before } = claim;
     env.faults.pass("locked");
     // A run that is gone on with writes to where it began.
     let there = left.as_ref().map(|left| spec.on(&left.plan.date));
     let spec = there.as_ref().unwrap_or(spec);
-    let _place = place::reserve(spec, &run_id, env)?;
+    hold.place = place::reserve(spec, &run_id, left.is_some(), env)?;
+    if left.is_some() {
+        hold.share(spec, env)?;
+    }
     let store = spec.open_store(&run_id, &env.cancel.cx())?;
     told.iter().for_each(|told| warn(told, spec, env, summary));
     pointer::check(spec, &*store, env)?.iter().for_each(|told| warn(told, spec, env, summary));
@@ -160,16 +169,25 @@ fn steps(
             return Ok(completed.tell(spec, summary));
         }
         replay::must_be_new(spec, env)?;
+        if spec.portion() == Portion::Verdict {
+            return Err(shards::nothing_to_end(spec, "no shard of this plan was applied"));
+        }
     }
     let (limited, taken) = share::take(spec, env, summary)?;
     let spec = &limited;
     let was_left = left.is_some();
     let Begun { leader, mut plan, seen, estimate, kept } = match left {
+        Some(left) if spec.portion() == Portion::Verdict => shards::gather(spec, left, &*store, env, summary)?,
         Some(left) => resume::go_on(spec, left, &*store, env, summary)?,
         None => Begun::anew(begin(spec, &run_id, env, summary, State::begin_run)?, Kept::default()),
     };
+    hold.share(spec, env)?;
     let extracted = extract::extract(&mut plan, (leader, Seen::new(seen), kept), spec, &*store, env, summary);
     drop(taken);
+    if let Some(shard) = spec.shard() {
+        let ended = extracted.and_then(|e| shards::end(spec, (shard, &plan), e, env, summary));
+        return ended.inspect_err(|error| failed::settle(spec, &plan, error, &*store, env, started, summary));
+    }
     let judged = extracted.and_then(|e| verdict::judge(spec, &plan, (e, &estimate), env, summary));
     let (manifest, tokens) = match judged {
         Ok(judged) => judged,
@@ -189,8 +207,9 @@ fn begin(
     summary: &mut Summary,
     record: impl Fn(&State, &NewRun) -> Result<(), StateError>,
 ) -> Result<Planned, RunError> {
-    let planned = planned(spec, run_id, env, summary)?;
+    let mut planned = planned(spec, run_id, env, summary)?;
     record(env.state, &new_run(spec, &planned.plan))?;
+    planned.plan.limit_to(spec.shard());
     summary.strategy.clone_from(&planned.plan.strategy);
     summary.verdict = verdict(spec, &planned);
     env.progress.planned(&planned.plan, planned.estimate.rows);
@@ -257,13 +276,14 @@ fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary
             increment: described.increment,
             quality: described.quality,
             along: described.along,
+            along_moves: described.along_moves,
             window: described.window,
         },
     );
     for told in replay::check(spec, &plan, described.identity.as_deref())? {
         warn(&told, spec, env, summary);
     }
-    if let Some(told) = doubts::of_workers(spec, &plan, &estimate) {
+    if let Some(told) = doubts::of_workers(spec, &plan, &estimate, leader.is_joinable()) {
         warn(&told, spec, env, summary);
     }
     let leader::Description { explained, foreseen, seen, identity, .. } = described;
@@ -280,7 +300,7 @@ fn finish(
     summary: &mut Summary,
 ) -> Result<Status, RunError> {
     let manifest_name = plan.manifest_name();
-    let judged = finish::Judged { plan, manifest, manifest_name: &manifest_name, tokens, left: resumed };
+    let judged = finish::Judged { plan, manifest, manifest_name: &manifest_name, tokens, left: resumed, begun: false };
     let rejected = |error: &RunError| {
         let mut told = summary.clone();
         measure(&mut told, started, env);
@@ -288,7 +308,7 @@ fn finish(
         serde_json::to_value(told).unwrap_or_default()
     };
     let published = finish::deliver(spec, &judged, store, env, &rejected);
-    if matches!(&published, Err(error) if !matches!(error, RunError::Integrity { .. })) {
+    if published.as_ref().is_err_and(|error| !finish::is_withdrawn(error)) {
         let told = "the run passed its verdict and may be published in part: the next run completes it";
         env.progress.warn(&plan.export, told);
     }
@@ -313,11 +333,12 @@ fn finish(
     let told = serde_json::to_value(&*summary).map_err(|e| RunError::Internal(e.to_string()))?;
     env.state.finish_run_with_cursor(&plan.run_id, &word(&status), &schema, &told, plan.cursor_update().as_ref())?;
     env.faults.pass("finished");
-    // Of attempts that failed something may be left that could not be removed then.
-    if (resumed || summary.retries > 0 || summary.restarts > 0)
-        && let Err(e) = sweep::parts(plan, store)
-    {
-        env.progress.warn(&plan.export, &format!("failed to remove what failed attempts left behind: {e}"));
+    if spec.store_capabilities().objects {
+        // Of attempts that failed something may be left that could not be removed then.
+        if resumed || summary.retries > 0 || summary.restarts > 0 {
+            sweep::beside(manifest, plan, store, env);
+        }
+        sweep::late(spec, store, env);
     }
     prune::prune(spec, store, env);
     Ok(status)

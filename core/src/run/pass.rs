@@ -24,9 +24,9 @@ pub struct Pass<'p> {
     pub cancel: CancelToken,
 }
 
-impl Pass<'_> {
+impl<'p> Pass<'p> {
     /// The split to read next at this moment; the first one always.
-    pub fn next(&self, now_ms: u64) -> Option<&PlannedSplit> {
+    pub fn next(&self, now_ms: u64) -> Option<&'p PlannedSplit> {
         let mut queue = lock(&self.queue);
         let is_over = self.until_ms.is_some_and(|until_ms| now_ms >= until_ms) && queue.len() < self.n_splits;
         if is_over || self.is_halted() { None } else { queue.pop_front() }

@@ -1,32 +1,34 @@
-//! One attempt at one split: read, encode and upload overlap, each bounded in bytes.
-//! It must not know retries, other splits, or when parts become visible.
+//! A worker's line: read, encode and upload overlap, each bounded in bytes. While a split is read, the one before may still be
+//! on its way to the store. It must not know retries, which splits there are, or when parts become visible.
 
-use std::sync::Mutex;
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, PoisonError};
 
 use rivet_plugin_api::wire::FormatHandle;
-use rivet_plugin_api::{CancelToken, ErrorKind, HostCx, RecordBatch, Scan, Session, Split, SplitRequest, Store};
+use rivet_plugin_api::{CancelToken, RecordBatch, Session, Store};
 use serde::{Deserialize, Serialize};
 
 use super::channel::{Disconnected, Receiver, Sender, bounded};
 use super::encode::{Encoder, PIECE_BYTES};
-use super::env::Env;
+use super::env::{Env, lock};
 use super::guard::Guard;
 use super::ledger::Ledger;
-use super::pace::Pace;
+use super::read::read;
 use super::shape::{Seen, Shaper};
-use super::silence::Silence;
 use super::upload::{Item, Uploader};
-use super::{drift, env};
 use crate::error::RunError;
 use crate::memory::Shares;
 use crate::plan::{Plan, PlannedSplit};
 use crate::quality::Observed;
 
+/// Attempts of one line that are begun and not done: one is read, and one written.
+pub const N_OPEN: usize = 2;
+
 /// What all attempts of a run share.
 pub struct Shared<'a> {
     pub plan: &'a Plan,
     pub env: &'a Env<'a>,
-    /// Ends the attempt.
+    /// Ends what is under way.
     pub cancel: &'a CancelToken,
     pub store: &'a dyn Store,
     pub format: &'a FormatHandle,
@@ -41,6 +43,8 @@ pub struct Shared<'a> {
     pub observed: &'a Observed,
     /// What batches and the process may hold.
     pub guard: &'a Guard<'a>,
+    /// When the snapshot that is read is to be given up, on the monotonic clock, ms.
+    pub until_ms: Option<u64>,
     /// After so long without a word from it the source is given up, ms.
     pub silence_limit_ms: u64,
 }
@@ -94,243 +98,229 @@ impl From<Disconnected> for Stop {
     }
 }
 
-/// Batches on their way to the encoder; the last item says that all came.
-pub enum Batches {
+/// A split on its way to the encoder; only its last item says that all came.
+pub enum Batches<'a> {
+    Begin(Attempt<'a>),
     Batch(RecordBatch),
-    End { rows: u64 },
+    End(Box<Read<'a>>),
 }
 
-/// Reads the whole split, writes its parts and prepares them.
+/// What is known of a split when it is read.
+pub struct Read<'a> {
+    pub tally: Tally,
+    /// Kept when the split is done.
+    pub shaper: Shaper<'a>,
+}
+
+/// An attempt that has begun.
+#[derive(Debug, Clone, Copy)]
+pub struct Begun<'a> {
+    pub attempt: Attempt<'a>,
+    /// On the monotonic clock, ms.
+    pub at_ms: u64,
+}
+
+/// What became of a line that ended early.
+pub struct Broken<'a> {
+    /// The first cause, whichever step it happened in.
+    pub error: RunError,
+    /// The split it happened to, where it did to one.
+    pub split: Option<&'a PlannedSplit>,
+    /// Attempts without an end. Their parts in the ledger are the caller's to forget.
+    pub unfinished: Vec<Begun<'a>>,
+}
+
+/// Records a split as done, with what was found in it.
+pub type Done<'d, 'a> = &'d (dyn Fn(Begun<'a>, Tally) -> Result<(), RunError> + Sync);
+
+/// What reads splits, one after the other, and hands them on.
+pub struct Line<'l, 'a> {
+    shared: &'l Shared<'a>,
+    steps: &'l Steps<'a>,
+    batches: Sender<Batches<'a>>,
+}
+
+impl<'a> Line<'_, 'a> {
+    /// Reads the whole split and hands it on. Its parts are prepared later, and by the end of the line.
+    ///
+    /// # Errors
+    /// The line is broken, by this split or one before: nothing more can be read in this session.
+    pub fn read(&self, split: &'a PlannedSplit, keep_empty: bool, session: &mut dyn Session) -> Result<(), Halted> {
+        let shared = self.shared;
+        let mut read = || {
+            self.steps.wait_for_room()?;
+            let number = shared.ledger.begin_attempt(split.id).map_err(Stop::Failed)?;
+            let attempt = Attempt { split, number, pieces: shared.ledger.pieces(split.id), keep_empty };
+            lock(&self.steps.state).open.push(Begun { attempt, at_ms: shared.env.clock.monotonic_ms() });
+            self.batches.send(Batches::Begin(attempt), 0)?;
+            read(shared, attempt, session, &self.steps.token.cx(), &self.batches)
+        };
+        read().map_err(|stop| match stop {
+            Stop::Failed(error) => self.fail(split, error),
+            Stop::Follows => Halted,
+        })
+    }
+
+    /// The split cannot be read. What was read before it is still written.
+    pub fn fail(&self, split: &'a PlannedSplit, error: RunError) -> Halted {
+        lock(&self.steps.state).failed.get_or_insert((Some(split), error));
+        Halted
+    }
+}
+
+/// The line is broken.
+#[derive(Debug, Clone, Copy)]
+pub struct Halted;
+
+/// Lets `work` read splits while what it read is encoded and uploaded, and waits until all is.
 ///
 /// # Errors
-/// The first cause, whichever step it happened in. Parts already in the ledger are the caller's to forget.
-pub fn run(shared: &Shared<'_>, attempt: Attempt<'_>, session: &mut dyn Session) -> Result<Tally, RunError> {
+/// What broke it.
+pub fn line<'a>(shared: &Shared<'a>, done: Done<'_, 'a>, work: impl FnOnce(&Line<'_, 'a>)) -> Result<(), Broken<'a>> {
     // Its own token: a failed upload must wake a reader that waits for the server.
     let token = CancelToken::new();
     token.keep_warnings();
-    let cancel_all = || token.cancel();
-    let mut shaper = Shaper::new(shared.plan, shared.seen, shared.observed);
-    let tally = shared.cancel.cx().with_wake(&cancel_all, || overlap(shared, attempt, session, &mut shaper, &token))?;
-    let nulls = shaper.keep()?;
-    let warnings = token.take_warnings().into_iter().chain(tally.warnings).collect();
-    Ok(Tally { warnings, nulls, ..tally })
+    let steps = Steps { token, state: Mutex::default(), changed: Condvar::new() };
+    let cancel = || steps.cancel();
+    shared.cancel.cx().with_wake(&cancel, || overlap(shared, &steps, done, work));
+    let State { failed, open, .. } = steps.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let broken = |split, error| Err(Broken { error, split, unfinished: open.clone() });
+    match failed {
+        _ if shared.env.cancel.is_cancelled() => broken(None, RunError::Interrupted),
+        Some((split, error)) => broken(split, error),
+        None if open.is_empty() => Ok(()),
+        // One that only followed was told to stop: what was read is not all written.
+        None => broken(None, RunError::Internal("a step of the run stopped without a cause".to_owned())),
+    }
 }
 
-fn overlap(
-    shared: &Shared<'_>,
-    attempt: Attempt<'_>,
-    session: &mut dyn Session,
-    shaper: &mut Shaper<'_>,
-    token: &CancelToken,
-) -> Result<Tally, RunError> {
+fn overlap<'a>(shared: &Shared<'a>, steps: &Steps<'a>, done: Done<'_, 'a>, work: impl FnOnce(&Line<'_, 'a>)) {
     // What the encoder and the upload are busy with counts too.
     let shares = &shared.shares;
     let (batch_sender, batches) = bounded(shares.read_ahead_bytes + shares.max_batch_bytes);
     let (item_sender, items) = bounded::<Item>(shares.upload_ahead_bytes + PIECE_BYTES);
-    let first_failure = Mutex::new(None::<RunError>);
-    let silence = Silence::new(shared.env, &shared.plan.export, attempt.split.label(), shared.silence_limit_ms);
-    // A step that fails by itself is the cause; the others only follow.
-    let note = |stop: Stop| {
-        if let Stop::Failed(error) = stop {
-            let mut first = env::lock(&first_failure);
-            if first.is_none() {
-                *first = Some(error);
+    std::thread::scope(|scope| {
+        let upload = std::thread::Builder::new().name("rivet-upload".to_owned()).spawn_scoped(scope, || {
+            let _ended = Ended(steps);
+            Uploader::new(shared, steps, done).run(items);
+        });
+        let encode = std::thread::Builder::new().name("rivet-encode".to_owned()).spawn_scoped(scope, || {
+            let _ended = Ended(steps);
+            encode(shared, steps, batches, item_sender);
+        });
+        let line = Line { shared, steps, batches: batch_sender };
+        work(&line);
+        // The end for the encoder, and then for the upload.
+        drop(line);
+        for (thread, name) in [(encode, "encoder"), (upload, "uploader")] {
+            match thread.map(std::thread::ScopedJoinHandle::join) {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => steps.fail(None, RunError::Internal(format!("the {name} panicked"))),
+                Err(e) => steps.fail(None, RunError::no_thread(name, e)),
             }
-            drop(first);
-            token.cancel();
         }
-    };
-    let tally = std::thread::scope(|scope| {
-        let upload = std::thread::Builder::new()
-            .name("rivet-upload".to_owned())
-            .spawn_scoped(scope, || Uploader::new(shared, attempt, token).run(items).map_err(note));
-        let encode = std::thread::Builder::new()
-            .name("rivet-encode".to_owned())
-            .spawn_scoped(scope, || encode(shared, attempt, token, batches, item_sender).map_err(note));
-        // Without a watcher nothing is told, and all else is as it was.
-        let watcher = std::thread::Builder::new().name("rivet-watch".to_owned());
-        drop(watcher.spawn_scoped(scope, || silence.watch()));
-        let watched = silence.until_dropped();
-        let tally = read(shared, attempt, (session, &silence), shaper, token, batch_sender).map_err(note);
-        drop(watched);
-        let ended = |step: Result<Result<(), ()>, RunError>| {
-            step.unwrap_or_else(|e| {
-                note(Stop::Failed(e));
-                Err(())
-            })
-        };
-        let (encoded, uploaded) = (ended(join(encode, "encoder")), ended(join(upload, "uploader")));
-        // One that only followed was told to stop: what was read is not all written.
-        encoded.and(uploaded).and(tally)
     });
-    if shared.env.cancel.is_cancelled() {
-        return Err(RunError::Interrupted);
-    }
-    match (env::lock(&first_failure).take(), tally) {
-        (Some(error), _) => Err(error),
-        (None, Ok(tally)) => Ok(tally),
-        (None, Err(())) => Err(RunError::Internal("a step of the run stopped without a cause".to_owned())),
-    }
 }
 
-/// A thread that could not start or panicked is a failure of its own.
-fn join(
-    thread: std::io::Result<std::thread::ScopedJoinHandle<'_, Result<(), ()>>>,
-    name: &str,
-) -> Result<Result<(), ()>, RunError> {
-    match thread.map(std::thread::ScopedJoinHandle::join) {
-        Ok(Ok(ended)) => Ok(ended),
-        Ok(Err(_)) => Err(RunError::Internal(format!("the {name} panicked"))),
-        Err(e) => Err(RunError::no_thread(name, e)),
-    }
-}
-
-fn encode(
-    shared: &Shared<'_>,
-    attempt: Attempt<'_>,
-    token: &CancelToken,
-    batches: Receiver<Batches>,
-    items: Sender<Item>,
-) -> Result<(), Stop> {
-    let mut encoder = Encoder::new(shared, attempt, token.cx(), items);
-    loop {
-        match batches.recv()? {
-            Batches::Batch(batch) => encoder.write(&batch)?,
-            Batches::End { rows } => return encoder.finish(rows),
-        }
-    }
-}
-
-/// What is read, who listens to it, and how fast.
-struct Source<'s, 'a> {
-    session: &'s mut dyn Session,
-    silence: &'s Silence<'a>,
-    pace: &'s mut Pace<'a>,
-}
-
-fn read(
-    shared: &Shared<'_>,
-    attempt: Attempt<'_>,
-    source: (&mut dyn Session, &Silence<'_>),
-    shaper: &mut Shaper<'_>,
-    token: &CancelToken,
-    batches: Sender<Batches>,
-) -> Result<Tally, Stop> {
-    let cx = token.cx();
-    let mut tally = Tally::default();
-    let (session, silence) = source;
-    let mut pace = Pace::new(shared.plan.throttle, shared.env.clock);
-    for piece in silence.waiting(|| pieces(shared, attempt, session, &cx))? {
-        read_piece(
-            shared,
-            piece,
-            Source { session: &mut *session, silence, pace: &mut pace },
-            &cx,
-            &mut Onward { shaper: &mut *shaper, batches: &batches, tally: &mut tally },
-        )?;
-    }
-    tally.rows_known = shaper.n_left_out();
-    batches.send(Batches::End { rows: tally.rows }, 0)?;
-    Ok(tally)
-}
-
-/// The scans that together read the split: itself, or smaller ones when a statement took too long.
-fn pieces(
-    shared: &Shared<'_>,
-    attempt: Attempt<'_>,
-    session: &mut dyn Session,
-    cx: &HostCx,
-) -> Result<Vec<Option<Split>>, Stop> {
-    let whole = attempt.split.split.clone();
-    if attempt.pieces <= 1 {
-        return Ok(vec![whole]);
-    }
-    let request = SplitRequest {
-        within: whole.clone(),
-        filter: shared.plan.filter.clone(),
-        ..SplitRequest::new(shared.plan.relation.clone(), attempt.pieces)
-    };
-    let smaller = session.split(&request, cx).map_err(failed(shared, "cut", attempt.split))?;
-    Ok(if smaller.len() > 1 { smaller.into_iter().map(Some).collect() } else { vec![whole] })
-}
-
-/// Where batches of a split go.
-struct Onward<'s, 'p> {
-    shaper: &'s mut Shaper<'p>,
-    batches: &'s Sender<Batches>,
-    tally: &'s mut Tally,
-}
-
-fn read_piece(
-    shared: &Shared<'_>,
-    piece: Option<Split>,
-    source: Source<'_, '_>,
-    cx: &HostCx,
-    onward: &mut Onward<'_, '_>,
-) -> Result<(), Stop> {
-    let plan = shared.plan;
-    let most_bytes = shared.guard.batch_limit(shared.shares.max_batch_bytes);
-    let scan = Scan {
-        split: piece.clone(),
-        filter: plan.filter.clone(),
-        read: plan.read,
-        types: plan.types,
-        max_batch_rows: plan.max_batch_rows,
-        max_batch_bytes: plan
-            .max_batch_bytes
-            .and_then(|bytes| usize::try_from(bytes).ok())
-            .map_or(most_bytes, |bytes| bytes.min(most_bytes)),
-        ..Scan::new(plan.relation.clone(), plan.schema.columns.clone())
-    };
-    let split = PlannedSplit { id: 0, split: piece };
-    let Source { session, silence, pace } = source;
-    let mut stream =
-        silence.waiting(|| pace.working(|| session.scan(&scan, cx))).map_err(failed(shared, "read", &split))?;
-    let changes = drift::differences(&plan.schema.arrow_schema(plan.types), &stream.schema());
-    if !changes.is_empty() {
-        let relation = plan.relation.label();
-        return Err(Stop::Failed(RunError::Drift { relation, during_run: true, changes }));
-    }
-    while let Some(batch) =
-        silence.waiting(|| pace.working(|| stream.next(cx))).map_err(failed(shared, "read", &split))?
-    {
-        let (rows, bytes) = (batch.num_rows(), batch.get_array_memory_size());
-        let told = shared.guard.judge(&plan.relation.label(), rows, bytes).map_err(Stop::Failed)?;
-        onward.tally.warnings.extend(told.filter(|told| !onward.tally.warnings.contains(told)));
-        if let Some(batch) = onward.shaper.shape(batch).map_err(Stop::Failed)? {
-            onward.tally.rows += batch.num_rows() as u64;
-            onward.batches.send(Batches::Batch(batch), bytes)?;
-        }
-        shared.env.progress.read(&plan.export, rows as u64, bytes as u64);
-        shared.env.faults.pass("batch_read");
-        pace.pause(rows, cx);
-        onward.tally.warnings.extend(shared.guard.relieve(cx));
-    }
-    let facts = stream.facts();
-    let tally = &mut *onward.tally;
-    tally.longest_statement_ms = tally.longest_statement_ms.max(facts.longest_statement_ms);
-    tally.policy_hits.extend(facts.policy_hits);
-    Ok(())
-}
-
-/// A source's error with relation and split; one that only follows from another step's failure is none.
-fn failed<'a>(
-    shared: &'a Shared<'_>,
-    step: &'static str,
-    split: &'a PlannedSplit,
-) -> impl FnOnce(rivet_plugin_api::PluginError) -> Stop + use<'a> {
-    let at = shared.plan.relation.label();
-    move |e| {
-        if e.kind() == ErrorKind::Cancelled {
-            return Stop::Follows;
-        }
-        // By convention the end of the code of every source.
-        let is_too_large = e.code().ends_with(".value_too_large");
-        let e = match &shared.value_hint {
-            Some(hint) if is_too_large => e.hint(hint.clone()),
-            _ => e,
+fn encode<'a>(shared: &Shared<'a>, steps: &Steps<'a>, batches: Receiver<Batches<'a>>, items: Sender<Item>) {
+    let items = std::sync::Arc::new(items);
+    let mut encoder: Option<Encoder<'_, 'a>> = None;
+    while let Ok(next) = batches.recv() {
+        let attempt = encoder.as_ref().map(Encoder::attempt);
+        let step = match (next, &mut encoder) {
+            (Batches::Begin(attempt), None) => {
+                let begun = Encoder::new(shared, attempt, steps.token.cx(), items.clone());
+                encoder = Some(begun);
+                Ok(())
+            }
+            (Batches::Batch(batch), Some(encoder)) => encoder.write(&batch),
+            (Batches::End(read), Some(writing)) => writing.finish(read.tally.rows).and_then(|()| {
+                encoder = None;
+                lock(&steps.state).encoded.push_back(*read);
+                Ok(items.send(Item::AllSent, 0)?)
+            }),
+            _ => Err(Stop::Failed(RunError::Internal("batches out of order".to_owned()))),
         };
-        let e = if split.split.is_some() { e.detail("split", split.label()) } else { e };
-        Stop::Failed(RunError::plugin(step, at)(e))
+        if let Err(stop) = step {
+            return steps.stop(attempt, stop);
+        }
+    }
+}
+
+/// What the steps of a line know of each other.
+pub struct Steps<'a> {
+    /// Ends them all.
+    pub token: CancelToken,
+    state: Mutex<State<'a>>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State<'a> {
+    /// The first failure, and the split it happened to.
+    failed: Option<(Option<&'a PlannedSplit>, RunError)>,
+    /// Attempts that have begun and are not done, the oldest first.
+    open: Vec<Begun<'a>>,
+    /// Of those, what is all encoded.
+    encoded: VecDeque<Read<'a>>,
+    /// A step has ended.
+    ended: bool,
+}
+
+impl<'a> Steps<'a> {
+    /// A step that stops by itself is the cause; the others only follow.
+    pub fn stop(&self, attempt: Option<Attempt<'a>>, stop: Stop) {
+        if let Stop::Failed(error) = stop {
+            self.fail(attempt.map(|attempt| attempt.split), error);
+        }
+    }
+
+    fn fail(&self, split: Option<&'a PlannedSplit>, error: RunError) {
+        lock(&self.state).failed.get_or_insert((split, error));
+        self.cancel();
+    }
+
+    fn cancel(&self) {
+        self.token.cancel();
+        self.changed.notify_all();
+    }
+
+    /// Waits until fewer than [`N_OPEN`] attempts are open.
+    fn wait_for_room(&self) -> Result<(), Stop> {
+        let full = |state: &mut State<'_>| {
+            state.open.len() >= N_OPEN && !state.ended && state.failed.is_none() && !self.token.is_cancelled()
+        };
+        let state = self.changed.wait_while(lock(&self.state), full).unwrap_or_else(PoisonError::into_inner);
+        if state.open.len() < N_OPEN { Ok(()) } else { Err(Stop::Follows) }
+    }
+
+    /// The attempt that began at first of those that are open: it is the one that ends next.
+    pub fn oldest(&self) -> Option<Begun<'a>> {
+        lock(&self.state).open.first().copied()
+    }
+
+    /// What was read by the oldest attempt, when it is all encoded.
+    pub fn take_encoded(&self) -> Option<Read<'a>> {
+        lock(&self.state).encoded.pop_front()
+    }
+
+    /// The oldest attempt is done.
+    pub fn close_oldest(&self) {
+        let mut state = lock(&self.state);
+        if !state.open.is_empty() {
+            state.open.remove(0);
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+}
+
+/// Says that a step has ended, whatever way it does.
+struct Ended<'s, 'a>(&'s Steps<'a>);
+
+impl Drop for Ended<'_, '_> {
+    fn drop(&mut self) {
+        lock(&self.0.state).ended = true;
+        self.0.changed.notify_all();
     }
 }

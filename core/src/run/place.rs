@@ -4,6 +4,7 @@
 use rivet_plugin_api::{ErrorKind, Store};
 
 use super::env::Env;
+use super::shards;
 use crate::error::RunError;
 use crate::resolve::ExportSpec;
 use crate::state::{ExportLock, Holder};
@@ -14,18 +15,19 @@ const TRY_AGAIN_MS: u64 = 50;
 const TOLD_AFTER_MS: u64 = 5_000;
 
 /// Keeps runs of other configs out that share this state and write an export of this name to this place; none where they
-/// cannot meet. A pipe is another one in each process.
+/// cannot meet. A pipe is another one in each process. A shard that `joins` a run finds the place held by the others.
 ///
 /// # Errors
 /// `PlaceLocked`.
-pub fn reserve(spec: &ExportSpec, run_id: &str, env: &Env<'_>) -> Result<Option<ExportLock>, RunError> {
+pub fn reserve(spec: &ExportSpec, run_id: &str, joins: bool, env: &Env<'_>) -> Result<Option<ExportLock>, RunError> {
     let place = &spec.destination_identity;
     if !spec.store_capabilities().retractable || place.contains("{run_id}") {
         return Ok(None);
     }
     let config = env.state.config().filter(|config| !config.is_empty());
     let command = config.map_or_else(|| env.command.to_owned(), |config| format!("{} of {config}", env.command));
-    Ok(Some(env.state.lock_place(&spec.name, place, &Holder::this_process(run_id, &command))?))
+    let holder = Holder::this_process(run_id, &command).shares(joins && spec.shard().is_some());
+    shards::waited(spec, env, || env.state.lock_place(&spec.name, place, &holder)).map(Some)
 }
 
 /// Waits until nobody else, with whatever state, compares, publishes or removes in this place; none where the store has no

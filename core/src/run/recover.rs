@@ -62,7 +62,7 @@ pub fn settle(spec: &ExportSpec, env: &Env<'_>, summary: &mut Summary) -> Result
         let there = there.as_ref().unwrap_or(spec);
         let here = plan.as_ref().is_some_and(|p| p.destination.identity == there.destination_identity);
         let elsewhere = here && there.destination_identity != spec.destination_identity;
-        let _place = if elsewhere { place::reserve(there, &run.run_id, env)? } else { None };
+        let _place = if elsewhere { place::reserve(there, &run.run_id, false, env)? } else { None };
         let store = if here { Some(there.open_store(&run.run_id, &env.cancel.cx())?) } else { None };
         let told = match (run.phase, plan, &store) {
             (Phase::Judged, Some(plan), Some(store)) => {
@@ -98,7 +98,8 @@ fn complete(
     plan.validate |= spec.validate;
     let tokens: Vec<String> = run.parts.iter().map(|p| p.part.token.clone()).collect();
     let name = plan.manifest_name();
-    let judged = Judged { plan: &plan, manifest: &manifest, manifest_name: &name, tokens: &tokens, left: true };
+    let judged =
+        Judged { plan: &plan, manifest: &manifest, manifest_name: &name, tokens: &tokens, left: true, begun: true };
     let rejected = |e: &RunError| json!({ "recovered": true, "validated": false, "error": failure(e, spec) });
     let published = match finish::deliver(spec, &judged, store, env, &rejected) {
         Ok(published) => published,
@@ -117,6 +118,9 @@ fn complete(
     let (told, cursor) = (json!({ "recovered": true, "validated": plan.validate }), plan.cursor_update());
     env.state.finish_run_with_cursor(&run.run_id, "success", &schema, &told, cursor.as_ref())?;
     sweep::all(&plan, store, env);
+    if spec.store_capabilities().objects {
+        sweep::beside(&manifest, &plan, store, env);
+    }
     let told = format!("run {} was interrupted after its verdict and is now complete", run.run_id);
     Ok((told, Some(Completed { run_id: run.run_id.clone(), plan, manifest, published })))
 }

@@ -58,7 +58,7 @@ pub fn plan(spec: &ExportSpec, probe: bool, env: &Env<'_>) -> Result<Rehearsal, 
     let _ = leader.session.end(&cx);
     let mut warnings = summary.warnings;
     warnings.extend(told);
-    warnings.extend(doubts::of_few_rows(spec, &plan, &estimate));
+    warnings.extend(doubts::of_few_rows(spec, &plan, &estimate, leader.is_joinable()));
     warnings.extend(in_the_way(spec, env)?);
     Ok(Rehearsal { plan, sealed, statement, estimate, explained, foreseen, holds_snapshot, health, warnings })
 }

@@ -10,7 +10,7 @@ use super::foresee::Foreseen;
 use super::increment::{Asked, Found};
 use super::{drift, owner};
 use crate::error::RunError;
-use crate::plan::sealed::{Replay, fingerprint};
+use crate::plan::sealed::{Portion, Replay, fingerprint};
 use crate::plan::{Increment, Mark, Owner, Plan, Window};
 use crate::resolve::ExportSpec;
 use crate::secrets::hidden;
@@ -28,7 +28,10 @@ pub fn must_be_new(spec: &ExportSpec, env: &Env<'_>) -> Result<(), RunError> {
         Some(run) => Err(RunError::Unfit {
             code: "plan.applied",
             what: format!("export '{}': the plan was applied before, by run {}", spec.name, run.run_id),
-            hint: format!("{AGAIN}, or write the same rows again with --force"),
+            hint: match replay.portion {
+                Portion::Verdict => "nothing is left to do".to_owned(),
+                _ => format!("{AGAIN}, or write the same rows again with --force"),
+            },
         }),
     }
 }

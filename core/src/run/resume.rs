@@ -1,20 +1,20 @@
 //! A run that died is gone on with: which one, what of it is kept, and by what plan the rest is read.
 //! It must not know how splits are read, nor what becomes of a run whose verdict is in (`recover`).
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use rivet_plugin_api::{ErrorKind, Estimate, Store, TableSchema};
+use rivet_plugin_api::{Estimate, Store, TableSchema};
 
 use super::env::Env;
 use super::heir::Heir;
+use super::kept::{kept, look};
 use super::leader::Leader;
 use super::ledger::{self, Kept};
 use super::shape::HashCounts;
-use super::{Planned, begin, check_drift, drift, new_run, owner, validate, warn};
+use super::shards::{self, Hold};
+use super::{Planned, begin, check_drift, drift, new_run, owner, warn};
 use crate::error::{FailureClass, RunError};
 use crate::plan::{self, Facts, Fingerprint, Plan};
 use crate::resolve::ExportSpec;
-use crate::state::{Checkpoint, ExportLock, Holder, Phase, RecordedPart, RunRecord, State};
+use crate::state::{ExportLock, Phase, RunRecord, State};
 use crate::summary::Summary;
 
 /// An export that is this process's to run, and as which run.
@@ -24,8 +24,9 @@ pub struct Claim {
     pub told: Vec<String>,
     /// The run to go on with.
     pub left: Option<Left>,
-    /// Nobody else runs the export as long as it lives.
-    pub _locks: (ExportLock, Option<ExportLock>),
+    /// Nobody else runs the export as long as they live, but for other shards of its plan.
+    pub hold: Hold,
+    pub _before: Option<ExportLock>,
 }
 
 /// A run that died, and its plan.
@@ -36,7 +37,8 @@ pub struct Left {
 
 /// What is read from now on, and what need not be.
 pub struct Begun {
-    pub leader: Leader,
+    /// None where nothing is left to read.
+    pub leader: Option<Leader>,
     pub plan: Plan,
     pub seen: HashCounts,
     pub estimate: Estimate,
@@ -46,7 +48,7 @@ pub struct Begun {
 impl Begun {
     pub(super) fn anew(planned: Planned, kept: Kept) -> Self {
         let Planned { leader, plan, seen, estimate, .. } = planned;
-        Self { leader, plan, seen, estimate, kept }
+        Self { leader: Some(leader), plan, seen, estimate, kept }
     }
 }
 
@@ -82,15 +84,20 @@ pub fn claim(spec: &ExportSpec, fresh: &str, env: &Env<'_>) -> Result<Claim, Run
     let chosen = |left: Result<(Option<String>, Option<Left>), RunError>| left.ok().and_then(|(run_id, _)| run_id);
     // For whoever finds the lock held: under the lock it may turn out otherwise.
     let foreseen = chosen(choose(spec, env)).unwrap_or_else(|| fresh.to_owned());
-    let holder = Holder::this_process(&foreseen, env.command);
-    let lock = env.state.lock_export(&spec.name, &holder)?;
+    let mut hold = Hold::take(spec, &foreseen, env)?;
     let mut told = Vec::new();
     let heir = Heir::find(spec, env, &mut told)?;
-    let before = heir.as_ref().map(|heir| heir.kept.lock_export(&spec.name, &holder)).transpose()?;
+    let before = heir.as_ref().map(|heir| heir.kept.lock_export(&spec.name, hold.holder())).transpose()?;
     // Source and destination are known to be the same: from here on it is this config's own.
     told.extend(heir.map(|heir| heir.succeed(env)).transpose()?);
     let (run_id, left) = choose(spec, env)?;
-    Ok(Claim { run_id: run_id.unwrap_or_else(|| fresh.to_owned()), told, left, _locks: (lock, before) })
+    match left {
+        Some(_) => hold.share(spec, env)?,
+        // Of another run, which they would lose.
+        None if hold.has_sharers() => return Err(shards::in_the_way(spec)),
+        None => {}
+    }
+    Ok(Claim { run_id: run_id.unwrap_or_else(|| fresh.to_owned()), told, left, hold, _before: before })
 }
 
 /// The run that is gone on with, if there is one: its id, and what is left to read.
@@ -107,6 +114,9 @@ fn choose(spec: &ExportSpec, env: &Env<'_>) -> Result<(Option<String>, Option<Le
         return Ok((spec.resume.then_some(run.run_id), None));
     }
     let Ok(plan) = serde_json::from_value::<Plan>(run.plan.clone()) else { return Ok((None, None)) };
+    if shards::joins(spec, &run, &plan, env)? {
+        return Ok((Some(run.run_id.clone()), Some(Left { run, plan })));
+    }
     match why_not_kept(spec, &run, &plan, env)? {
         None => Ok((Some(run.run_id.clone()), Some(Left { run, plan }))),
         Some(Why::Changed(parts)) if spec.resume => Err(mismatch(spec, &run, &parts)),
@@ -148,19 +158,40 @@ pub fn why_not_kept(spec: &ExportSpec, run: &RunRecord, plan: &Plan, env: &Env<'
     if !changed.is_empty() {
         return Ok(Some(Why::Changed(changed.into_iter().map(str::to_owned).collect())));
     }
-    let progress = env.state.progress_of(&run.run_id)?;
-    let last_ms = progress.checkpoints.iter().filter_map(|done| done.at_ms).fold(run.started_at_ms, i64::max);
-    let left_for_ms = u64::try_from(env.clock.now_unix_ms().saturating_sub(last_ms)).unwrap_or(0);
+    let left_for_ms = left_for_ms(run, env)?;
     if left_for_ms > spec.resume_within_ms {
-        let hours = |ms: u64| format!("{}.{} h", ms / 3_600_000, ms % 3_600_000 / 360_000);
         return Ok(Some(Why::Left(format!(
             "was left for {}, which is longer than `resume_within` ({})",
             hours(left_for_ms),
             hours(spec.resume_within_ms)
         ))));
     }
-    let none_done = progress.checkpoints.is_empty();
+    let none_done = run.splits.is_empty();
     Ok(none_done.then(|| Why::Useless(format!("none of its {} was finished", plan.splits_word()))))
+}
+
+fn hours(ms: u64) -> String {
+    format!("{}.{} h", ms / 3_600_000, ms % 3_600_000 / 360_000)
+}
+
+/// Since when a run has finished nothing more, ms. A clock that was set back is no proof that it is not long ago.
+///
+/// # Errors
+/// The state's.
+pub fn left_for_ms(run: &RunRecord, env: &Env<'_>) -> Result<u64, RunError> {
+    let progress = env.state.progress_of(&run.run_id)?;
+    let last_ms = progress.checkpoints.iter().filter_map(|done| done.at_ms).fold(run.started_at_ms, i64::max);
+    Ok(env.clock.now_unix_ms().abs_diff(last_ms))
+}
+
+/// That the config says what it said when the run was planned.
+///
+/// # Errors
+/// `Impossible`, naming what differs.
+pub fn planned_alike(spec: &ExportSpec, run: &RunRecord, plan: &Plan) -> Result<(), RunError> {
+    let now = Fingerprint::of(spec);
+    let changed: Vec<String> = plan.fingerprint.differences(&now).into_iter().map(str::to_owned).collect();
+    if changed.is_empty() { Ok(()) } else { Err(mismatch(spec, run, &changed)) }
 }
 
 fn mismatch(spec: &ExportSpec, run: &RunRecord, changed: &[String]) -> RunError {
@@ -196,7 +227,7 @@ pub fn go_on(
     let (leader, mut schema, whole) = Leader::open_for_columns(spec, run_id, env)?;
     let changed = changed(&before, &leader, &schema, &whole);
     if !changed.is_empty() {
-        if spec.resume {
+        if spec.resume || spec.shard().is_some() {
             return Err(mismatch(spec, &run, &changed));
         }
         drop(leader);
@@ -210,16 +241,23 @@ pub fn go_on(
     }
     std::mem::take(&mut schema.warnings).iter().for_each(|told| warn(told, spec, env, summary));
     check_drift(spec, &before.schema, env, summary)?;
-    let (done, n_lost) = look(&run, store, env)?;
+    let shard = spec.shard();
+    let (done, n_lost) = look(&run, &|split| shard.is_none_or(|shard| shard.has(split)), store, env)?;
     let kept = kept(&run, done, env)?;
-    let plan = plan_on(spec, before, &leader, env);
-    env.state.plan_again(&new_run(spec, &plan))?;
-    tell(spec, &plan, &kept, n_lost, env, summary);
+    let mut plan = plan_on(spec, before, &leader, env);
+    if shard.is_none() {
+        env.state.plan_again(&new_run(spec, &plan))?;
+    }
+    plan.limit_to(shard);
+    // A shard that begins joins what no death has interrupted.
+    if shard.is_none() || n_lost + kept.done.len() > 0 {
+        tell(spec, &plan, &run, (&kept, n_lost), env, summary)?;
+    }
     summary.strategy.clone_from(&plan.strategy);
     summary.splits_kept = kept.done.len();
     env.progress.planned(&plan, None);
     env.faults.pass("planned");
-    Ok(Begun { leader, plan, seen: HashCounts::default(), estimate: Estimate::default(), kept })
+    Ok(Begun { leader: Some(leader), plan, seen: HashCounts::default(), estimate: Estimate::default(), kept })
 }
 
 /// What the source says otherwise than it did, in words of [`Fingerprint`].
@@ -261,91 +299,47 @@ fn plan_on(spec: &ExportSpec, before: Plan, leader: &Leader, env: &Env<'_>) -> P
             increment: before.increment,
             quality: before.quality,
             along: before.along,
+            along_moves: before.along_moves,
             window: before.window,
         },
     )
 }
 
-/// Splits that are done and whose parts are as they were written, and how many are not. All else that is recorded is forgotten
-/// and discarded.
-fn look(run: &RunRecord, store: &dyn Store, env: &Env<'_>) -> Result<(Vec<Checkpoint>, usize), RunError> {
-    let mut parts: BTreeMap<(u32, u32), Vec<&RecordedPart>> = BTreeMap::new();
-    for part in &run.parts {
-        parts.entry((part.split_id, part.attempt)).or_default().push(part);
-    }
-    let (mut done, mut gone) = (Vec::new(), BTreeSet::new());
-    for checkpoint in env.state.progress_of(&run.run_id)?.checkpoints {
-        let of = (checkpoint.done.split_id, checkpoint.done.attempt);
-        let recorded = parts.remove(&of).unwrap_or_default();
-        if ledger::tally(&checkpoint)
-            .is_some_and(|tally| tally.rows == recorded.iter().map(|p| p.part.rows).sum::<u64>())
-            && are_there(&recorded, store, env)?
-        {
-            done.push(checkpoint);
-        } else {
-            gone.insert(of);
-        }
-    }
-    let n_lost = gone.len();
-    gone.extend(parts.into_keys());
-    for (split, attempt) in gone {
-        let forgotten = env.state.forget_attempt(&run.run_id, split, attempt)?;
-        ledger::discard(store, env, &run.export, forgotten.iter().map(|part| part.token.as_str()));
-    }
-    Ok((done, n_lost))
-}
-
-/// Whether these parts are what was written. One that a store does not show before it is published is looked at then.
-fn are_there(parts: &[&RecordedPart], store: &dyn Store, env: &Env<'_>) -> Result<bool, RunError> {
-    for recorded in parts {
-        let part = ledger::manifest_part(recorded);
-        match store.open_prepared(&recorded.part.token, &env.cancel.cx()) {
-            Ok(opened) if opened.len() == part.bytes => match validate::bytes_are(&part, &*opened, env) {
-                Ok(()) => {}
-                Err(RunError::Integrity { .. }) => return Ok(false),
-                Err(error) => return Err(error),
-            },
-            Ok(_) => return Ok(false),
-            Err(e) if e.kind() == ErrorKind::Unsupported => {}
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Data | ErrorKind::Conflict) => {
-                return Ok(false);
-            }
-            Err(e) => return Err(RunError::plugin("read", &part.name)(e)),
-        }
-    }
-    Ok(true)
-}
-
-fn kept(run: &RunRecord, done: Vec<Checkpoint>, env: &Env<'_>) -> Result<Kept, RunError> {
-    let progress = env.state.progress_of(&run.run_id)?;
-    let mut attempts = progress.attempts;
-    let recorded = run.parts.iter().map(|part| (part.split_id, part.attempt));
-    for (split, attempt) in recorded.chain(run.splits.iter().map(|done| (done.split_id, done.attempt))) {
-        let n = attempts.entry(split).or_default();
-        *n = (*n).max(attempt + 1);
-    }
-    let is_kept = |part: &&RecordedPart| {
-        done.binary_search_by_key(&part.split_id, |c| c.done.split_id)
-            .is_ok_and(|i| done[i].done.attempt == part.attempt)
-    };
-    let n_parts = run.parts.iter().filter(is_kept).count();
-    Ok(Kept { done, attempts, snapshots: progress.snapshots, n_parts })
-}
-
-fn tell(spec: &ExportSpec, plan: &Plan, kept: &Kept, n_lost: usize, env: &Env<'_>, summary: &mut Summary) {
+fn tell(
+    spec: &ExportSpec,
+    plan: &Plan,
+    run: &RunRecord,
+    (kept, n_lost): (&Kept, usize),
+    env: &Env<'_>,
+    summary: &mut Summary,
+) -> Result<(), RunError> {
     let (n, n_kept, word) = (plan.splits.len(), kept.done.len(), plan.splits_word());
     let rows: u64 = kept.done.iter().filter_map(ledger::tally).map(|tally| tally.rows).sum();
     let lost = match n_lost {
         0 => String::new(),
         n => format!(" ({n} of them because their files are not there as they were written)"),
     };
+    let (run_id, ago) = (&run.run_id, ago(left_for_ms(run, env)?));
+    let what = match spec.shard() {
+        Some(shard) => format!("shard {shard} of run {run_id} was begun before"),
+        None => format!("run {run_id} was interrupted{ago} and goes on"),
+    };
     let told = format!(
-        "run {} was interrupted and goes on: {n_kept} of {n} {word} with {rows} rows are kept, {} are read in another \
-         snapshot{lost}",
-        plan.run_id,
+        "{what}: {n_kept} of {n} {word} with {rows} rows are kept, {} are read in another snapshot{lost}",
         n - n_kept
     );
     warn(&told, spec, env, summary);
+    plan.doubt_of_several_states().iter().for_each(|told| warn(told, spec, env, summary));
+    Ok(())
+}
+
+/// How long ago it is, where that is worth a word.
+fn ago(ms: u64) -> String {
+    match ms / 60_000 {
+        0..10 => String::new(),
+        minutes @ ..60 => format!(" {minutes} min ago"),
+        _ => format!(" {} ago", hours(ms)),
+    }
 }
 
 /// What is said where a run that failed stays, for the next one to go on with; none where nothing of it is kept.

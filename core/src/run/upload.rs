@@ -3,16 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use rivet_plugin_api::{CancelToken, ErrorKind, HostCx, PluginError, Upload};
+use rivet_plugin_api::{ErrorKind, HostCx, PluginError, Upload};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::channel::Receiver;
-use super::pipeline::{Attempt, Shared, Stop};
+use super::pipeline::{Attempt, Begun, Done, Read, Shared, Steps, Stop, Tally};
 use crate::checksum::ColumnChecksum;
 use crate::error::RunError;
 use crate::manifest::digest_text;
 
-/// What the encoder sends.
+/// What the encoder sends of a split; only the last item says that all came.
 pub enum Item {
     Begin { name: String, index: u32 },
     Bytes { index: u32, bytes: Vec<u8> },
@@ -33,9 +33,10 @@ pub struct Prepared {
     pub checksums: Vec<ColumnChecksum>,
 }
 
-pub struct Uploader<'a> {
-    shared: &'a Shared<'a>,
-    attempt: Attempt<'a>,
+pub struct Uploader<'s, 'a> {
+    shared: &'s Shared<'a>,
+    steps: &'s Steps<'a>,
+    done: Done<'s, 'a>,
     cx: HostCx,
 }
 
@@ -47,30 +48,46 @@ struct Open {
     digest: Xxh3,
 }
 
-impl<'a> Uploader<'a> {
-    pub fn new(shared: &'a Shared<'a>, attempt: Attempt<'a>, token: &CancelToken) -> Self {
-        Self { shared, attempt, cx: token.cx() }
+impl<'s, 'a> Uploader<'s, 'a> {
+    pub fn new(shared: &'s Shared<'a>, steps: &'s Steps<'a>, done: Done<'s, 'a>) -> Self {
+        Self { shared, steps, done, cx: steps.token.cx() }
     }
 
-    pub fn run(self, items: Receiver<Item>) -> Result<(), Stop> {
+    /// Takes what comes until the encoder is gone. One that stops early just goes: the open uploads are then dropped, which
+    /// removes them.
+    pub fn run(self, items: Receiver<Item>) {
         let mut open: BTreeMap<u32, Open> = BTreeMap::new();
-        let out_of_order = || Stop::Failed(RunError::Internal("parts out of order".to_owned()));
-        loop {
-            // An encoder that stops early just disconnects: the open uploads are then dropped, which removes them.
-            match items.recv()? {
-                Item::Begin { name, index } => {
-                    if open.insert(index, self.begin(name, index)?).is_some() {
-                        return Err(out_of_order());
-                    }
-                }
-                Item::Bytes { index, bytes } => self.write(open.get_mut(&index).ok_or_else(out_of_order)?, &bytes)?,
-                Item::End { index, rows, checksums } => {
-                    self.end(open.remove(&index).ok_or_else(out_of_order)?, rows, checksums)?;
-                }
-                Item::AllSent if open.is_empty() => return Ok(()),
-                Item::AllSent => return Err(out_of_order()),
+        while let Ok(item) = items.recv() {
+            let of = self.steps.oldest();
+            let took = of.ok_or_else(out_of_order).and_then(|of| self.take(item, of, &mut open));
+            if let Err(stop) = took {
+                return self.steps.stop(of.map(|of| of.attempt), stop);
             }
         }
+    }
+
+    fn take(&self, item: Item, of: Begun<'a>, open: &mut BTreeMap<u32, Open>) -> Result<(), Stop> {
+        match item {
+            Item::Begin { name, index } => match open.insert(index, self.begin(name, index)?) {
+                Some(_) => Err(out_of_order()),
+                None => Ok(()),
+            },
+            Item::Bytes { index, bytes } => self.write(open.get_mut(&index).ok_or_else(out_of_order)?, &bytes),
+            Item::End { index, rows, checksums } => {
+                self.end(of.attempt, open.remove(&index).ok_or_else(out_of_order)?, rows, checksums)
+            }
+            Item::AllSent if open.is_empty() => self.all_sent(of),
+            Item::AllSent => Err(out_of_order()),
+        }
+    }
+
+    fn all_sent(&self, of: Begun<'a>) -> Result<(), Stop> {
+        let Read { tally, shaper } = self.steps.take_encoded().ok_or_else(out_of_order)?;
+        let nulls = shaper.keep().map_err(Stop::Failed)?;
+        let warnings = self.steps.token.take_warnings().into_iter().chain(tally.warnings).collect();
+        (self.done)(of, Tally { warnings, nulls, ..tally }).map_err(Stop::Failed)?;
+        self.steps.close_oldest();
+        Ok(())
     }
 
     fn begin(&self, name: String, index: u32) -> Result<Open, Stop> {
@@ -85,13 +102,13 @@ impl<'a> Uploader<'a> {
         part.upload.write(bytes, &self.cx).map_err(|e| self.failed(&part.name, e))
     }
 
-    fn end(&self, mut part: Open, rows: u64, checksums: Vec<ColumnChecksum>) -> Result<(), Stop> {
+    fn end(&self, of: Attempt<'_>, mut part: Open, rows: u64, checksums: Vec<ColumnChecksum>) -> Result<(), Stop> {
         let token = part.upload.prepare(&self.cx).map_err(|e| self.failed(&part.name, e))?;
         self.shared.env.faults.pass("part_prepared");
         let Open { name, index, bytes, digest, .. } = part;
         let digest = digest_text(digest.digest128());
         let prepared = Prepared { name, index, token, rows, bytes, digest, checksums };
-        self.shared.ledger.part_prepared(self.attempt.split.id, self.attempt.number, prepared).map_err(Stop::Failed)?;
+        self.shared.ledger.part_prepared(of.split.id, of.number, prepared).map_err(Stop::Failed)?;
         self.shared.env.faults.pass("part_recorded");
         Ok(())
     }
@@ -102,4 +119,8 @@ impl<'a> Uploader<'a> {
         }
         Stop::Failed(RunError::plugin("write", name)(e))
     }
+}
+
+fn out_of_order() -> Stop {
+    Stop::Failed(RunError::Internal("parts out of order".to_owned()))
 }

@@ -8,6 +8,7 @@ use rivet_plugin_api::Estimate;
 use super::env::Env;
 use super::extract::Extracted;
 use super::{doubts, keep_warning, ledger, warn};
+use crate::config::Consistent;
 use crate::error::RunError;
 use crate::manifest::{Consistency, Manifest, Part};
 use crate::plan::{self, Plan};
@@ -25,7 +26,11 @@ pub fn judge(
 ) -> Result<(Manifest, Vec<String>), RunError> {
     let recorded = env.state.parts_of(&plan.run_id)?;
     let parts: Vec<Part> = recorded.iter().map(ledger::manifest_part).collect();
-    let consistency = consistency(&parts, &extracted.snapshots, plan::snapshot_ms(spec, plan).is_some());
+    let by_plan = plan::snapshot_ms(spec, plan).is_some() && !extracted.mixed;
+    let consistency = consistency(&parts, &extracted.snapshots, by_plan);
+    if spec.consistency == Consistent::Required && consistency != Consistency::Snapshot {
+        return Err(RunError::Internal("the files are of several snapshots, though one was required".to_owned()));
+    }
     let mut manifest = Manifest::new(plan, parts, consistency, extracted.snapshots);
     let open = |(column, policy, n): (String, String, u64)| (column, hidden(&policy, &spec.secrets).into_owned(), n);
     manifest.policy_hits = summed(extracted.tally.policy_hits.into_iter().map(open).collect());
@@ -40,12 +45,7 @@ pub fn judge(
     summary.rows_known = extracted.tally.rows_known;
     summary.oldest_transaction_ms = extracted.oldest_transaction_ms;
     summary.longest_statement_ms = extracted.tally.longest_statement_ms;
-    if manifest.rows != extracted.tally.rows {
-        return Err(RunError::Integrity {
-            what: format!("rows got lost: {} were read, the parts hold {}", extracted.tally.rows, manifest.rows),
-            hint: "this is a defect of rivet: report it".to_owned(),
-        });
-    }
+    none_lost(extracted.tally.rows, manifest.rows)?;
     summary.quality = plan.quality.judge(manifest.rows, &extracted.figures);
     let broken: Vec<String> = summary.quality.iter().filter(|rule| !rule.passed).map(ToString::to_string).collect();
     if !broken.is_empty() {
@@ -59,7 +59,21 @@ pub fn judge(
     Ok((manifest, recorded.into_iter().map(|r| r.part.token).collect()))
 }
 
-/// `by_plan`: short snapshots are meant, and no accident.
+/// What was read is in the parts.
+///
+/// # Errors
+/// `Integrity`.
+pub fn none_lost(n_read: u64, n_held: u64) -> Result<(), RunError> {
+    if n_read == n_held {
+        return Ok(());
+    }
+    Err(RunError::Integrity {
+        what: format!("rows got lost: {n_read} were read, the parts hold {n_held}"),
+        hint: "this is a defect of rivet: report it".to_owned(),
+    })
+}
+
+/// `by_plan`: each snapshot ended because it was to be short, and none by an accident.
 fn consistency(parts: &[Part], snapshots: &[Option<String>], by_plan: bool) -> Consistency {
     let first = parts.first().map_or(0, |p| p.epoch);
     if parts.iter().any(|p| p.epoch != first) {

@@ -172,7 +172,7 @@ pub enum StateError {
 }
 
 fn held_by(holder: Option<&Holder>, since_unix_ms: Option<i64>) -> String {
-    let Some(Holder { pid, host, run_id, command }) = holder else { return String::new() };
+    let Some(Holder { pid, host, run_id, command, .. }) = holder else { return String::new() };
     let host = if host.is_empty() { String::new() } else { format!(" on {host}") };
     let since = since_unix_ms.map(|ms| format!(" since {}", format_rfc3339(ms))).unwrap_or_default();
     format!(": process {pid}{host}{since} ({command}, run {run_id})")

@@ -45,6 +45,29 @@ impl State {
         Ok(found.into_iter().next())
     }
 
+    /// Plans of the runs of an export that were given up since, or of which attempts were, the last ones first, at most `limit`;
+    /// with each, whether the run is complete.
+    ///
+    /// # Errors
+    /// `Unreadable`, `Access`.
+    pub fn given_up_since(&self, export: &str, since_ms: i64, limit: usize) -> Result<Vec<(Value, bool)>, StateError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let sql = "SELECT plan_json, phase = 'finished' FROM runs WHERE export = ?1 AND ended_at_ms >= ?2 AND (?4 IS NULL OR config = ?4) \
+                   AND plan_json <> 'null' AND (phase IN ('failed', 'abandoned', 'rejected') \
+                   OR phase = 'finished' AND (summary_json ->> '$.recovered' OR summary_json ->> '$.retries' > 0 \
+                   OR summary_json ->> '$.restarts' > 0 OR summary_json ->> '$.splits_kept' > 0)) \
+                   ORDER BY ended_at_ms DESC, run_id DESC LIMIT ?3";
+        self.read("read runs that were given up", |db| {
+            let mut query = db.prepare(sql)?;
+            let mut rows = query.query(params![export, since_ms, limit, self.config])?;
+            let mut found = Vec::new();
+            while let Some(row) = rows.next()? {
+                found.push((json(&row.get::<_, String>(0)?, "plan")?, row.get(1)?));
+            }
+            Ok(found)
+        })
+    }
+
     /// One run; none when no run has that id.
     ///
     /// # Errors

@@ -23,6 +23,9 @@ pub struct Holder {
     pub run_id: String,
     /// Command.
     pub command: String,
+    /// It soon lets others in that share the export with it.
+    #[serde(default)]
+    pub shares: bool,
 }
 
 impl Holder {
@@ -34,7 +37,13 @@ impl Holder {
             host: host.trim().to_owned(),
             run_id: run_id.to_owned(),
             command: command.to_owned(),
+            shares: false,
         }
+    }
+
+    /// As one of several that do a share each.
+    pub fn shares(self, shares: bool) -> Self {
+        Self { shares, ..self }
     }
 }
 
@@ -60,13 +69,25 @@ struct Note {
 pub struct ExportLock {
     /// None where the state is in memory: nobody else sees it.
     file: Option<File>,
+    path: PathBuf,
+    is_shared: bool,
+    has_sharers: bool,
+}
+
+impl ExportLock {
+    /// Whether others shared it when it was taken.
+    pub fn has_sharers(&self) -> bool {
+        self.has_sharers
+    }
 }
 
 impl Drop for ExportLock {
     fn drop(&mut self) {
         let Some(file) = &self.file else { return };
-        // Whoever finds it locked next must not read about us.
-        let _ = file.set_len(0);
+        // Whoever finds it locked next must not read about us. Of those that share it, any may be the last.
+        if !self.is_shared {
+            let _ = file.set_len(0);
+        }
         // Not left to closing: a child process that is being started holds a copy of the file for a moment.
         let _ = file.unlock();
     }
@@ -107,86 +128,84 @@ impl State {
         })
     }
 
+    /// Locks one share of an export, so that no two processes do it at once.
+    ///
+    /// # Errors
+    /// As [`lock_export`](Self::lock_export).
+    pub fn lock_shard(&self, export: &str, number: u32, holder: &Holder) -> Result<ExportLock, StateError> {
+        self.lock_at(self.beside(export, &format!("{number}.shard")), export, holder)
+    }
+
+    /// Lets others in that share the lock: whoever wants it for itself still finds it held. Between the two it is never free.
+    ///
+    /// # Errors
+    /// `Lock` when the file cannot be used.
+    pub fn share_lock(&self, lock: &mut ExportLock, export: &str, holder: &Holder) -> Result<(), StateError> {
+        if lock.file.is_none() || lock.is_shared {
+            return Ok(());
+        }
+        let path = shared_path(&lock.path);
+        let file = locked(&path, export, true, true)?;
+        self.note(&file, holder).map_err(|source| StateError::Lock {
+            export: export.to_owned(),
+            path: path.clone(),
+            source,
+        })?;
+        *lock = ExportLock { file: Some(file), path, is_shared: true, has_sharers: lock.has_sharers };
+        Ok(())
+    }
+
+    /// Those who share a lock hold another file, each since a moment at which it had this one alone.
     fn lock_at(&self, path: PathBuf, export: &str, holder: &Holder) -> Result<ExportLock, StateError> {
         if self.path().as_os_str().is_empty() {
-            return Ok(ExportLock { file: None });
+            return Ok(ExportLock { file: None, path, is_shared: false, has_sharers: false });
         }
         let failed = |source| StateError::Lock { export: export.to_owned(), path: path.clone(), source };
         if let Some(dir) = path.parent() {
             std::fs::create_dir_all(dir).map_err(failed)?;
         }
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        owner_only(&mut options);
-        let mut n_tries = 0;
-        let (file, locked) = loop {
-            must_be_a_file(&path)?;
-            let file = options.open(&path).map_err(failed)?;
-            let locked = file.try_lock();
-            // Whoever looks whether a note that was left behind still counts holds the lock for a moment. And a lock on a
-            // file that was removed or replaced since it was opened locks nobody out.
-            let again = match &locked {
-                Ok(()) => !is_at(&file, &path),
-                Err(TryLockError::WouldBlock) => true,
-                Err(TryLockError::Error(_)) => false,
-            };
-            if !again || n_tries == LOCK_TRIES {
-                break (file, locked);
-            }
-            n_tries += 1;
-            std::thread::sleep(NOTE_WAIT);
+        let file = locked(&path, export, false, true)?;
+        let shared = shared_path(&path);
+        let has_sharers = match shared.symlink_metadata().is_ok().then(|| locked(&shared, export, false, false)) {
+            None => false,
+            Some(Ok(free)) => free.unlock().map(|()| false).map_err(failed)?,
+            Some(Err(StateError::Locked { .. })) if holder.shares => true,
+            Some(Err(error)) => return Err(error),
         };
-        match locked {
-            Ok(()) if !is_at(&file, &path) => {
-                return Err(failed(std::io::Error::other("it was replaced while it was being locked")));
-            }
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let (holder, since_unix_ms) = read_note(file).map(|n| (n.holder, n.since_unix_ms)).unzip();
-                return Err(StateError::Locked { export: export.to_owned(), holder, since_unix_ms });
-            }
-            Err(TryLockError::Error(e)) => return Err(failed(e)),
-        }
-        let lock = ExportLock { file: Some(file) };
-        let note = Note { holder: holder.clone(), since_unix_ms: self.clock.now_unix_ms() };
-        let text = serde_json::to_vec(&note).map_err(|e| failed(e.into()))?;
-        if let Some(mut file) = lock.file.as_ref() {
-            file.set_len(0).and_then(|()| file.write_all(&text)).map_err(failed)?;
-        }
-        Ok(lock)
+        self.note(&file, holder).map_err(failed)?;
+        Ok(ExportLock { file: Some(file), path, is_shared: false, has_sharers })
     }
 
-    /// Who holds the lock of an export; none when it is free. Nothing is made or written.
+    fn note(&self, mut file: &File, holder: &Holder) -> std::io::Result<()> {
+        let text = serde_json::to_vec(&Note { holder: holder.clone(), since_unix_ms: self.clock.now_unix_ms() })?;
+        file.set_len(0)?;
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(&text)
+    }
+
+    /// Who holds the lock of an export, alone or with others; none when it is free. Nothing is made or written.
     ///
     /// # Errors
     /// `NoFile`; `Lock` when the lock file cannot be read.
     pub fn lock_holder(&self, export: &str) -> Result<Option<Held>, StateError> {
         let path = self.lock_path(export);
-        let failed = |source| StateError::Lock { export: export.to_owned(), path: path.clone(), source };
-        must_be_a_file(&path)?;
-        let mut file = match File::open(&path) {
-            Ok(file) => file,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(e) => return Err(failed(e)),
-        };
-        let mut note = Vec::new();
-        file.read_to_end(&mut note).map_err(failed)?;
-        // A holder writes a note and empties it at its end; one that was killed leaves it. Only then the lock itself
-        // is tried, so that a run that begins now is not in its way.
-        if note.is_empty() {
-            return Ok(None);
-        }
-        match file.try_lock_shared() {
-            Ok(()) => {
-                let _ = file.unlock();
-                Ok(None)
+        for (path, with_others) in [(shared_path(&path), false), (path, true)] {
+            must_be_a_file(&path)?;
+            // A holder writes a note and empties it at its end; one that was killed leaves it. Only then the lock itself
+            // is tried, so that a run that begins now is not in its way.
+            match std::fs::metadata(&path) {
+                Ok(found) if found.len() > 0 => {}
+                _ => continue,
             }
-            Err(TryLockError::WouldBlock) => {
-                let (holder, since_unix_ms) = read_note(file).map(|n| (n.holder, n.since_unix_ms)).unzip();
-                Ok(Some(Held { holder, since_unix_ms }))
+            match locked(&path, export, with_others, false) {
+                Ok(file) => drop(file.unlock()),
+                Err(StateError::Locked { holder, since_unix_ms, .. }) => {
+                    return Ok(Some(Held { holder, since_unix_ms }));
+                }
+                Err(error) => return Err(error),
             }
-            Err(TryLockError::Error(e)) => Err(failed(e)),
         }
+        Ok(None)
     }
 
     fn lock_path(&self, export: &str) -> PathBuf {
@@ -207,6 +226,50 @@ impl State {
         let mut dir = self.path.clone().into_os_string();
         dir.push(".locks");
         PathBuf::from(dir)
+    }
+}
+
+/// Where those are who share a lock.
+fn shared_path(path: &Path) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push("s");
+    PathBuf::from(path)
+}
+
+/// The file, locked: with others that share it, or alone. Who `holds` it makes it if need be, and writes; others only look.
+fn locked(path: &Path, export: &str, is_shared: bool, holds: bool) -> Result<File, StateError> {
+    let failed = |source| StateError::Lock { export: export.to_owned(), path: path.to_owned(), source };
+    let mut options = OpenOptions::new();
+    options.read(true).write(holds).create(holds).truncate(false);
+    owner_only(&mut options);
+    let mut n_tries = 0;
+    let (file, locked) = loop {
+        must_be_a_file(path)?;
+        let file = options.open(path).map_err(failed)?;
+        let locked = if is_shared { file.try_lock_shared() } else { file.try_lock() };
+        // Whoever looks whether a note that was left behind still counts holds the lock for a moment. And a lock on a
+        // file that was removed or replaced since it was opened locks nobody out.
+        let again = match &locked {
+            Ok(()) => !is_at(&file, path),
+            Err(TryLockError::WouldBlock) => true,
+            Err(TryLockError::Error(_)) => false,
+        };
+        if !again || n_tries == LOCK_TRIES {
+            break (file, locked);
+        }
+        n_tries += 1;
+        std::thread::sleep(NOTE_WAIT);
+    };
+    match locked {
+        Ok(()) if !is_at(&file, path) => {
+            Err(failed(std::io::Error::other("it was replaced while it was being locked")))
+        }
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let (holder, since_unix_ms) = read_note(file).map(|n| (n.holder, n.since_unix_ms)).unzip();
+            Err(StateError::Locked { export: export.to_owned(), holder, since_unix_ms })
+        }
+        Err(TryLockError::Error(e)) => Err(failed(e)),
     }
 }
 

@@ -32,16 +32,16 @@ pub struct Progressed {
 }
 
 impl State {
-    /// Records the snapshot that an epoch of a run reads. Repeating it changes nothing.
+    /// Records a snapshot that a run reads from now on; returns the number of its epoch, which no other process of the run has.
     ///
     /// # Errors
     /// `UnknownRun`; `WrongPhase` when the run is judged or over; `Access`.
-    pub fn begin_epoch(&self, run_id: &str, epoch: u32, snapshot: Option<&str>) -> Result<(), StateError> {
+    pub fn begin_epoch(&self, run_id: &str, snapshot: Option<&str>) -> Result<u32, StateError> {
         self.write("record a snapshot", |db| {
             extracting(db, run_id, "read another snapshot")?;
-            let sql = "INSERT INTO epochs (run_id, epoch, snapshot) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
-            db.execute(sql, params![run_id, epoch, snapshot])?;
-            Ok(())
+            let sql = "INSERT INTO epochs (run_id, epoch, snapshot) \
+                       SELECT ?1, coalesce(max(epoch) + 1, 0), ?2 FROM epochs WHERE run_id = ?1 RETURNING epoch";
+            Ok(db.query_row(sql, params![run_id, snapshot], |row| row.get(0))?)
         })
     }
 

@@ -1,9 +1,11 @@
-//! Arguments of `rivet plan` and `rivet apply`.
+//! Arguments of `rivet plan`, `rivet apply` and `rivet finalize`.
 //! It must not know what a plan holds.
 
 use std::path::PathBuf;
 
 use clap::Args;
+
+use rivet_core::plan::sealed::Shard;
 
 use super::RunArgs;
 use super::chosen::ChosenArgs;
@@ -27,7 +29,14 @@ pub struct PlanArgs {
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
 Refused with exit code 1: a plan that was edited, always; one that is older than 24 hours, was applied before, or does not \
-fit any more since columns, source, config or cursor are others, unless --force says to go on.")]
+fit any more since columns, source, config or cursor are others, unless --force says to go on.
+
+With --shard several processes that share a state do the splits of one plan, at once or one after the other:
+  rivet apply plan.json --shard 1/2 &
+  rivet apply plan.json --shard 2/2 &
+  wait && rivet finalize plan.json
+Nothing is visible before `finalize`. Each shard reads a snapshot of its own. A shard that died is applied again, and keeps what \
+it had finished; `rivet run` is refused meanwhile, for as long as `resume_within` says.")]
 pub struct ApplyArgs {
     /// The plan, as `rivet plan` wrote it.
     #[arg(value_name = "PLAN")]
@@ -39,6 +48,9 @@ pub struct ApplyArgs {
     /// there.
     #[arg(long)]
     pub force: bool,
+    /// Do only this share of the splits, such as `2/3`, and publish nothing: `rivet finalize` does, when all are done.
+    #[arg(long, value_name = "I/N", conflicts_with = "validate")]
+    pub shard: Option<Shard>,
     /// As `run --validate`: read back every file before the run counts.
     #[arg(long)]
     pub validate: bool,
@@ -60,6 +72,46 @@ impl ApplyArgs {
             #[cfg(feature = "fault")]
             fault: self.fault.clone(),
             ..self.chosen.run("-")
+        }
+    }
+}
+
+/// Arguments of `finalize`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Refused with exit code 1 while a shard is missing, which it names, and when the plan was finalized before. Nothing is read from the \
+source. It is the end of the run like any other: rows are counted, quality rules judged over all shards, files published.")]
+pub struct FinalizeArgs {
+    /// The plan whose shards were applied.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    /// The config that it was made with.
+    #[command(flatten)]
+    pub chosen: ChosenArgs,
+    /// As `run --validate`: read back every file before the run counts.
+    #[arg(long)]
+    pub validate: bool,
+    /// As `run --summary-output`: write how all exports ended to this file.
+    #[arg(long, value_name = "FILE")]
+    pub summary_output: Option<PathBuf>,
+    /// Die at a named point of the run path (tests only).
+    #[cfg(feature = "fault")]
+    #[arg(long, hide = true)]
+    pub fault: Option<String>,
+}
+
+impl FinalizeArgs {
+    /// The apply that reads nothing more.
+    pub fn apply(&self) -> ApplyArgs {
+        ApplyArgs {
+            plan: self.plan.clone(),
+            chosen: self.chosen.clone(),
+            force: false,
+            shard: None,
+            validate: self.validate,
+            summary_output: self.summary_output.clone(),
+            #[cfg(feature = "fault")]
+            fault: self.fault.clone(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rivet_core::error::RunError;
 use rivet_core::manifest::digest;
-use rivet_core::plan::sealed::{Replay, Sealed};
+use rivet_core::plan::sealed::{Portion, Replay, Sealed};
 use serde_json::Value;
 
 use crate::documents::VERSION;
@@ -37,11 +37,11 @@ fn digest_of(document: &Value) -> String {
     digest(rest.to_string().as_bytes())
 }
 
-/// The plans of a file by export, for those who would follow them at `now_ms`.
+/// The plans of a file by export, for those who would follow so much of them at `now_ms`. What was read is ended at any age.
 ///
 /// # Errors
 /// `Impossible` where it is no plan, or one of another version; `Unfit` where it was edited, or is old and not forced.
-pub fn read(file: &Path, force: bool, now_ms: i64) -> Result<BTreeMap<String, Replay>, RunError> {
+pub fn read(file: &Path, force: bool, portion: Portion, now_ms: i64) -> Result<BTreeMap<String, Replay>, RunError> {
     let shown = file.display();
     let none = |why: String| RunError::Impossible {
         what: format!("'{shown}' is no plan: {why}"),
@@ -66,14 +66,17 @@ pub fn read(file: &Path, force: bool, now_ms: i64) -> Result<BTreeMap<String, Re
     for export in document["exports"].as_array().into_iter().flatten() {
         let sealed = serde_json::from_value::<Sealed>(export["sealed"].clone());
         let sealed = sealed.map_err(|e| none(format!("another version of rivet wrote it: {e}")))?;
-        if !force && let Some(age) = stale(sealed.plan.created_at_ms, now_ms) {
+        if !force
+            && portion != Portion::Verdict
+            && let Some(age) = stale(sealed.plan.created_at_ms, now_ms)
+        {
             return Err(RunError::Unfit {
                 code: "plan.stale",
                 what: format!("the plan in '{shown}' is {age} old"),
                 hint: "make a new plan with `rivet plan`, or follow this one with --force".to_owned(),
             });
         }
-        all.insert(sealed.plan.export.clone(), Replay { sealed, force });
+        all.insert(sealed.plan.export.clone(), Replay { sealed, force, portion });
     }
     if all.is_empty() { Err(none("it holds no export".to_owned())) } else { Ok(all) }
 }

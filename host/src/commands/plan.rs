@@ -1,10 +1,11 @@
-//! `rivet plan` and `rivet apply`: what a run would do, written down, and followed later.
+//! `rivet plan`, `rivet apply` and `rivet finalize`: what a run would do, written down, and followed later.
 //! It must not know how a plan is made, nor the steps of a run.
 
 use std::path::Path;
 
 use rivet_core::clock::{Clock, SystemClock, format_rfc3339};
 use rivet_core::error::{FailureClass, RunError};
+use rivet_core::plan::sealed::Portion;
 use rivet_core::resolve::ExportSpec;
 use rivet_core::run::Env;
 use rivet_core::run::rehearse::{self, Rehearsal};
@@ -12,7 +13,7 @@ use rivet_plugin_api::KeyValue;
 
 use super::run::{Tables, without_effects};
 use super::{artifact, dry_run, run};
-use crate::cli::plan::{ApplyArgs, PlanArgs};
+use crate::cli::plan::{ApplyArgs, FinalizeArgs, PlanArgs};
 use crate::cli::{Global, Output, RunArgs};
 use crate::documents::VERSION;
 use crate::documents::plans::{CursorRange, PlanDocument, SealedRow};
@@ -29,7 +30,16 @@ pub fn plan(args: &PlanArgs, global: &Global) -> Exit {
 
 /// Runs `rivet apply`.
 pub fn apply(args: &ApplyArgs, global: &Global) -> Exit {
-    let read = artifact::read(&args.plan, args.force, SystemClock::default().now_unix_ms());
+    follow(args, args.shard.map_or(Portion::Whole, Portion::Shard), global)
+}
+
+/// Runs `rivet finalize`.
+pub fn finalize(args: &FinalizeArgs, global: &Global) -> Exit {
+    follow(&args.apply(), Portion::Verdict, global)
+}
+
+fn follow(args: &ApplyArgs, portion: Portion, global: &Global) -> Exit {
+    let read = artifact::read(&args.plan, args.force, portion, SystemClock::default().now_unix_ms());
     let all = match read.and_then(|all| chosen(all.keys(), &args.chosen.export).map(|export| (all, export))) {
         Ok(all) => all,
         Err(error) => return render::failure(global, &error),

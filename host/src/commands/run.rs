@@ -9,6 +9,7 @@ use rivet_core::clock::{Clock, SystemClock, format_rfc3339};
 use rivet_core::config::{self, Config};
 use rivet_core::error::{FailureClass, RunError};
 use rivet_core::paths::Places;
+use rivet_core::plan::sealed::Portion;
 use rivet_core::random::SystemRandom;
 use rivet_core::resolve::{ExportSpec, resolve};
 use rivet_core::run::fault::Faults;
@@ -16,7 +17,7 @@ use rivet_core::run::progress::Progress;
 use rivet_core::run::{Env, listing};
 use rivet_core::secrets;
 use rivet_core::state::{State, StateError};
-use rivet_core::summary::Summary;
+use rivet_core::summary::{Status, Summary};
 use rivet_core::tables::expand;
 use rivet_plugin_api::CancelToken;
 use rivet_plugin_api::wire::Origin;
@@ -167,7 +168,13 @@ impl Begun {
             resolve(&config, &found.connectors, &base, &today).map_err(|e| unresolved(global, &e, &found))?;
         specs.iter().for_each(|spec| global.streams.secrets.add(spec.secrets.iter().cloned()));
         once(args, &mut specs).map_err(|e| report(&e))?;
-        let command = if args.replays.is_some() { "rivet apply" } else { "rivet run" };
+        let portion = args.replays.as_ref().and_then(|all| Some(all.values().next()?.portion));
+        let command = match portion {
+            None => "rivet run",
+            Some(Portion::Whole) => "rivet apply",
+            Some(Portion::Shard(_)) => "rivet apply --shard",
+            Some(Portion::Verdict) => "rivet finalize",
+        };
         Ok(Ready { config, base, today, found, specs, cancel, command })
     }
 }
@@ -232,7 +239,8 @@ impl Ready {
         let runs = self.config.summary.then(|| self.base.config_dir.join(".rivet/runs"));
         let tell = |told: &Summary| {
             summary::tell(global, told);
-            if let Some(Err((file, e))) = runs.as_ref().map(|runs| summary::save_run(global, told, runs)) {
+            let runs = runs.as_ref().filter(|_| told.status != Status::Staged);
+            if let Some(Err((file, e))) = runs.map(|runs| summary::save_run(global, told, runs)) {
                 render::warning(global, &format!("failed to write '{}': {e}", file.display()));
             }
         };

@@ -29,7 +29,7 @@ pub struct ProbeRow {
     /// Where it is, without credentials; none when that is not known.
     pub identity: Option<String>,
     /// `parse` of the config; `resolve`, `tcp`, `tls`, `login` or other steps of a connection by the plugin's words;
-    /// `password`, `open`, `protection`, `server`, `pooler`, `grants`, `write`.
+    /// `password`, `open`, `protection`, `leftovers`, `server`, `pooler`, `grants`, `write`.
     pub probe: String,
     /// Export that the probe is about, if it is about one.
     pub export: Option<String>,

@@ -45,8 +45,8 @@ pub struct ValidatedRow {
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct FindingRow {
     /// Stable: `pointer_missing`, `pointer_stale`, `pointer_unreadable`, `manifest_missing`, `manifest_edited`,
-    /// `manifest_unreadable`, `part_missing`, `part_truncated`, `part_flipped`, `part_foreign`, `part_unlisted` or
-    /// `part_orphaned`.
+    /// `manifest_unreadable`, `part_missing`, `part_truncated`, `part_flipped`, `part_foreign`, `part_unlisted`,
+    /// `part_orphaned` or `run_missing`.
     pub code: &'static str,
     /// Name of the object below the destination.
     pub object: String,

@@ -66,11 +66,7 @@ impl<'s> Ended<'s> {
         Self {
             export: &summary.export,
             run_id: &summary.run_id,
-            status: match summary.status {
-                Status::Success => "success",
-                Status::Skipped => "skipped",
-                Status::Failed => "failed",
-            },
+            status: summary.status.as_str(),
             rows: summary.rows,
             error: summary.error.as_ref(),
             schema_changes: &summary.schema_changes,

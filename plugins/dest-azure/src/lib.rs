@@ -22,7 +22,7 @@ impl Destination for AzureContainer {
     type Options = AzureOptions;
 
     fn capabilities() -> StoreCapabilities {
-        StoreCapabilities { upload_bytes: rivet_shared_object::UPLOAD_BYTES, ..StoreCapabilities::default() }
+        rivet_shared_object::capabilities()
     }
 
     fn open(options: AzureOptions, cx: &Cx) -> Result<Box<dyn Store>> {

@@ -20,7 +20,7 @@ impl Destination for GcsBucket {
     type Options = GcsOptions;
 
     fn capabilities() -> StoreCapabilities {
-        StoreCapabilities { upload_bytes: rivet_shared_object::UPLOAD_BYTES, ..StoreCapabilities::default() }
+        rivet_shared_object::capabilities()
     }
 
     fn open(options: GcsOptions, cx: &Cx) -> Result<Box<dyn Store>> {

@@ -11,9 +11,10 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub struct GcsOptions {
     /// Bucket; it must be there.
-    #[schemars(length(min = 1))]
+    #[schemars(extend("place" = true), length(min = 1))]
     pub bucket: String,
     /// What all keys are below, as `exports/orders`; `{export}`, `{table}`, `{date}` and `{run_id}` are filled in.
+    #[schemars(extend("place" = true))]
     #[serde(default)]
     pub prefix: String,
     /// JSON file of a service account, of `gcloud auth application-default login`, or of a workload identity.
@@ -25,6 +26,7 @@ pub struct GcsOptions {
     #[serde(default)]
     pub allow_anonymous: bool,
     /// URL of a store that is not Google's, such as an emulator's.
+    #[schemars(extend("place" = true))]
     pub endpoint: Option<String>,
     /// An `endpoint` on another machine is meant: everything that is exported goes there.
     #[serde(default)]

@@ -21,7 +21,7 @@ impl Destination for S3Bucket {
     type Options = S3Options;
 
     fn capabilities() -> StoreCapabilities {
-        StoreCapabilities { upload_bytes: rivet_shared_object::UPLOAD_BYTES, ..StoreCapabilities::default() }
+        rivet_shared_object::capabilities()
     }
 
     fn open(options: S3Options, cx: &Cx) -> Result<Box<dyn Store>> {

@@ -11,14 +11,16 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct S3Options {
     /// Bucket; it must be there.
-    #[schemars(length(min = 1))]
+    #[schemars(extend("place" = true), length(min = 1))]
     pub bucket: String,
     /// What all keys are below, as `exports/orders`; `{export}`, `{table}`, `{date}` and `{run_id}` are filled in.
+    #[schemars(extend("place" = true))]
     #[serde(default)]
     pub prefix: String,
     /// The bucket's region; else `AWS_REGION` or `AWS_DEFAULT_REGION`. Stores that are not Amazon's mostly need none.
     pub region: Option<String>,
     /// URL of a store that is not Amazon's; else `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`.
+    #[schemars(extend("place" = true))]
     pub endpoint: Option<String>,
     /// An `endpoint` on another machine is meant: everything that is exported goes there.
     #[serde(default)]

@@ -117,9 +117,11 @@ fn by_code(code: &str, answer: &Answer) -> Option<(ErrorKind, &'static str, Opti
         | "SignatureDoesNotMatch"
         | "InvalidToken"
         | "AuthenticationFailed"
-        | "InvalidAuthenticationInfo" => {
-            (ErrorKind::Auth, "auth", hint("the store does not accept these credentials: check key and secret, and whether they have ended"))
-        }
+        | "InvalidAuthenticationInfo" => (
+            ErrorKind::Auth,
+            "auth",
+            hint("the store does not accept these credentials: check key and secret, and whether they have ended"),
+        ),
         // Azure's word for a key, a token or a network that is not let in; without rights it says which are missing.
         "AuthorizationFailure" => (
             ErrorKind::Auth,
@@ -214,10 +216,11 @@ fn unanswered(error: &opendal::Error, answer: Option<Answer>, text: &str, scheme
             .hint("check the endpoint, the network and the proxy variables"),
         None if error.kind() == Kind::ConfigInvalid => told(ErrorKind::Config, "config").cause(error.message()),
         None if error.kind() == Kind::Unsupported => told(ErrorKind::Unsupported, "unsupported").cause(error.message()),
-        // Where no request was sent there were no credentials to sign it with.
-        None => told(ErrorKind::Auth, "credentials")
-            .cause(error.message())
-            .hint("the credentials could not be fetched or used: see where they come from with `-v`"),
+        // Nothing was refused: what came is no answer, or not all of one.
+        None => told(ErrorKind::Connection, "answer")
+            .cause("the answer broke off, or is none")
+            .retry(Retry::SameSession)
+            .hint("look at what is between rivet and the store, and run again"),
     }
 }
 
@@ -252,6 +255,17 @@ mod tests {
             let again = matches!(error.kind(), ErrorKind::Capacity | ErrorKind::Connection);
             assert_eq!(error.retry_class() == Retry::SameSession, again, "{code}");
         }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_asked_for_again() {
+        let error = opendal::Error::new(Kind::Unexpected, "hunter2 in a body");
+        let told = Refused::Store { error: Box::new(error), answer: None }.while_("read 'x'", "s3", "s3://b/p");
+        assert_eq!(
+            (told.kind(), told.code(), told.retry_class()),
+            (ErrorKind::Connection, "s3.answer", Retry::SameSession)
+        );
+        assert!(!format!("{told:?}").contains("hunter2"));
     }
 
     #[test]

@@ -15,6 +15,9 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_'
 /// What stays as it is in a path.
 const PATH: &AsciiSet = &QUERY.remove(b'/');
 
+/// Pages that are looked at, of a thousand uploads each.
+const MAX_PAGES: usize = 1_000;
+
 /// An upload that was begun.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct OpenUpload {
@@ -40,28 +43,33 @@ pub struct OpenUploads {
 pub fn sweep(shared: &Shared, uploads: &OpenUploads, prefix: &str, cx: &Cx) -> Result<u64> {
     let conversation = shared.talks.conversation();
     let transport = HttpTransporter::new(conversation.clone());
-    let root = &uploads.root;
-    let whole = if root.is_empty() { prefix.to_owned() } else { format!("{root}/{prefix}") };
-    let beginning = Beginning::new(&whole);
+    // A `*` means a segment in what is asked for alone: the root is a text.
+    let root = if uploads.root.is_empty() { String::new() } else { format!("{}/", uploads.root) };
+    let beginning = Beginning::new(prefix);
     let swept = async {
         let mut ended = HashSet::new();
-        let query = format!("uploads=&prefix={}", utf8_percent_encode(beginning.plain, QUERY));
-        // What is ended is not listed again, so that the first page is always the next; some stores go on listing it.
-        loop {
-            let page = ask(uploads, &transport, Method::GET, "", &query).await?;
-            let ours = uploads_in(&page).into_iter().filter(|upload| beginning.fits(&upload.key));
-            let open: Vec<_> = ours.filter(|upload| !ended.contains(upload)).collect();
-            if open.is_empty() {
-                return Ok(ended.len() as u64);
+        let encoded = utf8_percent_encode(&root, QUERY).chain(utf8_percent_encode(beginning.plain, QUERY));
+        let query = format!("uploads=&prefix={}", encoded.collect::<String>());
+        let mut from = String::new();
+        for _ in 0..MAX_PAGES {
+            let page = ask(uploads, &transport, Method::GET, "", &format!("{query}{from}")).await?;
+            for upload in uploads_in(&page) {
+                let is_ours = upload.key.strip_prefix(&root).is_some_and(|name| beginning.fits(name));
+                if is_ours && !ended.contains(&upload) {
+                    end(uploads, &transport, &upload).await?;
+                    ended.insert(upload);
+                }
             }
-            for upload in open {
-                let OpenUpload { key, id } = &upload;
-                let path = format!("/{}", utf8_percent_encode(key, PATH));
-                let query = format!("uploadId={}", utf8_percent_encode(id, QUERY));
-                ask(uploads, &transport, Method::DELETE, &path, &query).await?;
-                ended.insert(upload);
+            match next_page(&page) {
+                Some(next) if next != from => from = next,
+                _ => return Ok(ended.len() as u64),
             }
         }
+        tracing::warn!(
+            "more uploads are open in {} than are looked at: let a rule of the bucket end them",
+            shared.location
+        );
+        Ok(ended.len() as u64)
     };
     match shared.talks.wait(cx, &conversation, swept) {
         Ok(n_ended) => Ok(n_ended),
@@ -75,6 +83,12 @@ pub fn sweep(shared: &Shared, uploads: &OpenUploads, prefix: &str, cx: &Cx) -> R
         }
         Err(refused) => Err(shared.failed(refused, "end unfinished uploads")),
     }
+}
+
+async fn end(uploads: &OpenUploads, transport: &HttpTransporter, upload: &OpenUpload) -> opendal::Result<()> {
+    let path = format!("/{}", utf8_percent_encode(&upload.key, PATH));
+    let query = format!("uploadId={}", utf8_percent_encode(&upload.id, QUERY));
+    ask(uploads, transport, Method::DELETE, &path, &query).await.map(drop)
 }
 
 async fn ask(
@@ -100,12 +114,26 @@ async fn ask(
     Err(opendal::Error::new(kind, "unfinished uploads"))
 }
 
+fn field(part: &str, name: &str) -> Option<String> {
+    let (_, rest) = part.split_once(&format!("<{name}>"))?;
+    Some(unescaped(rest.split_once(&format!("</{name}>"))?.0))
+}
+
+/// What asks for the page after this one; none after the last.
+fn next_page(xml: &str) -> Option<String> {
+    if field(xml, "IsTruncated")? != "true" {
+        return None;
+    }
+    let (key, id) = (field(xml, "NextKeyMarker")?, field(xml, "NextUploadIdMarker").unwrap_or_default());
+    Some(format!(
+        "&key-marker={}&upload-id-marker={}",
+        utf8_percent_encode(&key, QUERY),
+        utf8_percent_encode(&id, QUERY)
+    ))
+}
+
 /// The uploads in a `ListMultipartUploadsResult`.
 fn uploads_in(xml: &str) -> Vec<OpenUpload> {
-    let field = |part: &str, name: &str| {
-        let (_, rest) = part.split_once(&format!("<{name}>"))?;
-        Some(unescaped(rest.split_once(&format!("</{name}>"))?.0))
-    };
     let parts = xml.split("<Upload>").skip(1);
     parts.filter_map(|part| Some(OpenUpload { key: field(part, "Key")?, id: field(part, "UploadId")? })).collect()
 }
@@ -128,5 +156,13 @@ mod tests {
         let upload = |key: &str, id: &str| OpenUpload { key: key.to_owned(), id: id.to_owned() };
         assert_eq!(uploads_in(xml), [upload("p/a&b.parquet.rivet.staged", "1~x"), upload("c", "2")]);
         assert_eq!(uploads_in(""), []);
+    }
+
+    #[test]
+    fn a_page_says_where_the_next_one_begins() {
+        let page = |truncated: &str, rest: &str| next_page(&format!("<IsTruncated>{truncated}</IsTruncated>{rest}"));
+        let markers = "<NextKeyMarker>a/b&amp;c</NextKeyMarker><NextUploadIdMarker>1~+</NextUploadIdMarker>";
+        assert_eq!(page("true", markers).as_deref(), Some("&key-marker=a%2Fb%26c&upload-id-marker=1~%2B"));
+        assert_eq!((page("false", markers), page("true", ""), next_page("")), (None, None, None));
     }
 }

@@ -4,6 +4,7 @@
 
 mod answer;
 mod credentials;
+mod document;
 mod endpoint;
 mod environment;
 mod error;
@@ -26,5 +27,4 @@ pub use leftovers::OpenUploads;
 pub use names::root;
 pub use publish::PublishMode;
 pub use runtime::Talks;
-pub use store::{ObjectStore, Target};
-pub use upload::UPLOAD_BYTES;
+pub use store::{ObjectStore, Target, capabilities};

@@ -12,7 +12,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::error::Refused;
 use crate::names::{key, staged};
-use crate::read::PIECE_BYTES;
+use crate::read::{PIECE_BYTES, piece};
 use crate::runtime::within;
 use crate::store::Shared;
 
@@ -181,7 +181,7 @@ fn holds(shared: &Shared, key: &str, token: &Token, cx: &Cx) -> Result<bool> {
         let (mut digest, mut at) = (Xxh3::new(), 0);
         while at < token.bytes {
             let end = token.bytes.min(at + PIECE_BYTES);
-            let piece = operator.read_with(key).range(at..end).await?;
+            let piece = piece(&operator, &conversation, key, at..end, None).await?;
             piece.into_iter().for_each(|bytes| digest.update(&bytes));
             at = end;
         }

@@ -1,16 +1,44 @@
 //! An object as bytes at offsets: small reads that are near each other become one request.
 //! It must not know what the bytes mean.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use opendal::{Buffer, Operator};
 use rivet_plugin_api::{CancelToken, ErrorKind, PluginError, ReadAt, Result};
 
 use crate::error::Refused;
 use crate::runtime::within;
 use crate::store::Shared;
+use crate::talk::Conversation;
 
 /// Bytes of one request.
 pub const PIECE_BYTES: u64 = 1 << 20;
+
+/// Times that a piece is asked for which breaks off.
+const MAX_TRIES: usize = 4;
+
+/// Bytes of an object, asked for again where they break off on their way.
+pub async fn piece(
+    operator: &Operator,
+    conversation: &Conversation,
+    key: &str,
+    range: Range<u64>,
+    etag: Option<&str>,
+) -> opendal::Result<Buffer> {
+    let mut n_tries = 0;
+    loop {
+        let mut read = operator.read_with(key).range(range.clone());
+        if let Some(etag) = etag {
+            read = read.if_match(etag);
+        }
+        n_tries += 1;
+        match read.await {
+            Err(e) if conversation.refusal().is_none() && e.is_temporary() && n_tries < MAX_TRIES => {}
+            done => return done,
+        }
+    }
+}
 
 /// An open object.
 pub struct Object {
@@ -48,16 +76,11 @@ impl Object {
     fn fetch(&self, from: u64, until: u64) -> Result<bytes::Bytes> {
         let conversation = self.shared.talks.conversation();
         let operator = within(&self.shared.operator, &conversation);
-        let read = async {
-            let mut read = operator.read_with(&self.key).range(from..until);
-            // What is read belongs together, or is not read.
-            if let Some(etag) = &self.etag {
-                read = read.if_match(etag);
-            }
-            Ok(read.await?.to_bytes())
-        };
+        // What is read belongs together, or is not read.
+        let read = piece(&operator, &conversation, &self.key, from..until, self.etag.as_deref());
         let token = CancelToken::new();
-        self.shared.talks.wait(&token.cx(), &conversation, read).map_err(|refused: Refused| {
+        let read = self.shared.talks.wait(&token.cx(), &conversation, read);
+        read.map(|read| read.to_bytes()).map_err(|refused: Refused| {
             if refused.is_condition() || refused.is_absent() {
                 let text = format!("'{}' was changed while it was read", self.name);
                 return PluginError::new(ErrorKind::Data, &self.shared.code("changed"), text);

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::TryStreamExt;
 use opendal::options::{ListOptions, WriteOptions};
 use opendal::{Metadata, Operator};
-use rivet_plugin_api::{Beginning, Cx, ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Result, Store, Upload};
+use rivet_plugin_api::{
+    Beginning, Cx, ErrorKind, ObjectFacts, PluginError, PutMode, ReadAt, Result, Store, StoreCapabilities, Upload,
+};
 
 use crate::error::{NO_BUCKET, Refused};
 use crate::leftovers::{self, OpenUploads};
@@ -15,12 +17,20 @@ use crate::names::{is_staged, is_visible, key, staged};
 use crate::publish::{PublishMode, Token, publish};
 use crate::read::Object;
 use crate::runtime::{Talks, within};
-use crate::upload::{ObjectUpload, taken};
+use crate::upload::{ObjectUpload, UPLOAD_BYTES, taken};
 
 /// Larger objects are never replaced.
 const MAX_REMEMBERED_BYTES: u64 = 64 << 10;
 /// Object that a probe writes and removes.
 const PROBE: &str = "_rivet_probe";
+
+/// Parts that are copied at once: each is some requests, one of which takes the store as long as the part is large.
+const N_AT_ONCE: usize = 16;
+
+/// What all object stores can do.
+pub fn capabilities() -> StoreCapabilities {
+    StoreCapabilities { upload_bytes: UPLOAD_BYTES, n_at_once: N_AT_ONCE, ..StoreCapabilities::default() }
+}
 
 /// A place in an object store, with the credentials for it.
 pub struct Target {

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::stream;
-use http::{Request, Response, StatusCode};
+use http::header::RANGE;
+use http::{Method, Request, Response, StatusCode};
 use opendal::raw::oio::ReadStream;
 use opendal::{Buffer, HttpBody, HttpTransport};
 use opendal_http_transport_reqwest::ReqwestTransport;
@@ -17,6 +18,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::answer::Answer;
+use crate::document::whole;
 use crate::sign::Sign;
 
 /// How long a connection may take to come about.
@@ -122,7 +124,14 @@ impl Conversation {
     /// Sends a request, signed; with the answer comes which credentials it was signed with.
     async fn send(&self, request: Request<Buffer>) -> opendal::Result<(opendal::Result<Response<HttpBody>>, u64)> {
         let client = self.client.for_(&request);
-        let Some(signing) = &self.signing else { return Ok((client.fetch(request).await, 0)) };
+        // What is asked for with a range is data, and goes through.
+        let is_data = request.method() == Method::HEAD || request.headers().contains_key(RANGE);
+        let is_change = request.method() != Method::GET;
+        let fetch = async |request| {
+            let response = client.fetch(request).await?;
+            if is_data || !response.status().is_success() { Ok(response) } else { whole(response, is_change).await }
+        };
+        let Some(signing) = &self.signing else { return Ok((fetch(request).await, 0)) };
         let (mut parts, body) = request.into_parts();
         let signed = signing.sign(&mut parts).await;
         // Where credentials have ended, that is the reason why there are none.
@@ -130,7 +139,15 @@ impl Conversation {
             self.remember(Answer::unsigned());
         }
         let which = signed?;
-        Ok((client.fetch(Request::from_parts(parts, body)).await, which))
+        Ok((fetch(Request::from_parts(parts, body)).await, which))
+    }
+
+    /// What was asked again with success is no reason for what fails later, unless another request was refused meanwhile.
+    fn forget(&self, own: Option<Answer>) {
+        let mut last = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        if own.is_some() && *last == own {
+            *last = None;
+        }
     }
 
     fn remember(&self, answer: Answer) {
@@ -142,6 +159,7 @@ impl HttpTransport for Conversation {
     async fn fetch(&self, request: Request<Buffer>) -> opendal::Result<Response<HttpBody>> {
         let mut pauses = PAUSES.into_iter();
         let mut renewable = self.signing.as_ref();
+        let mut own = None;
         loop {
             let (fetched, which) = self.send(request.clone()).await?;
             let (fetched, wait) = match fetched {
@@ -157,6 +175,7 @@ impl HttpTransport for Conversation {
                     (Ok(response), wait)
                 }
                 Ok(response) => {
+                    self.forget(own.take());
                     let pending = response.headers().get("x-ms-copy-status").is_some_and(|status| status == "pending");
                     self.copy_pending.store(pending, Ordering::Relaxed);
                     (Ok(response), None)
@@ -168,6 +187,7 @@ impl HttpTransport for Conversation {
                     (Err(e), wait)
                 }
             };
+            own = self.refusal();
             let pause = wait.and_then(|asked| Some(pauses.next()?.max(asked.unwrap_or_default())));
             match pause.filter(|pause| *pause <= MAX_PAUSE) {
                 Some(pause) => tokio::time::sleep(jittered(pause)).await,

@@ -21,7 +21,7 @@ const PIECE_BYTES: usize = 5 << 20;
 /// more.
 const N_IN_FLIGHT: usize = 2;
 /// Memory of a part that is uploaded, bytes.
-pub const UPLOAD_BYTES: u64 = ((N_IN_FLIGHT + 2) * PIECE_BYTES) as u64;
+pub(crate) const UPLOAD_BYTES: u64 = ((N_IN_FLIGHT + 2) * PIECE_BYTES) as u64;
 /// Longest time that giving an upload up may take.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(20);
 

@@ -8,6 +8,11 @@ pub fn column(name: &str, choice: &str) -> String {
     format!("`columns: {{{}: {choice}}}`", key(name))
 }
 
+/// The key that leaves a column out.
+pub fn exclude(name: &str) -> String {
+    format!("`exclude: [{}]`", key(name))
+}
+
 /// The way out of every type that has no place for a value.
 pub fn as_text(name: &str) -> String {
     format!("read the column as text: {}", column(name, "text"))

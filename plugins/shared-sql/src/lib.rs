@@ -5,12 +5,17 @@
 #![forbid(unsafe_code)]
 
 mod conditions;
+pub mod ewkb;
 pub mod hint;
 mod keys;
 mod planned;
+mod refusal;
+mod rows;
 mod suggest;
 
 pub use conditions::{Conditions, between, identifier, key_sql};
 pub use keys::{Calendar, Dialect, Key, KeyAnswers, KeyRows, Share, alias, along, within};
 pub use planned::as_planned;
+pub use refusal::No;
+pub use rows::{Rows, from_item};
 pub use suggest::nearest;

@@ -1,43 +1,26 @@
 //! Which rows: a filter as T-SQL, values of keys in it, and the server's answers to questions about them.
 //! It must not know columns that are only delivered, nor how rows travel.
 
-use std::fmt;
-
 use rivet_plugin_api::{
     Aggregate, Cx, Distance, ErrorKind, Filter, KeyRange, KeyValue, Lower, Measure, Moment, PluginError, Relation,
     Result,
 };
-use rivet_shared_sql::{Conditions, between, identifier, key_sql};
+use rivet_shared_sql::{Conditions, Rows, between, identifier, key_sql};
 
 use crate::error;
 use crate::moment;
 use crate::schema::Described;
 use crate::session::MssqlSession;
-use crate::sql::{from_filtered, literal};
+use crate::sql::literal;
 use crate::types::{ColumnPlan, Native, TEXT_OF_MOMENT};
 
 /// What stands before a collation in the type of a key.
 const COLLATE: &str = " COLLATE ";
 
-/// What follows FROM: a relation and the conditions around it.
-pub struct Rows {
-    pub from: String,
-    pub conditions: Conditions,
-}
-
-impl Rows {
-    /// The rows of a relation that meet a filter, and further conditions too.
-    pub fn and(relation: &Relation, filter: &Filter, further: Conditions) -> Result<Self> {
-        let conditions = Conditions::of(filter, range_sql)?.and(further);
-        let (from, conditions) = from_filtered(relation, conditions);
-        Ok(Self { from, conditions })
-    }
-}
-
-impl fmt::Display for Rows {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.from, self.conditions)
-    }
+/// The rows of a relation that meet a filter, and further conditions too.
+pub fn rows(relation: &Relation, filter: &Filter, further: Conditions) -> Result<Rows> {
+    let conditions = Conditions::of(filter, range_sql)?.and(further);
+    Ok(Rows::of(relation, conditions, identifier))
 }
 
 fn range_sql(range: &KeyRange) -> Result<String> {
@@ -172,7 +155,7 @@ fn one(
     measure: &Measure,
     cx: &Cx,
 ) -> Result<Option<KeyValue>> {
-    let mut rows = Rows::and(&aggregate.relation, &aggregate.filter, Conditions::default())?;
+    let mut rows = rows(&aggregate.relation, &aggregate.filter, Conditions::default())?;
     let (key, order) = match measure {
         Measure::Count => return counted(session, &rows, cx),
         Measure::CountNull { key } => {

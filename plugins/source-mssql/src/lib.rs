@@ -5,6 +5,7 @@
 mod address;
 mod browser;
 mod connect;
+mod database_snapshot;
 mod decode;
 mod door;
 mod error;
@@ -41,6 +42,7 @@ impl Source for Mssql {
 
     fn capabilities() -> SourceCapabilities {
         SourceCapabilities {
+            // Not by itself: with `snapshot: database` a token says so.
             shared_snapshot: false,
             fetch: false,
             statement_timeout: false,

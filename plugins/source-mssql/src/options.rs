@@ -16,6 +16,20 @@ pub struct MssqlOptions {
     pub encrypt: Encrypt,
     /// `read_only` says that a listener of an availability group may lead us to a secondary that can be read.
     pub application_intent: ApplicationIntent,
+    /// Which state of the database a run reads.
+    pub snapshot: SnapshotOf,
+}
+
+/// Which state of the database a run reads.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SnapshotOf {
+    /// That of one transaction under SNAPSHOT isolation, where the database allows it: one worker reads it.
+    #[default]
+    Transaction,
+    /// That of a database snapshot, which the run makes, all workers read, and the run drops. Takes the right CREATE ANY DATABASE,
+    /// and room beside the database's files for what changes meanwhile.
+    Database,
 }
 
 /// How TLS begins.

@@ -8,7 +8,7 @@ use rivet_plugin_api::{
 use rivet_shared_sql::as_planned;
 
 use crate::decode::BatchDecoder;
-use crate::filter::Rows;
+use crate::filter::rows;
 use crate::read::Reading;
 use crate::schema::Described;
 use crate::session::{MssqlSession, lost};
@@ -52,7 +52,7 @@ fn select_sql(scan: &Scan, columns: &[ColumnPlan], described: &Described) -> Res
         // What begins with WITH, or ends in ORDER BY, can be no part of another query.
         return Ok(of_split.fill(sql).0);
     }
-    let rows = Rows::and(&scan.relation, &scan.filter, of_split)?;
+    let rows = rows(&scan.relation, &scan.filter, of_split)?;
     let list: Vec<String> =
         columns.iter().map(|c| format!("{} AS {}", c.expression(), identifier(&c.column.name))).collect();
     let top = scan.limit.map(|n| format!("TOP ({n}) ")).unwrap_or_default();

@@ -84,7 +84,8 @@ fn twice(name: &str) -> PluginError {
 
 fn object(client: &mut Client, relation: &Relation, cx: &Cx) -> Result<Object> {
     let sql = format!(
-        "SELECT CAST(o.object_id AS nvarchar(20)) AS id, RTRIM(o.type) AS kind, CAST(DB_ID() AS nvarchar(20)) AS db \
+        "SELECT CAST(o.object_id AS nvarchar(20)) AS id, RTRIM(o.type) AS kind, CAST(COALESCE(\
+           (SELECT d.source_database_id FROM sys.databases AS d WHERE d.database_id = DB_ID()), DB_ID()) AS nvarchar(20)) AS db \
          FROM sys.objects AS o WHERE o.object_id = OBJECT_ID({})",
         literal(&from_item(relation))
     );

@@ -4,14 +4,15 @@
 use std::collections::HashMap;
 
 use rivet_plugin_api::{
-    Aggregate, BatchStream, Choices, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue, ListedTable,
-    OpenGroup, PluginError, Relation, Result, Retry, SNAPSHOT_LOST, Scan, Session, SessionGroup, SessionLimits,
-    Snapshot, SnapshotInfo, Split, SplitRequest, TableSchema,
+    Aggregate, BatchStream, CancelToken, Choices, Cx, ErrorKind, Estimate, Explain, Explained, Health, KeyValue,
+    ListedTable, OpenGroup, PluginError, Relation, Result, Retry, SNAPSHOT_LOST, Scan, Session, SessionGroup,
+    SessionLimits, Snapshot, SnapshotInfo, Split, SplitRequest, TableSchema,
 };
 
 use crate::connect::{Client, Settings};
+use crate::database_snapshot::{self, DatabaseSnapshot};
 use crate::error;
-use crate::options::MssqlOptions;
+use crate::options::{MssqlOptions, SnapshotOf};
 use crate::schema::{self, Described, keys};
 use crate::{explain, filter, listing, scan, split};
 
@@ -27,6 +28,9 @@ pub struct MssqlSession {
     facts: Facts,
     /// All is read in one snapshot.
     in_snapshot: bool,
+    /// Made by this session, until it drops it.
+    made: Option<DatabaseSnapshot>,
+    warnings: Vec<String>,
 }
 
 /// What the server says about itself and the database.
@@ -40,29 +44,39 @@ struct Facts {
     standby: bool,
 }
 
-/// Opens the group's one session: no two share a snapshot.
+/// Opens the group's one session. Others can join only a database snapshot.
 ///
 /// # Errors
 /// As [`Source::open_group`](rivet_plugin_api::Source::open_group).
 pub fn open_group(request: &OpenGroup<MssqlOptions>, cx: &Cx) -> Result<SessionGroup> {
-    if let Snapshot::Join(_) = request.snapshot {
-        let text = "a session of SQL Server cannot join the snapshot of another";
-        return Err(PluginError::new(ErrorKind::Conflict, SNAPSHOT_LOST, text).retry(Retry::NewSession));
-    }
+    let by_database = request.options.snapshot == SnapshotOf::Database;
     let mut settings = Settings::new(&request.connection, &request.options, &request.purpose.label())?;
+    let server = settings.server_label();
+    match &request.snapshot {
+        Snapshot::Join(name) if by_database => settings.database = Some(name.clone()),
+        Snapshot::Join(_) => {
+            let text = "a session of SQL Server cannot join the snapshot of another";
+            return Err(PluginError::new(ErrorKind::Conflict, SNAPSHOT_LOST, text).retry(Retry::NewSession));
+        }
+        _ => {}
+    }
     settings.no_progress_timeout_ms = request.limits.no_progress_timeout_ms;
     settings.statement_timeout_ms = request.limits.statement_timeout_ms;
-    let mut client = Client::connect(&settings, cx)?;
+    let joins = matches!(request.snapshot, Snapshot::Join(_));
+    let connected = Client::connect(&settings, cx);
+    let mut client = if joins { connected.map_err(database_snapshot::gone)? } else { connected? };
     client.execute(&pins(&request.limits), cx)?;
     let facts = facts(&mut client, cx)?;
-    let in_snapshot = request.snapshot == Snapshot::New && facts.allows_snapshot;
-    let identity = if in_snapshot { Some(begin(&mut client, cx)?) } else { None };
-    client.ready = true;
-    let snapshot = SnapshotInfo { identity, join_token: None, server: settings.server_label() };
-    let (choices, described) = (request.choices.clone(), HashMap::new());
-    let max_value_bytes = request.limits.max_value_bytes;
-    let session = MssqlSession { client, choices, described, max_value_bytes, facts, in_snapshot };
-    Ok(SessionGroup { sessions: vec![Box::new(session)], snapshot })
+    let (choices, max_value_bytes) = (request.choices.clone(), request.limits.max_value_bytes);
+    let described = HashMap::new();
+    let (in_snapshot, made, warnings) = (joins, None, Vec::new());
+    let mut session = MssqlSession { client, choices, described, max_value_bytes, facts, in_snapshot, made, warnings };
+    let snapshot = match request.snapshot {
+        Snapshot::New => session.take_snapshot(request, by_database, cx)?,
+        _ => SnapshotInfo::default(),
+    };
+    session.client.ready = true;
+    Ok(SessionGroup { sessions: vec![Box::new(session)], snapshot: SnapshotInfo { server, ..snapshot } })
 }
 
 /// Begins the transaction whose first read takes the snapshot; says what it is called.
@@ -114,6 +128,29 @@ fn pins(limits: &SessionLimits) -> String {
 }
 
 impl MssqlSession {
+    /// Takes the state that is to be read, and says which it is.
+    fn take_snapshot(&mut self, request: &OpenGroup<MssqlOptions>, by_database: bool, cx: &Cx) -> Result<SnapshotInfo> {
+        let info =
+            |identity: String, join_token| SnapshotInfo { identity: Some(identity), join_token, ..Default::default() };
+        if by_database && (request.purpose.rehearsal || request.relation.is_none()) {
+            // Who only looks makes nothing.
+            database_snapshot::allowed(&mut self.client, cx)?;
+            return Ok(info("a database snapshot".to_owned(), Some(String::new())));
+        }
+        if by_database {
+            // It takes as long as a statement may.
+            self.client.ready = true;
+            let (client, database) = (&mut self.client, &self.facts.database);
+            let (made, told) = DatabaseSnapshot::make(client, database, &request.purpose, cx)?;
+            self.warnings.extend(told);
+            let info = info(format!("database snapshot {}", made.name), Some(made.name.clone()));
+            (self.in_snapshot, self.made) = (true, Some(made));
+            return Ok(info);
+        }
+        self.in_snapshot = self.facts.allows_snapshot;
+        if !self.in_snapshot { Ok(SnapshotInfo::default()) } else { Ok(info(begin(&mut self.client, cx)?, None)) }
+    }
+
     /// The relation's columns and facts, asked once per session.
     pub fn described(&mut self, relation: &Relation, cx: &Cx) -> Result<Described> {
         let key = format!("{relation:?}");
@@ -136,14 +173,16 @@ impl MssqlSession {
 
     /// What the user should know about the state that is read.
     fn warnings(&self) -> Vec<String> {
-        if self.facts.allows_snapshot || self.facts.reads_versions {
-            return Vec::new();
+        let mut told = self.warnings.clone();
+        if self.in_snapshot || self.facts.allows_snapshot || self.facts.reads_versions {
+            return told;
         }
-        vec![format!(
+        told.push(format!(
             "the database {name} allows no snapshot isolation: rows that others change while they are read may be missed or \
              read twice; `ALTER DATABASE [{name}] SET ALLOW_SNAPSHOT_ISOLATION ON` lets a run read one state",
             name = self.facts.database
-        )]
+        ));
+        told
     }
 }
 
@@ -188,16 +227,35 @@ impl Session for MssqlSession {
     fn tables(&mut self, cx: &Cx) -> Result<Vec<ListedTable>> {
         listing::tables(&mut self.client, cx)
     }
-    fn health(&mut self, _cx: &Cx) -> Result<Health> {
+    fn health(&mut self, cx: &Cx) -> Result<Health> {
         Ok(Health {
             server_version: self.facts.version.clone(),
             standby: self.facts.standby,
             steps: self.client.settings.steps().into_iter().map(str::to_owned).collect(),
             warnings: self.client.settings.protection_warning().into_iter().collect(),
+            // Whoever may not ask for them has no part in them.
+            leftovers: database_snapshot::leftovers(&mut self.client, cx).unwrap_or_default(),
             ..Default::default()
         })
     }
     fn end(&mut self, cx: &Cx) -> Result<()> {
+        if let Some(made) = self.made.take() {
+            return made.drop(&mut self.client, cx).inspect_err(|e| cx.warn(said(e)));
+        }
         if self.in_snapshot { self.client.execute("IF @@TRANCOUNT > 0 COMMIT TRANSACTION", cx) } else { Ok(()) }
     }
+}
+
+impl Drop for MssqlSession {
+    /// A run that fails or is cancelled leaves no database snapshot either.
+    fn drop(&mut self) {
+        let Some(made) = self.made.take() else { return };
+        if let Err(e) = made.drop(&mut self.client, &CancelToken::new().cx()) {
+            tracing::warn!("{}", said(&e));
+        }
+    }
+}
+
+fn said(e: &PluginError) -> String {
+    format!("{}; {}", e.message(), e.hint_text().unwrap_or_default())
 }

@@ -5,7 +5,7 @@ use rivet_plugin_api::{Column, Cx, Filter, KeyValue, Relation, Result, Split, Sp
 use rivet_shared_sql::{Calendar, Conditions, Dialect, Key, KeyAnswers, KeyRows, alias, along, within};
 
 use crate::error;
-use crate::filter::{Rows, key_type, text_sql, value_sql};
+use crate::filter::{key_type, rows, text_sql, value_sql};
 use crate::schema::{Described, keys};
 use crate::session::MssqlSession;
 
@@ -78,7 +78,7 @@ impl Dialect for Server<'_> {
 
 impl KeyAnswers for Server<'_> {
     fn rows(&mut self, conditions: Conditions) -> Result<String> {
-        let mut rows = Rows::and(self.relation, self.filter, Conditions::default())?;
+        let mut rows = rows(self.relation, self.filter, Conditions::default())?;
         rows.conditions = rows.conditions.and(conditions);
         Ok(rows.to_string())
     }

@@ -5,6 +5,7 @@ mod overrides;
 
 use rivet_plugin_api::SubMicrosecond;
 use rivet_plugin_api::{Choices, Column, ErrorKind, Fidelity, LogicalType, OutOfRange, PluginError, Policies, Result};
+use rivet_shared_sql::hint;
 
 use crate::sql::identifier;
 
@@ -17,8 +18,18 @@ pub struct ColumnPlan {
     pub policies: Policies,
     /// Of texts: how they are ordered.
     pub collation: Option<String>,
-    /// Each value must be checked to be JSON.
-    pub checked_json: bool,
+    pub form: Form,
+}
+
+/// How a value arrives, where its type does not say how it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// By its type.
+    Plain,
+    /// A text that must be JSON.
+    CheckedJson,
+    /// Four bytes of a spatial reference, the highest first, and the well-known binary.
+    Geometry,
 }
 
 /// A type as the server names it: `decimal(18,2)` is `decimal` with 18 and 2.
@@ -77,9 +88,12 @@ impl ColumnPlan {
         let Some((logical, fidelity, select)) = natural(&native, policies) else {
             let text = format!("the column is of the type {native_type}, which cannot be read");
             let column = identifier(name);
-            return Err(PluginError::new(ErrorKind::Unsupported, "mssql.type", text).detail("column", name).hint(format!(
-                "leave it out with `exclude: [{name}]`, or use `query:` with CAST({column} AS varbinary(max)) AS {column}"
-            )));
+            return Err(PluginError::new(ErrorKind::Unsupported, "mssql.type", text).detail("column", name).hint(
+                format!(
+                    "leave it out with {}, or use `query:` with CAST({column} AS varbinary(max)) AS {column}",
+                    hint::exclude(name)
+                ),
+            ));
         };
         let select = match &collation {
             Some(collation) if native.is_narrow() && !is_western(collation) => {
@@ -89,7 +103,8 @@ impl ColumnPlan {
             _ => select,
         };
         let column = Column { name: name.to_owned(), native_type: native_type.to_owned(), logical, nullable, fidelity };
-        let mut plan = Self { column, select, policies, collation, checked_json: false };
+        let form = if select == GEOMETRY { Form::Geometry } else { Form::Plain };
+        let mut plan = Self { column, select, policies, collation, form };
         if let Some(choice) = choices.columns.get(name)
             && let Some(wanted) = &choice.logical
         {
@@ -155,10 +170,13 @@ fn natural(native: &Native, policies: Policies) -> Option<(LogicalType, Fidelity
         "vector" => text("CAST(@ AS nvarchar(max))"),
         "sql_variant" => text(TEXT_OF_VARIANT),
         "hierarchyid" => text("@.ToString()"),
-        "geometry" | "geography" => cast(LogicalType::Binary, "@.AsBinaryZM()"),
+        "geometry" | "geography" => cast(LogicalType::Binary, GEOMETRY),
         _ => None,
     }
 }
+
+/// A geometry behind its spatial reference, which no well-known binary of the server's has in it.
+const GEOMETRY: &str = "CAST(@.STSrid AS binary(4)) + @.AsBinaryZM()";
 
 /// A date or time in the form of ISO 8601, all digits.
 pub const TEXT_OF_MOMENT: &str = "CONVERT(nvarchar(40), @, 121)";
@@ -196,7 +214,7 @@ mod tests {
             ("timestamp", "binary", "\"c\""),
             ("uniqueidentifier", "uuid", "\"c\""),
             ("hierarchyid", "text", "\"c\".ToString()"),
-            ("geometry", "binary", "\"c\".AsBinaryZM()"),
+            ("geometry", "binary", "CAST(\"c\".STSrid AS binary(4)) + \"c\".AsBinaryZM()"),
         ] {
             let plan = plan(native).expect(native);
             assert_eq!((plan.column.logical.to_string().as_str(), plan.expression().as_str()), (logical, expression));

@@ -3,8 +3,9 @@
 
 use mysql_async::Value;
 use rivet_plugin_api::{Cx, Explain, Explained, Measure, Result};
+use rivet_shared_sql::Conditions;
 
-use crate::filter::{Rows, question_sql};
+use crate::filter::{question_sql, rows};
 use crate::schema::Described;
 use crate::session::MySession;
 use crate::sql::identifier;
@@ -40,7 +41,7 @@ impl Step {
 /// The server's.
 pub fn explain(session: &mut MySession, explain: &Explain, cx: &Cx) -> Result<Explained> {
     let described = session.described(&explain.relation, cx)?;
-    let rows = Rows::of(&explain.relation, &explain.filter, &described)?;
+    let rows = rows(&explain.relation, &explain.filter, &described, Conditions::default())?;
     if let Some(measure) = &explain.measure {
         let counts = matches!(measure, Measure::Count | Measure::CountNull { .. });
         let steps = planned(session, &question_sql(rows, &described, measure)?, cx)?;

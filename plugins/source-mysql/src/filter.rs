@@ -1,55 +1,30 @@
 //! Which rows: a filter as SQL, keys as literals, and the server's answers to questions about rows.
 //! It must not know columns that are only delivered, nor how rows travel.
 
-use std::fmt;
-
 use mysql_async::consts::ColumnType;
 use mysql_async::{Column, Value};
 use rivet_plugin_api::{
     Aggregate, Cx, ErrorKind, Filter, KeyRange, KeyValue, Lower, Measure, PluginError, Relation, Result,
 };
-use rivet_shared_sql::{Conditions, between, key_sql};
+use rivet_shared_sql::{Conditions, Rows, between, key_sql};
 
 use crate::decode::{date_text, datetime_text, time_text};
 use crate::error::unexpected;
 use crate::schema::Described;
 use crate::session::MySession;
-use crate::sql::{from_filtered, hexadecimal, identifier, literal};
+use crate::sql::{hexadecimal, identifier, literal};
 use crate::{lookback, moment};
 
 /// The character set of what is none: bytes.
 const BINARY: u16 = 63;
 
-/// What follows FROM: a relation and the conditions around it.
-pub struct Rows {
-    from: String,
-    pub conditions: Conditions,
-}
-
-impl Rows {
-    /// The rows of a relation that meet a filter.
-    ///
-    /// # Errors
-    /// `Internal` for a key that is no value of its type.
-    pub fn of(relation: &Relation, filter: &Filter, described: &Described) -> Result<Self> {
-        Self::and(relation, filter, described, Conditions::default())
-    }
-
-    /// Those of them that meet further conditions too.
-    ///
-    /// # Errors
-    /// As [`Rows::of`].
-    pub fn and(relation: &Relation, filter: &Filter, described: &Described, further: Conditions) -> Result<Self> {
-        let conditions = Conditions::of(filter, |range| range_sql(range, described))?.and(further);
-        let (from, conditions) = from_filtered(relation, conditions);
-        Ok(Self { from, conditions })
-    }
-}
-
-impl fmt::Display for Rows {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.from, self.conditions)
-    }
+/// The rows of a relation that meet a filter, and further conditions too.
+///
+/// # Errors
+/// `Internal` for a key that is no value of its type.
+pub fn rows(relation: &Relation, filter: &Filter, described: &Described, further: Conditions) -> Result<Rows> {
+    let conditions = Conditions::of(filter, |range| range_sql(range, described))?.and(further);
+    Ok(Rows::of(relation, conditions, identifier))
 }
 
 /// What stands for a column where keys are compared.
@@ -168,7 +143,7 @@ pub fn aggregate(session: &mut MySession, aggregate: &Aggregate, cx: &Cx) -> Res
                 if let Measure::Min { key } | Measure::Max { key } = measure {
                     session.order_by_all_of(key, &described, cx)?;
                 }
-                let rows = Rows::of(&aggregate.relation, &aggregate.filter, &described)?;
+                let rows = rows(&aggregate.relation, &aggregate.filter, &described, Conditions::default())?;
                 let (columns, found) = session.client.values(&question_sql(rows, &described, measure)?, cx)?;
                 match found.first().map(Vec::as_slice) {
                     None => None,
@@ -217,7 +192,7 @@ mod tests {
 
     fn sql(relation: &Relation, condition: Option<&str>, range: Option<KeyRange>) -> String {
         let filter = Filter { condition: condition.map(str::to_owned), range };
-        Rows::of(relation, &filter, &Described::default()).expect("a filter with a key").to_string()
+        rows(relation, &filter, &Described::default(), Conditions::default()).expect("a filter with a key").to_string()
     }
 
     #[test]

@@ -6,11 +6,11 @@ use std::time::Instant;
 use rivet_plugin_api::{
     BatchStream, Cx, ErrorKind, PluginError, ReadMode, RecordBatch, Result, Scan, SchemaRef, StreamFacts, TableSchema,
 };
-use rivet_shared_sql::as_planned;
+use rivet_shared_sql::{Rows, as_planned};
 
 use crate::decode::BatchDecoder;
 use crate::error::TOO_LARGE;
-use crate::filter::Rows;
+use crate::filter::rows;
 use crate::schema::Described;
 use crate::session::MySession;
 use crate::sql::identifier;
@@ -50,7 +50,7 @@ fn planned_columns(described: &Described, scan: &Scan) -> Result<Vec<ColumnPlan>
 
 fn rows_of(scan: &Scan, described: &Described) -> Result<Rows> {
     let of_split = scan.split.as_ref().map(|split| split::conditions(split, described)).transpose()?;
-    Rows::and(&scan.relation, &scan.filter, described, of_split.unwrap_or_default())
+    rows(&scan.relation, &scan.filter, described, of_split.unwrap_or_default())
 }
 
 fn select_sql(scan: &Scan, columns: &[ColumnPlan], rows: &Rows) -> String {

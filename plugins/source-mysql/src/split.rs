@@ -9,7 +9,7 @@ use rivet_plugin_api::{
 use rivet_shared_sql::{Calendar, Conditions, Dialect, Key, KeyAnswers, KeyRows, along, within};
 
 use crate::explain::{expected, planned, sorts};
-use crate::filter::{Rows, key_column, key_value, value_sql};
+use crate::filter::{key_column, key_value, rows, value_sql};
 use crate::schema::Described;
 use crate::session::MySession;
 use crate::sql::from_item;
@@ -163,7 +163,7 @@ impl Dialect for Server<'_> {
 
 impl KeyAnswers for Server<'_> {
     fn rows(&mut self, conditions: Conditions) -> Result<String> {
-        let mut rows = Rows::of(self.relation, self.filter, self.described)?;
+        let mut rows = rows(self.relation, self.filter, self.described, Conditions::default())?;
         rows.conditions = rows.conditions.and(conditions);
         Ok(rows.to_string())
     }

@@ -2,7 +2,6 @@
 //! It must not know what the statements are for.
 
 use rivet_plugin_api::Relation;
-use rivet_shared_sql::Conditions;
 
 /// A name in backticks.
 pub fn identifier(name: &str) -> String {
@@ -19,24 +18,9 @@ pub fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |text, byte| text + &format!("{byte:02x}"))
 }
 
-/// A relation for a FROM clause: a table's quoted name, or a query as a derived table, without a filter.
+/// A relation for a FROM clause, without a filter.
 pub fn from_item(relation: &Relation) -> String {
-    from_filtered(relation, Conditions::default()).0
-}
-
-/// A relation for a FROM clause, and what of the conditions goes around it.
-pub fn from_filtered(relation: &Relation, conditions: Conditions) -> (String, Conditions) {
-    match relation {
-        Relation::Table { schema: Some(schema), name } => {
-            (format!("{}.{}", identifier(schema), identifier(name)), conditions)
-        }
-        Relation::Table { schema: None, name } => (identifier(name), conditions),
-        // The line break keeps a trailing comment of the query from swallowing the bracket.
-        Relation::Query { sql } => {
-            let (sql, around) = conditions.fill(sql);
-            (format!("({sql}\n) AS rivet_query"), around)
-        }
-    }
+    rivet_shared_sql::from_item(relation, identifier)
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 //! It must not know how a filter or a question becomes SQL, nor what an index is made of.
 
 use rivet_plugin_api::{Cx, Explain, Explained, KeyValue, Measure, Relation, Result};
+use rivet_shared_sql::{Conditions, Rows};
 use serde_json::Value;
 
-use crate::filter::{Rows, question_sql};
+use crate::filter::{question_sql, rows};
 use crate::session::PgSession;
 use crate::sql::literal;
 use crate::{index, lookback};
@@ -21,7 +22,7 @@ const MAX_NAMED: usize = 4;
 /// # Errors
 /// The server's.
 pub fn explain(session: &mut PgSession, explain: &Explain, cx: &Cx) -> Result<Explained> {
-    let rows = Rows::of(&explain.relation, &explain.filter)?;
+    let rows = rows(&explain.relation, &explain.filter, Conditions::default())?;
     if let Some(measure) = &explain.measure {
         return question(session, &explain.relation, rows, measure, cx);
     }

@@ -1,41 +1,22 @@
 //! Which rows: a filter as SQL, and the server's answers to questions about them.
 //! It must not know columns that are only delivered, nor how rows travel.
 
-use std::fmt;
-
 use rivet_plugin_api::{
     Aggregate, Cx, ErrorKind, Filter, KeyRange, KeyValue, Lower, Measure, PluginError, Relation, Result,
 };
-use rivet_shared_sql::{Conditions, between, identifier, key_sql};
+use rivet_shared_sql::{Conditions, Rows, between, identifier, key_sql};
 
 use crate::session::PgSession;
-use crate::sql::{from_filtered, literal};
+use crate::sql::literal;
 use crate::{lookback, moment, pressure};
 
-/// What follows FROM: a relation and the conditions around it.
-pub struct Rows {
-    from: String,
-    pub conditions: Conditions,
-}
-
-impl Rows {
-    /// The rows of a relation that meet a filter.
-    pub fn of(relation: &Relation, filter: &Filter) -> Result<Self> {
-        Self::and(relation, filter, Conditions::default())
-    }
-
-    /// Those of them that meet further conditions too.
-    pub fn and(relation: &Relation, filter: &Filter, further: Conditions) -> Result<Self> {
-        let conditions = Conditions::of(filter, |range| Ok(range_sql(range)))?.and(further);
-        let (from, conditions) = from_filtered(relation, conditions);
-        Ok(Self { from, conditions })
-    }
-}
-
-impl fmt::Display for Rows {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.from, self.conditions)
-    }
+/// The rows of a relation that meet a filter, and further conditions too.
+///
+/// # Errors
+/// As [`Conditions::of`].
+pub fn rows(relation: &Relation, filter: &Filter, further: Conditions) -> Result<Rows> {
+    let conditions = Conditions::of(filter, |range| Ok(range_sql(range)))?.and(further);
+    Ok(Rows::of(relation, conditions, identifier))
 }
 
 fn range_sql(range: &KeyRange) -> String {
@@ -92,7 +73,7 @@ fn one(
     measure: &Measure,
     cx: &Cx,
 ) -> Result<Option<KeyValue>> {
-    let sql = question_sql(Rows::of(relation, filter)?, measure)?;
+    let sql = question_sql(rows(relation, filter, Conditions::default())?, measure)?;
     if matches!(measure, Measure::Count | Measure::CountNull { .. }) {
         return Ok(Some(KeyValue::new("bigint", session.one_text(&sql, cx)?)));
     }
@@ -158,7 +139,7 @@ mod tests {
 
     fn sql(relation: &Relation, condition: Option<&str>, range: Option<KeyRange>) -> String {
         let filter = Filter { condition: condition.map(str::to_owned), range };
-        Rows::of(relation, &filter).expect("a filter with a key").to_string()
+        rows(relation, &filter, Conditions::default()).expect("a filter with a key").to_string()
     }
 
     #[test]

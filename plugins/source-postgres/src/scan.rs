@@ -9,7 +9,7 @@ use rivet_plugin_api::{
 use rivet_shared_sql::as_planned;
 
 use crate::decode::BatchDecoder;
-use crate::filter::Rows;
+use crate::filter::rows;
 use crate::locks::Locks;
 use crate::session::PgSession;
 use crate::stream::RowFrames;
@@ -73,7 +73,7 @@ fn planned_columns(session: &mut PgSession, scan: &Scan, cx: &Cx) -> Result<Vec<
 
 fn select_sql(scan: &Scan, columns: &[ColumnPlan], loose: bool) -> Result<String> {
     let of_split = scan.split.as_ref().map(|split| split::conditions(split, loose)).transpose()?.unwrap_or_default();
-    let rows = Rows::and(&scan.relation, &scan.filter, of_split)?;
+    let rows = rows(&scan.relation, &scan.filter, of_split)?;
     let limit = scan.limit.map(|n| format!(" LIMIT {n}")).unwrap_or_default();
     Ok(format!("SELECT {} FROM {rows}{limit}", select::list(columns)))
 }

@@ -30,6 +30,8 @@ pub struct PgSession {
     choices: Choices,
     row_security: Option<RowSecurity>,
     described: HashMap<String, Described>,
+    /// Where no snapshot is held: what ends the transaction and begins the next one.
+    renewal: Option<String>,
     /// About where the connection's settings come from.
     warnings: Vec<String>,
     protection_warning: Option<String>,
@@ -67,7 +69,8 @@ impl PgSession {
         let mut client = Client::connect(settings, cx)?;
         attributes::check(&mut client, settings, cx).map_err(|e| no_server_connection(e, settings))?;
         let mut locks = Locks::new(snapshot);
-        Self::begin(&mut client, &locks, request, snapshot, cx).map_err(|e| no_server_connection(e, settings))?;
+        let begun = Self::begin(&mut client, &locks, request, snapshot, cx);
+        let begun = begun.map_err(|e| no_server_connection(e, settings))?;
         client.ready(request.limits.statement_timeout_ms);
         if let Some(relation) = &request.relation {
             locks.take(&mut client, relation, cx)?;
@@ -77,26 +80,35 @@ impl PgSession {
         let (choices, row_security) = (request.choices.clone(), request.options.row_security);
         let (warnings, protection_warning) = (settings.warnings.clone(), settings.protection_warning());
         let described = HashMap::new();
-        Ok(Self { client, locks, choices, row_security, described, warnings, protection_warning })
+        let renewal = (*snapshot == Snapshot::None).then(|| format!("COMMIT; {begun} {CLIENT_ENCODING}"));
+        Ok(Self { client, locks, choices, row_security, described, renewal, warnings, protection_warning })
     }
 
-    /// Opens the transaction and pins what could change what is read in it. None of this takes a snapshot.
+    /// Opens the transaction and pins what could change what is read in it; returns how. None of this takes a snapshot.
     fn begin(
         client: &mut Client,
         locks: &Locks,
         request: &OpenGroup<PostgresOptions>,
         snapshot: &Snapshot,
         cx: &Cx,
-    ) -> Result<()> {
+    ) -> Result<String> {
         let isolation = if *snapshot == Snapshot::None { "READ COMMITTED" } else { "REPEATABLE READ" };
-        client.execute(&format!("BEGIN ISOLATION LEVEL {isolation} READ ONLY"), cx)?;
+        let begin = format!("BEGIN ISOLATION LEVEL {isolation} READ ONLY");
+        client.execute(&begin, cx)?;
         if let Snapshot::Join(token) = snapshot {
             let set = format!("SET TRANSACTION SNAPSHOT {}", literal(token));
             client.execute(&set, cx).map_err(lost_snapshot)?;
         }
         let lock_timeout_ms = locks.timeout_ms(&request.limits);
         let limits = SessionLimits { lock_timeout_ms, ..request.limits.clone() };
-        client.execute(&pins(&limits, client.server_version_num(), request.options.role.as_deref()), cx)
+        let pins = pins(&limits, client.server_version_num(), request.options.role.as_deref());
+        client.execute(&pins, cx)?;
+        Ok(format!("{begin}; {pins}"))
+    }
+
+    /// Where no snapshot is held, lets go of what the last statement held too: locks, and what others may not clean up meanwhile.
+    pub fn let_go(&mut self, cx: &Cx) -> Result<()> {
+        self.renewal.as_ref().map_or(Ok(()), |renewal| self.client.execute(renewal, cx))
     }
 
     /// The snapshot's identity and the token that joins it.
@@ -186,7 +198,16 @@ impl Session for PgSession {
         let warnings = self.protection_warning.iter().cloned().collect();
         let free_connections = if pooled { None } else { health::free_connections(&mut self.client, cx)? };
         let behind_ms = if standby { health::behind_ms(&mut self.client, cx)? } else { None };
-        Ok(Health { server_version, pooler, standby, free_connections, behind_ms, steps, warnings })
+        Ok(Health {
+            server_version,
+            pooler,
+            standby,
+            free_connections,
+            behind_ms,
+            steps,
+            warnings,
+            ..Health::default()
+        })
     }
     fn end(&mut self, cx: &Cx) -> Result<()> {
         self.client.execute("COMMIT", cx)

@@ -25,6 +25,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 const MIN_PART_BYTES: usize = 5 << 20;
 /// Objects that one composition takes.
 const MOST_COMPOSED: usize = 32;
+/// Uploads in a page of a list.
+const MOST_LISTED: usize = 100;
 /// Where the shim keeps parts of uploads.
 const PARTS: &str = ".parts/";
 
@@ -79,6 +81,12 @@ struct Begun {
     key: String,
     /// Sizes by number.
     parts: BTreeMap<u32, usize>,
+}
+
+impl Begun {
+    fn new(bucket: &str, key: &str) -> Self {
+        Self { bucket: bucket.to_owned(), key: key.to_owned(), parts: BTreeMap::new() }
+    }
 }
 
 impl Gcs {
@@ -168,6 +176,18 @@ impl Gcs {
         let mut keys: Vec<String> = items.iter().filter_map(|item| Some(item["name"].as_str()?.to_owned())).collect();
         keys.sort();
         Ok(keys)
+    }
+
+    /// Begins an upload to each of these keys, and leaves it there.
+    ///
+    /// # Errors
+    /// When there is no random number.
+    pub fn begin_uploads(&self, bucket: &str, keys: &[String]) -> Result<()> {
+        let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in keys {
+            uploads.insert(cache::random_hex(16)?, Begun::new(bucket, key));
+        }
+        Ok(())
     }
 
     /// Keys of the uploads that were begun and never ended.
@@ -262,15 +282,10 @@ fn in_parts(request: &Request, server: &Server, bucket: &str, key: &str, uploads
     let id = request.parameter("uploadId");
     let Some(id) = id else {
         if request.method == "GET" {
-            let prefix = request.parameter("prefix").unwrap_or_default();
-            let open = uploads.iter().filter(|(_, begun)| begun.bucket == bucket && begun.key.starts_with(&prefix));
-            let open: String = open
-                .map(|(id, begun)| format!("<Upload><Key>{}</Key><UploadId>{id}</UploadId></Upload>", begun.key))
-                .collect();
-            return Ok(Response::new(200, format!("<ListMultipartUploadsResult>{open}</ListMultipartUploadsResult>")));
+            return Ok(Response::new(200, page(request, bucket, &uploads)));
         }
         let id = cache::random_hex(16)?;
-        uploads.insert(id.clone(), Begun { bucket: bucket.to_owned(), key: key.to_owned(), parts: BTreeMap::new() });
+        uploads.insert(id.clone(), Begun::new(bucket, key));
         let body = format!(
             "<?xml version=\"1.0\"?><InitiateMultipartUploadResult><Bucket>{bucket}</Bucket><Key>{key}</Key>\
              <UploadId>{id}</UploadId></InitiateMultipartUploadResult>"
@@ -305,6 +320,28 @@ fn in_parts(request: &Request, server: &Server, bucket: &str, key: &str, uploads
         server.ask(&asked("DELETE", &object(bucket, &part(*number)), Vec::new()))?;
     }
     Ok(response)
+}
+
+/// Uploads that are open, in the order of their keys, from where the request says.
+fn page(request: &Request, bucket: &str, uploads: &BTreeMap<String, Begun>) -> String {
+    let parameter = |name: &str| request.parameter(name).unwrap_or_default();
+    let (prefix, after) = (parameter("prefix"), (parameter("key-marker"), parameter("upload-id-marker")));
+    let open = uploads.iter().filter(|(_, begun)| begun.bucket == bucket && begun.key.starts_with(&prefix));
+    let mut open: Vec<(String, String)> = open.map(|(id, begun)| (begun.key.clone(), id.clone())).collect();
+    open.retain(|upload| *upload > after);
+    open.sort();
+    let is_truncated = open.len() > MOST_LISTED;
+    open.truncate(MOST_LISTED);
+    let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let mut body = format!("<ListMultipartUploadsResult><IsTruncated>{is_truncated}</IsTruncated>");
+    for (key, id) in &open {
+        body += &format!("<Upload><Key>{}</Key><UploadId>{id}</UploadId></Upload>", escaped(key));
+    }
+    if let Some((key, id)) = open.last().filter(|_| is_truncated) {
+        let key = escaped(key);
+        body += &format!("<NextKeyMarker>{key}</NextKeyMarker><NextUploadIdMarker>{id}</NextUploadIdMarker>");
+    }
+    body + "</ListMultipartUploadsResult>"
 }
 
 /// One object of many, as many times as it takes.

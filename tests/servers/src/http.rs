@@ -81,6 +81,8 @@ pub enum Fate {
     Answer(Response),
     /// The server gets it, and the client is hung up on.
     Lose,
+    /// The server gets it, and the client half of the server's answer.
+    Break,
     /// The client is hung up on.
     Drop,
 }
@@ -195,6 +197,13 @@ fn serve(stream: impl Read + Write, server: Server, decide: &Decide) -> Result<(
             Fate::Lose => {
                 server.ask(&request)?;
                 return Ok(());
+            }
+            Fate::Break => {
+                let response = server.ask(&request)?;
+                let mut whole = Vec::new();
+                send(&mut whole, &request, &response)?;
+                whole.truncate(whole.len() - response.body.len().div_ceil(2));
+                return Ok(reader.get_mut().write_all(&whole)?);
             }
             Fate::Drop => return Ok(()),
         };

@@ -205,9 +205,20 @@ impl S3 {
     /// When the server refuses.
     pub fn open_uploads(&self, bucket: &str) -> Result<Vec<String>> {
         let script = format!(
-            "print(json.dumps([u['Key'] for u in s3.list_multipart_uploads(Bucket='{bucket}').get('Uploads', [])]))"
+            "pages = s3.get_paginator('list_multipart_uploads').paginate(Bucket='{bucket}')\n\
+             print(json.dumps([u['Key'] for p in pages for u in p.get('Uploads', [])]))"
         );
         serde_json::from_str(&self.boto3(&script)?).context("read a list of uploads")
+    }
+
+    /// Begins an upload to each of these keys, and leaves it there.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn begin_uploads(&self, bucket: &str, keys: &[String]) -> Result<()> {
+        let keys = serde_json::to_string(keys).context("write a list of keys")?;
+        let script = format!("for key in {keys}: s3.create_multipart_upload(Bucket='{bucket}', Key=key)");
+        self.boto3(&script).map(drop)
     }
 
     /// Writes every object of a bucket to a file below a folder.

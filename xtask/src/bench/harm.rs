@@ -85,7 +85,7 @@ impl Harms {
     pub fn table(&self) -> String {
         let mut text = format!(
             "### {}\n\nOne run of each, commit {}.\n\n| exported by | took s | read p50 / p99 ms | write p50 / p99 ms | longest statement s | longest transaction s \
-         | connections | locks | lock modes | temp MB |\n|---|---:|---:|---:|---:|---:|---:|---:|---|---:|\n",
+         | dead rows kept | connections | locks | lock modes | temp MB |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---|---:|\n",
             self.case.title, self.commit
         );
         for harm in &self.all {
@@ -95,7 +95,7 @@ impl Harms {
             let name = harm.tool.map_or_else(|| "nobody".to_owned(), |t| t.name().to_owned());
             let _ = writeln!(
                 text,
-                "| {name} | {:.1} | {:.2} / {:.2} | {:.2} / {:.2} | {:.1} | {:.1} | {} | {} | {} | {:.1} |",
+                "| {name} | {:.1} | {:.2} / {:.2} | {:.2} / {:.2} | {:.1} | {:.1} | {} | {} | {} | {} | {:.1} |",
                 number("took_s"),
                 number("read_p50_ms"),
                 number("read_p99_ms"),
@@ -103,6 +103,8 @@ impl Harms {
                 number("write_p99_ms"),
                 number("longest_statement_s"),
                 number("longest_transaction_s"),
+                // Results of before have none.
+                f["dead_rows_kept"].as_u64().map_or_else(|| "?".to_owned(), |n| n.to_string()),
                 f["connections"],
                 f["locks"],
                 modes.join(" "),
@@ -121,7 +123,7 @@ mod tests {
     fn a_row_says_what_others_met() {
         let facts = serde_json::json!({
             "took_s": 8.25, "read_p50_ms": 0.2, "read_p99_ms": 5.0, "write_p50_ms": 0.3, "write_p99_ms": 6.0,
-            "longest_statement_s": 7.9, "longest_transaction_s": 8.0, "connections": 2, "locks": 3,
+            "longest_statement_s": 7.9, "longest_transaction_s": 8.0, "dead_rows_kept": 17, "connections": 2, "locks": 3,
             "lock_modes": ["AccessShareLock"], "temp_bytes": 0
         });
         let all = vec![Harm { tool: None, facts: facts.clone() }, Harm { tool: Some(Tool::Rivet), facts }];
@@ -129,7 +131,7 @@ mod tests {
         let table = harms.table();
         assert_eq!(Harms::read(&harms.json()).map(|read| read.table()).as_deref(), Some(&*table));
         assert!(table.contains("| nobody | 8.2 |"), "{table}");
-        let last = "| rivet, dynamic plugins | 8.2 | 0.20 / 5.00 | 0.30 / 6.00 | 7.9 | 8.0 | 2 | 3 | AccessShareLock | 0.0 |\n";
+        let last = "| rivet, dynamic plugins | 8.2 | 0.20 / 5.00 | 0.30 / 6.00 | 7.9 | 8.0 | 17 | 2 | 3 | AccessShareLock | 0.0 |\n";
         assert!(table.ends_with(last), "{table}");
     }
 }

@@ -41,6 +41,8 @@ pub const USAGE: &str = "bench [harm|micro] [--quick] [--runs N] [--scale N] [--
 
 /// What is watched when nothing is named.
 const HARM_CASES: [&str; 3] = ["lineitem", "lineitem-2", "narrow"];
+/// Whose harm is measured in each case of one worker.
+const PROFILES: [Tool; 3] = [Tool::Rivet, Tool::RivetBalanced, Tool::RivetSafe];
 /// Rounds that count, after one that warms up.
 const N_RUNS: usize = 5;
 
@@ -95,7 +97,9 @@ pub fn bench(words: &[String]) -> Result<()> {
             timed(case.table, || tables::fill(case, sizes, &server, &tools, &scratch))?;
         }
         for case in here {
-            let chosen: Vec<Tool> = case.tools.iter().filter(|tool| takes_part.contains(tool)).copied().collect();
+            let is_asked =
+                |tool: &&Tool| case.tools.contains(tool) || (is_harm && case.parallel == 1 && PROFILES.contains(tool));
+            let chosen: Vec<Tool> = takes_part.iter().filter(is_asked).copied().collect();
             if is_harm {
                 let harms = harm::watch(case, &chosen, &server, &tools, &scratch)?;
                 println!("\n{}", harms.table());

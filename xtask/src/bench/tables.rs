@@ -100,7 +100,7 @@ fn in_postgres(scale: f64, server: &Server, tools: &Tools, scratch: &Path) -> Re
         run(server.client()?.args(["-c", &copy]))
     })?;
     // For those that read it by ranges.
-    server.sql(&format!("create index on {FILLING} (l_orderkey)"))?;
+    server.sql(&format!("alter table {FILLING} add primary key (l_orderkey, l_linenumber)"))?;
     Ok(())
 }
 
@@ -147,6 +147,7 @@ fn narrow(n_rows: u64, server: &Server) -> Result<()> {
          timestamp '2024-01-01' + i * interval '1 second' as at, (i * 31 % 100000)::int as cents, \
          'state-' || i % 7 as state from generate_series(1::bigint, {n_rows}) i"
     ))?;
+    server.sql(&format!("alter table {FILLING} add primary key (id)"))?;
     Ok(())
 }
 

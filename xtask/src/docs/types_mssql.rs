@@ -56,7 +56,8 @@ const ABOUT: &str = "\
 What each type becomes: SQL Server's name, what Rivet takes it for, its Arrow form and its Parquet form. `types: portable`, the \
 default, is what every common reader takes without surprise; `types: native` keeps the richest form. Fidelity `exact` is the same \
 values with the same meaning; `text` is the server's own text, exact to the last digit. `timestamp` is what `rowversion` is called \
-in the catalogue. `geometry` and `geography` are WKB with Z and M (`AsBinaryZM()`). A seventh digit of a second is refused unless \
+in the catalogue. `geometry` and `geography` are WKB with Z and M (`AsBinaryZM()`); one whose SRID is not 0 is EWKB, which PostGIS and GEOS read. As \
+`text` they are WKT, without the SRID. A seventh digit of a second is refused unless \
 `policies: {sub_microsecond: …}` says what becomes of it. The page is made by TDS-level tests against a stand-in, not on a SQL Server.";
 
 /// `types-mssql.md`.

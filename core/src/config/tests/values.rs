@@ -153,7 +153,7 @@ fn a_table_of_a_config_with_every_block() {
         days_window: None
         align: None
         time_zone: None }
-        resume_within_ms: 86400000
+        resume_within_ms: 43200000
         consistency: Mixed
         wave: None
         parallel_safe: true
@@ -252,7 +252,7 @@ fn a_query_of_a_config_with_every_block() {
         days_window: None
         align: None
         time_zone: None }
-        resume_within_ms: 86400000
+        resume_within_ms: 43200000
         consistency: Mixed
         wave: None
         parallel_safe: true

@@ -8,7 +8,13 @@ use super::{Fixture, NOW_MS};
 use crate::state::{Holder, State, StateError};
 
 pub fn holder(run_id: &str) -> Holder {
-    Holder { pid: 4711, host: "db-host".to_owned(), run_id: run_id.to_owned(), command: "rivet run".to_owned() }
+    Holder {
+        pid: 4711,
+        host: "db-host".to_owned(),
+        run_id: run_id.to_owned(),
+        command: "rivet run".to_owned(),
+        shares: false,
+    }
 }
 
 #[test]
@@ -157,4 +163,27 @@ fn what_all_have_together_is_never_more_than_the_total() {
     drop(more);
     let in_memory = State::in_memory().expect("memory");
     assert!(in_memory.try_weight("memory", 1, 2).expect("counted").is_some(), "nobody else is there");
+}
+
+#[test]
+fn a_lock_that_is_shared_keeps_out_whoever_wants_it_alone() {
+    let fixture = Fixture::new();
+    let (state, shard) = (&fixture.state, |run_id: &str| holder(run_id).shares(true));
+    let mut first = state.lock_export("orders", &shard("s1")).expect("free");
+    assert!(!first.has_sharers());
+    let error = state.lock_export("orders", &shard("s2")).expect_err("the first one has it alone yet");
+    assert!(matches!(error, StateError::Locked { holder: Some(Holder { shares: true, .. }), .. }), "{error:?}");
+    state.share_lock(&mut first, "orders", &shard("s1")).expect("shared");
+    let mut second = state.lock_export("orders", &shard("s2")).expect("for a moment");
+    assert!(second.has_sharers());
+    state.share_lock(&mut second, "orders", &shard("s2")).expect("shared");
+    for left in [Some(first), None] {
+        let error = state.lock_export("orders", &holder("r")).expect_err("shared by others");
+        assert!(matches!(error, StateError::Locked { holder: Some(Holder { run_id, .. }), .. } if run_id == "s2"));
+        assert!(state.lock_holder("orders").expect("readable").is_some());
+        drop(left);
+    }
+    drop(second);
+    assert_eq!(state.lock_holder("orders").expect("readable"), None);
+    drop(state.lock_export("orders", &holder("r")).expect("free"));
 }

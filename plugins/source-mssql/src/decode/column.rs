@@ -12,11 +12,12 @@ use arrow_array::builder::{
 };
 use rivet_plugin_api::arrow_schema::{DataType, TimeUnit};
 use rivet_plugin_api::{ErrorKind, OutOfRange, PluginError, Result, SubMicrosecond};
+use rivet_shared_sql::ewkb;
 use tiberius::ColumnData;
 
 use super::fault::Fault;
 use super::moment;
-use crate::types::ColumnPlan;
+use crate::types::{ColumnPlan, Form};
 
 const NANOS_PER_MICRO: i128 = 1_000;
 
@@ -156,18 +157,27 @@ impl Column {
                 builder.append_value(v.value());
             }
             (Values::Text(b), ColumnData::String(Some(v))) => {
-                if self.plan.checked_json && serde_json::from_str::<serde::de::IgnoredAny>(&v).is_err() {
+                if self.plan.form == Form::CheckedJson && serde_json::from_str::<serde::de::IgnoredAny>(&v).is_err() {
                     return Err(Fault::NotJson);
                 }
                 return text(b, &v, self.max_value_bytes);
             }
-            (Values::Text(_), ColumnData::Xml(Some(_))) if self.plan.checked_json => return Err(Fault::NotJson),
+            (Values::Text(_), ColumnData::Xml(Some(_))) if self.plan.form == Form::CheckedJson => {
+                return Err(Fault::NotJson);
+            }
             (Values::Text(b), ColumnData::Xml(Some(v))) => return text(b, (*v).as_ref(), self.max_value_bytes),
             (Values::Binary(b), ColumnData::Binary(Some(v))) => {
                 if v.len() > self.max_value_bytes {
                     return Err(Fault::TooLarge { max: self.max_value_bytes });
                 }
-                b.append_value(&v);
+                if self.plan.form == Form::Geometry {
+                    let (srid, wkb) = v.split_first_chunk::<4>().ok_or(Fault::Type)?;
+                    ewkb::write(b, u32::from_be_bytes(*srid), wkb).map_err(|_| Fault::Type)?;
+                    // Ends what was written.
+                    b.append_value([]);
+                } else {
+                    b.append_value(&v);
+                }
                 return Ok(v.len() + 4);
             }
             (Values::Uuid(b), ColumnData::Guid(Some(v))) => b.append_value(v.as_bytes()).map_err(|_| Fault::Type)?,

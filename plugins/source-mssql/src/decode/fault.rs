@@ -2,6 +2,7 @@
 //! It must not know how a value is stored in Arrow. No value is in a message: it may be nobody's business.
 
 use rivet_plugin_api::{Column, ErrorKind, PluginError};
+use rivet_shared_sql::hint;
 
 /// Why a value cannot be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +51,8 @@ impl Fault {
                 "the value has a seventh digit of a second, which µs cannot hold".to_owned(),
                 format!(
                     "choose `policies: {{sub_microsecond: truncate}}`, `text`, or `ns` with `types: native`; for this column \
-                     alone `columns: {{{name}: {{sub_microsecond: …}}}}`"
+                     alone {}",
+                    hint::column(name, "{sub_microsecond: truncate}")
                 ),
             ),
             Self::OutOfRange => (
@@ -69,14 +71,9 @@ impl Fault {
                 ErrorKind::Data,
                 "mssql.value",
                 format!("the value has more digits than {}", column.logical),
-                format!("take another type in `columns`, such as `{name}: text`"),
+                hint::as_text(name),
             ),
-            Self::NotJson => (
-                ErrorKind::Data,
-                "mssql.value",
-                "the value is no JSON".to_owned(),
-                format!("take another type in `columns`, such as `{name}: text`"),
-            ),
+            Self::NotJson => (ErrorKind::Data, "mssql.value", "the value is no JSON".to_owned(), hint::as_text(name)),
             Self::TooLarge { max } => (
                 ErrorKind::Data,
                 "mssql.value_too_large",

@@ -1,18 +1,11 @@
 //! What a user chose for a column: it is delivered exactly so or refused; the server converts.
 //! It must not know how values are decoded.
 
-use rivet_plugin_api::{ErrorKind, Fidelity, LogicalType, PluginError, Result};
+use rivet_plugin_api::{Fidelity, LogicalType, Result};
+use rivet_shared_sql::No;
 
-use super::{ColumnPlan, Native, TEXT_OF_MOMENT};
-
-/// Why a column cannot be delivered as something else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum No {
-    /// There is no conversion.
-    Never,
-    /// Only where values may change.
-    LossyOnly,
-}
+use super::{ColumnPlan, Form, Native, TEXT_OF_MOMENT};
+use crate::sql::identifier;
 
 /// Makes a plan what was chosen.
 ///
@@ -22,12 +15,11 @@ pub fn apply(plan: &mut ColumnPlan, native: &Native, wanted: &LogicalType, lossy
     if *wanted == plan.column.logical {
         return Ok(());
     }
-    plan.select = match convert(plan, native, wanted) {
-        Ok((expression, exact)) if exact || lossy => expression,
-        Ok(_) => return Err(refusal(plan, wanted, No::LossyOnly)),
-        Err(no) => return Err(refusal(plan, wanted, no)),
-    };
-    plan.checked_json = *wanted == LogicalType::Json;
+    let converted = convert(plan, native, wanted);
+    let converted = converted.and_then(|(select, exact)| if exact || lossy { Ok(select) } else { Err(No::LossyOnly) });
+    plan.select =
+        converted.map_err(|no| no.refuse("mssql.override", &plan.column, &identifier(&plan.column.name), wanted))?;
+    plan.form = if *wanted == LogicalType::Json { Form::CheckedJson } else { Form::Plain };
     plan.column.fidelity = if *wanted == LogicalType::Text { Fidelity::Text } else { Fidelity::Exact };
     plan.column.logical = wanted.clone();
     Ok(())
@@ -95,20 +87,6 @@ fn as_text(plan: &ColumnPlan, native: &Native) -> String {
             _ => format!("CAST({} AS nvarchar(max))", plan.select),
         },
     }
-}
-
-#[cold]
-fn refusal(plan: &ColumnPlan, wanted: &LogicalType, no: No) -> PluginError {
-    let (name, native) = (&plan.column.name, &plan.column.native_type);
-    let (what, hint) = match no {
-        No::LossyOnly => (
-            "without changing values",
-            format!("set `columns: {{{name}: {{type: '{wanted}', lossy: true}}}}` if that is meant, or `{name}: text`"),
-        ),
-        No::Never => ("at all", format!("set `columns: {{{name}: text}}`, or use `query:` with a cast")),
-    };
-    let message = format!("the column is {native} and cannot be delivered as {wanted} {what}");
-    PluginError::new(ErrorKind::Unsupported, "mssql.override", message).detail("column", name).hint(hint)
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 
 use std::borrow::Cow;
 
-use rivet_plugin_api::{Choices, ErrorKind, Fidelity, LogicalType, OutOfRange, PluginError, Result, ZeroDate};
-use rivet_shared_sql::hint;
+use rivet_plugin_api::{Choices, Fidelity, LogicalType, OutOfRange, Result, ZeroDate};
+use rivet_shared_sql::No;
 
 use super::classify::AS_TEXT;
 use super::{ColumnPlan, Select, Wire};
+use crate::sql::identifier;
 
 /// Makes a plan what the choices say.
 pub(super) fn apply(mut plan: ColumnPlan, choices: &Choices) -> Result<ColumnPlan> {
@@ -22,7 +23,8 @@ pub(super) fn apply(mut plan: ColumnPlan, choices: &Choices) -> Result<ColumnPla
         } else {
             convert(&natural, wanted, plan.lossy)
         };
-        let (wire, select) = converted.map_err(|no| refusal(&natural, wanted, no))?;
+        let (wire, select) = converted
+            .map_err(|no| no.refuse("mysql.override", &natural.column, &identifier(&natural.column.name), wanted))?;
         plan.column.fidelity = match wanted {
             LogicalType::Text if natural.column.logical != LogicalType::Text => Fidelity::Text,
             LogicalType::Text => natural.column.fidelity,
@@ -32,15 +34,6 @@ pub(super) fn apply(mut plan: ColumnPlan, choices: &Choices) -> Result<ColumnPla
     }
     plan.column.nullable |= may_become_null(&plan);
     Ok(plan)
-}
-
-/// Why a column cannot be delivered as something else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum No {
-    /// There is no conversion.
-    Never,
-    /// Only where values may change.
-    LossyOnly,
 }
 
 /// How a column is asked for and arrives so that it becomes `wanted`.
@@ -108,25 +101,6 @@ fn text(natural: &ColumnPlan) -> (Wire, Select) {
         (Wire::Bits, _) => (Wire::Bytes, Select("CAST(@ + 0 AS CHAR)".into())),
         _ => (Wire::Bytes, natural.select.clone()),
     }
-}
-
-#[cold]
-fn refusal(natural: &ColumnPlan, wanted: &LogicalType, no: No) -> PluginError {
-    let column = &natural.column;
-    let as_text = hint::as_text(&column.name);
-    let (what, hint) = match no {
-        No::LossyOnly => {
-            let lossy = format!("{{type: {}, lossy: true}}", hint::type_word(wanted));
-            let lossy = hint::column(&column.name, &lossy);
-            ("without changing values", format!("set {lossy} if that is meant, or {as_text}"))
-        }
-        No::Never => {
-            let name = crate::sql::identifier(&column.name);
-            ("at all", format!("{as_text}, or use `query:` with a CAST of {name}"))
-        }
-    };
-    let message = format!("the column is {} and cannot be delivered as {wanted} {what}", column.native_type);
-    PluginError::new(ErrorKind::Unsupported, "mysql.override", message).detail("column", &column.name).hint(hint)
 }
 
 /// Whether a policy can put NULL in the place of a value.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::statistics;
 use crate::error::incomplete;
 use crate::explain::planned;
-use crate::filter::{Rows, value_sql};
+use crate::filter::{rows, value_sql};
 use crate::session::PgSession;
 
 /// Nodes of a plan that keep an order which an index gives, and add no work to it.
@@ -85,7 +85,7 @@ impl Dialect for Server<'_> {
 
 impl KeyAnswers for Server<'_> {
     fn rows(&mut self, conditions: Conditions) -> Result<String> {
-        let mut rows = Rows::of(self.relation, self.filter)?;
+        let mut rows = rows(self.relation, self.filter, Conditions::default())?;
         rows.conditions = rows.conditions.and(conditions);
         Ok(rows.to_string())
     }
@@ -96,6 +96,8 @@ impl KeyAnswers for Server<'_> {
         let list: Vec<String> = (0..=key.len()).map(|i| one(alias(i))).collect();
         let sql = format!("SELECT {} FROM ({select}) AS rivet_keys", list.join(", "));
         let found = self.session.client.query(&sql, self.cx)?;
+        // On the next border others need not wait.
+        self.session.let_go(self.cx)?;
         let value = |pair: &[Option<String>]| match pair {
             [Some(text), Some(native_type)] => Ok(KeyValue::new(native_type, text)),
             _ => Err(incomplete("the server returned a key without a value")),

@@ -6,10 +6,11 @@ use std::borrow::Cow;
 use rivet_plugin_api::{
     Choices, ErrorKind, Fidelity, LogicalType, Nan, NumericUnbounded, OutOfRange, PluginError, Result,
 };
+use rivet_shared_sql::No;
 
 use super::classify::{MAX_DECIMAL_DIGITS, base, is_unbounded, oid};
 use super::{CatalogType, ColumnPlan, Select, Wire};
-use crate::hint;
+use crate::sql::identifier;
 
 /// Makes a plan what the choices say.
 pub(super) fn apply(mut plan: ColumnPlan, t: &CatalogType, choices: &Choices) -> Result<ColumnPlan> {
@@ -19,7 +20,9 @@ pub(super) fn apply(mut plan: ColumnPlan, t: &CatalogType, choices: &Choices) ->
         Some(wanted) if *wanted == plan.column.logical => {}
         Some(wanted) => {
             let natural = ColumnPlan::new(&plan.column.name, plan.column.nullable, t);
-            let (wire, select) = convert(&natural, wanted, plan.lossy).map_err(|no| refusal(&natural, wanted, no))?;
+            let (wire, select) = convert(&natural, wanted, plan.lossy).map_err(|no| {
+                no.refuse("postgres.override", &natural.column, &identifier(&natural.column.name), wanted)
+            })?;
             plan.column.fidelity = match wanted {
                 LogicalType::Text if natural.column.logical != LogicalType::Text => Fidelity::Text,
                 LogicalType::Text | LogicalType::List { .. } => natural.column.fidelity,
@@ -31,15 +34,6 @@ pub(super) fn apply(mut plan: ColumnPlan, t: &CatalogType, choices: &Choices) ->
     }
     plan.column.nullable |= may_become_null(&plan);
     Ok(plan)
-}
-
-/// Why a column cannot be delivered as something else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum No {
-    /// There is no conversion.
-    Never,
-    /// Only where values may change.
-    LossyOnly,
 }
 
 /// How a column is asked for and arrives so that it becomes `wanted`.
@@ -143,25 +137,6 @@ fn depth(mut logical: &LogicalType) -> (usize, &LogicalType) {
         (n_dims, logical) = (n_dims + 1, element);
     }
     (n_dims, logical)
-}
-
-#[cold]
-fn refusal(natural: &ColumnPlan, wanted: &LogicalType, no: No) -> PluginError {
-    let column = &natural.column;
-    let as_text = hint::as_text(&column.name);
-    let (what, hint) = match no {
-        No::LossyOnly => {
-            let lossy = format!("{{type: {}, lossy: true}}", hint::type_word(wanted));
-            let lossy = hint::column(&column.name, &lossy);
-            ("without changing values", format!("set {lossy} if that is meant, or {as_text}"))
-        }
-        No::Never => {
-            let name = crate::sql::identifier(&column.name);
-            ("at all", format!("{as_text}, or use `query:` with a cast of {name}"))
-        }
-    };
-    let message = format!("the column is {} and cannot be delivered as {wanted} {what}", column.native_type);
-    PluginError::new(ErrorKind::Unsupported, "postgres.override", message).detail("column", &column.name).hint(hint)
 }
 
 /// Refuses what the policy on numerics without precision refuses.

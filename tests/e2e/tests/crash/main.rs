@@ -8,6 +8,7 @@ mod every;
 mod heirs;
 mod lost;
 mod matrix;
+mod nights;
 mod outside;
 mod quality;
 mod reader;

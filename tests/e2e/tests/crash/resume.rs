@@ -17,7 +17,7 @@ use crate::wait_until;
 /// Rows of the table, ten chunks.
 pub const N: u64 = 10_000;
 
-const FILL: &str = "
+pub const FILL: &str = "
 import sqlite3, sys
 con = sqlite3.connect(sys.argv[1])
 con.executescript(sys.argv[2])
@@ -29,7 +29,7 @@ pub fn sql(workspace: &Workspace, sql: &str) -> Result<()> {
     oracle::run(FILL, &[&file, sql]).map(drop)
 }
 
-fn config(keys: &str) -> String {
+pub fn config(keys: &str) -> String {
     format!(
         "source: {{type: sqlite, path: data.db, tuning: {{profile: fast, batch_size: 500}}}}\n\
          exports:\n- {{name: t, table: t, mode: chunked, chunk_column: id, chunk_size: 1000, {keys} \
@@ -105,7 +105,7 @@ pub fn number(seen: &Seen, what: &str, condition: &str) -> Result<u64> {
     line["n"].as_u64().context("a number")
 }
 
-fn state(workspace: &Workspace) -> PathBuf {
+pub fn state(workspace: &Workspace) -> PathBuf {
     workspace.path().join(".rivet_state.db")
 }
 
@@ -133,6 +133,30 @@ fn finished_chunks_are_kept_and_not_read_again() -> Result<()> {
         let again = workspace.rivet(&["run", "--resume"])?.expect(1)?;
         ensure!(again.stderr.contains("nothing to resume"), "{}", again.stderr);
     }
+    Ok(())
+}
+
+/// Short snapshots are what the profile is for; that a night lies between two of them is not.
+#[test]
+fn a_run_of_profile_safe_that_was_killed_is_mixed_too() -> Result<()> {
+    let workspace = dead("tuning: {profile: safe, throttle_ms: 0},")?;
+    let told = export(&json_run(&workspace, &[])?.expect(0)?)?;
+    assert_eq!((&told["splits_kept"], &told["consistency"]), (&json!(4), &json!("mixed")), "{told}");
+    assert_eq!(whole(&workspace)?.1["consistency"], "mixed");
+    Ok(())
+}
+
+/// A column that is no key may change with each change of its row.
+#[test]
+fn what_two_snapshots_make_of_rows_without_a_key_is_said() -> Result<()> {
+    let by_key = warnings(&export(&json_run(&dead("")?, &[])?.expect(0)?)?);
+    ensure!(!by_key.contains("not at all"), "{by_key}");
+    let workspace = Workspace::new(&config("").replace("chunk_column: id", "chunk_column: a"))?;
+    sql(&workspace, TABLE)?;
+    die(&workspace, &[], "split_done:4")?;
+    let told = export(&json_run(&workspace, &[])?.expect(0)?)?;
+    ensure!(told["splits_kept"] == 4, "{told}");
+    ensure!(warnings(&told).contains("a row whose a changed in between may be there twice or not at all"), "{told}");
     Ok(())
 }
 

@@ -42,6 +42,15 @@ fn reading_pauses_while_others_wait_and_a_quiet_server_is_not_slowed() -> Result
     let (busy_s, warnings) = read(TUNING)?;
     ensure!(warnings.contains("`adaptive`: reading paused, since others waited"), "{warnings}");
     ensure!(busy_s > quiet_s + 1.5, "{busy_s} s, {quiet_s} s on the quiet server");
+    // Each pass reads a snapshot of its own: what was found out in one is as true in the next.
+    server.psql(&site.database, "alter table t add primary key (id)")?;
+    let place =
+        site.workspace("table: t, tuning: {profile: safe}", "adaptive: true, batch_size: 4000, throttle_ms: 1000")?;
+    let ran = place.rivet(&["run", "--output", "json"])?.expect(0)?;
+    let export = ran.json()?["exports"][0].clone();
+    ensure!(export["consistency"] == "per-split", "{export}");
+    let n_told = ran.stderr.matches("reading pauses").count();
+    ensure!(n_told == 1, "the governor began {n_told} times: {}", ran.stderr);
     let (_, warnings) = read(&format!("{TUNING}, max_connections: 1"))?;
     ensure!(
         warnings.contains("nobody watches the server, since `max_connections` leaves it no connection"),

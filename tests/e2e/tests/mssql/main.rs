@@ -5,6 +5,7 @@ mod ends;
 mod login;
 mod modes;
 mod readers;
+mod snapshot;
 mod types;
 
 use anyhow::Result;

@@ -125,6 +125,12 @@ fn one_state_is_read_where_the_database_allows_it() -> Result<()> {
     server.psql(&database, "update sys.options set snapshot_isolation_state = 0")?;
     let ran = workspace(&url, "table: dbo.orders")?.run()?.expect(0)?;
     ensure!(ran.stderr.contains("ALLOW_SNAPSHOT_ISOLATION"), "{}", ran.stderr);
+    let required = workspace(&url, "table: dbo.orders\nconsistency: required")?;
+    for words in [["check"], ["run"]] {
+        let refused = required.rivet(&words)?.expect(1)?;
+        let told = refused.stderr.clone() + refused.text()?;
+        ensure!(told.contains("`consistency: required`") && told.contains("gives no snapshot"), "{told}");
+    }
     server.psql(&database, "update sys.options set is_read_committed_snapshot_on = 1")?;
     let ran = workspace(&url, "table: dbo.orders")?.run()?.expect(0)?;
     ensure!(!ran.stderr.contains("ALLOW_SNAPSHOT_ISOLATION"), "{}", ran.stderr);

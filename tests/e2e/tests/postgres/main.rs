@@ -18,6 +18,7 @@ mod outside;
 mod plans;
 mod pooler;
 mod row_security;
+mod shards;
 mod tables;
 mod types;
 

@@ -1,12 +1,13 @@
 //! Profile `safe` reads a table with a key in many short snapshots: no transaction is old, and each row comes once.
 //! Must not know any crate of the product.
 
+use std::process::Child;
 use std::thread::sleep;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rivet_test_e2e::{Exported, Ran, Workspace, finish};
-use rivet_test_servers::postgres;
+use rivet_test_servers::postgres::{self, Postgres};
 use serde_json::{Value, json};
 
 const N: u64 = 200_000;
@@ -37,6 +38,18 @@ fn told(place: &Workspace, ran: &Ran) -> Result<(Value, Value, Vec<u64>)> {
     Ok((export, read.manifest.clone(), epochs))
 }
 
+/// The age of the oldest transaction that the server sees in a database while a run goes on, ms.
+fn oldest_while(running: &mut Child, server: &Postgres, database: &str) -> Result<u64> {
+    let age = "select coalesce(max(extract(epoch from clock_timestamp() - xact_start) * 1000)::bigint, 0) from pg_stat_activity \
+               where datname = current_database() and pid <> pg_backend_pid()";
+    let mut oldest_ms = 0;
+    while running.try_wait()?.is_none() {
+        oldest_ms = oldest_ms.max(server.psql(database, age)?.trim().parse::<u64>()?);
+        sleep(Duration::from_millis(100));
+    }
+    Ok(oldest_ms)
+}
+
 #[test]
 fn no_transaction_of_profile_safe_is_old_where_a_key_allows_it() -> Result<()> {
     let server = postgres::shared();
@@ -51,13 +64,7 @@ fn no_transaction_of_profile_safe_is_old_where_a_key_allows_it() -> Result<()> {
     let checked = short.rivet(&["check"])?.expect(0)?;
     ensure!(checked.text()?.contains("each snapshot is held for about 4 s"), "{}", checked.text()?);
     let (mut running, other) = (short.spawn(&words)?, long.spawn(&words)?);
-    let age = "select coalesce(max(extract(epoch from clock_timestamp() - xact_start) * 1000)::bigint, 0) from pg_stat_activity \
-               where datname = current_database() and pid <> pg_backend_pid()";
-    let mut oldest_ms = 0;
-    while running.try_wait()?.is_none() {
-        oldest_ms = oldest_ms.max(server.psql(&keyed, age)?.trim().parse::<u64>()?);
-        sleep(Duration::from_millis(100));
-    }
+    let oldest_ms = oldest_while(&mut running, server, &keyed)?;
     let (export, manifest, epochs) = told(&short, &finish(running)?.expect(0)?)?;
     ensure!(epochs.len() > 1 && epochs.iter().all(|rows| *rows > 0), "{epochs:?}");
     assert_eq!((&export["consistency"], &manifest["consistency"]), (&json!("per-split"), &json!("per-split")));
@@ -73,19 +80,106 @@ fn no_transaction_of_profile_safe_is_old_where_a_key_allows_it() -> Result<()> {
     Ok(())
 }
 
+/// Values of such a type are in order, and no literal stands for one.
+#[test]
+fn a_table_that_cannot_be_cut_by_its_key_is_read_in_one_snapshot_and_that_is_said() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("moments_composite")?;
+    let fill = "create type pair as (a int, b text); \
+                create table t as select row(i, 'x')::pair id, i::bigint n from generate_series(1, 200000) i; \
+                alter table t add primary key (id); analyze t;";
+    server.psql(&database, fill)?;
+    let place = place(&server.url(&database), "parallel: 2,")?;
+    let told = "all of t is read in one snapshot: it cannot be cut by its key";
+    let checked = place.rivet(&["check"])?.expect(0)?;
+    ensure!(
+        checked.text()?.contains(told) && checked.text()?.contains("the snapshot is held as long"),
+        "{}",
+        checked.text()?
+    );
+    let export = place.rivet(&["run", "--output", "json"])?.expect(0)?.json()?["exports"][0].clone();
+    ensure!(export["warnings"].to_string().contains(told), "{export}");
+    assert_eq!((&export["consistency"], &export["strategy"]), (&json!("snapshot"), &json!("full-parallel(2)")));
+    let read = Exported::read(&place.path().join("out"))?;
+    assert_eq!(read.rows("count(distinct n) d", "")?, [json!({"d": N})]);
+    Ok(())
+}
+
+/// Each border is found by a statement of some seconds, and all of them take longer than a transaction may.
+#[test]
+fn no_transaction_of_profile_safe_is_old_while_keys_are_cut() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("moments_planning")?;
+    let wait = "create function slow(i bigint) returns boolean language plpgsql volatile as $$ begin \
+                if i % 20000 = 0 then perform pg_sleep(1.2); end if; return true; end $$;";
+    let fill = "create table t as select i::bigint id from generate_series(1, 200000) i; \
+                alter table t add primary key (id); analyze t;";
+    server.psql(&database, &format!("{wait} {fill}"))?;
+    let place = place(&server.url(&database), "where: slow(id), mode: chunked, chunk_size: 40000, parallel: 2,")?;
+    let mut running = place.spawn(&["run", "--output", "json"])?;
+    let oldest_ms = oldest_while(&mut running, server, &database)?;
+    let export = finish(running)?.expect(0)?.json()?["exports"][0].clone();
+    assert_eq!((&export["status"], &export["warnings"]), (&json!("success"), &json!([])), "{export}");
+    assert_eq!(export["strategy"], "chunked-parallel(id, size=40000, p=2)", "who plans alone does not read alone");
+    ensure!(export["duration_ms"].as_u64().is_some_and(|ms| ms > 2 * OLD_MS), "planning was not slow: {export}");
+    ensure!((1..OLD_MS).contains(&oldest_ms), "the server saw one of {oldest_ms} ms");
+    let read = Exported::read(&place.path().join("out"))?;
+    assert_eq!(read.rows("count(*) n, count(distinct id) d", "")?, [json!({"n": N, "d": N})]);
+    Ok(())
+}
+
+/// Ranges of a key would read the table by one index to find what another one finds; and what is no key may change.
+#[test]
+fn one_snapshot_is_kept_where_no_key_finds_the_rows() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("moments_filtered")?;
+    let fill = "create table t as select i::bigint id, now() - interval '1 minute' * i as at from generate_series(1, 200000) i; \
+                alter table t add primary key (id); analyze t;";
+    server.psql(&database, fill)?;
+    // A row whose `at` is moved on would be read twice, or not at all.
+    let by_time = "mode: chunked, chunk_column: at, chunk_size: 50000,";
+    for keys in ["where: id > 0,", "mode: time_window, time_column: at, days_window: 1000,", by_time] {
+        let place = place(&server.url(&database), keys)?;
+        let planned = place.rivet(&["check"])?.expect(0)?;
+        ensure!(planned.text()?.contains("the snapshot is held as long"), "{keys}: {}", planned.text()?);
+        let export = place.rivet(&["run", "--output", "json"])?.expect(0)?.json()?["exports"][0].clone();
+        let read = Exported::read(&place.path().join("out"))?;
+        let n_snapshots = read.manifest["snapshots"].as_array().map(Vec::len);
+        assert_eq!((&export["consistency"], n_snapshots), (&json!("snapshot"), Some(1)), "{keys}: {export}");
+        assert_eq!(read.n_rows(), N, "{keys}");
+    }
+    Ok(())
+}
+
 #[test]
 fn one_snapshot_is_kept_where_rows_are_to_be_of_one_state() -> Result<()> {
     let server = postgres::shared();
     let database = server.fresh_database("moments_required")?;
     server.psql(
         &database,
-        &format!("create table t as select i::bigint id from generate_series(1, {N}) i; alter table t add primary key (id); analyze t"),
+        &format!(
+            "create table t as select i::bigint id, i::bigint at from generate_series(1, {N}) i; \
+             alter table t add primary key (id); create index on t (at); analyze t"
+        ),
     )?;
-    for keys in ["consistency: required,", "quality: {unique_columns: [id]},", "tuning: {profile: balanced},"] {
-        let place = place(&server.url(&database), keys)?;
-        let planned = place.rivet(&["check"])?.expect(0)?;
-        ensure!(planned.text()?.contains("the snapshot is held as long"), "{keys}: {}", planned.text()?);
+    let is_short = |keys: &str| {
+        let planned = place(&server.url(&database), keys)?.rivet(&["check"])?.expect(0)?;
+        let text = planned.text()?.to_owned();
+        let (short, long) =
+            (text.contains("each snapshot is held for about"), text.contains("the snapshot is held as long"));
+        ensure!(short != long, "{keys}: {text}");
+        Ok(short)
+    };
+    for keys in [
+        "consistency: required,",
+        "quality: {unique_columns: [id]},",
+        "tuning: {profile: balanced},",
+        // A row that is updated meanwhile would be in a chunk that was read, or is to be.
+        "mode: chunked, chunk_column: at,",
+    ] {
+        ensure!(!is_short(keys)?, "{keys}");
     }
+    ensure!(is_short("mode: chunked,")? && is_short("mode: chunked, chunk_column: id,")?, "a key does not move");
     Ok(())
 }
 

@@ -10,23 +10,23 @@ use rivet_test_servers::postgres::{self, Postgres};
 use serde_json::Value;
 
 /// Rows of the table at first, and those that come later.
-const N_ROWS: u64 = 5000;
+pub const N_ROWS: u64 = 5000;
 const N_LATER: u64 = 10;
 
 /// A database with the table, and what is done to it by SQL that both engines know.
-enum Database {
+pub enum Database {
     Server(&'static Postgres, String),
     File,
 }
 
 impl Database {
-    fn both() -> Result<[Self; 2]> {
+    pub fn both() -> Result<[Self; 2]> {
         let server = postgres::shared();
         Ok([Self::Server(server, server.fresh_database("plans")?), Self::File])
     }
 
     /// A workspace whose export `t` has these keys.
-    fn workspace(&self, keys: &str) -> Result<Workspace> {
+    pub fn workspace(&self, keys: &str) -> Result<Workspace> {
         let url = match self {
             Self::Server(server, database) => server.url(database),
             Self::File => String::new(),
@@ -43,7 +43,7 @@ impl Database {
         Ok(place)
     }
 
-    fn config(&self, keys: &str) -> String {
+    pub fn config(&self, keys: &str) -> String {
         let source = match self {
             Self::Server(..) => "type: postgres, url_env: TEST_URL",
             Self::File => "type: sqlite, path: data.db",
@@ -54,7 +54,7 @@ impl Database {
         )
     }
 
-    fn sql(&self, place: &Workspace, sql: &str) -> Result<()> {
+    pub fn sql(&self, place: &Workspace, sql: &str) -> Result<()> {
         match self {
             Self::Server(server, database) => server.psql(database, sql).map(drop),
             Self::File => {
@@ -73,17 +73,17 @@ impl Database {
 }
 
 /// Writes a plan, and returns it.
-fn plan(place: &Workspace) -> Result<Value> {
+pub fn plan(place: &Workspace) -> Result<Value> {
     place.rivet(&["plan", "-o", "plan.json"])?.expect(0)?;
     Ok(serde_json::from_slice(&fs::read(place.path().join("plan.json"))?)?)
 }
 
-fn apply(place: &Workspace, words: &[&str]) -> Result<Ran> {
+pub fn apply(place: &Workspace, words: &[&str]) -> Result<Ran> {
     place.rivet(&[&["apply", "plan.json", "--output", "json"], words].concat())
 }
 
 /// An apply that is refused for this reason, and writes nothing.
-fn refused(place: &Workspace, words: &[&str], code: &str, said: &str) -> Result<()> {
+pub fn refused(place: &Workspace, words: &[&str], code: &str, said: &str) -> Result<()> {
     let before = files_below(&place.path().join("out"))?;
     let ran = apply(place, words)?.expect(1)?;
     let document = ran.json()?;

@@ -150,6 +150,10 @@ fn in_any_run_of_an_incremental_export() -> Result<()> {
         (ids(&found), &found["exports"][0]["findings"][0]["code"]),
         (runs[..2].to_vec(), &json!("part_orphaned"))
     );
+    // The one after it begins where none ends.
+    let missing = &found["exports"][1]["findings"][1];
+    assert_eq!(missing["code"], "run_missing", "{found:#}");
+    ensure!(missing["object"].as_str().is_some_and(|name| name.contains(&runs[1])), "{missing}");
     fs::remove_file(out.join("_SUCCESS"))?;
     fs::remove_file(out.join("_SUCCESS.t"))?;
     let found = validated(3)?;

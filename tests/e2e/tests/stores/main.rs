@@ -1,18 +1,24 @@
 //! One export to every kind of store: the same bytes, the same promises, and what goes wrong with each said plainly.
 //! Must not know any crate of the product: it sees a program, and stores through clients of others.
 
+mod answers;
 mod budget;
 mod crash;
 mod credentials;
 mod damage;
+mod every;
 mod expired;
+mod late;
+mod leftovers;
 mod original;
 mod partitions;
 mod place;
+mod publish;
 mod readers;
 mod refused;
 mod rivals;
 mod same;
+mod same_place;
 mod stand_in;
 mod statuses;
 mod ways;

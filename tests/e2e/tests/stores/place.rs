@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use rivet_test_e2e::Workspace;
 use rivet_test_servers::{azure, gcs, oracle, s3};
 
@@ -108,6 +108,15 @@ impl Place {
             Kind::S3 => s3::shared().open_uploads(&self.bucket),
             Kind::Gcs => Ok(gcs::shared().open_uploads(&self.bucket)),
             Kind::Azure => Ok(Vec::new()),
+        }
+    }
+
+    /// Begins an upload to each of these keys of the bucket, and leaves it there.
+    pub fn begin_uploads(&self, keys: &[String]) -> Result<()> {
+        match self.kind {
+            Kind::S3 => s3::shared().begin_uploads(&self.bucket, keys),
+            Kind::Gcs => gcs::shared().begin_uploads(&self.bucket, keys),
+            Kind::Azure => bail!("blocks of Azure are of no upload"),
         }
     }
 

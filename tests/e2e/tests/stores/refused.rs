@@ -13,7 +13,7 @@ use crate::place::{Kind, Place};
 use crate::{config, data};
 
 /// Runs an export of a few rows with this in between; returns how it ended, with its place.
-fn through(kind: Kind, n_rows: u64, decide: Decide) -> Result<(Ran, Place, rivet_test_e2e::Workspace)> {
+pub fn through(kind: Kind, n_rows: u64, decide: Decide) -> Result<(Ran, Place, rivet_test_e2e::Workspace)> {
     let (_folder, file) = data(n_rows)?;
     let mut place = Place::new(kind)?;
     let proxy = HttpProxy::start(place.port, decide)?;
@@ -24,7 +24,8 @@ fn through(kind: Kind, n_rows: u64, decide: Decide) -> Result<(Ran, Place, rivet
     Ok((ran, place, workspace))
 }
 
-fn ensure_said(ran: &Ran, words: &[&str]) -> Result<()> {
+/// All these words are in what it printed.
+pub fn ensure_said(ran: &Ran, words: &[&str]) -> Result<()> {
     let all = format!("{}{}", ran.stderr, String::from_utf8_lossy(&ran.stdout));
     for word in words {
         ensure!(all.contains(word), "{word:?} is not in:\n{all}");

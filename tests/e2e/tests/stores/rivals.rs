@@ -79,7 +79,8 @@ fn both_at_once() -> Result<()> {
             }
             ensure!(won.len() == 1, "{kind:?}: {} won", won.len());
             won[0].rivet(&["validate", "--depth", "full"])?.expect(0).with_context(|| format!("{kind:?}"))?;
-            // What it has prepared waits for the one word that lets it go on.
+            // Of what it has prepared nothing is left; one word lets it begin again.
+            place.ensure_clean().with_context(|| format!("{kind:?}, of the other"))?;
             lost[0].rivet(&["run", "--force"])?.expect(0)?;
             ensure_whole(&place, lost[0]).with_context(|| format!("{kind:?}, forced"))?;
         }

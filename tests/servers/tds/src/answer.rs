@@ -8,6 +8,7 @@ use futures_util::StreamExt;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_postgres::Error;
 
+use crate::frozen;
 use crate::mssql::{Fault, Shared};
 use crate::session::Session;
 use crate::tokens::Token;
@@ -79,14 +80,14 @@ pub async fn select<S: AsyncRead + AsyncWrite + Unpin>(
     let sql = tsql::translate(statement);
     let columns = match columns(session, &sql).await {
         Ok(columns) => columns,
-        Err(e) => return refuse(session, &e, out, kind).await,
+        Err(e) => return refuse(session, &e, out, kind, shared).await,
     };
     let fault = if sql.contains("fault") { shared.lock().fault } else { Fault::None };
     out.extend(types::describe(&columns)?);
     // A result without columns cannot be copied.
     let stream = match session.postgres.copy_out(&format!("COPY ({sql}) TO STDOUT")).await {
         Ok(stream) => stream,
-        Err(e) => return refuse(session, &e, out, kind).await,
+        Err(e) => return refuse(session, &e, out, kind, shared).await,
     };
     let mut stream = pin!(stream);
     let mut rows = 0_u64;
@@ -104,7 +105,7 @@ pub async fn select<S: AsyncRead + AsyncWrite + Unpin>(
         };
         let line = match line {
             None => break,
-            Some(Err(e)) => return refuse(session, &e, out, kind).await,
+            Some(Err(e)) => return refuse(session, &e, out, kind, shared).await,
             Some(Ok(line)) => line,
         };
         row(&columns, std::str::from_utf8(&line)?.trim_end_matches('\n'), rows % 2 == 1, &mut out)?;
@@ -196,13 +197,14 @@ pub async fn describe<S: AsyncRead + AsyncWrite + Unpin>(
     statement: &[Token],
     mut out: Vec<u8>,
     kind: u8,
+    shared: &Shared,
 ) -> Result<Ended> {
     let text = statement.iter().find_map(|t| if let Token::Text(text) = t { Some(text.clone()) } else { None });
     let inner = tsql::statements(&text.context("a statement to describe")?);
     let sql = inner.first().map(|s| tsql::translate(s)).unwrap_or_default();
     let described = match columns(session, &sql).await {
         Ok(described) => described,
-        Err(e) => return refuse(session, &e, out, kind).await,
+        Err(e) => return refuse(session, &e, out, kind, shared).await,
     };
     let header = [
         ("is_hidden", "bit"),
@@ -244,6 +246,7 @@ pub async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
     e: &Error,
     mut out: Vec<u8>,
     kind: u8,
+    shared: &Shared,
 ) -> Result<Ended> {
     let text = e.as_db_error().map_or_else(|| e.to_string(), |db| db.message().to_owned());
     let (number, class) = match e.code().map(tokio_postgres::error::SqlState::code).unwrap_or_default() {
@@ -257,6 +260,7 @@ pub async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
         "22P02" | "22007" => (245, 16),
         "22003" => (8115, 16),
         "57P01" => (596, 21),
+        "" if e.is_closed() => (596, 21),
         _ => (50_000, 16),
     };
     wire::message(&mut out, number, class, &text);
@@ -266,5 +270,6 @@ pub async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
     if std::mem::take(&mut session.in_transaction) {
         session.postgres.batch_execute("rollback").await?;
     }
+    frozen::again(session, shared).await?;
     Ok(Ended::Answered)
 }

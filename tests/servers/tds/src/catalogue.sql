@@ -2,11 +2,25 @@
 create schema dbo;
 create schema sys;
 create domain sys.moment as text collate "C";
-create table sys.options (snapshot_isolation_state int, is_read_committed_snapshot_on int);
-insert into sys.options values (1, 0);
+create operator sys.+ (leftarg = bytea, rightarg = bytea, function = byteacat);
+create table sys.options (snapshot_isolation_state int, is_read_committed_snapshot_on int, engine_edition int,
+  may_create_database int);
+insert into sys.options values (1, 0, 3, 1);
+create table sys.snapshots (name text, database_id int, owner_sid text, create_date timestamp);
 
+-- A session in a database snapshot has its name in `rivet.snapshot`.
+create function sys.db_name() returns text language sql as
+  $$select coalesce(nullif(current_setting('rivet.snapshot', true), ''), current_database())$$;
 create view sys.databases as
-  select current_database()::text as name, snapshot_isolation_state, is_read_committed_snapshot_on from sys.options;
+  select current_database()::text as name, oid::int as database_id, null::int as source_database_id, 'sa' as owner_sid,
+    now()::timestamp as create_date, snapshot_isolation_state, is_read_committed_snapshot_on
+  from sys.options, pg_catalog.pg_database where datname = current_database()
+  union all
+  select s.name, s.database_id, d.oid::int, s.owner_sid, s.create_date, 0, 0
+  from sys.snapshots s, pg_catalog.pg_database d where d.datname = current_database();
+create view sys.database_files as
+  select * from (values ('data', 'C:\Data\app.mdf', 1, 0, 0), ('log', 'C:\Data\app.ldf', 2, 1, 0),
+    ('more', 'D:\Data\more.ndf', 3, 0, 0)) as f (name, physical_name, file_id, type, state);
 create view sys.schemas as select oid::int as schema_id, nspname::text as name from pg_catalog.pg_namespace;
 create view sys.objects as
   select oid::int as object_id, relname::text as name, relnamespace::int as schema_id,
@@ -37,15 +51,19 @@ create view sys.allocation_units as select oid::int as container_id, relpages as
 
 create function sys.version() returns text language sql as
   $$select 'Microsoft SQL Server 2022 (stand-in) - 16.0.1000.6'$$;
-create function sys.db_name() returns text language sql as $$select current_database()::text$$;
 create function sys.db_id() returns int language sql as
-  $$select oid::int from pg_catalog.pg_database where datname = current_database()$$;
+  $$select database_id from sys.databases where name = sys.db_name()$$;
+create function sys.serverproperty(text) returns int language sql as $$select engine_edition from sys.options$$;
+create function sys.suser_sid() returns text language sql as $$select 'sa'$$;
+create function sys.applock_test(text, text, text, text) returns int language sql as
+  $$select case when pg_try_advisory_lock(hashtext($2)) then pg_advisory_unlock(hashtext($2))::int else 0 end$$;
 create function sys.schema_name() returns text language sql as $$select 'dbo'$$;
 create function sys.quotename(text) returns text language sql as $$select '[' || replace($1, ']', ']]') || ']'$$;
 create function sys.object_id(text) returns int language sql as
   $$select to_regclass(regexp_replace($1, '\[([^\]]*)\]', '"\1"', 'g'))::oid::int$$;
 create function sys.databasepropertyex(text, text) returns text language sql as $$select 'READ_WRITE'$$;
-create function sys.has_perms_by_name(text, text, text) returns int language sql as $$select 1$$;
+create function sys.has_perms_by_name(text, text, text) returns int language sql as
+  $$select case when $3 like 'CREATE %' then may_create_database else 1 end from sys.options$$;
 create function sys.current_transaction_id() returns bigint language sql as $$select pg_current_xact_id()::text::bigint$$;
 create function sys.sql_variant_property(text, text) returns text language sql as $$select 'nvarchar'$$;
 create function sys.moment_text(timestamp) returns text language sql immutable as

@@ -5,6 +5,7 @@
 #![allow(clippy::print_stderr, reason = "what fails in a connection has nowhere else to go")]
 
 mod answer;
+mod frozen;
 mod moments;
 pub mod mssql;
 mod rpc;

@@ -1,6 +1,7 @@
 //! The server: starts, stops, makes databases and tables, and misbehaves on demand.
 //! Must not know the protocol.
 
+use std::collections::HashMap;
 use std::fs;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
+use crate::frozen::Frozen;
 use crate::{session, tsql};
 
 /// The login that every server admits, with this password.
@@ -65,6 +67,8 @@ pub(crate) struct State {
     pub fault: Fault,
     /// Statements as they came, and attentions as `ATTENTION`.
     pub log: Vec<String>,
+    /// Database snapshots by their names.
+    pub frozen: HashMap<String, Frozen>,
 }
 
 impl Shared {
@@ -182,6 +186,18 @@ impl Mssql {
     /// The server's.
     pub fn psql(&self, database: &str, sql: &str) -> Result<String> {
         self.postgres.psql(database, sql)
+    }
+
+    /// Drops a database snapshot as an operator would: its readers are thrown out.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn drop_snapshot(&self, database: &str, name: &str) -> Result<()> {
+        let frozen = self.shared.lock().frozen.remove(name).context("a database snapshot of this name")?;
+        let readers = frozen.readers.iter().map(|pid| format!("select pg_terminate_backend({pid});"));
+        let readers: String = readers.collect();
+        self.psql(database, &format!("{readers} delete from sys.snapshots where name = '{name}'"))?;
+        Ok(())
     }
 
     /// From now on SELECTs that mention `fault` end so.

@@ -43,7 +43,7 @@ pub async fn call<S: AsyncRead + AsyncWrite + Unpin>(
             "sp_describe_first_result_set" => {
                 reader.u16()?;
                 let text = reader.parameter()?.text.context("a statement to describe")?;
-                return answer::describe(session, &[Token::Text(text)], Vec::new(), done::DONE_PROC).await;
+                return answer::describe(session, &[Token::Text(text)], Vec::new(), done::DONE_PROC, shared).await;
             }
             other => {
                 let mut out = Vec::new();

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 use tokio_rustls::TlsAcceptor;
 
 use crate::answer::{self, Ended};
 use crate::mssql::{Encryption, PASSWORD, Shared, USER};
 use crate::shell::Shell;
 use crate::wire::{self, Login, Messages, done, packet};
-use crate::{rpc, tsql};
+use crate::{frozen, rpc, tsql};
 
 /// The first byte of TLS.
 const CLIENT_HELLO: u8 = 22;
@@ -75,6 +75,11 @@ pub struct Session<S> {
     pub in_transaction: bool,
     /// Statements and the names of their parameters.
     pub prepared: Vec<(String, Vec<String>)>,
+    /// The database of the login.
+    pub database: String,
+    /// The database snapshot that it is in, and its session outside.
+    pub frozen: Option<String>,
+    pub source: Option<Client>,
 }
 
 async fn session<S: AsyncRead + AsyncWrite + Unpin>(mut messages: Messages<S>, shared: &Shared) -> Result<()> {
@@ -94,7 +99,10 @@ async fn session<S: AsyncRead + AsyncWrite + Unpin>(mut messages: Messages<S>, s
     let database = if login.database.is_empty() { "master" } else { &login.database };
     messages.send(&mut wire::welcome(database, login.packet_size), true).await?;
     messages.packet_size = login.packet_size;
-    let mut session = Session { messages, postgres, snapshot: false, in_transaction: false, prepared: Vec::new() };
+    let frozen = shared.lock().frozen.contains_key(database).then(|| database.to_owned());
+    let (database, prepared) = (database.to_owned(), Vec::new());
+    let (snapshot, in_transaction, source) = (false, false, None);
+    let mut session = Session { messages, postgres, snapshot, in_transaction, prepared, database, frozen, source };
     while let Some((kind, body)) = session.messages.receive().await? {
         let ended = match kind {
             packet::BATCH => batch(&mut session, &wire::from_utf16(behind_headers(&body)), shared).await?,
@@ -115,13 +123,11 @@ async fn log_in(login: &Login, shared: &Shared) -> Result<Client, (i32, String)>
         return Err((18_456, format!("Login failed for user '{}'.", login.user)));
     }
     let database = if login.database.is_empty() { "postgres" } else { &login.database };
-    let mut config: tokio_postgres::Config = shared.postgres.parse().map_err(|e| (50_000, format!("{e}")))?;
-    config.dbname(database);
-    let (client, connection) = config.connect(NoTls).await.map_err(|_| {
-        (4_060, format!("Cannot open database \"{database}\" requested by the login. The login failed."))
-    })?;
-    tokio::spawn(connection);
-    Ok(client)
+    if let Some(client) = frozen::enter(database, shared).await.map_err(|e| (50_000, format!("{e:#}")))? {
+        return Ok(client);
+    }
+    let text = format!("Cannot open database \"{database}\" requested by the login. The login failed.");
+    frozen::connect(database, shared).await.map_err(|_| (4_060, text))
 }
 
 fn behind_headers(body: &[u8]) -> &[u8] {
@@ -152,13 +158,29 @@ async fn batch<S: AsyncRead + AsyncWrite + Unpin>(
             ["set", ..] => {}
             ["begin", "tran" | "transaction"] => begin(session, &mut out).await?,
             ["commit" | "rollback", ..] | ["if", "@@trancount", ..] => end(session, &words, &mut out).await?,
+            ["create", "database"] | ["drop", "database"] | ["use"] => {
+                let done = match words[0] {
+                    "create" => frozen::create(session, &statement, shared).await?,
+                    "drop" => frozen::drop(session, &statement, shared).await?,
+                    _ => frozen::change(session, &statement, shared).await?,
+                };
+                if let Err((number, text)) = done {
+                    wire::message(&mut out, number, 16, &text);
+                    wire::done(&mut out, done::DONE, done::ERROR, 0);
+                    session.messages.send(&mut out, true).await?;
+                    return Ok(Ended::Answered);
+                }
+            }
+            ["exec", ..] if statement.iter().any(|t| t.is_word("sp_getapplock")) => {
+                frozen::lock(session, &statement).await?;
+            }
             ["exec", "sys" | "sp_describe_first_result_set", ..] => {
-                return answer::describe(session, &statement, out, done::DONE).await;
+                return answer::describe(session, &statement, out, done::DONE, shared).await;
             }
             ["select" | "with", ..] => return answer::select(session, &statement, out, done::DONE, shared).await,
             _ => match session.postgres.batch_execute(&tsql::translate(&statement)).await {
                 Ok(()) => {}
-                Err(e) => return answer::refuse(session, &e, out, done::DONE).await,
+                Err(e) => return answer::refuse(session, &e, out, done::DONE, shared).await,
             },
         }
     }

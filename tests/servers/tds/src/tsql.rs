@@ -27,9 +27,9 @@ pub fn translate(statement: &[Token]) -> String {
             Token::Sign(sign) if sign == "." => {
                 // Methods of CLR types: what is stored is what they return.
                 let method = |name: &str| next.is_some_and(|t| t.is_word(name));
-                if method("ToString") || method("AsBinaryZM") {
+                if method("ToString") {
                     // An expression, so that it is not described as the column.
-                    out.push_str(if method("ToString") { "|| '' " } else { "|| '\\x'::bytea " });
+                    out.push_str("|| '' ");
                     i += 3;
                 } else if method("AsTextZM") {
                     out.push_str("::text");
@@ -40,6 +40,10 @@ pub fn translate(statement: &[Token]) -> String {
                     }
                     out.push('.');
                 }
+            }
+            Token::Name(name) if let Some((part, n_tokens)) = part_of_geometry(&statement[i..]) => {
+                out.push_str(&format!("substr(\"{}\", {part}) ", name.replace('"', "\"\"")));
+                i += n_tokens;
             }
             Token::Sign(sign) => out.push_str(&format!("{sign} ")),
             Token::Text(text) => out.push_str(&format!("{} ", literal(text))),
@@ -73,6 +77,16 @@ pub fn translate(statement: &[Token]) -> String {
     }
     out.push_str(&limits.pop().unwrap_or_default());
     out
+}
+
+/// Which part of the bytes that stand for a geometry follows its name, and in how many tokens: its spatial reference, in four
+/// bytes, or its well-known binary behind them.
+fn part_of_geometry(behind: &[Token]) -> Option<(&'static str, usize)> {
+    match behind {
+        [dot, property, ..] if dot.is_sign(".") && property.is_word("STSrid") => Some(("1, 4", 2)),
+        [dot, method, _, _, ..] if dot.is_sign(".") && method.is_word("AsBinaryZM") => Some(("5", 4)),
+        _ => None,
+    }
 }
 
 /// The arguments in brackets that begin at `i`, which goes behind them.
@@ -168,6 +182,10 @@ mod tests {
             ("SELECT CAST(N'it''s' AS nvarchar(max)) AS x", "SELECT CAST(coalesce('it''s') AS text) AS x"),
             ("CONVERT(nvarchar(max), \"b\", 1)", "('0x' || upper(encode(\"b\" , 'hex')))"),
             ("\"h\".ToString() AS \"h\"", "\"h\" || '' AS \"h\""),
+            (
+                "CAST(\"g\".STSrid AS binary(4)) + \"g\".AsBinaryZM()",
+                "CAST(coalesce(substr(\"g\", 1, 4)) AS bytea) + substr(\"g\", 5)",
+            ),
             ("CAST(N'x' COLLATE Latin1_General_CI_AS AS varchar(8000))", "CAST(coalesce('x') AS text)"),
             ("DATEADD(day, -7, SYSUTCDATETIME())", "sys.dateadd('day', - 7 , SYSUTCDATETIME ( ) )"),
         ] {

@@ -10,9 +10,9 @@ use rivet_test_servers::http::{Fate, HttpProxy, Request, Response};
 use tempfile::TempDir;
 
 use super::{bare, ensure_from, ensure_refused, owned, written};
-use crate::{config, data};
 use crate::place::{Kind, Place};
 use crate::stand_in::{self, StandIn};
+use crate::{config, data};
 
 /// The account behind a door that takes this token of an identity, and shows the account a signature that it knows.
 fn behind_identity(token: &'static str) -> Result<HttpProxy> {
@@ -66,7 +66,8 @@ fn by_key_and_signature() -> Result<()> {
     let unnamed = whole.replace(", account_name: rivetaccount", "");
     ensure!(whole != unnamed, "{whole}");
     for (name, exit) in [("AZURE_STORAGE_ACCOUNT", 0), ("SOME_ACCOUNT", 1)] {
-        let workspace = Workspace::new(&unnamed)?.with_variable("AZURE_STORAGE_KEY", key).with_variable(name, "rivetaccount");
+        let workspace =
+            Workspace::new(&unnamed)?.with_variable("AZURE_STORAGE_KEY", key).with_variable(name, "rivetaccount");
         let ran = workspace.rivet(&["run", "--force"])?.expect(exit)?;
         ensure!(ran.stderr.contains("set `account_name`") == (exit != 0), "{}", ran.stderr);
     }
