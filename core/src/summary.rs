@@ -1,6 +1,7 @@
 //! What is said about an export when it is over, for people and for machines.
 //! It must not know how it is shown.
 
+use rivet_plugin_api::Blocker;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +92,15 @@ pub struct Summary {
     /// How old the oldest transaction on the source became, ms: as long as it lives, others wait who change the table, and a
     /// database that keeps old rows for it keeps them; 0 when none was held.
     pub oldest_transaction_ms: u64,
+    /// Most relations that one session held a lock on, partitions and indexes included; 0 when unknown.
+    #[serde(default)]
+    pub locks: u64,
+    /// How long locks were waited for before anything was read, ms; 0 too where the source does not say.
+    #[serde(default)]
+    pub lock_wait_ms: u64,
+    /// Who was waited for.
+    #[serde(default)]
+    pub blockers: Vec<Blocker>,
     /// Which state of the source was read: `snapshot`, `per-split` or `mixed`; empty when nothing was.
     pub consistency: String,
     /// How hard the plan was on the source; none when that is not known.
@@ -181,6 +191,9 @@ impl Summary {
             restarts: 0,
             longest_statement_ms: 0,
             oldest_transaction_ms: 0,
+            locks: 0,
+            lock_wait_ms: 0,
+            blockers: Vec::new(),
             consistency: String::new(),
             verdict: None,
             schema_changes: Vec::new(),

@@ -36,6 +36,8 @@ const LINES: &[Line] = &[
     ("retries", |s| (s.retries > 0).then(|| s.retries.to_string())),
     ("restarts", |s| (s.restarts > 0).then(|| format!("{}, each after a lost snapshot", s.restarts))),
     ("oldest tx", |s| (s.oldest_transaction_ms >= OLD_MS).then(|| duration(s.oldest_transaction_ms))),
+    ("longest sql", |s| (s.longest_statement_ms >= OLD_MS).then(|| duration(s.longest_statement_ms))),
+    ("waited", waited),
     ("policies", policies),
     ("validated", |s| s.validated.then(|| "pass".to_owned())),
     ("quality", |s| s.quality_word().map(str::to_owned)),
@@ -53,6 +55,12 @@ const LINES: &[Line] = &[
 const OLD_MS: u64 = 10_000;
 /// Characters of a label with its colon and the space behind.
 const LABEL: usize = 13;
+
+/// Locks that kept the run waiting, and whose they were.
+fn waited(s: &Summary) -> Option<String> {
+    let who: Vec<String> = s.blockers.iter().map(ToString::to_string).collect();
+    (s.lock_wait_ms > 0).then(|| format!("{} for locks of {}", duration(s.lock_wait_ms), who.join(", ")))
+}
 
 /// Why it failed; who looks for errors in a long log finds the export on the same line.
 fn problem(s: &Summary) -> Option<ProblemRow> {
@@ -147,42 +155,46 @@ pub fn tell(global: &Global, s: &Summary) {
 }
 
 /// Tells how all exports ended, of `n_exports` that were asked for.
-pub fn tell_all(global: &Global, all: &[Summary], n_exports: usize) {
+pub fn tell_all(global: &Global, all: &[Summary], not_started: &[String]) {
     match global.output {
         // Each was told when it ended.
         Output::Ndjson => {}
         Output::Json => {
-            let text = Text::json(&document(all));
+            let text = Text::json(&document(all, not_started));
             // stdout may be the destination: then the data has it.
             let is_piped = all.iter().any(|s| s.locations.iter().any(|l| l == "stdout"));
             if is_piped { global.streams.say(&text) } else { global.streams.data(&text) }
         }
-        Output::Text if n_exports > 1 && !global.quiet => {
+        Output::Text if all.len() + not_started.len() > 1 && !global.quiet => {
             let mut text = Text::for_stderr();
-            text.line(total(all, n_exports));
+            text.line(total(all, not_started));
             global.streams.say(&text);
         }
         Output::Text => {}
     }
 }
 
-fn document(all: &[Summary]) -> SummaryDocument {
-    SummaryDocument { version: VERSION, exports: all.to_vec() }
+fn document(all: &[Summary], not_started: &[String]) -> SummaryDocument {
+    SummaryDocument { version: VERSION, exports: all.to_vec(), not_started: not_started.to_vec() }
 }
 
 /// `13 succeeded, 2 failed: a, b`.
-fn total(all: &[Summary], n_exports: usize) -> String {
+fn total(all: &[Summary], not_started: &[String]) -> String {
     let n = |status| all.iter().filter(|s| s.status == status).count();
     let mut said = format!("{} succeeded", n(Status::Success));
-    for (n, word) in
-        [(n(Status::Skipped), "skipped"), (n(Status::Staged), "staged"), (n_exports - all.len(), "not started")]
-    {
+    for (n, word) in [(n(Status::Skipped), "skipped"), (n(Status::Staged), "staged")] {
         if n > 0 {
             said += &format!(", {n} {word}");
         }
     }
     let failed: Vec<&str> = all.iter().filter(|s| s.status == Status::Failed).map(|s| s.export.as_str()).collect();
-    if failed.is_empty() { said } else { format!("{said}, {} failed: {}", failed.len(), failed.join(", ")) }
+    let left: Vec<&str> = not_started.iter().map(String::as_str).collect();
+    for (names, word) in [(failed, "failed"), (left, "not started")] {
+        if !names.is_empty() {
+            said += &format!(", {} {word}: {}", names.len(), names.join(", "));
+        }
+    }
+    said
 }
 
 /// Writes how a run ended into a folder of its own below `runs`.
@@ -191,15 +203,15 @@ fn total(all: &[Summary], n_exports: usize) -> String {
 /// The file, and why it could not be written.
 pub fn save_run(global: &Global, s: &Summary, runs: &Path) -> Result<(), (PathBuf, io::Error)> {
     let file = runs.join(&s.run_id).join("summary.json");
-    save(global, std::slice::from_ref(s), &file).map_err(|e| (file, e))
+    save(global, std::slice::from_ref(s), &[], &file).map_err(|e| (file, e))
 }
 
 /// Writes how exports ended into a file, whole or not at all; its folders are made.
 ///
 /// # Errors
 /// Those of the file.
-pub fn save(global: &Global, all: &[Summary], file: &Path) -> io::Result<()> {
-    save_text(global, &Text::pretty_json(&document(all)), file)
+fn save(global: &Global, all: &[Summary], not_started: &[String], file: &Path) -> io::Result<()> {
+    save_text(global, &Text::pretty_json(&document(all, not_started)), file)
 }
 
 /// Writes a text into a file, whole or not at all; its folders are made.
@@ -217,8 +229,8 @@ pub fn save_text(global: &Global, text: &Text, file: &Path) -> io::Result<()> {
 }
 
 /// Writes what `--summary-output` asks for; where that fails the runs are as they were, but nobody is told as they should be.
-pub fn saved(global: &Global, all: &[Summary], file: &Path, exit: Exit) -> Exit {
-    let Err(e) = save(global, all, file) else { return exit };
+pub fn saved(global: &Global, all: &[Summary], not_started: &[String], file: &Path, exit: Exit) -> Exit {
+    let Err(e) = save(global, all, not_started, file) else { return exit };
     let what = format!("failed to write the summary to '{}': {e}", file.display());
     render::problem(global, "summary", &what, Some("the exports are as told; name a file that can be written"));
     if exit == Exit::Ok { Exit::Retryable } else { exit }

@@ -1,6 +1,8 @@
 //! Which rows of a relation are read, and what can be asked about them without reading them.
 //! It must not know SQL: a source renders these in its own dialect.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Relation;
@@ -189,7 +191,8 @@ pub enum Measure {
         /// The key.
         key: Vec<String>,
     },
-    /// Largest key in the server's own order; none where no row has one.
+    /// Largest key in the server's own order; none where no row has one. Where keys are given before they are committed, the
+    /// largest below which nothing can come any more.
     Max {
         /// The key.
         key: Vec<String>,
@@ -202,6 +205,33 @@ pub enum Measure {
     Waiting,
     /// How far the replica that is furthest behind is behind, ms; of a replica how far it is itself. None where that is not known.
     ReplicaLag,
+    /// Who keeps sessions of the same [`Purpose`](crate::Purpose) waiting for a lock now: a list of [`Blocker`] in JSON. None where
+    /// nobody does.
+    Blockers,
+}
+
+/// A session of others that keeps one of ours waiting.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(default)]
+pub struct Blocker {
+    /// What the server calls it, such as the number of its process.
+    pub session: String,
+    /// What its client calls itself; empty where it does not.
+    pub application: String,
+    /// What it does, in the server's words, such as `idle in transaction`; empty where that is not shown. Never its statement,
+    /// which may hold secrets.
+    pub state: String,
+}
+
+impl fmt::Display for Blocker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "session {}", self.session)?;
+        match [&self.application, &self.state].map(String::as_str) {
+            ["", ""] => Ok(()),
+            [one, ""] | ["", one] => write!(f, " ({one})"),
+            [application, state] => write!(f, " ({application}, {state})"),
+        }
+    }
 }
 
 /// A moment by the server's clock.

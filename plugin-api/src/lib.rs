@@ -41,8 +41,8 @@ pub use cut::{KeyCut, KeyStep};
 pub use destination::{Destination, ObjectFacts, PutMode, Store, StoreCapabilities, Upload};
 pub use error::{ErrorKind, PluginError, Result, Retry};
 pub use filter::{
-    Aggregate, Distance, Explain, Explained, FILTER_PLACEHOLDER, Filter, KeyRange, KeyValue, Lower, Measure, Moment,
-    Told,
+    Aggregate, Blocker, Distance, Explain, Explained, FILTER_PLACEHOLDER, Filter, KeyRange, KeyValue, Lower, Measure,
+    Moment, Told,
 };
 pub use format::{BatchWriter, ByteSink, FieldMapping, Format, FormatCapabilities, PartFacts, ReadAt, WriterSettings};
 pub use info::{ConnectorInfo, ConnectorKind};

@@ -65,6 +65,8 @@ pub struct SourceCapabilities {
     /// What others suffer on the server can be asked for ([`Measure::Waiting`](crate::Measure::Waiting),
     /// [`Measure::ReplicaLag`](crate::Measure::ReplicaLag)).
     pub pressure: bool,
+    /// Who keeps a session waiting can be asked for by another one ([`Measure::Blockers`](crate::Measure::Blockers)).
+    pub blockers: bool,
 }
 
 /// One server connection, owned by one worker. After an error that is not `SameSession`, drop only.
@@ -164,6 +166,8 @@ pub struct StreamFacts {
     pub policy_hits: Vec<(String, String, u64)>,
     /// Longest single statement so far, ms; 0 when unknown.
     pub longest_statement_ms: u64,
+    /// Relations that the session holds a lock on, partitions and indexes included; 0 when unknown.
+    pub locks: u64,
     /// Where the next run goes on, once the stream has ended: the plugin's own word, for sources whose changes have no
     /// column to go by. A host that knows `resume_token` keeps it with the run.
     #[serde(skip_serializing_if = "Option::is_none")]

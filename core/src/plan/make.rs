@@ -5,7 +5,7 @@ use rivet_plugin_api::{Estimate, Filter, ReadMode, Split, TableSchema};
 
 use super::batch::batch_rows;
 use super::sizing::{self, Sizing, needs_fetch, wanted_splits};
-use super::{Endpoint, Fingerprint, Increment, PLAN_VERSION, Plan, PlannedSplit, Window};
+use super::{Along, Endpoint, Fingerprint, Increment, PLAN_VERSION, Plan, PlannedSplit, Window};
 use crate::config::{Chunks, Mode};
 use crate::project;
 use crate::quality::Rules;
@@ -39,8 +39,8 @@ pub struct Facts {
     pub quality: Rules,
     /// The key that splits are ranges of.
     pub along: Option<Vec<String>>,
-    /// Whether rows may have other values of it later.
-    pub along_moves: bool,
+    /// What it is.
+    pub along_is: Along,
     /// The time that rows are from.
     pub window: Option<Window>,
 }
@@ -57,7 +57,7 @@ pub fn rows_within(spec: &ExportSpec, estimate: &Estimate, ms: u64) -> Option<u6
 
 /// How long a snapshot is read at most, ms, before what is left is read in another one; none where one is held for all.
 pub fn snapshot_ms(spec: &ExportSpec, plan: &Plan) -> Option<u64> {
-    let may_be_several = plan.splits.len() > 1 && plan.splits_are_stable() && !plan.along_moves;
+    let may_be_several = plan.splits.len() > 1 && plan.splits_are_stable() && !plan.along_is.moving;
     spec.snapshot_ms().filter(|_| may_be_several)
 }
 
@@ -140,7 +140,7 @@ pub fn make(spec: &ExportSpec, facts: Facts) -> Plan {
         identity: facts.identity,
         fingerprint: Fingerprint::of(spec),
         along: facts.along,
-        along_moves: facts.along_moves,
+        along_is: facts.along_is,
         types: spec.types,
         read: if fetch { ReadMode::Fetch } else { ReadMode::Stream },
         splits,

@@ -8,7 +8,7 @@ mod make;
 pub mod sealed;
 pub mod sizing;
 
-use rivet_plugin_api::{Filter, KeyValue, ReadMode, Relation, SchemaRef, Split, TableSchema, TypesMode};
+use rivet_plugin_api::{Column, Filter, KeyValue, ReadMode, Relation, SchemaRef, Split, TableSchema, TypesMode};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{MetaColumns, Throttle};
@@ -78,9 +78,9 @@ pub struct Plan {
     /// The key that splits are ranges of.
     #[serde(default)]
     pub along: Option<Vec<String>>,
-    /// That key is none of the relation: a row may have another value of it in another snapshot, and be in another split.
+    /// What that key is.
     #[serde(default)]
-    pub along_moves: bool,
+    pub along_is: Along,
     /// Units of parallel reading; never empty.
     pub splits: Vec<PlannedSplit>,
     /// Workers that read at once.
@@ -125,6 +125,25 @@ pub struct Window {
     pub from: Option<KeyValue>,
     /// The end, by the server's clock when the run was planned: no part of it.
     pub to: KeyValue,
+}
+
+/// What the key is that splits are ranges of.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Along {
+    /// It is neither the relation's own key nor its beginning: a row may have another value of it in another snapshot, and be in another split.
+    pub moving: bool,
+    /// Its columns, also those that are not exported: ranges mean the same only while they are the same.
+    pub columns: Vec<Column>,
+}
+
+impl Along {
+    /// Of a key of the relation, which is described as a whole.
+    pub fn of(key: &[String], whole: &TableSchema) -> Self {
+        // Other unique indexes may be of what changes with each update.
+        let is_kept = whole.keys.first().is_some_and(|own| own.starts_with(key));
+        let columns = whole.columns.iter().filter(|column| key.contains(&column.name)).cloned().collect();
+        Self { moving: !is_kept, columns }
+    }
 }
 
 /// A plugin that takes part.
@@ -220,7 +239,7 @@ impl Plan {
 
     /// What is said where splits are read in several snapshots, though rows may move between them.
     pub fn doubt_of_several_states(&self) -> Option<String> {
-        let along = self.along.as_ref().filter(|_| self.along_moves)?.join(", ");
+        let along = self.along.as_ref().filter(|_| self.along_is.moving)?.join(", ");
         Some(format!(
             "chunks are of several moments, and {along} is no key: a row whose {along} changed in between may be in the files \
              twice or not at all"

@@ -5,7 +5,8 @@
 mod worker;
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use rivet_plugin_api::{CancelToken, Store};
 
@@ -118,13 +119,8 @@ impl Extraction<'_> {
         loop {
             lock(&self.progress).snapshots.push(leader.snapshot.identity.clone());
             self.ledger.begin_epoch(leader.snapshot.identity.as_deref())?;
-            let (held, began_ms) = (leader.snapshot.identity.is_some(), leader.began_ms);
+            let held = leader.snapshot.identity.is_some();
             let ended = self.pass(leader);
-            if held {
-                let age_ms = self.env.clock.monotonic_ms().saturating_sub(began_ms);
-                let oldest_ms = &mut lock(&self.progress).oldest_transaction_ms;
-                *oldest_ms = age_ms.max(*oldest_ms);
-            }
             let cause = match ended {
                 Ok(()) if self.ledger.n_done() == self.plan.splits.len() => return Ok(()),
                 Ok(()) => {
@@ -210,22 +206,31 @@ impl Extraction<'_> {
 
     /// One pass: workers take splits until the queue is empty or one halts.
     fn pass(&self, leader: Leader) -> Result<(), Halt> {
+        let (held, began_ms) = (leader.snapshot.identity.is_some(), leader.began_ms);
         let left: VecDeque<_> = self.plan.splits.iter().filter(|s| !self.ledger.is_done(s.id)).collect();
-        let limit_ms = plan::snapshot_ms(self.spec, self.plan).filter(|_| leader.snapshot.identity.is_some());
+        let limit_ms = plan::snapshot_ms(self.spec, self.plan).filter(|_| held);
         let pass = Pass {
             n_splits: left.len(),
             queue: Mutex::new(left),
             halted: Mutex::default(),
-            until_ms: limit_ms.map(|ms| leader.began_ms.saturating_add(ms)),
+            until_ms: limit_ms.map(|ms| began_ms.saturating_add(ms)),
+            holder: Mutex::default(),
+            let_go_ms: OnceLock::new(),
+            n_reading: AtomicUsize::default(),
             cancel: CancelToken::new(),
         };
         let cancel = || pass.cancel.cancel();
         self.env.cancel.cx().with_wake(&cancel, || self.read(&pass, leader));
+        if held {
+            let until_ms = pass.let_go_ms.get().copied().unwrap_or_else(|| self.env.clock.monotonic_ms());
+            let oldest_ms = &mut lock(&self.progress).oldest_transaction_ms;
+            *oldest_ms = until_ms.saturating_sub(began_ms).max(*oldest_ms);
+        }
         pass.halted.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).map_or(Ok(()), Err)
     }
 
     fn read(&self, pass: &Pass<'_>, leader: Leader) {
-        let Leader { mut session, mut others, snapshot, .. } = leader;
+        let Leader { session, mut others, snapshot, .. } = leader;
         // Where only one connection is allowed, the one that holds the snapshot reads as well.
         let may_join = self.plan.splits.len() > 1 && !self.spec.has_one_connection();
         let n_workers = self.guard.workers(self.plan.n_workers);
@@ -238,13 +243,16 @@ impl Extraction<'_> {
                 self.work(pass, Some(session), None, false).unwrap_or_else(|halt| pass.halt(halt));
             });
         };
+        *lock(&pass.holder) = Some(session);
+        pass.n_reading.store(n_workers, Ordering::SeqCst);
         std::thread::scope(|scope| {
             for _ in 0..n_workers {
                 scope.spawn(|| self.work(pass, None, Some(&token), true).unwrap_or_else(|halt| pass.halt(halt)));
             }
         });
-        // The leader's session held the snapshot until here.
-        let _ = session.end(&self.env.cancel.cx());
+        if let Some(mut holder) = lock(&pass.holder).take() {
+            let _ = holder.end(&self.env.cancel.cx());
+        }
     }
 
     fn shared<'s>(&'s self, cancel: &'s CancelToken, until_ms: Option<u64>) -> Shared<'s> {

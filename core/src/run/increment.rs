@@ -139,8 +139,9 @@ impl Asked<'_> {
         if let Some(found) = self.largest(from(), session)? {
             return Ok(Some(found));
         }
-        // Rows may change and then meet `where` no more. The relation as a whole has not lost its end: nothing is new.
-        if self.spec.condition.is_some() && self.largest_where(None, from(), session)?.is_some() {
+        // Rows may change and then meet `where` no more, or be of transactions below which others are open: a source names none of
+        // those as the largest. The relation as a whole has not lost its end: nothing is new.
+        if self.outermost(None, from(), Measure::Min { key: self.mode.key.clone() }, session)?.is_some() {
             return Ok(None);
         }
         let name = &self.spec.name;
@@ -160,21 +161,22 @@ impl Asked<'_> {
 
     /// The largest key at or after a value.
     pub fn largest(&self, from: Option<Lower>, session: &mut dyn Session) -> Result<Option<KeyValue>, RunError> {
-        self.largest_where(self.spec.condition.clone(), from, session)
+        self.outermost(self.spec.condition.clone(), from, Measure::Max { key: self.mode.key.clone() }, session)
     }
 
-    /// As [`largest`](Self::largest), among the rows that meet a condition.
-    fn largest_where(
+    /// The outermost key of the rows that meet a condition.
+    fn outermost(
         &self,
         condition: Option<String>,
         from: Option<Lower>,
+        measure: Measure,
         session: &mut dyn Session,
     ) -> Result<Option<KeyValue>, RunError> {
         let mut filter = Filter { condition, ..self.filter(from, None) };
         if let Some(range) = &mut filter.range {
             range.nulls = false;
         }
-        self.ask(filter, Measure::Max { key: self.mode.key.clone() }, session)
+        self.ask(filter, measure, session)
     }
 
     /// How the rows of a filter are found.

@@ -1,11 +1,13 @@
 //! Writes what a run tells into the state's journal on its way to the listener.
 //! It must not know who listens. A journal that cannot be written never fails a run.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
-use super::env::Env;
+use super::blocked::Waited;
+use super::env::{Env, lock};
 use super::progress::{Attempted, Progress, Retrying};
 use super::timeline::Recorder;
 use crate::plan::Plan;
@@ -20,6 +22,7 @@ pub struct Journal<'a> {
     /// What is told of nobody.
     secrets: &'a [String],
     n_retries: AtomicU32,
+    waited: Mutex<Waited>,
     recorder: Recorder,
     /// Whether it was said that the journal cannot be written.
     complained: AtomicBool,
@@ -29,12 +32,17 @@ impl<'a> Journal<'a> {
     pub fn new(run_id: &'a str, export: &'a str, env: &'a Env<'a>, secrets: &'a [String]) -> Self {
         let recorder = Recorder::new(env.clock.now_unix_ms(), env.clock.monotonic_ms());
         let (n_retries, complained) = (AtomicU32::new(0), AtomicBool::new(false));
-        Self { run_id, export, env, secrets, n_retries, recorder, complained }
+        Self { run_id, export, env, secrets, n_retries, waited: Mutex::default(), recorder, complained }
     }
 
     /// Attempts that failed and were tried again so far, those to connect included.
     pub fn n_retries(&self) -> u32 {
         self.n_retries.load(Ordering::Relaxed)
+    }
+
+    /// What was waited for so far.
+    pub fn all_waited(&self) -> Waited {
+        lock(&self.waited).clone()
     }
 
     fn write(&self, kind: &str, details: &Value) {
@@ -84,6 +92,15 @@ impl Progress for Journal<'_> {
     fn attempted(&self, told: &Attempted) {
         self.recorder.attempted(told);
         self.env.progress.attempted(told);
+    }
+
+    fn waited(&self, export: &str, waited: &Waited) {
+        let open = |text: &str| hidden(text, self.secrets).into_owned();
+        let mut waited = waited.clone();
+        waited.blockers.iter_mut().for_each(|blocker| blocker.application = open(&blocker.application));
+        self.write("waited", &json!({ "ms": waited.ms, "blockers": waited.blockers }));
+        lock(&self.waited).add(&waited);
+        self.env.progress.waited(export, &waited);
     }
 
     fn retrying(&self, export: &str, retry: &Retrying<'_>) {

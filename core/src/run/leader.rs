@@ -7,6 +7,7 @@ use rivet_plugin_api::{
     Split, SplitRequest, TableSchema,
 };
 
+use super::blocked::watched;
 use super::doubts;
 use super::env::Env;
 use super::foresee::Foreseen;
@@ -16,7 +17,7 @@ use super::shape::HashCounts;
 use super::{cut, increment, replay, window};
 use crate::config::{Consistent, Mode};
 use crate::error::RunError;
-use crate::plan::{Increment, Plan, Window};
+use crate::plan::{Along, Increment, Plan, Window};
 use crate::project;
 use crate::quality::{Reading, Rules};
 use crate::resolve::{ExportSpec, Look};
@@ -46,8 +47,8 @@ pub struct Description {
     pub quality: Rules,
     /// The key that the splits are ranges of.
     pub along: Option<Vec<String>>,
-    /// Whether rows may have other values of it later.
-    pub along_moves: bool,
+    /// What it is.
+    pub along_is: Along,
     /// The time that rows are from.
     pub window: Option<Window>,
     /// How rows are found.
@@ -70,7 +71,7 @@ impl Leader {
     /// # Errors
     /// `NotFound`, `Auth` and the like, with the relation's name.
     pub fn open_and_describe(spec: &ExportSpec, run_id: &str, env: &Env<'_>) -> Result<(Self, Description), RunError> {
-        with_retries(spec, env, || {
+        let open = || {
             if spec.snapshot_ms().is_none() {
                 return Self::open_whole(spec, run_id, None, env);
             }
@@ -78,7 +79,8 @@ impl Leader {
                 Some(told) => Self::open_whole(spec, run_id, Some(&told), env),
                 None => Err(e),
             })
-        })
+        };
+        with_retries(spec, env, || watched(spec, run_id, env, open))
     }
 
     /// Cut under the snapshot that is read. `uncut` says why it is not cut along a key that nobody has named.
@@ -127,11 +129,12 @@ impl Leader {
         run_id: &str,
         env: &Env<'_>,
     ) -> Result<(Self, TableSchema, TableSchema), RunError> {
-        with_retries(spec, env, || {
+        let open = || {
             let mut leader = Self::open_once(spec, run_id, env)?;
             let (schema, whole) = leader.columns(spec, env)?;
             Ok((leader, schema, whole))
-        })
+        };
+        with_retries(spec, env, || watched(spec, run_id, env, open))
     }
 
     fn columns(&mut self, spec: &ExportSpec, env: &Env<'_>) -> Result<(TableSchema, TableSchema), RunError> {
@@ -222,7 +225,7 @@ impl Leader {
             (None, None) => Vec::new(),
         };
         let along = request.and_then(|request| Some(request.along?.key));
-        let is_of_a_key = |column: &String| whole.keys.iter().flatten().any(|name| name == column);
+        let along_is = along.as_ref().map(|along| Along::of(along, &whole)).unwrap_or_default();
         if let (Some([_]), true) = (along.as_deref(), spec.look != Look::Run) {
             let measure = Some(Measure::Max { key: along.clone().unwrap_or_default() });
             let explain = Explain { filter: filter.clone(), measure, ..Explain::new(relation.clone()) };
@@ -239,8 +242,8 @@ impl Leader {
             filter,
             increment,
             quality,
-            along_moves: along.as_ref().is_some_and(|along| !along.iter().all(is_of_a_key)),
             along,
+            along_is,
             window,
             seen,
             explained,

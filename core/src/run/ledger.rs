@@ -132,12 +132,12 @@ impl<'a> Ledger<'a> {
             digest: part.digest,
             facts_json: facts_json(&part.checksums),
         };
-        let recorded =
-            self.env.state.record_parts(&self.run_id, split, attempt, epoch, std::slice::from_ref(&part), false);
-        if let Err(e) = recorded {
+        let parts = std::slice::from_ref(&part);
+        let record = || Ok(self.env.state.record_parts(&self.run_id, split, attempt, epoch, parts, false)?);
+        if let Err(e) = self.env.faults.call("part_recorded").and_then(|()| record()) {
             // Nobody else knows its token.
             discard(self.store, self.env, &self.export, std::iter::once(part.token.as_str()));
-            return Err(e.into());
+            return Err(e);
         }
         lock(&self.inner).n_parts += 1;
         self.env.progress.part_written(&self.export, &part.name, part.rows, part.bytes);

@@ -2,6 +2,7 @@
 //! It must not know modes (they differ in the plan's splits), engines or terminals.
 
 pub mod audit;
+mod blocked;
 mod chain;
 mod channel;
 mod cut;
@@ -87,6 +88,8 @@ pub fn run(spec: &ExportSpec, env: &Env<'_>) -> Summary {
     env.progress.started(&run_id, &spec.name);
     let ended = claimed.and_then(|claim| steps(spec, claim, env, &started, &mut summary));
     measure(&mut summary, &started, env);
+    let waited = journal.all_waited();
+    (summary.lock_wait_ms, summary.blockers) = (waited.ms, waited.blockers);
     match ended {
         Ok(status) => summary.status = status,
         Err(error) => {
@@ -208,6 +211,7 @@ fn begin(
     record: impl Fn(&State, &NewRun) -> Result<(), StateError>,
 ) -> Result<Planned, RunError> {
     let mut planned = planned(spec, run_id, env, summary)?;
+    env.faults.call("planned")?;
     record(env.state, &new_run(spec, &planned.plan))?;
     planned.plan.limit_to(spec.shard());
     summary.strategy.clone_from(&planned.plan.strategy);
@@ -276,7 +280,7 @@ fn planned(spec: &ExportSpec, run_id: &str, env: &Env<'_>, summary: &mut Summary
             increment: described.increment,
             quality: described.quality,
             along: described.along,
-            along_moves: described.along_moves,
+            along_is: described.along_is,
             window: described.window,
         },
     );
@@ -300,7 +304,15 @@ fn finish(
     summary: &mut Summary,
 ) -> Result<Status, RunError> {
     let manifest_name = plan.manifest_name();
-    let judged = finish::Judged { plan, manifest, manifest_name: &manifest_name, tokens, left: resumed, begun: false };
+    let judged = finish::Judged {
+        plan,
+        manifest,
+        manifest_name: &manifest_name,
+        tokens,
+        left: resumed,
+        begun: false,
+        published: &[],
+    };
     let rejected = |error: &RunError| {
         let mut told = summary.clone();
         measure(&mut told, started, env);
@@ -331,6 +343,7 @@ fn finish(
     summary.status = status;
     measure(summary, started, env);
     let told = serde_json::to_value(&*summary).map_err(|e| RunError::Internal(e.to_string()))?;
+    env.faults.call("finished")?;
     env.state.finish_run_with_cursor(&plan.run_id, &word(&status), &schema, &told, plan.cursor_update().as_ref())?;
     env.faults.pass("finished");
     if spec.store_capabilities().objects {

@@ -68,6 +68,9 @@ pub struct Tally {
     /// Rows read and left out.
     pub rows_known: u64,
     pub longest_statement_ms: u64,
+    /// Most relations that one session held a lock on.
+    #[serde(default)]
+    pub locks: u64,
     pub policy_hits: Vec<(String, String, u64)>,
     /// What the user should know, one sentence each.
     pub warnings: Vec<String>,
@@ -81,6 +84,7 @@ impl Tally {
         self.rows += other.rows;
         self.rows_known += other.rows_known;
         self.longest_statement_ms = self.longest_statement_ms.max(other.longest_statement_ms);
+        self.locks = self.locks.max(other.locks);
         self.policy_hits.extend(other.policy_hits);
         self.warnings.extend(other.warnings);
     }
@@ -141,6 +145,16 @@ pub struct Line<'l, 'a> {
 }
 
 impl<'a> Line<'_, 'a> {
+    /// Waits until another split may be read; false where the line is broken. Asked before a split is taken.
+    pub fn has_room(&self) -> bool {
+        self.steps.wait_for_room()
+    }
+
+    /// Whether nothing more is read, for what happened to a split before.
+    pub fn is_broken(&self) -> bool {
+        self.steps.is_over(&lock(&self.steps.state))
+    }
+
     /// Reads the whole split and hands it on. Its parts are prepared later, and by the end of the line.
     ///
     /// # Errors
@@ -148,7 +162,6 @@ impl<'a> Line<'_, 'a> {
     pub fn read(&self, split: &'a PlannedSplit, keep_empty: bool, session: &mut dyn Session) -> Result<(), Halted> {
         let shared = self.shared;
         let mut read = || {
-            self.steps.wait_for_room()?;
             let number = shared.ledger.begin_attempt(split.id).map_err(Stop::Failed)?;
             let attempt = Attempt { split, number, pieces: shared.ledger.pieces(split.id), keep_empty };
             lock(&self.steps.state).open.push(Begun { attempt, at_ms: shared.env.clock.monotonic_ms() });
@@ -282,16 +295,20 @@ impl<'a> Steps<'a> {
 
     fn cancel(&self) {
         self.token.cancel();
+        // Whoever is about to wait has looked at the token before, or waits by now.
+        drop(lock(&self.state));
         self.changed.notify_all();
     }
 
+    fn is_over(&self, state: &State<'_>) -> bool {
+        state.ended || state.failed.is_some() || self.token.is_cancelled()
+    }
+
     /// Waits until fewer than [`N_OPEN`] attempts are open.
-    fn wait_for_room(&self) -> Result<(), Stop> {
-        let full = |state: &mut State<'_>| {
-            state.open.len() >= N_OPEN && !state.ended && state.failed.is_none() && !self.token.is_cancelled()
-        };
+    fn wait_for_room(&self) -> bool {
+        let full = |state: &mut State<'_>| state.open.len() >= N_OPEN && !self.is_over(state);
         let state = self.changed.wait_while(lock(&self.state), full).unwrap_or_else(PoisonError::into_inner);
-        if state.open.len() < N_OPEN { Ok(()) } else { Err(Stop::Follows) }
+        !self.is_over(&state)
     }
 
     /// The attempt that began at first of those that are open: it is the one that ends next.

@@ -1,6 +1,7 @@
 //! What a run tells while it runs.
 //! It must not know who listens, nor terminals.
 
+use super::blocked::Waited;
 use crate::plan::Plan;
 use crate::summary::Summary;
 
@@ -33,6 +34,8 @@ pub trait Progress: Send + Sync {
     fn split_done(&self, export: &str, done: usize, of: usize);
     /// An attempt at a split is over, whatever its end.
     fn attempted(&self, _told: &Attempted) {}
+    /// Locks were waited for.
+    fn waited(&self, _export: &str, _waited: &Waited) {}
     /// An attempt failed and is tried again after a pause, on a new session.
     fn retrying(&self, export: &str, retry: &Retrying<'_>);
     /// Something the user should know that does not fail the run.

@@ -127,6 +127,7 @@ fn read_piece(
     while let Some(batch) =
         silence.waiting(|| pace.working(|| stream.next(cx))).map_err(failed(shared, "read", &split))?
     {
+        shared.env.faults.call("batch_read").map_err(Stop::Failed)?;
         let (rows, bytes) = (batch.num_rows(), batch.get_array_memory_size());
         let told = shared.guard.judge(&plan.relation.label(), rows, bytes).map_err(Stop::Failed)?;
         onward.tally.warnings.extend(told.filter(|told| !onward.tally.warnings.contains(told)));
@@ -142,6 +143,7 @@ fn read_piece(
     let facts = stream.facts();
     let tally = &mut *onward.tally;
     tally.longest_statement_ms = tally.longest_statement_ms.max(facts.longest_statement_ms);
+    tally.locks = tally.locks.max(facts.locks);
     tally.policy_hits.extend(facts.policy_hits);
     Ok(())
 }

@@ -97,9 +97,17 @@ fn complete(
         .map_err(|e| RunError::Internal(format!("the verdict of run {} cannot be read: {e}", run.run_id)))?;
     plan.validate |= spec.validate;
     let tokens: Vec<String> = run.parts.iter().map(|p| p.part.token.clone()).collect();
+    let published: Vec<bool> = run.parts.iter().map(|p| p.published).collect();
     let name = plan.manifest_name();
-    let judged =
-        Judged { plan: &plan, manifest: &manifest, manifest_name: &name, tokens: &tokens, left: true, begun: true };
+    let judged = Judged {
+        plan: &plan,
+        manifest: &manifest,
+        manifest_name: &name,
+        tokens: &tokens,
+        left: true,
+        begun: true,
+        published: &published,
+    };
     let rejected = |e: &RunError| json!({ "recovered": true, "validated": false, "error": failure(e, spec) });
     let published = match finish::deliver(spec, &judged, store, env, &rejected) {
         Ok(published) => published,

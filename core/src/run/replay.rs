@@ -71,6 +71,9 @@ pub fn check(spec: &ExportSpec, plan: &Plan, identity: Option<&str>) -> Result<V
         let others = || vec!["the order of the columns, or what may be NULL, is another one".to_owned()];
         changes.extend(if named.is_empty() { others() } else { named });
     }
+    if sealed.plan.along_is != plan.along_is {
+        changes.push("the key that its splits are cut along is another one, or may be NULL now".to_owned());
+    }
     for (name, what) in [
         ("format", "the format or its options are others"),
         ("destination", "the destination is another one"),

@@ -90,6 +90,7 @@ pub fn claim(spec: &ExportSpec, fresh: &str, env: &Env<'_>) -> Result<Claim, Run
     let before = heir.as_ref().map(|heir| heir.kept.lock_export(&spec.name, hold.holder())).transpose()?;
     // Source and destination are known to be the same: from here on it is this config's own.
     told.extend(heir.map(|heir| heir.succeed(env)).transpose()?);
+    env.faults.call("locked")?;
     let (run_id, left) = choose(spec, env)?;
     match left {
         Some(_) => hold.share(spec, env)?,
@@ -270,6 +271,10 @@ pub(super) fn changed(before: &Plan, leader: &Leader, schema: &TableSchema, whol
     if known.is_some_and(|(before, now)| owner::one_identity(before, now).is_none()) {
         changed.push(format!("{} (it was dropped and made again)", before.relation.label()));
     }
+    let key = before.along.as_deref().filter(|_| !before.along_is.columns.is_empty());
+    if let Some(key) = key.filter(|key| plan::Along::of(key, whole) != before.along_is) {
+        changed.push(format!("key ({})", key.join(", ")));
+    }
     if before.schema.columns != schema.columns {
         let told = drift::changes(&before.schema, schema);
         changed.push(if told.is_empty() { "columns".to_owned() } else { format!("schema ({})", told.join(", ")) });
@@ -299,7 +304,7 @@ fn plan_on(spec: &ExportSpec, before: Plan, leader: &Leader, env: &Env<'_>) -> P
             increment: before.increment,
             quality: before.quality,
             along: before.along,
-            along_moves: before.along_moves,
+            along_is: before.along_is,
             window: before.window,
         },
     )

@@ -20,6 +20,8 @@ use crate::summary::{ShardDone, Status, Summary};
 
 /// How often a lock is tried again that another shard has while it begins, ms.
 const TRY_AGAIN_MS: u64 = 50;
+/// How often where nobody says who has it.
+const MAX_UNKNOWN: u32 = 40;
 
 /// The locks of an export: this process's alone, or shared by those who do a share of one plan each.
 pub struct Hold {
@@ -78,14 +80,20 @@ pub fn waited(
     env: &Env<'_>,
     take: impl Fn() -> Result<ExportLock, StateError>,
 ) -> Result<ExportLock, RunError> {
+    let mut n_unknown = 0;
     loop {
         let error = match take() {
             Ok(lock) => return Ok(lock),
             Err(error) => error,
         };
         let soon = match &error {
-            StateError::Locked { holder, .. } => holder.as_ref().is_some_and(|holder| holder.shares),
-            StateError::PlaceLocked { holder, .. } => holder.as_ref().is_some_and(|holder| holder.shares),
+            StateError::Locked { holder: Some(holder), .. } => holder.shares,
+            StateError::PlaceLocked { holder: Some(holder), .. } => holder.shares,
+            // It was taken, or let go, a moment ago.
+            StateError::Locked { holder: None, .. } | StateError::PlaceLocked { holder: None, .. } => {
+                n_unknown += 1;
+                n_unknown < MAX_UNKNOWN
+            }
             _ => false,
         };
         if !soon || spec.shard().is_none() {

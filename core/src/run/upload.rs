@@ -91,6 +91,7 @@ impl<'s, 'a> Uploader<'s, 'a> {
     }
 
     fn begin(&self, name: String, index: u32) -> Result<Open, Stop> {
+        self.shared.env.faults.call("part_begun").map_err(Stop::Failed)?;
         let upload = self.shared.store.begin(&name, &self.cx).map_err(|e| self.failed(&name, e))?;
         self.shared.env.faults.pass("part_begun");
         Ok(Open { upload, name, index, bytes: 0, digest: Xxh3::new() })
@@ -103,6 +104,7 @@ impl<'s, 'a> Uploader<'s, 'a> {
     }
 
     fn end(&self, of: Attempt<'_>, mut part: Open, rows: u64, checksums: Vec<ColumnChecksum>) -> Result<(), Stop> {
+        self.shared.env.faults.call("part_prepared").map_err(Stop::Failed)?;
         let token = part.upload.prepare(&self.cx).map_err(|e| self.failed(&part.name, e))?;
         self.shared.env.faults.pass("part_prepared");
         let Open { name, index, bytes, digest, .. } = part;

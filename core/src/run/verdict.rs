@@ -44,6 +44,7 @@ pub fn judge(
     summary.retries = extracted.retries;
     summary.rows_known = extracted.tally.rows_known;
     summary.oldest_transaction_ms = extracted.oldest_transaction_ms;
+    summary.locks = extracted.tally.locks;
     summary.longest_statement_ms = extracted.tally.longest_statement_ms;
     none_lost(extracted.tally.rows, manifest.rows)?;
     summary.quality = plan.quality.judge(manifest.rows, &extracted.figures);
@@ -54,6 +55,7 @@ pub fn judge(
     }
     manifest.quality.clone_from(&summary.quality);
     let verdict = serde_json::to_value(&manifest).map_err(|e| RunError::Internal(e.to_string()))?;
+    env.faults.call("judged")?;
     env.state.judge_run(&plan.run_id, &verdict)?;
     env.faults.pass("judged");
     Ok((manifest, recorded.into_iter().map(|r| r.part.token).collect()))

@@ -253,11 +253,13 @@ impl Ready {
                 false => rivet_core::run::run(spec, env),
             };
             let summaries = parallel::run(&specs, env, n_at_once, &one, &tell);
-            summary::tell_all(global, &summaries, specs.len());
+            let is_told = |spec: &&ExportSpec| summaries.iter().any(|told| told.export == spec.name);
+            let left: Vec<String> = specs.iter().filter(|spec| !is_told(spec)).map(|spec| spec.name.clone()).collect();
+            summary::tell_all(global, &summaries, &left);
             notify::ended(&notifications, &summaries, global);
             let failures: Vec<_> = summaries.iter().filter_map(|s| Some(s.error.as_ref()?.class)).collect();
             let exit = Exit::of_begun(&failures, summaries.len(), specs.len());
-            Ok(args.summary_output.as_ref().map_or(exit, |file| summary::saved(global, &summaries, file, exit)))
+            Ok(args.summary_output.as_ref().map_or(exit, |file| summary::saved(global, &summaries, &left, file, exit)))
         })
     }
 

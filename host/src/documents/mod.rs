@@ -24,6 +24,8 @@ pub struct SummaryDocument {
     pub version: u32,
     /// How each export ended, in the order of the config.
     pub exports: Vec<Summary>,
+    /// Exports that were not begun, since the run was interrupted before.
+    pub not_started: Vec<String>,
 }
 
 /// Why something failed, and what to do.

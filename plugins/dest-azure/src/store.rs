@@ -20,7 +20,7 @@ pub const SCHEME: &str = "azure";
 /// # Errors
 /// `Config`, `Auth`, `NotFound` or `Connection`.
 pub fn open(options: &AzureOptions, cx: &Cx) -> Result<Box<dyn Store>> {
-    let mut talks = Talks::new(options.ca_file.as_deref())?;
+    let mut talks = Talks::new(options.ca_file.as_deref())?.sealed();
     let root = root(&options.prefix)?;
     let container = container(options)?;
     let account = options.account_name.clone().or_else(|| {

@@ -22,7 +22,7 @@ const ENDPOINT: &str = "https://storage.googleapis.com";
 /// # Errors
 /// `Config`, `Auth`, `NotFound` or `Connection`.
 pub fn open(options: &GcsOptions, cx: &Cx) -> Result<Box<dyn Store>> {
-    let mut talks = Talks::new(options.ca_file.as_deref())?;
+    let mut talks = Talks::new(options.ca_file.as_deref())?.sealed();
     let root = root(&options.prefix)?;
     if options.bucket.is_empty() || !options.bucket.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b)) {
         let text = format!("`bucket: {}` is no name of a bucket", options.bucket.escape_debug());

@@ -80,9 +80,15 @@ impl Answer {
         self.status == 401 || matches!(self.code.as_deref(), Some("ExpiredToken" | "TokenRefreshRequired"))
     }
 
+    /// Whether something else arrived than was sent.
+    fn is_torn(&self) -> bool {
+        matches!(self.code.as_deref(), Some("BadDigest" | "Md5Mismatch" | "XAmzContentChecksumMismatch"))
+    }
+
     /// Whether the same request may be answered otherwise in a moment.
     pub fn is_temporary(&self) -> bool {
         self.is_in_progress()
+            || self.is_torn()
             || matches!(
                 StatusCode::from_u16(self.status),
                 Ok(StatusCode::REQUEST_TIMEOUT

@@ -92,7 +92,7 @@ mod tests {
         let piece = || Ok(Buffer::from("abc"));
         assert_eq!(read(vec![piece(), piece()], Some(6), false).expect("all of it"), (200, 6));
         assert!(read(vec![piece()], Some(6), false).expect_err("half of it").is_temporary());
-        let many = vec![Ok(Buffer::from(vec![0; 1 << 20])); 17];
+        let many = (0..17).map(|_| Ok(Buffer::from(vec![0; 1 << 20]))).collect();
         assert!(read(many, None, false).is_err());
     }
 }

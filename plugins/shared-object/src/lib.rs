@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod checksum;
 mod credentials;
 mod document;
 mod endpoint;

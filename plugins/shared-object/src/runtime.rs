@@ -26,6 +26,7 @@ pub struct Talks {
     runtime: Arc<Runtime>,
     client: Client,
     signing: Option<Arc<dyn Sign>>,
+    is_sealed: bool,
 }
 
 impl Talks {
@@ -41,7 +42,7 @@ impl Talks {
             .enable_time()
             .build()
             .map_err(|e| PluginError::new(ErrorKind::Internal, "store.threads", "failed to start threads").cause(e))?;
-        Ok(Self { runtime: Arc::new(runtime), client: Client::new(ca_file)?, signing: None })
+        Ok(Self { runtime: Arc::new(runtime), client: Client::new(ca_file)?, signing: None, is_sealed: false })
     }
 
     /// The same, whose requests to `place`, a URL, are signed as `requests` does it, with credentials of the provider.
@@ -56,9 +57,15 @@ impl Talks {
         self
     }
 
+    /// The same, whose stores compare what is put with a checksum (MD5).
+    #[must_use]
+    pub fn sealed(self) -> Self {
+        Self { is_sealed: true, ..self }
+    }
+
     /// A conversation.
     pub(crate) fn conversation(&self) -> Conversation {
-        Conversation::new(&self.client, self.signing.clone())
+        Conversation::new(&self.client, self.signing.clone()).sealed(self.is_sealed)
     }
 
     /// The transport of a conversation that is not signed, for whoever fetches credentials.

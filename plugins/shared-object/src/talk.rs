@@ -18,6 +18,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::answer::Answer;
+use crate::checksum::seal;
 use crate::document::whole;
 use crate::sign::Sign;
 
@@ -101,6 +102,8 @@ impl Client {
 pub struct Conversation {
     client: Client,
     signing: Option<Arc<dyn Sign>>,
+    /// Whether what is put has a checksum with it.
+    is_sealed: bool,
     refusal: Arc<Mutex<Option<Answer>>>,
     copy_pending: Arc<AtomicBool>,
 }
@@ -108,7 +111,18 @@ pub struct Conversation {
 impl Conversation {
     /// A new one, signed by somebody or not at all.
     pub(crate) fn new(client: &Client, signing: Option<Arc<dyn Sign>>) -> Self {
-        Self { client: client.clone(), signing, refusal: Arc::default(), copy_pending: Arc::default() }
+        Self {
+            client: client.clone(),
+            signing,
+            is_sealed: false,
+            refusal: Arc::default(),
+            copy_pending: Arc::default(),
+        }
+    }
+
+    /// The same, and what is put has a checksum with it or not.
+    pub(crate) fn sealed(self, is_sealed: bool) -> Self {
+        Self { is_sealed, ..self }
     }
 
     /// The last refusal, whatever it was about.
@@ -131,8 +145,11 @@ impl Conversation {
             let response = client.fetch(request).await?;
             if is_data || !response.status().is_success() { Ok(response) } else { whole(response, is_change).await }
         };
-        let Some(signing) = &self.signing else { return Ok((fetch(request).await, 0)) };
         let (mut parts, body) = request.into_parts();
+        if self.is_sealed {
+            seal(&mut parts, &body);
+        }
+        let Some(signing) = &self.signing else { return Ok((fetch(Request::from_parts(parts, body)).await, 0)) };
         let signed = signing.sign(&mut parts).await;
         // Where credentials have ended, that is the reason why there are none.
         if signed.is_err() && !self.refusal().is_some_and(|answer| answer.is_expired()) {

@@ -9,6 +9,7 @@ use opendal::{Buffer, Writer};
 use rivet_plugin_api::{Cx, ErrorKind, PluginError, Result, Retry, Upload};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::checksum::Small;
 use crate::error::Refused;
 use crate::publish::Token;
 use crate::runtime::within;
@@ -33,6 +34,7 @@ pub struct ObjectUpload {
     key: String,
     token: Token,
     digest: Xxh3,
+    small: Small,
 }
 
 impl ObjectUpload {
@@ -53,7 +55,15 @@ impl ObjectUpload {
         };
         let begun = shared.talks.wait(cx, &conversation, operator.writer_options(&key, options));
         let writer = begun.map_err(|refused| shared.failed(refused, &format!("upload '{name}'")))?;
-        Ok(Self { shared: shared.clone(), conversation, writer: Some(writer), key, token, digest: Xxh3::new() })
+        Ok(Self {
+            shared: shared.clone(),
+            conversation,
+            writer: Some(writer),
+            key,
+            token,
+            digest: Xxh3::new(),
+            small: Small::new(PIECE_BYTES),
+        })
     }
 
     /// Does `work` with the writer; after an error there is no way on.
@@ -112,6 +122,7 @@ impl Upload for ObjectUpload {
         let piece = Buffer::from(bytes.to_vec());
         self.attempt(cx, async |writer| writer.write(piece).await)?;
         self.digest.update(bytes);
+        self.small.update(bytes);
         self.token.bytes += bytes.len() as u64;
         Ok(())
     }
@@ -124,14 +135,14 @@ impl Upload for ObjectUpload {
         let looked = self.shared.stat(&self.key, &self.token.name, cx);
         let stored = looked.or_else(|e| self.remove_uploaded(e, cx))?;
         let stored_bytes = stored.as_ref().map(opendal::Metadata::content_length);
-        if stored_bytes != Some(self.token.bytes) {
-            let text = format!(
-                "the upload of '{}' came to {} bytes in the store, {} were sent",
-                self.token.name,
-                stored_bytes.unwrap_or(0),
-                self.token.bytes
-            );
-            self.shared.remove(&self.key, &self.token.name, cx)?;
+        let is_other = self.small.differs(stored.as_ref().and_then(opendal::Metadata::content_md5));
+        if stored_bytes != Some(self.token.bytes) || is_other {
+            let (name, sent, n) = (&self.token.name, self.token.bytes, stored_bytes.unwrap_or(0));
+            let text = match is_other {
+                true => format!("the upload of '{name}' has another checksum in the store than what was sent"),
+                false => format!("the upload of '{name}' came to {n} bytes in the store, {sent} were sent"),
+            };
+            self.shared.remove(&self.key, name, cx)?;
             return Err(PluginError::new(ErrorKind::Connection, &self.shared.code("torn"), text)
                 .retry(Retry::SameSession)
                 .hint("look at what is between rivet and the store"));

@@ -168,7 +168,8 @@ fn comparison(left: &[String], comparison: &str, right: &[String], dialect: &imp
     }
 }
 
-/// The comparison of a row by its columns, the first one alone outermost, so that an index is entered by it.
+/// The comparison of a row by its columns. Each alternative begins with the first column, so that an index on all of them gives
+/// the rows between two keys and no others.
 fn one_by_one(columns: &[String], comparison: &str, values: &[String]) -> String {
     let mut pairs = columns.iter().zip(values);
     if comparison == "=" {
@@ -178,9 +179,9 @@ fn one_by_one(columns: &[String], comparison: &str, values: &[String]) -> String
     let strict = comparison.trim_end_matches('=');
     let Some((column, value)) = pairs.next_back() else { return String::new() };
     let last = format!("{column} {comparison} {value}");
-    pairs.rev().fold(last, |rest, (column, value)| {
-        format!("({column} {strict}= {value} AND ({column} {strict} {value} OR {rest}))")
-    })
+    pairs
+        .rev()
+        .fold(last, |rest, (column, value)| format!("({column} {strict} {value} OR ({column} = {value} AND {rest}))"))
 }
 
 #[cfg(test)]
@@ -229,8 +230,8 @@ mod tests {
         let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
         let sql = |comparison| one_by_one(&own(&["a", "b", "c"]), comparison, &own(&["1", "2", "3"]));
         assert_eq!(sql("="), "(a = 1 AND b = 2 AND c = 3)");
-        assert_eq!(sql(">="), "(a >= 1 AND (a > 1 OR (b >= 2 AND (b > 2 OR c >= 3))))");
-        assert_eq!(sql("<"), "(a <= 1 AND (a < 1 OR (b <= 2 AND (b < 2 OR c < 3))))");
+        assert_eq!(sql(">="), "(a > 1 OR (a = 1 AND (b > 2 OR (b = 2 AND c >= 3))))");
+        assert_eq!(sql("<"), "(a < 1 OR (a = 1 AND (b < 2 OR (b = 2 AND c < 3))))");
     }
 
     #[test]

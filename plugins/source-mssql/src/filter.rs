@@ -30,12 +30,14 @@ fn range_sql(range: &KeyRange) -> Result<String> {
         bounds.push(format!("{key} >= {}", lower_sql(lower)?));
     }
     let below = if range.upper_open { "<" } else { "<=" };
-    bounds.extend(range.upper.as_ref().map(|upper| format!("{key} {below} {}", value_sql(upper))));
+    if let Some(upper) = &range.upper {
+        bounds.push(format!("{key} {below} {}", value_sql(upper)?));
+    }
     Ok(between(&key, &bounds, range.nulls))
 }
 
 fn lower_sql(lower: &Lower) -> Result<String> {
-    let value = value_sql(&lower.value);
+    let value = value_sql(&lower.value)?;
     Ok(match lower.minus {
         None => value,
         Some(Distance::Units(n)) => format!("({value} - {n})"),
@@ -106,12 +108,19 @@ pub fn text_sql(expression: &str, native_type: &str) -> String {
     }
 }
 
-/// The value as an operand beside its column.
-pub fn value_sql(value: &KeyValue) -> String {
+/// The value as an operand beside its column. Its type may come from a plan or a manifest, which others can write: only what
+/// is a type gets into a statement.
+///
+/// # Errors
+/// `Internal` for a type that no key has.
+pub fn value_sql(value: &KeyValue) -> Result<String> {
     let text = literal(&value.text);
     let (kind, collation) = value.native_type.split_once(COLLATE).unwrap_or((&value.native_type, ""));
     let native = Native::parse(kind);
-    match native.name.as_str() {
+    let Some(kind) = native.sql().filter(|_| is_key(&native)) else {
+        return Err(PluginError::new(ErrorKind::Internal, "mssql.key_value", "the stored key is of no type of a key"));
+    };
+    Ok(match native.name.as_str() {
         _ if native.is_moment() => format!("CONVERT({kind}, {text}, 121)"),
         "binary" | "varbinary" => format!("CONVERT(varbinary(8000), {text}, 1)"),
         "timestamp" | "rowversion" => format!("CONVERT(binary(8), {text}, 1)"),
@@ -121,7 +130,7 @@ pub fn value_sql(value: &KeyValue) -> String {
         }
         _ if native.is_text() => text,
         _ => format!("CAST({text} AS {kind})"),
-    }
+    })
 }
 
 /// Names of collations are words; what a catalogue says otherwise is no name.
@@ -171,6 +180,10 @@ fn one(
     };
     let (native_type, key) = (key_type(described, key)?, key_sql(key, identifier));
     rows.conditions.push(format!("{key} IS NOT NULL"));
+    if order == "DESC" && matches!(native_type.as_str(), "timestamp" | "rowversion") {
+        // What is open still commits smaller versions than there are: nobody may go by larger ones yet.
+        rows.conditions.push(format!("{key} < CONVERT(binary(8), {}, 1)", literal(session.settled_below())));
+    }
     let sql = format!("SELECT TOP (1) {} AS k FROM {rows} ORDER BY {key} {order}", text_sql(&key, &native_type));
     let found = session.client.query(&sql, cx)?.rows.into_iter().next();
     Ok(found.and_then(|row| row.into_iter().next().flatten()).map(|text| KeyValue::new(native_type, text)))
@@ -205,8 +218,20 @@ mod tests {
             ("timestamp", "0x00000000000007D1", "CONVERT(binary(8), N'0x00000000000007D1', 1)"),
             ("decimal(38,4)", "1.0000", "CAST(N'1.0000' AS decimal(38,4))"),
         ] {
-            assert_eq!(value_sql(&KeyValue::new(native_type, text)), expected);
+            assert_eq!(value_sql(&KeyValue::new(native_type, text)).expect(native_type), expected);
         }
+    }
+
+    #[test]
+    fn a_type_that_is_none_gets_into_no_statement() {
+        for native_type in
+            ["int); DELETE FROM t; --", "x", "", "sql_variant", "int AS int) OR 1 IN (SELECT 1", "date, x, 1) --"]
+        {
+            let e = value_sql(&KeyValue::new(native_type, "5")).expect_err(native_type);
+            assert_eq!(e.code(), "mssql.key_value", "{native_type}");
+        }
+        let odd = value_sql(&KeyValue::new("decimal(18,2); DROP TABLE t; --", "5")).expect("a number");
+        assert_eq!(odd, "CAST(N'5' AS decimal(18,max))");
     }
 
     #[test]

@@ -55,6 +55,7 @@ impl Source for Mssql {
             cut: true,
             moment: true,
             pressure: false,
+            blockers: false,
         }
     }
 

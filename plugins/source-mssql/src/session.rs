@@ -42,6 +42,7 @@ struct Facts {
     /// Each statement reads versions of rows, not locks.
     reads_versions: bool,
     standby: bool,
+    settled_below: String,
 }
 
 /// Opens the group's one session. Others can join only a database snapshot.
@@ -90,10 +91,11 @@ fn begin(client: &mut Client, cx: &Cx) -> Result<String> {
 fn facts(client: &mut Client, cx: &Cx) -> Result<Facts> {
     let sql = "SELECT @@VERSION AS version, d.name AS name, d.snapshot_isolation_state AS allows, \
        d.is_read_committed_snapshot_on AS versions, \
-       CAST(DATABASEPROPERTYEX(d.name, N'Updateability') AS nvarchar(20)) AS updateability \
+       CAST(DATABASEPROPERTYEX(d.name, N'Updateability') AS nvarchar(20)) AS updateability, \
+       CONVERT(nvarchar(20), MIN_ACTIVE_ROWVERSION(), 1) AS settled_below \
        FROM sys.databases AS d WHERE d.name = DB_NAME()";
     let found = client.query(sql, cx)?.rows.into_iter().next().ok_or_else(error::catalogue)?;
-    let Ok([version, name, allows, versions, updateability]) = <[_; 5]>::try_from(found) else {
+    let Ok([version, name, allows, versions, updateability, settled_below]) = <[_; 6]>::try_from(found) else {
         return Err(error::catalogue());
     };
     let is = |said: Option<String>, word: &str| said.as_deref() == Some(word);
@@ -104,6 +106,7 @@ fn facts(client: &mut Client, cx: &Cx) -> Result<Facts> {
         allows_snapshot: is(allows, "1"),
         reads_versions: is(versions, "1"),
         standby: is(updateability, "READ_ONLY"),
+        settled_below: settled_below.unwrap_or_default(),
     })
 }
 
@@ -169,6 +172,11 @@ impl MssqlSession {
 
     pub fn is_in_snapshot(&self) -> bool {
         self.in_snapshot
+    }
+
+    /// The version of a row, as `0x` and digits, below which all are of transactions that had ended before anything was read.
+    pub fn settled_below(&self) -> &str {
+        &self.facts.settled_below
     }
 
     /// What the user should know about the state that is read.
@@ -240,7 +248,8 @@ impl Session for MssqlSession {
     }
     fn end(&mut self, cx: &Cx) -> Result<()> {
         if let Some(made) = self.made.take() {
-            return made.drop(&mut self.client, cx).inspect_err(|e| cx.warn(said(e)));
+            // Also after an interrupt.
+            return made.drop(&mut self.client, &CancelToken::new().cx()).inspect_err(|e| cx.warn(said(e)));
         }
         if self.in_snapshot { self.client.execute("IF @@TRANCOUNT > 0 COMMIT TRANSACTION", cx) } else { Ok(()) }
     }

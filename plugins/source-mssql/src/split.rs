@@ -14,7 +14,7 @@ struct Tsql;
 
 impl Dialect for Tsql {
     fn value(&mut self, value: &KeyValue) -> Result<String> {
-        Ok(value_sql(value))
+        value_sql(value)
     }
     fn compares_rows(&self) -> bool {
         false
@@ -106,6 +106,7 @@ impl KeyAnswers for Server<'_> {
 
 impl Calendar for Server<'_> {
     fn day(&self, text: String) -> KeyValue {
-        KeyValue::new("date", text)
+        // What an older type of the column cannot hold is compared all the same: the column is converted, not the day.
+        KeyValue::new("datetime2(0)", text)
     }
 }

@@ -27,11 +27,14 @@ impl Done {
         self.status & ATTENTION != 0
     }
 
-    /// The number of rows, where the server says it and nothing is to come.
+    /// The number of rows, where the server says it, nothing is to come and nothing went wrong.
     pub fn counted(self) -> Option<u64> {
         const MORE: u16 = 1;
+        const ERROR: u16 = 2;
         const COUNT: u16 = 0x10;
-        (self.status & MORE == 0 && self.status & COUNT != 0).then_some(self.rows)
+        const DISCARD: u16 = 0x100;
+        let is_end = self.status & (MORE | ERROR | DISCARD) == 0 && !self.is_attention();
+        (is_end && self.status & COUNT != 0).then_some(self.rows)
     }
 }
 
@@ -132,6 +135,13 @@ impl Tail {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_end_that_went_wrong_counts_nothing() {
+        for (status, rows) in [(0x10, Some(7)), (0, None), (0x11, None), (0x12, None), (0x110, None), (0x30, None)] {
+            assert_eq!(Done { status, rows: 7 }.counted(), rows, "{status:#x}");
+        }
+    }
 
     fn packet(last: bool, body: &[u8]) -> Vec<u8> {
         let length = u16::try_from(HEADER + body.len()).expect("short").to_be_bytes();

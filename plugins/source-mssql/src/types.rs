@@ -48,6 +48,14 @@ impl Native {
         Self { name: name.trim().to_ascii_lowercase(), arguments: arguments.collect() }
     }
 
+    /// The type as a statement has it, written anew; none for what is no type of the server's.
+    pub fn sql(&self) -> Option<String> {
+        natural(self, Policies::default())?;
+        let arguments: Vec<String> =
+            self.arguments.iter().map(|n| n.map_or("max".to_owned(), |n| n.to_string())).collect();
+        Some(if arguments.is_empty() { self.name.clone() } else { format!("{}({})", self.name, arguments.join(",")) })
+    }
+
     fn argument(&self, n: usize) -> Option<u16> {
         self.arguments.get(n).copied().flatten()
     }

@@ -9,6 +9,7 @@ use rivet_plugin_api::{CancelToken, Cx, ErrorKind, PluginError, Result, Retry};
 use rivet_shared_net::{Ended, Engine, Limit, stage};
 
 use crate::address::Settings;
+use crate::backend::{Backend, SERVER, is_whole, login, text_at};
 use crate::{error, tls};
 
 /// Time for ending a statement over a second connection, login and all.
@@ -26,15 +27,6 @@ const ROW_OVERHEAD_BYTES: u64 = 64 << 10;
 
 /// Rows of a catalogue query, as text.
 pub type TextRows = Vec<Vec<Option<String>>>;
-
-/// What runs our statements: behind an address there may be several servers, which count their connections alike.
-struct Backend {
-    server: String,
-    connection: u64,
-}
-
-/// What tells a server from others.
-const SERVER: &str = "CONCAT_WS('/', @@hostname, @@port, @@datadir)";
 
 /// A connection that is logged in.
 pub struct Client {
@@ -98,6 +90,27 @@ impl Client {
         self.is_mariadb
     }
 
+    /// Whether something in between hands out connections to the server.
+    pub fn is_pooled(&self) -> bool {
+        self.backend.is_pooled
+    }
+
+    /// Whether we still have the server's connection that we logged in to.
+    ///
+    /// # Errors
+    /// The server's.
+    pub fn is_kept(&mut self, cx: &Cx) -> Result<bool> {
+        // A pooler answers a question about the connection alone by itself.
+        let now = self.query("SELECT CONNECTION_ID(), VERSION()", cx)?;
+        let now = now.first().and_then(|row| row.first()?.as_deref()?.parse().ok());
+        Ok(now == Some(self.backend.connection))
+    }
+
+    /// Whether two connections lead to one server: behind an address there may be several.
+    pub fn is_beside(&self, other: &Self) -> bool {
+        self.backend.server == other.backend.server
+    }
+
     /// Where the connection leads.
     pub fn settings(&self) -> &Settings {
         &self.settings
@@ -134,9 +147,11 @@ impl Client {
             let statement = conn.prep(sql).await?;
             let rows: Vec<Row> = conn.exec(&statement, ()).await?;
             let columns = rows.first().map_or_else(|| statement.columns(), Row::columns);
+            let is_whole = is_whole(conn).await?;
             conn.close(statement).await?;
-            Ok((columns.to_vec(), rows.into_iter().map(Row::unwrap).collect()))
-        })
+            Ok(is_whole.then(|| (columns.to_vec(), rows.into_iter().map(Row::unwrap).collect())))
+        })?
+        .ok_or_else(error::cut_off)
     }
 
     /// The columns that a statement would deliver.
@@ -188,6 +203,9 @@ impl Client {
                 }
             }
             drop(result);
+            if !is_whole(conn).await? {
+                refused = Some(error::cut_off());
+            }
             if let Some(statement) = statement {
                 conn.close(statement).await?;
             }
@@ -317,23 +335,6 @@ impl Drop for Client {
         }
         let token = CancelToken::new();
         let _ = self.engine.run(&token.cx(), Limit::within(GOODBYE_TIMEOUT), conn.disconnect());
-    }
-}
-
-/// Logs in, and asks what the server is: whether MariaDB, and which.
-async fn login(options: Opts) -> Result<(Conn, bool, Backend), Error> {
-    let mut conn = Conn::new(options).await?;
-    let row: Option<Row> = conn.query_first(format!("SELECT VERSION(), {SERVER}, CONNECTION_ID()")).await?;
-    let text = |at| row.as_ref().and_then(|row| text_at(row, at)).unwrap_or_default();
-    let backend = Backend { server: text(1), connection: text(2).parse().unwrap_or_default() };
-    Ok((conn, text(0).contains("MariaDB"), backend))
-}
-
-fn text_at(row: &Row, at: usize) -> Option<String> {
-    if let Some(Value::Bytes(bytes)) = row.as_ref(at) {
-        Some(String::from_utf8_lossy(bytes).into_owned())
-    } else {
-        None
     }
 }
 

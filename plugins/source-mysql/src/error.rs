@@ -15,12 +15,22 @@ pub mod number {
     pub const INTERRUPTED: i64 = 1317;
     /// `ER_STATEMENT_TIMEOUT` of MariaDB.
     pub const MARIADB_TIMEOUT: i64 = 1969;
+    /// `ER_QUERY_EXCEEDED_ROWS_EXAMINED_LIMIT`: a warning of MariaDB.
+    pub const INCOMPLETE: u16 = 1931;
     /// `ER_QUERY_TIMEOUT` of MySQL.
     pub const MYSQL_TIMEOUT: i64 = 3024;
 }
 
 /// The code of a row that is larger than is accepted.
 pub const TOO_LARGE: &str = "mysql.value_too_large";
+
+/// The server says that a result has not all of its rows.
+#[cold]
+pub fn cut_off() -> PluginError {
+    let text = "the server ended the result before its last row, at a limit of the query or of a view";
+    PluginError::new(ErrorKind::Data, "mysql.incomplete", text)
+        .hint("take LIMIT ROWS EXAMINED out of the query or view, or export its tables")
+}
 
 /// The driver's error as the plugin's.
 pub fn of(e: &Error) -> PluginError {

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod address;
+mod backend;
 mod connect;
 mod decode;
 mod error;
@@ -54,6 +55,7 @@ impl Source for Mysql {
             cut: true,
             moment: true,
             pressure: false,
+            blockers: false,
         }
     }
 

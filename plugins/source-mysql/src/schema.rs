@@ -72,6 +72,13 @@ pub fn describe(client: &mut Client, relation: &Relation, choices: &Choices, cx:
     }
 }
 
+/// Whether the rows of a relation are as a snapshot shows them: of views and queries nothing else is known.
+pub fn has_snapshots(client: &mut Client, relation: Option<&Relation>, cx: &Cx) -> bool {
+    let Some(Relation::Table { schema, name }) = relation else { return true };
+    find_table(client, schema.as_deref(), name, cx)
+        .map_or(true, |table| !table.has_own_rows() || table.is_transactional())
+}
+
 fn describe_table(
     client: &mut Client,
     schema: Option<&str>,

@@ -66,7 +66,11 @@ impl MySession {
         if let Some(relation @ Relation::Table { .. }) = &request.relation {
             wait_for(&mut client, relation, cx)?;
         }
-        let info = snapshot::take(&mut client, wanted, request.options.workers, cx)?;
+        let mut info = snapshot::take(&mut client, wanted, request.options.workers, cx)?;
+        snapshot::prove_pins(&mut client, wanted, cx)?;
+        if !schema::has_snapshots(&mut client, request.relation.as_ref(), cx) {
+            info.identity = None;
+        }
         let mut warnings = Vec::new();
         if request.options.workers == Workers::PerSplit && *wanted == Snapshot::New {
             warnings.push("`workers: per-split`: each worker reads a state of the database of its own".to_owned());
@@ -169,6 +173,7 @@ impl Session for MySession {
         let settings = self.client.settings();
         Ok(Health {
             server_version: format!("{product} {version} ({comment})"),
+            pooler: self.client.is_pooled().then(|| "ProxySQL or the like".to_owned()),
             standby: read_only == "1",
             steps: settings.steps().into_iter().map(str::to_owned).collect(),
             warnings: settings.protection_warning().into_iter().collect(),

@@ -20,8 +20,11 @@ const EACH_ITS_OWN: &str = "each its own";
 /// Pins everything that a server's defaults could change about the bytes we read or the time we have.
 ///
 /// # Errors
-/// The server's.
+/// The server's; `Config` where a pooler in between would forget it.
 pub fn pin(client: &mut Client, limits: &SessionLimits, cx: &Cx) -> Result<()> {
+    if client.is_pooled() && !client.is_kept(cx)? {
+        return Err(forgets());
+    }
     client.execute("SET NAMES utf8mb4 COLLATE utf8mb4_general_ci", cx)?;
     let seconds = |ms: u64| ms.div_ceil(1000).max(1);
     let lock_seconds = if limits.lock_timeout_ms == 0 { 31_536_000 } else { seconds(limits.lock_timeout_ms) };
@@ -46,6 +49,10 @@ pub fn pin(client: &mut Client, limits: &SessionLimits, cx: &Cx) -> Result<()> {
     if client.is_mariadb() {
         let seconds = format!("{}.{:03}", limits.statement_timeout_ms / 1000, limits.statement_timeout_ms % 1000);
         all.push(("max_statement_time", seconds));
+        // Warnings that are kept: one of them may say that a result is not whole.
+        all.push(("max_error_count", "4096".to_owned()));
+        // Recursion would end there without a word.
+        all.push(("max_recursive_iterations", "4294967295".to_owned()));
         all.push(("idle_transaction_timeout", "0".to_owned()));
         all.push(("idle_readonly_transaction_timeout", "0".to_owned()));
     } else {
@@ -94,7 +101,9 @@ pub fn share(clients: &mut [&mut Client], cx: &Cx) -> Result<Option<String>> {
         for client in &mut *clients {
             positions.push(position(client, cx)?);
         }
+        // A position is one of its server's own log.
         if let [Some(first), others @ ..] = &positions[..]
+            && clients.windows(2).all(|pair| pair[0].is_beside(pair[1]))
             && others.iter().all(|other| other.as_ref() == Some(first))
         {
             return Ok(Some(first.clone()));
@@ -102,6 +111,31 @@ pub fn share(clients: &mut [&mut Client], cx: &Cx) -> Result<Option<String>> {
         std::thread::sleep(PAUSE * (number % 4));
     }
     Ok(None)
+}
+
+/// Whether what was pinned holds where the transaction runs: a pooler may have given what we said before to another connection.
+///
+/// # Errors
+/// `Config`, with what to do.
+pub fn prove_pins(client: &mut Client, wanted: &Snapshot, cx: &Cx) -> Result<()> {
+    let isolation = if client.is_mariadb() { "@@tx_isolation" } else { "@@transaction_isolation" };
+    let sql = format!("SELECT @@sql_mode, @@time_zone, @@character_set_results, {isolation}");
+    let level = if *wanted == Snapshot::None { "READ-COMMITTED" } else { "REPEATABLE-READ" };
+    let held = client.query(&sql, cx)?;
+    let held = held.first().map(|row| row.iter().map(|value| value.as_deref().unwrap_or_default()).collect::<Vec<_>>());
+    if held.as_deref() == Some(&["ALLOW_INVALID_DATES", "+00:00", "utf8mb4", level]) {
+        return Ok(());
+    }
+    Err(forgets())
+}
+
+#[cold]
+fn forgets() -> PluginError {
+    let text = "a pooler in between does not keep the settings of a session: it hands out another connection between statements";
+    PluginError::new(ErrorKind::Config, "mysql.pooler", text).hint(
+        "connect to the server itself, or have the pooler keep one connection for each of ours (ProxySQL: a query rule with \
+         `multiplex` 0 for this user)",
+    )
 }
 
 /// Ends the transaction that there may be, and takes the state of now.

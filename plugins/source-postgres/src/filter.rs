@@ -15,30 +15,57 @@ use crate::{lookback, moment, pressure};
 /// # Errors
 /// As [`Conditions::of`].
 pub fn rows(relation: &Relation, filter: &Filter, further: Conditions) -> Result<Rows> {
-    let conditions = Conditions::of(filter, |range| Ok(range_sql(range)))?.and(further);
+    let conditions = Conditions::of(filter, range_sql)?.and(further);
     Ok(Rows::of(relation, conditions, identifier))
 }
 
-fn range_sql(range: &KeyRange) -> String {
+fn range_sql(range: &KeyRange) -> Result<String> {
     let key = key_sql(&range.key, identifier);
     let mut bounds = Vec::new();
-    bounds.extend(range.lower.as_ref().map(|lower| format!("{key} >= {}", lower_sql(lower))));
+    if let Some(lower) = &range.lower {
+        bounds.push(format!("{key} >= {}", lower_sql(lower)?));
+    }
     let below = if range.upper_open { "<" } else { "<=" };
-    bounds.extend(range.upper.as_ref().map(|upper| format!("{key} {below} {}", value_sql(upper))));
-    between(&key, &bounds, range.nulls)
+    if let Some(upper) = &range.upper {
+        bounds.push(format!("{key} {below} {}", value_sql(upper)?));
+    }
+    Ok(between(&key, &bounds, range.nulls))
 }
 
-fn lower_sql(lower: &Lower) -> String {
-    let value = value_sql(&lower.value);
-    match lower.minus {
+fn lower_sql(lower: &Lower) -> Result<String> {
+    let value = value_sql(&lower.value)?;
+    Ok(match lower.minus {
         None => value,
         Some(distance) => lookback::below(&value, &lower.value.text, &lower.value.native_type, distance),
-    }
+    })
 }
 
-/// The text as the server wrote it, read back as the type it named.
-pub fn value_sql(value: &KeyValue) -> String {
-    format!("CAST({} AS {})", literal(&value.text), unconstrained(&value.native_type))
+/// The text as the server wrote it, read back as the type it named. The type may come from a plan or a manifest, which others
+/// can write: only a name gets into a statement.
+///
+/// # Errors
+/// `Internal` for a type that is no name of one.
+pub fn value_sql(value: &KeyValue) -> Result<String> {
+    if !is_type_name(&value.native_type) {
+        let text = "the stored key is of no type of a key";
+        return Err(PluginError::new(ErrorKind::Internal, "postgres.key_value", text));
+    }
+    Ok(format!("CAST({} AS {})", literal(&value.text), unconstrained(&value.native_type)))
+}
+
+/// Whether a text is the name of a type: words or quoted names, with spaces or dots between them, numbers in brackets, and `[]`.
+fn is_type_name(text: &str) -> bool {
+    let (mut quoted, mut in_brackets, mut all) = (false, false, !text.is_empty());
+    for c in text.replace("[]", "").chars() {
+        quoted ^= c == '"';
+        all &= match c {
+            _ if quoted || c == '"' => !in_brackets,
+            '(' | ')' => std::mem::replace(&mut in_brackets, c == '(') == (c == ')'),
+            _ if in_brackets => c.is_ascii_digit() || c == ',',
+            _ => c.is_alphanumeric() || matches!(c, ' ' | '.' | '_' | '$'),
+        };
+    }
+    all && !quoted && !in_brackets
 }
 
 /// A type that takes every value of the one that `pg_typeof` named. It names no length, and for these two no length
@@ -60,7 +87,7 @@ fn unconstrained(native_type: &str) -> &str {
 pub fn aggregate(session: &mut PgSession, aggregate: &Aggregate, cx: &Cx) -> Result<Vec<Option<KeyValue>>> {
     let answer = |measure: &Measure| match measure {
         Measure::Moment(moment) => moment::of(session, &aggregate.relation, moment, cx),
-        Measure::Waiting | Measure::ReplicaLag => pressure::of(session, measure, cx),
+        Measure::Waiting | Measure::ReplicaLag | Measure::Blockers => pressure::of(session, measure, cx),
         measure => one(session, &aggregate.relation, &aggregate.filter, measure, cx),
     };
     aggregate.measures.iter().map(answer).collect()
@@ -198,7 +225,27 @@ mod tests {
             ("character varying", "CAST('abc' AS character varying)"),
             ("character(3)", "CAST('abc' AS character(3))"),
         ] {
-            assert_eq!(value_sql(&value(native_type, "abc")), expected);
+            assert_eq!(value_sql(&value(native_type, "abc")).expect(native_type), expected);
+        }
+    }
+
+    #[test]
+    fn only_a_name_of_a_type_gets_into_a_statement() {
+        for (native_type, is_name) in [
+            ("timestamp(3) without time zone", true),
+            ("numeric(10,2)[]", true),
+            (r#"my_schema."a "" ) type"[]"#, true),
+            ("int) OR (true", false),
+            ("int)", false),
+            ("int, x", false),
+            ("int(select 1)", false),
+            ("int(1", false),
+            (r#""int"#, false),
+            ("int -- ", false),
+            ("int'", false),
+            ("", false),
+        ] {
+            assert_eq!(value_sql(&value(native_type, "5")).is_ok(), is_name, "{native_type}");
         }
     }
 

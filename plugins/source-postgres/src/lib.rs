@@ -68,6 +68,7 @@ impl Source for Postgres {
             cut: true,
             moment: true,
             pressure: true,
+            blockers: true,
         }
     }
 

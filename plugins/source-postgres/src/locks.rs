@@ -37,6 +37,11 @@ impl Locks {
         Self { joined, held: *snapshot != Snapshot::None, first: None, proved: BTreeSet::new() }
     }
 
+    /// Relations that are locked and proved.
+    pub fn n_held(&self) -> u64 {
+        self.proved.len() as u64
+    }
+
     /// Longest wait for a lock, ms; 0 = no limit.
     pub fn timeout_ms(&self, limits: &SessionLimits) -> u64 {
         let (lock, statement) = (limits.lock_timeout_ms, limits.statement_timeout_ms);

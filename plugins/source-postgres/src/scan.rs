@@ -101,8 +101,9 @@ impl Reader {
         if self.decoder.is_empty() { Ok(None) } else { self.decoder.finish().map(Some) }
     }
 
-    fn facts(&self) -> StreamFacts {
+    fn facts(&self, locks: &Locks) -> StreamFacts {
         StreamFacts {
+            locks: locks.n_held(),
             longest_statement_ms: self.timing.longest_ms(),
             policy_hits: self.decoder.policy_hits(),
             ..Default::default()
@@ -163,7 +164,7 @@ impl BatchStream for CopyStream<'_> {
         self.reader.take()
     }
     fn facts(&self) -> StreamFacts {
-        self.reader.facts()
+        self.reader.facts(self.locks)
     }
 }
 
@@ -224,6 +225,6 @@ impl BatchStream for FetchStream<'_> {
     }
 
     fn facts(&self) -> StreamFacts {
-        self.reader.facts()
+        self.reader.facts(self.locks)
     }
 }

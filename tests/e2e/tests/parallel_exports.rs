@@ -317,3 +317,44 @@ fn the_longest_is_the_first() -> Result<()> {
     assert_eq!(started.last(), Some(&json!("e0")), "fewest rows: {started:?}");
     Ok(())
 }
+
+/// What runs stops cleanly, and what was not begun is named: nobody takes the rest for done.
+#[test]
+fn an_interrupt_names_the_exports_that_it_leaves_out() -> Result<()> {
+    for (signalled, words, left) in [
+        ("INT", &["run"][..], "2 not started: e1, e2"),
+        ("TERM", &["run"], "2 not started: e1, e2"),
+        ("TERM", &["run", "--parallel-exports=2"], "1 not started: e2"),
+        ("INT", &["run", "--parallel-export-processes=2"], "1 not started: e2"),
+    ] {
+        let workspace = many(3, 1000)?;
+        let running = workspace.spawn(&[words, &["--summary-output", "told.json"]].concat())?;
+        let n_begun = if words.len() == 1 { 1 } else { 2 };
+        until("the first to read", || {
+            let held = workspace.rivet(&["state", "show", "--output", "json"])?.text()?.matches("\"pid\"").count();
+            Ok(held == n_begun)
+        })?;
+        let begun = children(running.id())?;
+        signal(signalled, running.id())?;
+        let ran = rivet_test_e2e::finish(running)?.expect(130)?;
+        ensure!(ran.stderr.contains(left), "{words:?}: {}", ran.stderr);
+        let told: Value = serde_json::from_slice(&std::fs::read(workspace.path().join("told.json"))?)?;
+        let named = told["not_started"].as_array().context("names")?;
+        ensure!(named.len() == 3 - n_begun && named.last() == Some(&json!("e2")), "{told}");
+        ensure!(
+            told["exports"].as_array().is_some_and(|all| all.iter().all(|e| e["error"]["code"] == "interrupted")),
+            "{told}"
+        );
+        until("the end of the processes", || Ok(!begun.iter().any(|pid| lives(*pid))))?;
+        ensure!(rivet_test_e2e::files_below(&workspace.path().join("out"))?.is_empty(), "{words:?}: something is left");
+        workspace.configure(&std::fs::read_to_string(workspace.path().join("rivet.yaml"))?.replace("1000", "0"))?;
+        let again = workspace.run()?.expect(0)?.json()?;
+        let statuses: Vec<_> = again["exports"].as_array().into_iter().flatten().map(|e| &e["status"]).collect();
+        assert_eq!(
+            (statuses.as_slice(), &again["not_started"]),
+            (&[&json!("success"); 3][..], &json!([])),
+            "{words:?}"
+        );
+    }
+    Ok(())
+}

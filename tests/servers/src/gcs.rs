@@ -302,6 +302,9 @@ fn in_parts(request: &Request, server: &Server, bucket: &str, key: &str, uploads
         let target = format!("/upload/storage/v1/b/{bucket}/o?uploadType=media&name={}", encoded(&part(number)));
         let stored = server.ask(&asked("POST", &target, request.body.clone()))?;
         let stored: Value = serde_json::from_slice(&stored.body).context("store a part")?;
+        if request.header("content-md5").is_some_and(|sent| stored["md5Hash"] != sent) {
+            return Ok(Response::new(400, "<Error><Code>BadDigest</Code></Error>"));
+        }
         return Ok(Response::new(200, "").with("etag", format!("\"{}\"", stored["md5Hash"].as_str().unwrap_or("x"))));
     }
     let begun = uploads.remove(&id).context("an upload")?;

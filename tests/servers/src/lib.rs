@@ -21,6 +21,7 @@ pub mod hostile;
 pub mod http;
 mod listener;
 pub mod mariadb;
+pub mod my_pooler;
 mod my_server;
 pub mod mysql;
 pub mod oracle;

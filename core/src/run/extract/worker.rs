@@ -44,7 +44,8 @@ impl Extraction<'_> {
             self.pause(pass, split, error)?;
             // A session that was given cannot be had again.
             let Some(_) = token else { return Err(Halt::NewEpoch(cause)) };
-            if pass.is_halted() {
+            // A short snapshot is not held for what is tried again: there will be another one.
+            if pass.is_halted() || pass.until_ms.is_some() {
                 return Ok(());
             }
             for of in unfinished.iter().rev().map(|of| of.attempt.split) {
@@ -68,7 +69,9 @@ impl Extraction<'_> {
             let sheds = may_shed && self.guard.sheds();
             if sheds { None } else { pass.next(self.env.clock.monotonic_ms()) }
         };
-        while let Some(split) = again.pop_front().or_else(next) {
+        while line.has_room()
+            && let Some(split) = again.pop_front().or_else(next)
+        {
             let read = match session {
                 Some(session) => line.read(split, self.keeps_empty(), &mut **session),
                 None => match self.join(pass, token.unwrap_or_default()) {
@@ -84,8 +87,13 @@ impl Extraction<'_> {
                 return;
             }
         }
-        if let Some(mut session) = session.take() {
-            let _ = session.end(&self.env.cancel.cx());
+        if line.is_broken() {
+            *session = None;
+            return;
+        }
+        // The snapshot is not held for what is still on its way to the store.
+        for mut over in session.take().into_iter().chain(pass.has_read(self.env.clock.monotonic_ms())) {
+            let _ = over.end(&self.env.cancel.cx());
         }
     }
 
@@ -97,6 +105,7 @@ impl Extraction<'_> {
     }
 
     fn split_done(&self, of: Begun<'_>, tally: Tally) -> Result<(), RunError> {
+        self.env.faults.call("split_done")?;
         self.ledger.split_done(of.attempt.split.id, of.attempt.number, &tally, &self.spec.secrets)?;
         self.say_attempted(&of, Some(tally.rows));
         lock(&self.progress).tally.add(tally);

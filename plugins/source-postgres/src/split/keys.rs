@@ -35,7 +35,7 @@ impl Dialect for Literals {
     }
 
     fn value(&mut self, value: &KeyValue) -> Result<String> {
-        Ok(value_sql(value))
+        value_sql(value)
     }
 }
 

@@ -13,11 +13,11 @@ use serde_json::Value;
 use crate::reader::Seen;
 use crate::settled::{ensure_rows, ids_up_to};
 
-const N: u64 = 2000;
+pub const N: u64 = 2000;
 /// More passes of one point than any run here has.
-const MOST: u32 = 60;
+pub const MOST: u32 = 60;
 
-const MODES: [&str; 5] = [
+pub const MODES: [&str; 5] = [
     "mode: full",
     "mode: incremental, cursor_column: id",
     "mode: chunked, chunk_column: id, chunk_size: 1000",
@@ -26,7 +26,7 @@ const MODES: [&str; 5] = [
 ];
 
 /// The points, as the binary lists them.
-fn points() -> Result<Vec<String>> {
+pub fn points() -> Result<Vec<String>> {
     let ran = Workspace::new("")?.rivet(&["run", "--fault", "nowhere"])?.expect(1)?;
     let listed = ran.stderr.lines().next().and_then(|line| line.split_once("there is "));
     let Some((_, listed)) = listed else { bail!("no points in {}", ran.stderr) };
@@ -34,7 +34,7 @@ fn points() -> Result<Vec<String>> {
 }
 
 /// Every part that a manifest in this folder names; of the run that `_SUCCESS` names alone where each run reads everything.
-fn parts(out: &Path, of_all_runs: bool) -> Result<Vec<PathBuf>> {
+pub fn parts(out: &Path, of_all_runs: bool) -> Result<Vec<PathBuf>> {
     let seen = Seen::look(out)?;
     ensure!(seen.staged.is_empty() && seen.loose.is_empty() && seen.unfinished.is_empty(), "left behind: {seen:?}");
     if !of_all_runs {
@@ -51,19 +51,22 @@ fn parts(out: &Path, of_all_runs: bool) -> Result<Vec<PathBuf>> {
     Ok(parts)
 }
 
-fn config(source: &str, mode: &str) -> String {
+/// With a source that says how fast it is read.
+pub fn config(source: &str, mode: &str) -> String {
     format!(
-        "source: {{{source}, tuning: {{profile: fast, batch_size: 1000}}}}\n\
+        "source: {{{source}}}\n\
          exports:\n  - {{name: t, table: t, {mode}, max_file_size: 64KB, destination: {{type: local, path: out}}}}\n"
     )
 }
+
+const TUNING: &str = "tuning: {profile: fast, batch_size: 1000}";
 
 /// Dies at every pass of every point, in workspaces of their own with this source.
 fn each(source: &str, variable: &str) -> Result<()> {
     let points = points()?;
     let mut settled = Vec::new();
     for mode in MODES {
-        let config = config(source, mode);
+        let config = config(&format!("{source}, {TUNING}"), mode);
         let before = settled.len();
         for point in &points {
             for pass in 1.. {
@@ -96,7 +99,7 @@ fn stopped(source: &str) -> Result<()> {
         for point in points()? {
             for pass in 1..=2 {
                 let label = format!("{mode}, {point}:{pass}:stop");
-                let place = Workspace::new(&config(source, mode))?;
+                let place = Workspace::new(&config(&format!("{source}, {TUNING}"), mode))?;
                 let ran = place.rivet(&["run", "--fault", &format!("{point}:{pass}:stop")])?;
                 ensure!(matches!(ran.code, Some(0 | 130)), "{label}: {:?}\n{}", ran.code, ran.stderr);
                 n_stopped += usize::from(ran.code == Some(130));
@@ -111,15 +114,19 @@ fn stopped(source: &str) -> Result<()> {
     ensure_rows(&lists, &ids_up_to(N))
 }
 
+/// Makes the table on a server.
+pub fn fill() -> String {
+    format!(
+        "create table t as select i::bigint id, md5(i::text) h, extract(epoch from now())::bigint - 86400 as at \
+         from generate_series(1, {N}) i;\nalter table t add primary key (id);\nanalyze t"
+    )
+}
+
 #[test]
 fn postgres_in_each_mode() -> Result<()> {
     let server = postgres::shared();
     let database = server.fresh_database("every")?;
-    let fill = format!(
-        "create table t as select i::bigint id, md5(i::text) h, extract(epoch from now())::bigint - 86400 as at \
-         from generate_series(1, {N}) i;\nalter table t add primary key (id);\nanalyze t"
-    );
-    server.psql(&database, &fill)?;
+    server.psql(&database, &fill())?;
     each("type: postgres, url_env: TEST_URL", &server.url(&database))
 }
 
@@ -136,7 +143,7 @@ fn told_to_stop_in_each_mode() -> Result<()> {
 }
 
 /// A folder with the table in `data.db`.
-fn sqlite() -> Result<Workspace> {
+pub fn sqlite() -> Result<Workspace> {
     const FILL: &str = "
 import hashlib, sqlite3, sys, time
 con = sqlite3.connect(sys.argv[1])

@@ -5,6 +5,7 @@ mod behind;
 mod calls;
 mod case;
 mod every;
+mod failing;
 mod heirs;
 mod lost;
 mod matrix;

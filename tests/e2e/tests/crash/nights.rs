@@ -58,3 +58,36 @@ fn a_run_of_last_night_is_not_tonights() -> Result<()> {
     }
     Ok(())
 }
+
+/// A key need not be exported to be what chunks mean: they were cut when none of it was NULL.
+#[test]
+fn a_key_that_is_not_exported_is_compared_too() -> Result<()> {
+    let keys = "mode: chunked, chunk_column: k, chunk_size: 1000, exclude: [k],";
+    let make = |constraint: &str| {
+        format!(
+            "drop table if exists t; create table t (id integer primary key, k int {constraint}); create index k on t (k); \
+             with recursive n(i) as (select 1 union all select i + 1 from n where i < 10000) insert into t select i, i from n;"
+        )
+    };
+    for applied in [false, true] {
+        let workspace =
+            Workspace::new(&config("").replace("mode: chunked, chunk_column: id, chunk_size: 1000,", keys))?;
+        sql(&workspace, &make("not null"))?;
+        if applied {
+            workspace.rivet(&["plan", "-o", "plan.json"])?.expect(0)?;
+        } else {
+            die(&workspace, &[], "split_done:4")?;
+        }
+        sql(&workspace, &format!("{} update t set k = null where id > 9990", make("")))?;
+        if applied {
+            let ran = workspace.rivet(&["apply", "plan.json"])?.expect(1)?;
+            ensure!(ran.stderr.contains("is cut along") || ran.stderr.contains("are cut along"), "{}", ran.stderr);
+        } else {
+            let ran = json_run(&workspace, &["--resume"])?.expect(1)?;
+            ensure!(ran.text()?.contains("planned with another key (k)"), "{}", ran.text()?);
+        }
+        json_run(&workspace, &[])?.expect(0)?;
+        whole(&workspace)?;
+    }
+    Ok(())
+}

@@ -156,7 +156,10 @@ fn what_two_snapshots_make_of_rows_without_a_key_is_said() -> Result<()> {
     die(&workspace, &[], "split_done:4")?;
     let told = export(&json_run(&workspace, &[])?.expect(0)?)?;
     ensure!(told["splits_kept"] == 4, "{told}");
-    ensure!(warnings(&told).contains("a row whose a changed in between may be there twice or not at all"), "{told}");
+    ensure!(
+        warnings(&told).contains("a row whose a changed in between may be in the files twice or not at all"),
+        "{told}"
+    );
     Ok(())
 }
 

@@ -58,6 +58,39 @@ fn an_incremental_run_reads_what_is_new() -> Result<()> {
     Ok(())
 }
 
+/// What a transaction that is still open has written has a smaller version than what others have committed since.
+#[test]
+fn versions_of_rows_that_are_still_open_are_not_passed_by() -> Result<()> {
+    let server = mssql::shared();
+    let database = server.fresh_database("versions")?;
+    server.create_table(&database, "t", &[("id", "int NOT NULL"), ("v", "rowversion NOT NULL")])?;
+    let insert =
+        |id: u8| server.psql(&database, &format!("insert into dbo.t values ({id}, '\\x00000000000000{id:02x}')"));
+    let floor = |v: u8| {
+        server.psql(&database, &format!("update sys.options set min_active_rowversion = '\\x00000000000000{v:02x}'"))
+    };
+    let url = server.url(&database);
+    let place = workspace(&url, "table: dbo.t\nmode: incremental\ncursor_column: v")?;
+    insert(10)?;
+    insert(101)?;
+    // The one with 100 is open.
+    floor(100)?;
+    assert_eq!(place.export()?.rows("string_agg(id::varchar, ',' order by id) s", "")?, [json!({"s": "10"})]);
+    insert(100)?;
+    floor(102)?;
+    place.run()?.expect(0)?;
+    let all = Exported::read(&place.path().join("out"))?.rows("string_agg(id::varchar, ',' order by id) s", "")?;
+    assert_eq!(all, [json!({"s": "100,101"})]);
+    // Nothing new, though all that there is lies above what is settled.
+    server.psql(&database, "update dbo.t set v = '\\x00000000000000fa' where id > 10")?;
+    floor(103)?;
+    place.run()?.expect(0)?;
+    floor(251)?;
+    place.run()?.expect(0)?;
+    ensure!(Exported::read(&place.path().join("out"))?.n_rows() == 2);
+    Ok(())
+}
+
 #[test]
 fn chunks_hold_each_row_once() -> Result<()> {
     let server = mssql::shared();

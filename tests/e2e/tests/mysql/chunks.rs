@@ -67,3 +67,65 @@ fn a_time_window_ends_now_by_the_servers_clock() -> Result<()> {
     ensure!(ran.stderr.contains("does not know the time zone 'Mars/Base'"), "{}", ran.stderr);
     Ok(())
 }
+
+/// MariaDB ends a recursion, and a query that looked at many rows, as if there were no more.
+#[test]
+fn a_result_that_the_server_cuts_off_is_no_end() -> Result<()> {
+    for server in servers() {
+        let database = server.fresh_database("cut_off")?;
+        let recursion =
+            "with recursive n (i) as (select 1 union all select i + 1 from n where i < 3000) select i from n";
+        server.sql(
+            &database,
+            &format!(
+                "create view deep as {recursion}; create table t (id int primary key); insert into t select seq from {}",
+                numbers(2000)
+            ),
+        )?;
+        let url = server.url(&database);
+        for relation in [format!("query: {recursion}"), "table: deep".to_owned()] {
+            if server.is_mariadb() {
+                assert_eq!(workspace(&url, &relation)?.into_export()?.n_rows(), 3000, "{relation}");
+            } else {
+                let ran = workspace(&url, &relation)?.rivet(&["run"])?;
+                ensure!(ran.code != Some(0) && ran.stderr.contains("hint:"), "{:?} {}", ran.code, ran.stderr);
+            }
+        }
+        if server.is_mariadb() {
+            let cut = "query: select id from t limit 1500 rows examined 300";
+            let ran = workspace(&url, cut)?.rivet(&["run", "--output", "json"])?.expect(3)?;
+            let error = &ran.json()?["exports"][0]["error"];
+            ensure!(error["code"] == "mysql.incomplete" && error.to_string().contains("ROWS EXAMINED"), "{error}");
+        }
+    }
+    Ok(())
+}
+
+/// A chunk along several columns reads its own rows, not all that share the first column's value.
+#[test]
+fn chunks_of_a_composite_key_read_each_row_about_once() -> Result<()> {
+    let server = mariadb::start(&[])?;
+    let database = server.fresh_database("composite")?;
+    server.sql(
+        &database,
+        "create table t (tenant int, id int, v int, primary key (tenant, id)); \
+         insert into t select seq div 19000, seq, seq from seq_1_to_20000; analyze table t",
+    )?;
+    let read = |_: ()| -> Result<u64> {
+        let told = server.sql(
+            &database,
+            "select sum(variable_value) from information_schema.global_status \
+            where variable_name in ('handler_read_next', 'handler_read_rnd_next')",
+        )?;
+        Ok(told.trim().parse::<f64>()? as u64)
+    };
+    let before = read(())?;
+    let keys = "mode: chunked\ntable: t\nchunk_by_key: [tenant, id]\nchunk_size: 500";
+    let exported = workspace(&server.url(&database), keys)?.into_export()?;
+    assert_eq!(exported.rows("count(*) n, count(distinct id) as d", "")?, [json!({"n": 20_000, "d": 20_000})]);
+    ensure!(exported.parts.len() >= 40, "{}", exported.parts.len());
+    // Once for the borders, once for the rows, and the catalogue.
+    let n = read(())? - before;
+    ensure!(n < 100_000, "{n} rows were read");
+    server.stop()
+}

@@ -8,6 +8,7 @@ mod death;
 mod incremental;
 mod init;
 mod login;
+mod pooler;
 mod tables;
 mod types;
 mod values;

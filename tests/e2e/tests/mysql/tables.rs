@@ -2,6 +2,7 @@
 //! Must not know types.
 
 use anyhow::{Context, Result, ensure};
+use rivet_test_e2e::Exported;
 use rivet_test_servers::mariadb;
 use serde_json::json;
 
@@ -137,6 +138,20 @@ fn workers_read_one_snapshot_or_say_that_they_do_not() -> Result<()> {
         let read = place.with_variable("TEST_URL", &server.url(&database)).into_export()?;
         assert_eq!((read.n_rows(), &read.manifest["consistency"]), (200_000, &json!("per-split")));
         assert_eq!(read.rows("count(distinct id) as n", "")?, [json!({"n": 200_000})]);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_table_without_snapshots_is_no_snapshot() -> Result<()> {
+    for server in servers() {
+        let database = server.fresh_database("no_snapshot")?;
+        server.sql(&database, "create table t (id int primary key) engine = MyISAM; insert into t values (1), (2)")?;
+        let place = workspace(&server.url(&database), "table: t")?;
+        let ran = place.run()?.expect(0)?;
+        ensure!(ran.stderr.contains("has no snapshots"), "{}", ran.stderr);
+        let read = Exported::read(&place.path().join("out"))?;
+        assert_eq!((&read.manifest["consistency"], read.n_rows()), (&json!("per-split"), 2));
     }
     Ok(())
 }

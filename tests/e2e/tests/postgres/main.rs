@@ -21,6 +21,7 @@ mod row_security;
 mod shards;
 mod tables;
 mod types;
+mod waits;
 
 use anyhow::Result;
 use rivet_test_e2e::Workspace;

@@ -115,12 +115,12 @@ fn no_transaction_of_profile_safe_is_old_while_keys_are_cut() -> Result<()> {
     let fill = "create table t as select i::bigint id from generate_series(1, 200000) i; \
                 alter table t add primary key (id); analyze t;";
     server.psql(&database, &format!("{wait} {fill}"))?;
-    let place = place(&server.url(&database), "where: slow(id), mode: chunked, chunk_size: 40000, parallel: 2,")?;
+    let place = place(&server.url(&database), "where: slow(id), mode: chunked, chunk_size: 20000, parallel: 2,")?;
     let mut running = place.spawn(&["run", "--output", "json"])?;
     let oldest_ms = oldest_while(&mut running, server, &database)?;
     let export = finish(running)?.expect(0)?.json()?["exports"][0].clone();
     assert_eq!((&export["status"], &export["warnings"]), (&json!("success"), &json!([])), "{export}");
-    assert_eq!(export["strategy"], "chunked-parallel(id, size=40000, p=2)", "who plans alone does not read alone");
+    assert_eq!(export["strategy"], "chunked-parallel(id, size=20000, p=2)", "who plans alone does not read alone");
     ensure!(export["duration_ms"].as_u64().is_some_and(|ms| ms > 2 * OLD_MS), "planning was not slow: {export}");
     ensure!((1..OLD_MS).contains(&oldest_ms), "the server saw one of {oldest_ms} ms");
     let read = Exported::read(&place.path().join("out"))?;

@@ -4,8 +4,8 @@ create schema sys;
 create domain sys.moment as text collate "C";
 create operator sys.+ (leftarg = bytea, rightarg = bytea, function = byteacat);
 create table sys.options (snapshot_isolation_state int, is_read_committed_snapshot_on int, engine_edition int,
-  may_create_database int);
-insert into sys.options values (1, 0, 3, 1);
+  may_create_database int, min_active_rowversion bytea);
+insert into sys.options values (1, 0, 3, 1, '\x7fffffffffffffff');
 create table sys.snapshots (name text, database_id int, owner_sid text, create_date timestamp);
 
 -- A session in a database snapshot has its name in `rivet.snapshot`.
@@ -54,6 +54,8 @@ create function sys.version() returns text language sql as
 create function sys.db_id() returns int language sql as
   $$select database_id from sys.databases where name = sys.db_name()$$;
 create function sys.serverproperty(text) returns int language sql as $$select engine_edition from sys.options$$;
+create function sys.min_active_rowversion() returns bytea language sql as
+  $$select min_active_rowversion from sys.options$$;
 create function sys.suser_sid() returns text language sql as $$select 'sa'$$;
 create function sys.applock_test(text, text, text, text) returns int language sql as
   $$select case when pg_try_advisory_lock(hashtext($2)) then pg_advisory_unlock(hashtext($2))::int else 0 end$$;
