@@ -50,7 +50,7 @@ pub fn open(options: &AzureOptions, cx: &Cx) -> Result<Box<dyn Store>> {
     // Requests are signed on their way out.
     let builder = Azblob::default().container(container).root(&format!("/{root}")).endpoint(&place).skip_signature();
     if let Some(provider) = credentials::find(options, account.as_deref(), &talks, cx)? {
-        talks = talks.signed(&place, provider, Signer::default());
+        talks = talks.signed(provider, Signer::default());
     }
     let operator = Operator::new(builder)
         .map_err(|e| wrong("config", "the container cannot be used", "check its options").cause(e.message()))?;

@@ -32,7 +32,7 @@ pub fn open(options: &GcsOptions, cx: &Cx) -> Result<Box<dyn Store>> {
     let own = options.endpoint.as_deref().map(|own| endpoint(own, is_googles, consent)).transpose()?;
     let place = own.unwrap_or_else(|| ENDPOINT.to_owned());
     if let Some(provider) = credentials::find(options, &talks, cx)? {
-        talks = talks.signed(&place, provider, RequestSigner::new("storage").with_scope(SCOPE));
+        talks = talks.signed(provider, RequestSigner::new("storage").with_scope(SCOPE));
     }
     let builder = Gcs::default()
         .bucket(&options.bucket)

@@ -44,7 +44,7 @@ pub fn open(options: &S3Options, cx: &Cx) -> Result<Box<dyn Store>> {
         Checksum::None => {}
     }
     if let Some(provider) = credentials::find(options, &talks, cx)? {
-        talks = talks.signed(&place.endpoint, provider, RequestSigner::new(SCHEME, &place.region));
+        talks = talks.signed(provider, RequestSigner::new(SCHEME, &place.region));
     }
     let operator = Operator::new(builder)
         .map_err(|e| wrong("config", "the bucket cannot be used", "check its options").cause(e.message()))?;
@@ -80,6 +80,9 @@ impl Place {
         let region = options.region.clone().or_else(|| from_environment(&["AWS_REGION", "AWS_DEFAULT_REGION"]));
         let consent = Consent { remote: options.allow_remote_endpoint, plain_text: options.allow_http };
         let own = own.map(|own| endpoint(&own, is_amazons, consent)).transpose()?;
+        // A bucket in the host is put there by its name alone, and Amazon's own host without a region is of no region.
+        let own = own.map(|own| own.replacen(&format!("//{}.", options.bucket), "//", 1));
+        let own = own.filter(|own| host_of(own) != "s3.amazonaws.com");
         let of_amazon = own.as_deref().is_none_or(|own| is_amazons(host_of(own)));
         let region = match region {
             Some(region) => region,

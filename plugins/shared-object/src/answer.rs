@@ -85,6 +85,11 @@ impl Answer {
         matches!(self.code.as_deref(), Some("BadDigest" | "Md5Mismatch" | "XAmzContentChecksumMismatch"))
     }
 
+    /// Whether it is over in a moment, or the way is: not so where we were not let in.
+    pub fn is_passing(&self) -> bool {
+        self.is_temporary() || (self.status == 0 && self.tls.is_none())
+    }
+
     /// Whether the same request may be answered otherwise in a moment.
     pub fn is_temporary(&self) -> bool {
         self.is_in_progress()

@@ -40,7 +40,8 @@ pub fn endpoint(text: &str, is_providers: fn(&str) -> bool, consent: Consent) ->
             ));
         }
     }
-    Ok(text.trim_end_matches('/').to_owned())
+    // As libraries write it: small letters, no port that is meant anyway.
+    Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
 #[cfg(test)]
@@ -61,6 +62,8 @@ mod tests {
         ] {
             assert!(judged(text, remote, plain_text).is_ok(), "{text}");
         }
+        let written = judged("HTTPS://Minio.Corp:443/Tenant/", true, false).expect("right");
+        assert_eq!(written, "https://minio.corp/Tenant");
         for (text, remote, plain_text, message) in [
             (
                 "https://minio.corp",

@@ -194,6 +194,10 @@ fn class(error: &opendal::Error, answer: &Answer) -> (ErrorKind, &'static str, O
 fn unanswered(error: &opendal::Error, answer: Option<Answer>, text: &str, scheme: &str) -> PluginError {
     let told = |kind, code: &str| PluginError::new(kind, &format!("{scheme}.{code}"), text);
     match answer {
+        Some(answer) if answer.is_unsigned && error.is_temporary() => told(ErrorKind::Connection, "credentials")
+            .cause("who gives out the credentials could not be reached")
+            .retry(Retry::SameSession)
+            .hint("see where the credentials come from with `-v`, and run again later"),
         Some(answer) if answer.is_unsigned => told(ErrorKind::Auth, "credentials")
             .cause(error.message())
             .hint("the credentials could not be fetched or used: see where they come from with `-v`"),

@@ -45,15 +45,14 @@ impl Talks {
         Ok(Self { runtime: Arc::new(runtime), client: Client::new(ca_file)?, signing: None, is_sealed: false })
     }
 
-    /// The same, whose requests to `place`, a URL, are signed as `requests` does it, with credentials of the provider.
+    /// The same, whose requests are signed as `requests` does it, with credentials of the provider.
     #[must_use]
     pub fn signed<C: SigningCredential>(
         mut self,
-        place: &str,
         provider: Provider<C>,
         requests: impl SignRequest<Credential = C>,
     ) -> Self {
-        self.signing = Some(signing(place, provider, requests, self.transport()));
+        self.signing = Some(signing(self.client.clone(), provider, requests));
         self
     }
 
@@ -66,6 +65,12 @@ impl Talks {
     /// A conversation.
     pub(crate) fn conversation(&self) -> Conversation {
         Conversation::new(&self.client, self.signing.clone()).sealed(self.is_sealed)
+    }
+
+    /// The client.
+    #[cfg(test)]
+    pub(crate) fn client(&self) -> Client {
+        self.client.clone()
     }
 
     /// The transport of a conversation that is not signed, for whoever fetches credentials.

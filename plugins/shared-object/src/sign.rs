@@ -8,9 +8,10 @@ use http::Uri;
 use http::header::HOST;
 use http::request::Parts;
 use opendal::HttpTransporter;
-use reqsign_core::{SignRequest, Signer, SigningCredential};
+use reqsign_core::{Context, SignRequest, Signer, SigningCredential};
 
 use crate::credentials::{Provider, context};
+use crate::talk::{Client, Conversation};
 
 /// What signs the requests of a store.
 pub(crate) trait Sign: Send + Sync {
@@ -23,57 +24,42 @@ pub(crate) trait Sign: Send + Sync {
 
 /// Credentials of one place, fetched when they are needed and kept until they end.
 struct Signing<C: SigningCredential> {
-    origin: Origin,
+    client: Client,
     provider: Provider<C>,
     /// Counts how often they were given up, and has those that are in use.
     current: Mutex<(u64, Signer<C>)>,
 }
 
-/// What signs requests to `place`, a URL, with the credentials of `provider`, which fetches them through `transport`.
+/// What signs with the credentials of `provider`, which fetches them with `client`.
 pub(crate) fn signing<C: SigningCredential>(
-    place: &str,
+    client: Client,
     provider: Provider<C>,
     requests: impl SignRequest<Credential = C>,
-    transport: HttpTransporter,
 ) -> Arc<dyn Sign> {
-    let signer = Signer::new(context(transport), provider.clone(), requests);
-    Arc::new(Signing { origin: Origin::of(place), provider, current: Mutex::new((0, signer)) })
+    let signer = Signer::new(Context::new(), provider.clone(), requests);
+    Arc::new(Signing { client, provider, current: Mutex::new((0, signer)) })
 }
 
-/// Where signed requests may go: a store names addresses of its own, for example where an upload goes on, and credentials are
-/// shown to nobody else for that, nor in plain text.
-struct Origin {
-    scheme: String,
-    authority: String,
-}
-
-impl Origin {
-    fn of(place: &str) -> Self {
-        let (scheme, rest) = place.split_once("://").unwrap_or(("https", place));
-        let authority = rest.split('/').next().unwrap_or_default();
-        Self { scheme: scheme.to_ascii_lowercase(), authority: authority.to_ascii_lowercase() }
-    }
-
-    /// Whether a URL leads there, or to a bucket in the host's name.
-    fn holds(&self, uri: &Uri) -> bool {
-        let authority = uri.authority().map(|found| found.as_str().to_ascii_lowercase()).unwrap_or_default();
-        let below =
-            authority.strip_suffix(&self.authority).is_some_and(|bucket| bucket.is_empty() || bucket.ends_with('.'));
-        uri.scheme_str() == Some(&self.scheme) && below
-    }
+/// Whether a request goes on with an upload at an address that the store named, as Google does: the address is all that it
+/// takes, and credentials go nowhere but where the config says.
+fn is_session(uri: &Uri) -> bool {
+    uri.query().is_some_and(|query| query.split('&').any(|pair| pair.starts_with("upload_id=")))
 }
 
 impl<C: SigningCredential> Sign for Signing<C> {
     fn sign<'a>(&'a self, request: &'a mut Parts) -> BoxFuture<'a, opendal::Result<u64>> {
         Box::pin(async move {
-            if !self.origin.holds(&request.uri) {
+            if is_session(&request.uri) {
                 return Ok(0);
             }
             let (which, signer) = self.current.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let asked = Conversation::new(&self.client, None);
+            let signer = signer.with_context(context(HttpTransporter::new(asked.clone())));
             signer.sign(request, None).await.map_err(|e| {
                 // What a provider was answered may be in the error: it stays here.
                 let text = format!("signing a request failed ({:?})", e.kind());
-                opendal::Error::new(opendal::ErrorKind::Unexpected, text)
+                let error = opendal::Error::new(opendal::ErrorKind::Unexpected, text);
+                if asked.refusal().is_some_and(|answer| answer.is_passing()) { error.set_temporary() } else { error }
             })?;
             // The client knows it better, by the version of HTTP.
             request.headers.remove(HOST);
@@ -96,7 +82,7 @@ impl<C: SigningCredential> Sign for Signing<C> {
 mod tests {
     use http::{HeaderValue, Request};
     use opendal::Buffer;
-    use reqsign_core::{Context, ProvideCredential};
+    use reqsign_core::ProvideCredential;
 
     use super::*;
     use crate::runtime::Talks;
@@ -144,26 +130,21 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_shown_to_the_store_alone() {
-        let origin = Origin::of("https://Store.example:9000/account");
-        for (uri, held) in [
-            ("https://store.example:9000/account/c/k?x", true),
-            ("https://bucket.store.example:9000/k", true),
-            ("http://store.example:9000/k", false),
-            ("https://store.example/k", false),
-            ("https://evilstore.example:9000/k", false),
-            ("https://store.example:9000.evil.example/k", false),
-            ("/k", false),
+    fn an_address_that_the_store_named_gets_no_credentials() {
+        for (uri, named) in [
+            ("https://elsewhere.example/upload/o?uploadType=resumable&upload_id=x", true),
+            ("https://b.example/k?uploadId=x&partNumber=1", false),
+            ("https://b.example/upload/o?name=upload_id%3Dx", false),
+            ("https://b.example/k", false),
         ] {
-            assert_eq!(origin.holds(&uri.parse().expect("a URI")), held, "{uri}");
+            assert_eq!(is_session(&uri.parse().expect("a URI")), named, "{uri}");
         }
     }
 
     #[test]
     fn credentials_are_kept_until_they_are_refused_and_then_fetched_once() {
         let talks = Talks::new(None).expect("threads");
-        let signing =
-            signing("https://b.example", Arc::new(Counter::default()) as Provider<Number>, Writes, talks.transport());
+        let signing = signing(talks.client(), Arc::new(Counter::default()) as Provider<Number>, Writes);
         let signed = || {
             let (mut parts, _) =
                 Request::get("https://b.example/k").body(Buffer::new()).expect("a request").into_parts();

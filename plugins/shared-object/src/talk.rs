@@ -151,9 +151,12 @@ impl Conversation {
         }
         let Some(signing) = &self.signing else { return Ok((fetch(Request::from_parts(parts, body)).await, 0)) };
         let signed = signing.sign(&mut parts).await;
-        // Where credentials have ended, that is the reason why there are none.
-        if signed.is_err() && !self.refusal().is_some_and(|answer| answer.is_expired()) {
-            self.remember(Answer::unsigned());
+        if let Err(error) = &signed {
+            // Where credentials have ended for good, that is the reason why there are none.
+            let ended = self.refusal().is_some_and(|answer| answer.is_expired());
+            if error.is_temporary() || !ended {
+                self.remember(Answer::unsigned());
+            }
         }
         let which = signed?;
         Ok((fetch(Request::from_parts(parts, body)).await, which))

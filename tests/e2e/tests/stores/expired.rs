@@ -99,19 +99,33 @@ fn keys_that_have_ended_for_good_end_the_run() -> Result<()> {
     Ok(())
 }
 
-#[test]
-fn a_token_of_a_machine_that_ends_is_fetched_again() -> Result<()> {
+/// A run to Google by a machine's token that ends when the third piece is sent; the machine's service then answers so often
+/// with this status before it gives out another one.
+fn by_machine(n_away: u32, status: u16) -> Result<(Workspace, Ran, Place, u32)> {
     let (_folder, file) = data(N_ROWS)?;
     let mut place = Place::new(Kind::Gcs)?;
     // What the store takes now; what it took before has ended.
     let current = Arc::new(Mutex::new("canary-token-1".to_owned()));
-    let given = current.clone();
-    let machine = StandIn::start(stand_in::machine_of_google(move || given.lock().expect("not poisoned").clone()))?;
+    let (given, away) = (current.clone(), AtomicU32::new(n_away));
+    let giving = stand_in::machine_of_google(move || given.lock().expect("not poisoned").clone());
+    let ended = Arc::new(AtomicBool::new(false));
+    let has_ended = ended.clone();
+    let machine = StandIn::start(Box::new(move |request| {
+        let less = |n: u32| n.checked_sub(1);
+        let is_away =
+            has_ended.load(Ordering::SeqCst) && away.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less).is_ok();
+        if is_away { Some(Response::new(status, "")) } else { giving(request) }
+    }))?;
     let (n_pieces, n_refused) = (AtomicU32::new(0), Arc::new(AtomicU32::new(0)));
     let counter = n_refused.clone();
     let decide: Decide = Arc::new(move |request: &Request, server: &_| {
         if is_piece(request) && n_pieces.fetch_add(1, Ordering::SeqCst) == 2 {
             *current.lock().expect("not poisoned") = "canary-token-2".to_owned();
+            ended.store(true, Ordering::SeqCst);
+        }
+        // Who knows the address of an upload may go on with it.
+        if request.parameter("upload_id").is_some() {
+            return Fate::Pass;
         }
         let wanted = format!("Bearer {}", current.lock().expect("not poisoned"));
         if request.header("authorization") != Some(&wanted) {
@@ -130,15 +144,41 @@ fn a_token_of_a_machine_that_ends_is_fetched_again() -> Result<()> {
     place.port = proxy.port();
     let workspace = Workspace::new(&config(&file, "compression: none,", &bare(&place, "")))?
         .with_variable("GCE_METADATA_HOST", &format!("127.0.0.1:{}", machine.port()));
-    let ran = workspace.rivet(&["run", "-v", "--output", "json"])?.expect(0)?;
+    let ran = workspace.rivet(&["run", "-v", "--output", "json"])?;
     for token in ["canary-token-1", "canary-token-2", gcs::shared().token()] {
         no_secret(&workspace, &ran, token)?;
     }
-    let n_refused = n_refused.load(Ordering::SeqCst);
-    ensure!((1..=3).contains(&n_refused), "the old token was used {n_refused} times more");
-    assert_eq!(ran.json()?["exports"][0]["retries"], 0, "the split was not begun anew");
+    Ok((workspace, ran, place, n_refused.load(Ordering::SeqCst)))
+}
+
+fn ensure_whole(workspace: &Workspace, place: &Place) -> Result<()> {
     let out = workspace.path().join("out");
     place.download(&out)?;
     assert_eq!(Exported::read(&out).context("what was exported")?.n_rows(), N_ROWS);
     place.ensure_clean()
+}
+
+#[test]
+fn a_token_of_a_machine_that_ends_is_fetched_again() -> Result<()> {
+    let (workspace, ran, place, n_refused) = by_machine(0, 200)?;
+    let ran = ran.expect(0)?;
+    ensure!((1..=3).contains(&n_refused), "the old token was used {n_refused} times more");
+    assert_eq!(ran.json()?["exports"][0]["retries"], 0, "the split was not begun anew");
+    ensure_whole(&workspace, &place)
+}
+
+#[test]
+fn a_provider_that_is_away_for_a_moment_is_asked_again_and_one_that_refuses_is_not() -> Result<()> {
+    // As often as a request is sent.
+    let (workspace, ran, place, _) = by_machine(5, 503)?;
+    let ran = ran.expect(0)?;
+    assert_eq!(ran.json()?["exports"][0]["retries"], 1, "the split was begun anew: {}", ran.stderr);
+    ensure_whole(&workspace, &place)?;
+    let (_, ran, place, _) = by_machine(1_000, 403)?;
+    let ran = ran.expect(1)?;
+    assert_eq!(ran.json()?["exports"][0]["retries"], 0);
+    // The upload that was begun could not be ended either.
+    let keys = gcs::shared().keys(&place.bucket)?;
+    ensure!(keys.iter().all(|key| key.starts_with(".parts/") || key.ends_with(".staged")), "{keys:?}");
+    Ok(())
 }

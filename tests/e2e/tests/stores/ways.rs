@@ -211,3 +211,35 @@ fn the_environment_names_endpoint_and_region_where_the_config_does_not() -> Resu
     }
     place.ensure_clean()
 }
+
+/// However an endpoint is written, requests to it are signed, and find the bucket.
+#[test]
+fn an_endpoint_may_be_written_in_several_ways() -> Result<()> {
+    let place = Place::new(Kind::S3)?;
+    let dir = TempDir::new()?;
+    let names = [DOMAIN, "s3.amazonaws.com", "s3.us-east-1.amazonaws.com"];
+    let secure = front(place.port, &names, &dir.path().join("tls"))?;
+    let (plain_port, secure_port) = (place.port, secure.port());
+    let proxy = ForwardProxy::start(Box::new(move |to| {
+        let is_secure = to.ends_with(":443") && (to.starts_with(DOMAIN) || to.contains("amazonaws.com"));
+        if is_secure { Some(secure_port) } else { to.starts_with(DOMAIN).then_some(plain_port) }
+    }))?;
+    let url = format!("http://{}", proxy.address());
+    let variables = [("HTTP_PROXY", &*url), ("HTTPS_PROXY", &url)];
+    let ca = format!("addressing: path, ca_file: '{}'", dir.path().join("tls/ca.pem").display());
+    for endpoint in [
+        format!("http://{DOMAIN}:80"),
+        format!("https://{DOMAIN}:443"),
+        format!("HTTPS://{}", DOMAIN.to_uppercase()),
+        "https://s3.amazonaws.com".to_owned(),
+        format!("https://{}.s3.us-east-1.amazonaws.com", place.bucket),
+    ] {
+        let consent = ", allow_remote_endpoint: true, allow_http: true, ";
+        let here = format!("http://127.0.0.1:{}", place.port);
+        let destination = place.destination(&format!("{consent}{ca}")).replace(&here, &endpoint);
+        let (workspace, ended) = ran(&place, &destination, &variables)?;
+        ended.expect(0).with_context(|| endpoint.clone())?;
+        workspace.rivet(&["validate", "--depth", "full"])?.expect(0).with_context(|| endpoint)?;
+    }
+    place.ensure_clean()
+}
