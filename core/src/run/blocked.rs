@@ -10,8 +10,8 @@ use super::env::{Env, lock};
 use crate::error::RunError;
 use crate::resolve::ExportSpec;
 
-/// What takes longer is looked at, then again each time it has taken twice as long, up to the last distance, ms.
-const FIRST_LOOK_MS: u64 = 1_000;
+/// What takes longer is looked at, by when a login has mostly ended, well or not: to try another one then would be rude. Then again each time it has taken twice as long, up to the last distance, ms.
+const FIRST_LOOK_MS: u64 = 3_000;
 const MOST_DISTANCE_MS: u64 = 30_000;
 
 /// Time that was spent waiting for locks, and for whom.

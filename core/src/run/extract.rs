@@ -93,7 +93,8 @@ pub fn extract(
 
 /// Nothing measured yet, of what the plan's rules ask for.
 fn observed(plan: &Plan, spec: &ExportSpec, env: &Env<'_>) -> Observed {
-    let memory = (memory::key_bytes(spec.tuning.memory_bytes), plan.n_workers * N_OPEN);
+    let n_at_once = if plan.splits.len() > 1 { plan.n_workers * N_OPEN } else { 1 };
+    let memory = (memory::key_bytes(spec.tuning.memory_bytes), n_at_once);
     let scratch = Scratch::new(env.state.scratch_path(&plan.export));
     Observed::new(&plan.quality, &plan.written_schema(), memory, scratch)
 }

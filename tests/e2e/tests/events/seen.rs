@@ -190,7 +190,7 @@ fn logs_are_what_the_flags_say_else_rust_log() -> Result<()> {
         Ok(workspace.rivet(&[&["run"], words].concat())?.expect(0)?.stderr)
     };
     let info = logged("info", &[])?;
-    for words in [": connected to ", " columns, about ", "batch_size_memory_mb=10: computed batch_size=", "publishing "]
+    for words in [": connected to ", " column, about ", "batch_size_memory_mb=10: computed batch_size=", "publishing "]
     {
         ensure!(info.contains(words), "{words} in {info}");
     }

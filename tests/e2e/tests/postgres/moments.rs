@@ -113,7 +113,7 @@ fn no_transaction_of_profile_safe_is_old_while_keys_are_cut() -> Result<()> {
     let server = postgres::shared();
     let database = server.fresh_database("moments_planning")?;
     let wait = "create function slow(i bigint) returns boolean language plpgsql volatile as $$ begin \
-                if i % 20000 = 0 then perform pg_sleep(1.2); end if; return true; end $$;";
+                if i % 20000 = 0 then perform pg_sleep(1.6); end if; return true; end $$;";
     let fill = "create table t as select i::bigint id from generate_series(1, 200000) i; \
                 alter table t add primary key (id); analyze t;";
     server.psql(&database, &format!("{wait} {fill}"))?;

@@ -55,13 +55,13 @@ fn who_was_waited_for_is_said_and_how_long() -> Result<()> {
         let quiet = export(&place, 0)?;
         assert_eq!((&quiet["lock_wait_ms"], &quiet["blockers"]), (&json!(0), &json!([])), "{quiet}");
         assert_eq!(quiet["locks"], 2, "the table and its index: {quiet}");
-        let mut other = lock(server, &database, 4)?;
+        let mut other = lock(server, &database, 6)?;
         let told = export(&place, 0)?;
         ensure!(told["lock_wait_ms"].as_u64().is_some_and(|ms| (1_000..15_000).contains(&ms)), "{told}");
         assert_eq!((blocker(&told), told["blockers"].as_array().map(Vec::len)), (named.clone(), Some(1)), "{told}");
         other.wait()?;
     }
-    let place = place(&server.url(&database), "lock_timeout_s: 2, max_retries: 0")?;
+    let place = place(&server.url(&database), "lock_timeout_s: 5, max_retries: 0")?;
     let mut other = lock(server, &database, 20)?;
     let ran = place.rivet(&["run"])?;
     let shown = ran.stderr.clone() + ran.text()?;

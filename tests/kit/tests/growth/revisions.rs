@@ -40,6 +40,10 @@ const RESUME_TOKEN: &str = r#"    /// Where the next run goes on, once the strea
 const KEYS: &str = r#"    /// Columns that together find one row, never NULL, one list a key; the primary key first. What is not known is not said.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<Vec<String>>,
+    /// The first of [`keys`](Self::keys) is the primary key: a row keeps its values for as long as it lives. Another unique index may be
+    /// of what changes with each update.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_primary_key: bool,
     /// Columns that a cursor could go by, in the relation's order. None where the source does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursors: Option<Vec<CursorColumn>>,
