@@ -24,7 +24,7 @@ const LINES: &[Line] = &[
     ("tuning", |s| Some(s.tuning.clone())),
     ("strategy", |s| Some(s.strategy.clone()).filter(|text| !text.is_empty())),
     ("rows", |s| written(s).then(|| grouped(s.rows))),
-    ("left out", |s| (s.rows_known > 0).then(|| format!("{} that were exported before", counted(s.rows_known, "row")))),
+    ("left out", |s| (s.rows_known > 0).then(|| format!("{}, exported before", counted(s.rows_known, "row")))),
     ("kept", |s| {
         (s.splits_kept > 0).then(|| format!("{} that were read before", counted(s.splits_kept as u64, "split")))
     }),

@@ -38,42 +38,12 @@ With --shard several processes that share a state do the splits of one plan, at 
 Nothing is visible before `finalize`. Each shard reads a snapshot of its own. A shard that died is applied again, and keeps what \
 it had finished; `rivet run` is refused meanwhile, for as long as `resume_within` says.")]
 pub struct ApplyArgs {
-    /// The plan, as `rivet plan` wrote it.
-    #[arg(value_name = "PLAN")]
-    pub plan: PathBuf,
-    /// The config that it was made with.
+    /// Which plan, and how.
     #[command(flatten)]
-    pub chosen: ChosenArgs,
-    /// Follow a plan that is old, was applied before, or does not fit any more. A cursor that stands elsewhere by now stays
-    /// there.
-    #[arg(long)]
-    pub force: bool,
+    pub follow: FollowArgs,
     /// Do only this share of the splits, such as `2/3`, and publish nothing: `rivet finalize` does, when all are done.
     #[arg(long, value_name = "I/N", conflicts_with = "validate")]
     pub shard: Option<Shard>,
-    /// As `run --validate`: read back every file before the run counts.
-    #[arg(long)]
-    pub validate: bool,
-    /// As `run --summary-output`: write how all exports ended to this file.
-    #[arg(long, value_name = "FILE")]
-    pub summary_output: Option<PathBuf>,
-    /// Die at a named point of the run path (tests only).
-    #[cfg(feature = "fault")]
-    #[arg(long, hide = true)]
-    pub fault: Option<String>,
-}
-
-impl ApplyArgs {
-    /// The run that follows the plan, but for the plan.
-    pub fn run(&self) -> RunArgs {
-        RunArgs {
-            validate: self.validate,
-            summary_output: self.summary_output.clone(),
-            #[cfg(feature = "fault")]
-            fault: self.fault.clone(),
-            ..self.chosen.run("-")
-        }
-    }
 }
 
 /// Arguments of `finalize`.
@@ -82,13 +52,22 @@ impl ApplyArgs {
 Refused with exit code 1 while a shard is missing, which it names, and when the plan was finalized before. Nothing is read from the \
 source. It is the end of the run like any other: rows are counted, quality rules judged over all shards, files published.")]
 pub struct FinalizeArgs {
-    /// The plan whose shards were applied.
+    /// Which plan, and how.
+    #[command(flatten)]
+    pub follow: FollowArgs,
+}
+
+/// What following a plan takes, in whole or in part.
+#[derive(Debug, Clone, Args)]
+pub struct FollowArgs {
+    /// The plan, as `rivet plan` wrote it.
     #[arg(value_name = "PLAN")]
     pub plan: PathBuf,
     /// The config that it was made with.
     #[command(flatten)]
     pub chosen: ChosenArgs,
-    /// As `apply --force`.
+    /// Follow a plan that is old, was applied before, or does not fit any more. A cursor that stands elsewhere by now stays
+    /// there. Also as `run --force`.
     #[arg(long)]
     pub force: bool,
     /// As `run --validate`: read back every file before the run counts.
@@ -103,18 +82,16 @@ pub struct FinalizeArgs {
     pub fault: Option<String>,
 }
 
-impl FinalizeArgs {
-    /// The apply that reads nothing more.
-    pub fn apply(&self) -> ApplyArgs {
-        ApplyArgs {
-            plan: self.plan.clone(),
-            chosen: self.chosen.clone(),
+impl FollowArgs {
+    /// The run that follows the plan, but for the plan.
+    pub fn run(&self) -> RunArgs {
+        RunArgs {
             force: self.force,
-            shard: None,
             validate: self.validate,
             summary_output: self.summary_output.clone(),
             #[cfg(feature = "fault")]
             fault: self.fault.clone(),
+            ..self.chosen.run("-")
         }
     }
 }

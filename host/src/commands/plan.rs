@@ -13,7 +13,7 @@ use rivet_plugin_api::KeyValue;
 
 use super::run::{Tables, without_effects};
 use super::{artifact, dry_run, run};
-use crate::cli::plan::{ApplyArgs, FinalizeArgs, PlanArgs};
+use crate::cli::plan::{ApplyArgs, FinalizeArgs, FollowArgs, PlanArgs};
 use crate::cli::{Global, Output, RunArgs};
 use crate::documents::VERSION;
 use crate::documents::plans::{CursorRange, PlanDocument, SealedRow};
@@ -30,15 +30,15 @@ pub fn plan(args: &PlanArgs, global: &Global) -> Exit {
 
 /// Runs `rivet apply`.
 pub fn apply(args: &ApplyArgs, global: &Global) -> Exit {
-    follow(args, args.shard.map_or(Portion::Whole, Portion::Shard), global)
+    follow(&args.follow, args.shard.map_or(Portion::Whole, Portion::Shard), global)
 }
 
 /// Runs `rivet finalize`.
 pub fn finalize(args: &FinalizeArgs, global: &Global) -> Exit {
-    follow(&args.apply(), Portion::Verdict, global)
+    follow(&args.follow, Portion::Verdict, global)
 }
 
-fn follow(args: &ApplyArgs, portion: Portion, global: &Global) -> Exit {
+fn follow(args: &FollowArgs, portion: Portion, global: &Global) -> Exit {
     let read = artifact::read(&args.plan, args.force, portion, SystemClock::default().now_unix_ms());
     let all = match read.and_then(|all| chosen(all.keys(), &args.chosen.export).map(|export| (all, export))) {
         Ok(all) => all,

@@ -77,6 +77,24 @@ fn three_processes_at_once_are_the_table_once() -> Result<()> {
 }
 
 #[test]
+fn what_the_hint_says_lets_it_end() -> Result<()> {
+    for database in Database::both()? {
+        let place = database.workspace(CHUNKED)?;
+        plan(&place)?;
+        shard(&place, "1/2")?;
+        shard(&place, "2/2")?;
+        fs::write(place.path().join("out/_SUCCESS.t"), "{ of another program")?;
+        let ran = place.rivet(&["finalize", "plan.json", "--output", "json"])?;
+        ensure!(ran.code != Some(0), "{}", ran.stderr);
+        let told = ran.json()?["exports"][0].clone();
+        ensure!(told["error"]["hint"].to_string().contains("`--force`"), "{told}");
+        ensure!(finalize(&place, &["--force"], 0)?["rows"] == N_ROWS, "what was read is kept until then");
+        whole(&place)?;
+    }
+    Ok(())
+}
+
+#[test]
 fn a_missing_shard_is_named_and_nobody_discards_the_others() -> Result<()> {
     for database in Database::both()? {
         let place = database.workspace(CHUNKED)?;
