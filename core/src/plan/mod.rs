@@ -240,7 +240,7 @@ impl Plan {
     pub fn doubt_of_several_states(&self) -> Option<String> {
         let along = self.along.as_ref().filter(|_| self.along_is.moving)?.join(", ");
         Some(format!(
-            "chunks are of several moments, and {along} is no key: a row whose {along} changed in between may be in the files \
+            "chunks are of several moments, and {along} is not of the primary key: a row whose {along} changed in between may be in the files \
              twice or not at all"
         ))
     }

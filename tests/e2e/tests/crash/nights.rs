@@ -26,7 +26,7 @@ fn chunks_along_what_is_no_key_are_kept_with_a_warning() -> Result<()> {
         );
         ensure!(warnings(&told).contains("may be in the files twice or not at all") == doubted, "{told}");
         let (_, manifest) = whole(&workspace)?;
-        ensure!(manifest["warnings"].to_string().contains("a is no key") == doubted, "{manifest}");
+        ensure!(manifest["warnings"].to_string().contains("a is not of the primary key") == doubted, "{manifest}");
     }
     Ok(())
 }
