@@ -134,11 +134,12 @@ fn stdout_gets_the_file_and_nothing_else() -> Result<()> {
         let mut child = workspace.spawn(words)?;
         // As in a shell's pipe: the reader has our stdout itself.
         let pipe = child.stdout.take().context("piped")?;
-        // On one thread: pyarrow's pools sometimes abort the interpreter while it ends.
         const SCRIPT: &str = "import io, sys, pyarrow.parquet as p; b = sys.stdin.buffer.read(); \
-                              t = p.read_table(io.BytesIO(b), use_threads=False, pre_buffer=False); \
+                              t = p.read_table(io.BytesIO(b)); \
                               print(b[:4], b[-4:], t.num_rows, sum(t['id'].to_pylist()), t['v'][29999])";
-        let reader = Command::new(oracle::python()?).args(["-c", SCRIPT]).stdin(pipe).stdout(Stdio::piped()).spawn()?;
+        let script = format!("{SCRIPT}{}", oracle::END);
+        let reader =
+            Command::new(oracle::python()?).args(["-c", &script]).stdin(pipe).stdout(Stdio::piped()).spawn()?;
         let read = reader.wait_with_output()?;
         let ended = child.wait_with_output()?;
         ensure!(ended.status.success(), "rivet: {}", String::from_utf8_lossy(&ended.stderr));

@@ -68,11 +68,15 @@ pub fn python() -> Result<PathBuf> {
     Ok(dir.join("bin").join("python"))
 }
 
+/// The last line of a script that reads with pyarrow: its pools of threads sometimes abort an interpreter that ends by itself.
+pub const END: &str = "\nimport os, sys; sys.stdout.flush(); os._exit(0)\n";
+
 /// Runs a Python script and returns what it printed; `args` are its `sys.argv[1:]`.
 ///
 /// # Errors
 /// When the script fails; the error carries its standard error.
 pub fn run(script: &str, args: &[&str]) -> Result<String> {
+    let script = &format!("{script}{END}");
     let mut command = Command::new(python()?);
     command.env("PYTHONIOENCODING", "utf-8").env("TZ", "UTC").arg("-").args(args);
     command::output(&mut command, script).context("run an oracle script")

@@ -41,7 +41,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Map, Value, json};
 
 use crate::command;
-use crate::oracle::python;
+use crate::oracle::{END, python};
 
 const SCRIPT: &str = include_str!("type_oracle/readers.py");
 
@@ -286,7 +286,7 @@ fn ask(jobs: Vec<Value>) -> Result<Vec<Result<Map<String, Value>, String>>> {
         return Ok(Vec::new());
     }
     let mut python = Command::new(python()?);
-    python.env("PYTHONIOENCODING", "utf-8").env("TZ", "UTC").args(["-c", SCRIPT]);
+    python.env("PYTHONIOENCODING", "utf-8").env("TZ", "UTC").args(["-c", &format!("{SCRIPT}{END}")]);
     // Polars has no intervals of its own, and reads those of Arrow only when it is asked to.
     python.env("POLARS_MAX_THREADS", "1").env("POLARS_IMPORT_INTERVAL_AS_STRUCT", "1");
     let printed = command::output(&mut python, &serde_json::to_string(&jobs)?).context("read files with Python")?;

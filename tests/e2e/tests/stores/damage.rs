@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 use rivet_test_e2e::{Workspace, files_below};
@@ -103,6 +104,15 @@ fn name(path: &Path) -> String {
     path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
+/// Waits until the clock shows another second: of runs that began in one, neither is known to be the newer.
+fn next_second() {
+    let second = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let before = second();
+    while second() == before {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn in_any_run_of_an_incremental_export() -> Result<()> {
     let (_folder, file) = data(10)?;
@@ -110,13 +120,12 @@ fn in_any_run_of_an_incremental_export() -> Result<()> {
         Workspace::new(&config(&file, "mode: incremental, cursor_column: id,", "{type: local, path: out}"))?;
     let mut runs = Vec::new();
     for i in 0..3 {
+        next_second();
         const FILL: &str = "import sqlite3, sys\nc = sqlite3.connect(sys.argv[1])\nc.execute(sys.argv[2])\nc.commit()";
         oracle::run(FILL, &[&file, &format!("insert into t values (2{i}, 'new', 0)")])?;
         let ran = workspace.run()?.expect(0)?.json()?;
         runs.insert(0, ran["exports"][0]["run_id"].as_str().context("a run")?.to_owned());
     }
-    // Of those that began in one second neither is known to be the newer.
-    runs[1..].sort_by(|a, b| b.cmp(a));
     let out = workspace.path().join("out");
     let validated = |code| workspace.rivet(&["validate", "--depth", "full", "--output", "json"])?.expect(code)?.json();
     let ids = |document: &Value| {

@@ -91,7 +91,6 @@ def pyarrow_columns(table):
 
 
 def pyarrow_parquet(job):
-    # Its pools of threads abort the interpreter at exit.
     read = lambda path: pa.parquet.read_table(path, columns=job.get("columns"), use_threads=False, pre_buffer=False)
     return pyarrow_columns(pa.concat_tables([read(path) for path in job["paths"]]))
 
