@@ -9,8 +9,6 @@ use crate::explain::planned;
 use crate::session::PgSession;
 use crate::sql::{from_item, literal};
 
-/// Values of the statistics to each range: with fewer, ranges would be of very different sizes.
-const VALUES_PER_RANGE: usize = 2;
 /// Fewer rows than this are looked at faster than their statistics.
 const SMALL_ROWS: u64 = 10_000;
 
@@ -45,7 +43,8 @@ pub fn borders(
         Share::Ranges(n) => n,
         Share::Rows(rows) => usize::try_from(expected.div_ceil(rows.max(1))).unwrap_or(usize::MAX),
     };
-    Ok((n_ranges.saturating_mul(VALUES_PER_RANGE) <= values.len() || n_ranges <= 1).then(|| chosen(values, n_ranges)))
+    // With fewer values than ranges, those would be of more than twice the size that was asked for.
+    Ok((n_ranges < values.len()).then(|| chosen(values, n_ranges)))
 }
 
 /// A value, and which part of all rows has no larger one.

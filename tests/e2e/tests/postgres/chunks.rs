@@ -115,6 +115,26 @@ fn sparse_keys_cost_few_scans() -> Result<()> {
     Ok(())
 }
 
+/// With a value of the histogram to each chunk no row is read for the borders.
+#[test]
+fn borders_by_statistics_cost_no_scan() -> Result<()> {
+    let server = postgres::shared();
+    let database = server.fresh_database("chunks_known")?;
+    server.psql(
+        &database,
+        "create table t (id bigint primary key, pad text); \
+         insert into t select i * i, repeat('x', 100) from generate_series(1, 30000) i; vacuum analyze t",
+    )?;
+    let place = workspace(&server.url(&database), "table: t\nmode: chunked\nchunk_size: 450")?;
+    let (_, rows, _) = export(&place)?;
+    ensure!(rows.iter().sum::<u64>() == 30_000 && (40..=80).contains(&rows.len()), "{rows:?}");
+    ensure!(rows.iter().all(|n| (150..=900).contains(n)), "{rows:?}");
+    let scans = "select coalesce(seq_scan, 0) + coalesce(idx_scan, 0) from pg_stat_user_tables where relname = 't'";
+    let scans: usize = server.psql(&database, scans)?.trim().parse()?;
+    ensure!(scans <= rows.len() + 5, "{scans} scans for {} chunks", rows.len());
+    Ok(())
+}
+
 /// Two borders of a key of several columns are a range to its index, and not a reason to read the table for each chunk.
 #[test]
 fn chunks_of_a_composite_key_go_by_its_index() -> Result<()> {

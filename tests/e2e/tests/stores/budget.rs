@@ -24,7 +24,7 @@ fn workers_whose_uploads_do_not_fit_are_left_out() -> Result<()> {
     };
     let workspace = place.workspace(&config(128))?.with_variable("TEST_URL", &server.url(&database));
     let ran = workspace.rivet(&["run"])?.expect(0)?;
-    let said = "`parallel: 16`: 4 workers read, since 128 MiB of memory (`memory_mb`) hold no more uploads to a store";
+    let said = "`parallel: 16`: 3 workers read, since 128 MiB of memory (`memory_mb`) hold no more uploads to a store";
     ensure!(ran.stderr.contains(said), "{}", ran.stderr);
     // The program itself is larger than what is delivered.
     ensure!(ran.peak_rss_bytes < 200 << 20, "{} MiB", ran.peak_rss_bytes >> 20);
