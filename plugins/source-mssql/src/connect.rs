@@ -64,8 +64,10 @@ impl Client {
         let seen = Facts::shared(stage::RESOLVE);
         let timeout = Duration::from_millis(settings.connect_timeout_ms);
         let mut work = Box::pin(log_in(&settings, &seen));
+        // The driver warns of each login without TLS, which it knows nothing of: ours has been there before it.
+        let quiet = tracing::dispatcher::set_default(&tracing::Dispatch::none());
         let result = engine.poll(cx, Limit::within(timeout), Instant::now, |task| work.as_mut().poll(task));
-        drop(work);
+        drop((work, quiet));
         let result = match result {
             Err(Ended::Cancelled) => return Err(PluginError::cancelled()),
             Err(Ended::TooLate) => Err(error::no_progress(&format!("connect to {}", settings.server_label()), timeout)),

@@ -3,6 +3,7 @@
 
 mod built;
 mod canary;
+pub mod hints;
 mod mount;
 mod output;
 mod program;

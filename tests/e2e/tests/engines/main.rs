@@ -3,6 +3,7 @@
 
 mod ends;
 mod faults;
+mod hints;
 mod parity;
 
 use anyhow::Result;

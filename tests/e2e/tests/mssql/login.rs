@@ -57,6 +57,9 @@ fn a_wrong_login_is_refused_by_its_number() -> Result<()> {
     ensure!(ran.stderr.contains("dbo.missing"), "{}", ran.stderr);
     let here = format!(":{}/", server.port());
     fails("", &url.replace(&here, ":1/"), 2, "mssql.refused", &["127.0.0.1:1"])?;
+    // What the driver thinks of our TLS, which it does not see, is no warning.
+    let ran = with_source(&url, "", "table: dbo.t")?.run()?.expect(0)?;
+    ensure!(!ran.stderr.contains("TLS encryption is not enabled"), "{}", ran.stderr);
     // The second of two addresses is where it listens.
     succeeds("", &url.replace("127.0.0.1:", "127.0.0.1:1,127.0.0.1:"))?;
     Ok(())

@@ -137,6 +137,19 @@ fn who_may_make_none_is_told_before_a_row_is_read() -> Result<()> {
     Ok(())
 }
 
+/// Without the lock, a run that comes later would take the snapshot for one that a dead run left.
+#[test]
+fn without_the_lock_on_its_name_none_is_made() -> Result<()> {
+    let server = mssql::shared();
+    let database = table(server, "no_lock")?;
+    server.psql(&database, "update sys.options set gives_locks = false")?;
+    let ran = workspace(&server.url(&database), "t", 0)?.rivet(&["run", "--output", "json"])?;
+    let error = &ran.json()?["exports"][0]["error"];
+    ensure!(ran.code != Some(0) && error["code"] == "mssql.snapshot_lock", "{error}");
+    assert_eq!(server.psql(&database, SNAPSHOTS)?.trim(), "");
+    Ok(())
+}
+
 #[test]
 fn what_a_killed_run_leaves_is_found_and_dropped_by_the_next() -> Result<()> {
     let (server, database) = server("left")?;

@@ -172,6 +172,7 @@ impl Mssql {
                 Some(declared) => (declared, " NOT NULL"),
                 None => (*declared, ""),
             };
+            let column = column.replace('"', "\"\"");
             let kind = tsql::stored(declared.split(" COLLATE ").next().unwrap_or(declared));
             defined.push(format!("\"{column}\" {kind}{required}"));
             comments.push_str(&format!("comment on column dbo.\"{name}\".\"{column}\" is '{declared}';"));
