@@ -3,6 +3,7 @@
 
 mod built;
 mod canary;
+pub mod every_way;
 pub mod hints;
 mod mount;
 mod output;
