@@ -4,7 +4,8 @@ create schema sys;
 create domain sys.moment as text collate "C";
 create operator sys.+ (leftarg = bytea, rightarg = bytea, function = byteacat);
 create table sys.options (snapshot_isolation_state int, is_read_committed_snapshot_on int, engine_edition int,
-  may_create_database int, min_active_rowversion bytea, gives_locks boolean default true);
+  may_create_database int, min_active_rowversion bytea, gives_locks boolean default true,
+  drops_snapshots boolean default true);
 insert into sys.options values (1, 0, 3, 1, '\x7fffffffffffffff');
 create table sys.snapshots (name text, database_id int, owner_sid text, create_date timestamp);
 

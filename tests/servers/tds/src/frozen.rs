@@ -93,6 +93,9 @@ pub async fn drop<S>(session: &Session<S>, statement: &[Token], shared: &Shared)
     let Some(Token::Name(name)) = statement.get(2) else {
         return Ok(Err((102, "Incorrect syntax near 'DATABASE'.".to_owned())));
     };
+    if !session.postgres.query_one("select drops_snapshots from sys.options", &[]).await?.get::<_, bool>(0) {
+        return Ok(Err((3702, format!("Cannot drop database \"{name}\" because it is currently in use."))));
+    }
     let found = shared.lock().frozen.remove(name);
     let Some(frozen) = found else {
         return Ok(Err((3701, format!("Cannot drop the database '{name}', because it does not exist."))));
