@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 
-use rivet_plugin_api::{CancelToken, Store};
+use rivet_plugin_api::{CancelToken, Session, Store};
 
 use super::env::{Env, lock};
 use super::governor;
@@ -253,8 +253,17 @@ impl Extraction<'_> {
             }
         });
         if let Some(mut holder) = lock(&pass.holder).take() {
-            let _ = holder.end(&self.env.cancel.cx());
+            self.end(&mut *holder);
         }
+    }
+
+    /// Ends a session; what that warns of is in the summary. It loses no row: all that were asked of it are there.
+    fn end(&self, session: &mut dyn Session) {
+        let token = CancelToken::new();
+        token.keep_warnings();
+        let wake = || token.cancel();
+        let _ = self.env.cancel.cx().with_wake(&wake, || session.end(&token.cx()));
+        lock(&self.progress).tally.warnings.extend(token.take_warnings());
     }
 
     fn shared<'s>(&'s self, cancel: &'s CancelToken, until_ms: Option<u64>) -> Shared<'s> {

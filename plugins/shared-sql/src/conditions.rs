@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use rivet_plugin_api::{FILTER_PLACEHOLDER, Filter, KeyRange, Result};
+use rivet_plugin_api::{FILTER_PLACEHOLDER, Filter, KeyRange, KeyValue, Lower, Result};
 
 /// What holds for every row, in any dialect.
 const ALL: &str = "1 = 1";
@@ -64,6 +64,26 @@ impl fmt::Display for Conditions {
         }
         Ok(())
     }
+}
+
+/// The condition that a key lies within a range; `lower` and `value` write its ends in the engine's way.
+///
+/// # Errors
+/// What they say.
+pub fn range_sql(
+    key: &str,
+    range: &KeyRange,
+    lower: impl FnOnce(&Lower) -> Result<String>,
+    value: impl FnOnce(&KeyValue) -> Result<String>,
+) -> Result<String> {
+    let mut bounds = Vec::new();
+    if let Some(from) = &range.lower {
+        bounds.push(format!("{key} >= {}", lower(from)?));
+    }
+    if let Some(to) = &range.upper {
+        bounds.push(format!("{key} {} {}", if range.upper_open { "<" } else { "<=" }, value(to)?));
+    }
+    Ok(between(key, &bounds, range.nulls))
 }
 
 /// The condition that a key lies within bounds, such as `key >= 7`; without any, that there is one.

@@ -13,7 +13,7 @@ mod refusal;
 mod rows;
 mod suggest;
 
-pub use conditions::{Conditions, between, identifier, key_sql};
+pub use conditions::{Conditions, between, identifier, key_sql, range_sql};
 pub use keys::{Calendar, Dialect, Key, KeyAnswers, KeyRows, Share, alias, along, within};
 pub use planned::as_planned;
 pub use refusal::No;

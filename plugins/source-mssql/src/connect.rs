@@ -64,8 +64,9 @@ impl Client {
         let seen = Facts::shared(stage::RESOLVE);
         let timeout = Duration::from_millis(settings.connect_timeout_ms);
         let mut work = Box::pin(log_in(&settings, &seen));
+        let quiet = quiet();
         let result = engine.poll(cx, Limit::within(timeout), Instant::now, |task| work.as_mut().poll(task));
-        drop(work);
+        drop((work, quiet));
         let result = match result {
             Err(Ended::Cancelled) => return Err(PluginError::cancelled()),
             Err(Ended::TooLate) => Err(error::no_progress(&format!("connect to {}", settings.server_label()), timeout)),
@@ -100,6 +101,7 @@ impl Client {
         let limit = self.limit(sent);
         let seen = self.seen.clone();
         let heard = || Facts::lock(&seen).heard;
+        let _quiet = quiet();
         match self.engine.poll(cx, limit, heard, |task| work.as_mut().poll(task)) {
             Err(ended) => Err(self.gave_up(&ended, sent)),
             Ok((driver, Ok(rows))) => {
@@ -152,6 +154,12 @@ impl Client {
             Ended::Broken => error::broken(),
         }
     }
+}
+
+/// While this lives, the driver logs nothing. It warns of each login without TLS, but knows nothing of ours, and of each error,
+/// which we return.
+pub fn quiet() -> tracing::dispatcher::DefaultGuard {
+    tracing::dispatcher::set_default(&tracing::Dispatch::none())
 }
 
 async fn first_result(driver: &mut Driver, sql: String) -> Result<Rows, Error> {

@@ -54,6 +54,7 @@ impl DatabaseSnapshot {
             literal(&name)
         );
         client.execute(&lock, cx)?;
+        held(client, &name, cx)?;
         let create = create_sql(client, &name, source, cx)?;
         client.execute(&create, cx).map_err(|e| unmade(client, e))?;
         let made = Self { name, source: source.to_owned() };
@@ -85,6 +86,19 @@ impl DatabaseSnapshot {
             }),
         }
     }
+}
+
+/// That the session has its lock: a lock that is refused is a number that the procedure returns, no error.
+fn held(client: &mut Client, name: &str, cx: &Cx) -> Result<()> {
+    let sql = format!("SELECT CAST(APPLOCK_MODE(N'public', {}, N'Session') AS nvarchar(32)) AS mode", literal(name));
+    let mode = client.query(&sql, cx)?.rows.into_iter().flatten().next().flatten();
+    if mode.as_deref() == Some("Exclusive") {
+        return Ok(());
+    }
+    let text = format!("the server gives no lock on the name of the database snapshot {name}");
+    Err(PluginError::new(ErrorKind::Conflict, "mssql.snapshot_lock", text)
+        .retry(Retry::NewSession)
+        .hint("run it again; where it stays so, leave `snapshot: database` out of `source`"))
 }
 
 fn drop_sql(name: &str) -> String {

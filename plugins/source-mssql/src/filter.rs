@@ -5,7 +5,7 @@ use rivet_plugin_api::{
     Aggregate, Cx, Distance, ErrorKind, Filter, KeyRange, KeyValue, Lower, Measure, Moment, PluginError, Relation,
     Result,
 };
-use rivet_shared_sql::{Conditions, Rows, between, identifier, key_sql};
+use rivet_shared_sql::{Conditions, Rows, identifier, key_sql, range_sql};
 
 use crate::error;
 use crate::moment;
@@ -19,21 +19,12 @@ const COLLATE: &str = " COLLATE ";
 
 /// The rows of a relation that meet a filter, and further conditions too.
 pub fn rows(relation: &Relation, filter: &Filter, further: Conditions) -> Result<Rows> {
-    let conditions = Conditions::of(filter, range_sql)?.and(further);
+    let conditions = Conditions::of(filter, in_range)?.and(further);
     Ok(Rows::of(relation, conditions, identifier))
 }
 
-fn range_sql(range: &KeyRange) -> Result<String> {
-    let key = key_sql(&range.key, identifier);
-    let mut bounds = Vec::new();
-    if let Some(lower) = &range.lower {
-        bounds.push(format!("{key} >= {}", lower_sql(lower)?));
-    }
-    let below = if range.upper_open { "<" } else { "<=" };
-    if let Some(upper) = &range.upper {
-        bounds.push(format!("{key} {below} {}", value_sql(upper)?));
-    }
-    Ok(between(&key, &bounds, range.nulls))
+fn in_range(range: &KeyRange) -> Result<String> {
+    range_sql(&key_sql(&range.key, identifier), range, lower_sql, value_sql)
 }
 
 fn lower_sql(lower: &Lower) -> Result<String> {
@@ -240,12 +231,12 @@ mod tests {
         let lower = Lower { value, minus: Some(Distance::Ms(90_500)) };
         let range = KeyRange { key: vec!["at".to_owned()], lower: Some(lower), ..KeyRange::default() };
         assert_eq!(
-            range_sql(&range).expect("a date and time"),
+            in_range(&range).expect("a date and time"),
             "(\"at\" >= DATEADD(millisecond, -500, DATEADD(second, -90, CONVERT(datetime2(3), \
              N'2024-01-01 00:00:00.000', 121))))"
         );
         let lower = Lower { value: KeyValue::new("time(7)", "00:10:00.0000000"), minus: Some(Distance::Ms(90_500)) };
         let range = KeyRange { key: vec!["at".to_owned()], lower: Some(lower), ..KeyRange::default() };
-        assert_eq!(range_sql(&range).expect_err("there is nothing before midnight").code(), "mssql.lookback");
+        assert_eq!(in_range(&range).expect_err("there is nothing before midnight").code(), "mssql.lookback");
     }
 }

@@ -12,7 +12,7 @@ use rivet_plugin_api::{CancelToken, Cx, PluginError, RecordBatch, Result};
 use rivet_shared_net::{Ended, Limit};
 use tiberius::QueryItem;
 
-use crate::connect::{Client, Driver};
+use crate::connect::{Client, Driver, quiet};
 use crate::decode::BatchDecoder;
 use crate::error;
 use crate::tap::{Facts, Shared};
@@ -95,7 +95,9 @@ impl<'c> Reading<'c> {
         let limit = if begun { client.limit_of_rows() } else { client.limit(self.sent) };
         Facts::lock(&client.seen).heard = Instant::now();
         let heard = || Facts::lock(&client.seen).heard;
+        let quiet = quiet();
         let result = client.engine.poll(cx, limit, heard, |task| poll(reader, task, hatch, &there));
+        drop(quiet);
         match result {
             Ok(None) => Ok(()),
             Ok(Some((driver, result))) => {

@@ -5,7 +5,7 @@ use rivet_plugin_api::{
     BatchStream, Cx, ErrorKind, PluginError, ReadMode, RecordBatch, Relation, Result, Scan, SchemaRef, StreamFacts,
     TableSchema,
 };
-use rivet_shared_sql::as_planned;
+use rivet_shared_sql::{as_planned, hint};
 
 use crate::decode::BatchDecoder;
 use crate::filter::rows;
@@ -35,10 +35,13 @@ pub fn start<'s>(session: &'s mut MssqlSession, scan: &Scan, cx: &Cx) -> Result<
         tracing::debug!("reads: {}", select_sql(&shown, &columns, &described)?);
     }
     let limits = (scan.max_batch_rows, scan.max_batch_bytes);
+    let converted: Vec<String> =
+        columns.iter().filter(|plan| plan.may_not_fit()).map(|plan| plan.column.name.clone()).collect();
     let decoder = BatchDecoder::new(columns, schema.clone(), limits, session.max_value_bytes)?;
     let in_snapshot = session.is_in_snapshot();
-    let reading = Reading::start(&mut session.client, select, decoder, cx).map_err(|e| lost(in_snapshot, e))?;
-    Ok(Box::new(Stream { schema, reading, in_snapshot }))
+    let reading = Reading::start(&mut session.client, select, decoder, cx);
+    let reading = reading.map_err(|e| unfit(lost(in_snapshot, e), &converted))?;
+    Ok(Box::new(Stream { schema, reading, in_snapshot, converted }))
 }
 
 fn select_sql(scan: &Scan, columns: &[ColumnPlan], described: &Described) -> Result<String> {
@@ -72,6 +75,21 @@ struct Stream<'s> {
     schema: SchemaRef,
     reading: Reading<'s>,
     in_snapshot: bool,
+    /// Columns that the server converts to what was chosen for them.
+    converted: Vec<String>,
+}
+
+/// The server says of a value that cannot be converted neither its column nor what to do.
+fn unfit(e: PluginError, converted: &[String]) -> PluginError {
+    if e.kind() != ErrorKind::Data || e.vendor().is_none() || converted.is_empty() {
+        return e;
+    }
+    let e = if let [one] = converted { e.detail("column", one) } else { e };
+    let lines: Vec<String> = converted.iter().map(|name| hint::column(name, "text")).collect();
+    e.hint(format!(
+        "where the value does not fit the type that was chosen, read the column as text: {}",
+        lines.join(" or ")
+    ))
 }
 
 impl BatchStream for Stream<'_> {
@@ -79,7 +97,7 @@ impl BatchStream for Stream<'_> {
         self.schema.clone()
     }
     fn next(&mut self, cx: &Cx) -> Result<Option<RecordBatch>> {
-        self.reading.next(cx).map_err(|e| lost(self.in_snapshot, e))
+        self.reading.next(cx).map_err(|e| unfit(lost(self.in_snapshot, e), &self.converted))
     }
     fn facts(&self) -> StreamFacts {
         StreamFacts {

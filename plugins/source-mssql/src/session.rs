@@ -187,7 +187,7 @@ impl MssqlSession {
         }
         told.push(format!(
             "the database {name} allows no snapshot isolation: rows that others change while they are read may be missed or \
-             read twice; `ALTER DATABASE [{name}] SET ALLOW_SNAPSHOT_ISOLATION ON` lets a run read one state",
+             read twice, and who changes a row waits where the export stands still at it; `ALTER DATABASE [{name}] SET ALLOW_SNAPSHOT_ISOLATION ON` lets a run read one state",
             name = self.facts.database
         ));
         told

@@ -123,6 +123,13 @@ impl ColumnPlan {
         Ok(plan)
     }
 
+    /// Whether the server converts it to a type that may not hold all of its values.
+    pub fn may_not_fit(&self) -> bool {
+        let natural = natural(&Native::parse(&self.column.native_type), self.policies);
+        let is_chosen = natural.is_none_or(|(logical, ..)| logical != self.column.logical);
+        is_chosen && self.column.logical != LogicalType::Text
+    }
+
     /// The expression that a scan asks for.
     pub fn expression(&self) -> String {
         self.select.replace('@', &identifier(&self.column.name).replace('@', "\u{0}")).replace('\u{0}', "@")
@@ -171,7 +178,9 @@ fn natural(native: &Native, policies: Policies) -> Option<(LogicalType, Fidelity
         "datetime" | "smalldatetime" => exact(LogicalType::Timestamp { utc: false, nanos: false }),
         "datetime2" => exact(LogicalType::Timestamp { utc: false, nanos }),
         "datetimeoffset" => exact(LogicalType::Timestamp { utc: true, nanos }),
-        "char" | "varchar" | "nchar" | "nvarchar" | "text" | "ntext" | "sysname" | "xml" => exact(LogicalType::Text),
+        "char" | "varchar" | "nchar" | "nvarchar" | "text" | "ntext" | "sysname" => exact(LogicalType::Text),
+        // TEXTSIZE, which bounds what is kept of a value, bounds no xml.
+        "xml" => cast(LogicalType::Text, "CAST(@ AS nvarchar(max))"),
         "binary" | "varbinary" | "image" | "timestamp" | "rowversion" => exact(LogicalType::Binary),
         "uniqueidentifier" => exact(LogicalType::Uuid),
         "json" => cast(LogicalType::Json, "CAST(@ AS nvarchar(max))"),
@@ -220,6 +229,7 @@ mod tests {
             ("datetimeoffset(7)", "timestamptz", "\"c\""),
             ("nvarchar(max)", "text", "\"c\""),
             ("timestamp", "binary", "\"c\""),
+            ("xml", "text", "CAST(\"c\" AS nvarchar(max))"),
             ("uniqueidentifier", "uuid", "\"c\""),
             ("hierarchyid", "text", "\"c\".ToString()"),
             ("geometry", "binary", "CAST(\"c\".STSrid AS binary(4)) + \"c\".AsBinaryZM()"),

@@ -6,7 +6,7 @@ use mysql_async::{Column, Value};
 use rivet_plugin_api::{
     Aggregate, Cx, ErrorKind, Filter, KeyRange, KeyValue, Lower, Measure, PluginError, Relation, Result,
 };
-use rivet_shared_sql::{Conditions, Rows, between, key_sql};
+use rivet_shared_sql::{Conditions, Rows, key_sql, range_sql};
 
 use crate::decode::{date_text, datetime_text, time_text};
 use crate::error::unexpected;
@@ -23,7 +23,7 @@ const BINARY: u16 = 63;
 /// # Errors
 /// `Internal` for a key that is no value of its type.
 pub fn rows(relation: &Relation, filter: &Filter, described: &Described, further: Conditions) -> Result<Rows> {
-    let conditions = Conditions::of(filter, |range| range_sql(range, described))?.and(further);
+    let conditions = Conditions::of(filter, |range| in_range(range, described))?.and(further);
     Ok(Rows::of(relation, conditions, identifier))
 }
 
@@ -33,17 +33,9 @@ pub fn key_column(described: &Described, name: &str) -> String {
     described.column(name).map_or_else(|| quoted.clone(), |plan| plan.key(&quoted))
 }
 
-fn range_sql(range: &KeyRange, described: &Described) -> Result<String> {
+fn in_range(range: &KeyRange, described: &Described) -> Result<String> {
     let key = key_sql(&range.key, |name| key_column(described, name));
-    let mut bounds = Vec::new();
-    if let Some(lower) = &range.lower {
-        bounds.push(format!("{key} >= {}", lower_sql(lower)?));
-    }
-    if let Some(upper) = &range.upper {
-        let below = if range.upper_open { "<" } else { "<=" };
-        bounds.push(format!("{key} {below} {}", value_sql(upper)?));
-    }
-    Ok(between(&key, &bounds, range.nulls))
+    range_sql(&key, range, lower_sql, value_sql)
 }
 
 fn lower_sql(lower: &Lower) -> Result<String> {

@@ -4,7 +4,7 @@
 mod keys;
 mod query;
 
-use rivet_plugin_api::{Choices, Column, CursorColumn, Cx, ErrorKind, PluginError, Relation, Result};
+use rivet_plugin_api::{Choices, Column, CursorColumn, Cx, ErrorKind, LogicalType, PluginError, Relation, Result};
 
 use crate::connect::{Client, TextRows};
 use crate::error::unexpected;
@@ -129,7 +129,27 @@ fn describe_table(
     let mut described = Described { columns, table: Some(table), ..Described::default() };
     keys::find(client, &mut described, &place, &facts, cx)?;
     described.warnings.extend(warning(&described));
+    described.warnings.extend(zero_dates(&described.columns, &facts, choices));
     Ok(described)
+}
+
+/// Columns that hold a zero date wherever nothing was said: it takes no look at the rows to expect some.
+fn zero_dates(columns: &[ColumnPlan], facts: &[keys::Fact], choices: &Choices) -> Option<String> {
+    let stops = |plan: &ColumnPlan| {
+        choices.wanted.has(&plan.column.name)
+            && plan.policies.zero_date.is_none()
+            && matches!(plan.column.logical, LogicalType::Date | LogicalType::Timestamp { .. })
+    };
+    let is_zero = |fact: &keys::Fact| fact.default.trim_start_matches('\'').starts_with("0000-00-00");
+    let found = columns.iter().zip(facts).filter(|(plan, fact)| stops(plan) && is_zero(fact));
+    let names: Vec<String> = found.map(|(plan, _)| format!("'{}'", plan.column.name)).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "the default of {} is a zero date, which is no date: the first row that holds one stops the export, unless \
+             `policies: {{zero_date: null}}` or `text` says what becomes of it",
+            names.join(", ")
+        )
+    })
 }
 
 fn warning(described: &Described) -> Option<String> {

@@ -4,7 +4,7 @@
 use rivet_plugin_api::{
     Aggregate, Cx, ErrorKind, Filter, KeyRange, KeyValue, Lower, Measure, PluginError, Relation, Result,
 };
-use rivet_shared_sql::{Conditions, Rows, between, identifier, key_sql};
+use rivet_shared_sql::{Conditions, Rows, identifier, key_sql, range_sql};
 
 use crate::session::PgSession;
 use crate::sql::literal;
@@ -15,21 +15,12 @@ use crate::{lookback, moment, pressure};
 /// # Errors
 /// As [`Conditions::of`].
 pub fn rows(relation: &Relation, filter: &Filter, further: Conditions) -> Result<Rows> {
-    let conditions = Conditions::of(filter, range_sql)?.and(further);
+    let conditions = Conditions::of(filter, in_range)?.and(further);
     Ok(Rows::of(relation, conditions, identifier))
 }
 
-fn range_sql(range: &KeyRange) -> Result<String> {
-    let key = key_sql(&range.key, identifier);
-    let mut bounds = Vec::new();
-    if let Some(lower) = &range.lower {
-        bounds.push(format!("{key} >= {}", lower_sql(lower)?));
-    }
-    let below = if range.upper_open { "<" } else { "<=" };
-    if let Some(upper) = &range.upper {
-        bounds.push(format!("{key} {below} {}", value_sql(upper)?));
-    }
-    Ok(between(&key, &bounds, range.nulls))
+fn in_range(range: &KeyRange) -> Result<String> {
+    range_sql(&key_sql(&range.key, identifier), range, lower_sql, value_sql)
 }
 
 fn lower_sql(lower: &Lower) -> Result<String> {

@@ -3,6 +3,8 @@
 
 mod built;
 mod canary;
+pub mod every_way;
+pub mod hints;
 mod mount;
 mod output;
 mod program;

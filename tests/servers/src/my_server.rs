@@ -1,7 +1,7 @@
 //! One server that speaks MySQL's protocol, MariaDB or MySQL itself: installed from Debian's packages, started, crashed, stopped.
 //! Must not know what the tests read from it.
 //!
-//! Its defaults are hostile on purpose: modes that give other values to the same text, a time zone, a limit for rows.
+//! Its defaults are hostile on purpose: modes that give other values to the same text, a time zone, a character set.
 
 use std::ffi::OsString;
 use std::fs::{self, File};

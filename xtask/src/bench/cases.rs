@@ -69,7 +69,7 @@ const PLAIN: Case = Case {
 };
 
 /// Every case, in the order of the report.
-pub const CASES: [Case; 13] = [
+pub const CASES: [Case; 14] = [
     Case { name: "lineitem", title: "`lineitem` to Parquet (zstd 3), one worker", ..PLAIN },
     Case {
         name: "lineitem-2",
@@ -127,6 +127,13 @@ pub const CASES: [Case; 13] = [
         title: "`lineitem` of SQLite to Parquet (zstd 3), one worker",
         engine: Engine::Sqlite,
         tools: &[Tool::Rivet, Tool::Duckdb, Tool::Adbc],
+        ..PLAIN
+    },
+    Case {
+        name: "tds",
+        title: "a table like `lineitem` through TDS (a stand-in that repeats itself) to Parquet (zstd 3), one worker",
+        engine: Engine::Tds,
+        tools: &[Tool::Floor, Tool::Rivet],
         ..PLAIN
     },
     Case {

@@ -7,6 +7,8 @@ pub enum Engine {
     Postgres,
     Mariadb,
     Sqlite,
+    /// SQL Server's protocol: the stand-in, which repeats itself.
+    Tds,
 }
 
 impl Engine {
@@ -16,6 +18,7 @@ impl Engine {
             Self::Postgres => "postgres",
             Self::Mariadb => "mariadb",
             Self::Sqlite => "sqlite",
+            Self::Tds => "tds",
         }
     }
 
@@ -23,6 +26,7 @@ impl Engine {
     pub fn source(self) -> &'static str {
         match self {
             Self::Mariadb => "mysql",
+            Self::Tds => "mssql",
             other => other.id(),
         }
     }
@@ -32,6 +36,7 @@ impl Engine {
         match self {
             Self::Postgres => "public.",
             Self::Mariadb | Self::Sqlite => "",
+            Self::Tds => "dbo.",
         }
     }
 }

@@ -87,7 +87,8 @@ pub fn bench(words: &[String]) -> Result<()> {
     let tools = timed("getting the tools", || Tools::get(&workspace, takes_part.contains(&Tool::RivetCli)))?;
     // One after the other: a server that nobody asks still has memory and chores of its own.
     for engine in engines {
-        let server = Server::get(&workspace, engine, args.value("--url-env"), &scratch)?;
+        let n_rows = (sizes.lineitem_scale * 3e6) as u64;
+        let server = Server::get(&workspace, engine, args.value("--url-env"), n_rows, &scratch)?;
         let mut results = Results::about(sizes, server.is_local());
         if let Some(name) = args.value("--name") {
             page::refuse_others(name, &results)?;

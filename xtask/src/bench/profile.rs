@@ -41,7 +41,7 @@ pub fn profile(words: &[String]) -> Result<()> {
     let scratch = workspace.target.join("bench/scratch");
     let out = scratch.join("out");
     fs::create_dir_all(&out)?;
-    let server = Server::get(&workspace, Engine::Postgres, args.value("--url-env"), &scratch)?;
+    let server = Server::get(&workspace, Engine::Postgres, args.value("--url-env"), 0, &scratch)?;
     let tools = Tools::get(&workspace, false)?;
     for case in choose(Some(args.list("--cases").unwrap_or_else(|| vec!["lineitem"])))? {
         tables::fill(case, sizes, &server, &tools, &scratch)?;

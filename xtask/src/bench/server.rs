@@ -26,14 +26,23 @@ pub struct Server {
 
 impl Server {
     /// Installs (the first time) and starts a server with the defaults of its version; with the name of a variable, takes
-    /// the PostgreSQL at the URL in it. A database without a server is a file in `scratch`.
+    /// the PostgreSQL at the URL in it. The stand-in has a table of `n_rows`. A database without a server is a file in `scratch`.
     ///
     /// # Errors
     /// When it cannot be installed or does not start.
-    pub fn get(workspace: &Workspace, engine: Engine, url_env: Option<&str>, scratch: &Path) -> Result<Self> {
+    pub fn get(
+        workspace: &Workspace,
+        engine: Engine,
+        url_env: Option<&str>,
+        n_rows: u64,
+        scratch: &Path,
+    ) -> Result<Self> {
         if engine == Engine::Sqlite {
             let url = format!("sqlite:{}", scratch.join("bench.db").display());
             return Ok(Self { child: None, engine, url, client: Vec::new(), version: "SQLite".to_owned() });
+        }
+        if engine == Engine::Tds {
+            return Self::tds(workspace, n_rows);
         }
         run(cargo(["build", "--quiet"]).args(DEV))?;
         let program = workspace.target.join("debug/rivet-test-servers");
@@ -42,7 +51,7 @@ impl Server {
                 let url = std::env::var(name).with_context(|| format!("{name} is not set"))?;
                 Self { child: None, engine, url, client: Vec::new(), version: String::new() }
             }
-            None => Self::start(&program, engine)?,
+            None => Self::start(Command::new(&program).args(["run", engine.id()]), engine)?,
         };
         if engine == Engine::Postgres {
             let psql = output(Command::new(&program).args(["find", "psql"]))?.trim().to_owned();
@@ -52,14 +61,20 @@ impl Server {
         Ok(server)
     }
 
-    fn start(program: &Path, engine: Engine) -> Result<Self> {
+    /// The stand-in, optimised: it must be faster than who reads.
+    fn tds(workspace: &Workspace, n_rows: u64) -> Result<Self> {
+        run(&mut cargo(["build", "--quiet", "--release", "--locked", "--package", "rivet-test-tds"]))?;
+        let program = workspace.target.join("release/rivet-test-tds");
+        let mut server = Self::start(Command::new(&program).args(["bench", &n_rows.to_string()]), Engine::Tds)?;
+        server.client = vec![program.display().to_string()];
+        server.version = "a stand-in for SQL Server".to_owned();
+        Ok(server)
+    }
+
+    fn start(command: &mut Command, engine: Engine) -> Result<Self> {
         // Its standard input ends with this process, however that ends; then it stops.
-        let mut child = Command::new(program)
-            .args(["run", engine.id()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("failed to start rivet-test-servers")?;
+        let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+        let mut child = spawned.context("failed to start a server")?;
         let mut line = String::new();
         BufReader::new(child.stdout.take().context("it has a standard output")?).read_line(&mut line)?;
         let about: Value = serde_json::from_str(&line).context("the server did not start")?;
@@ -98,6 +113,7 @@ impl Server {
             Engine::Mariadb => {
                 words.extend(["--quick".to_owned(), "-e".to_owned(), format!("select * from {table}")]);
             }
+            Engine::Tds => words.extend(["discard".to_owned(), table.to_owned()]),
             Engine::Sqlite => bail!("the engine has no client program"),
         }
         Ok(words)

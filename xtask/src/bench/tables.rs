@@ -47,6 +47,8 @@ pub fn fill(case: &Case, sizes: Sizes, server: &Server, tools: &Tools, scratch: 
         // They were started for this run, or are made anew: nothing is there.
         Engine::Mariadb => return in_mariadb(scale, server, tools, scratch),
         Engine::Sqlite => return in_sqlite(scale, server, tools, scratch),
+        // It came with its table.
+        Engine::Tds => return Ok(()),
     }
     let size = match table {
         "lineitem" => format!("scale {scale}"),

@@ -97,7 +97,7 @@ impl Extraction<'_> {
         }
         // The snapshot is not held for what is still on its way to the store.
         for mut over in session.take().into_iter().chain(pass.has_read(self.env.clock.monotonic_ms())) {
-            let _ = over.end(&self.env.cancel.cx());
+            self.end(&mut *over);
         }
     }
 

@@ -50,8 +50,8 @@ impl Fault {
                 "mssql.value",
                 "the value has a seventh digit of a second, which µs cannot hold".to_owned(),
                 format!(
-                    "choose `policies: {{sub_microsecond: truncate}}`, `text`, or `ns` with `types: native`; for this column \
-                     alone {}",
+                    "set `policies: {{sub_microsecond: truncate}}` or `text`, for this column alone {}; with `types: native` there is \
+                     `sub_microsecond: ns` too",
                     hint::column(name, "{sub_microsecond: truncate}")
                 ),
             ),
@@ -59,7 +59,7 @@ impl Fault {
                 ErrorKind::Data,
                 "mssql.value",
                 "the value is a moment that nanoseconds cannot count (1677 to 2262)".to_owned(),
-                "choose `out_of_range: null` or `clamp`, or another `sub_microsecond`".to_owned(),
+                format!("set {} or `clamp`, or read no nanoseconds", hint::column(name, "{out_of_range: null}")),
             ),
             Self::NotTime => (
                 ErrorKind::Connection,
@@ -78,7 +78,7 @@ impl Fault {
                 ErrorKind::Data,
                 "mssql.value_too_large",
                 format!("the value holds more than the {max} bytes that are allowed"),
-                "raise `tuning: {max_value_mb: …}`, or leave the column out".to_owned(),
+                format!("raise `tuning: {{max_value_mb: …}}`, or leave the column out: {}", hint::exclude(name)),
             ),
         };
         PluginError::new(kind, code, text).detail("column", name).detail("row", row).hint(hint)

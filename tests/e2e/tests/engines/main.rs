@@ -3,7 +3,9 @@
 
 mod ends;
 mod faults;
+mod hints;
 mod parity;
+mod types;
 
 use anyhow::Result;
 use rivet_test_e2e::Workspace;

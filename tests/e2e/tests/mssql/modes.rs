@@ -110,6 +110,25 @@ fn chunks_hold_each_row_once() -> Result<()> {
     Ok(())
 }
 
+/// `datetime` begins in 1753: the day before all days must be of a type that the column is converted to.
+#[test]
+fn days_of_a_datetime_are_asked_for_in_a_type_that_holds_them() -> Result<()> {
+    let server = mssql::shared();
+    let database = server.fresh_database("days")?;
+    server.create_table(&database, "old", &[("id", "int NOT NULL"), ("noted at", "datetime NOT NULL")])?;
+    server.psql(
+        &database,
+        "insert into dbo.old values (1, '1753-01-01 00:00:00.000'), (2, '1753-01-02 23:59:59.997'), (3, '1753-01-05 00:00:00.003')",
+    )?;
+    let keys = "table: dbo.old\nmode: chunked\nchunk_column: noted at\nchunk_by_days: 1";
+    let read = workspace(&server.url(&database), keys)?.into_export()?;
+    assert_eq!(read.rows("count(*) as n, count(distinct id) as ids", "")?, [json!({"n": 3, "ids": 3})]);
+    let heard = server.heard("\"noted at\" >= ");
+    ensure!(heard.iter().any(|sql| sql.contains("CONVERT(datetime2(0), N'0001-01-01', 121)")), "{heard:?}");
+    ensure!(heard.iter().all(|sql| !sql.contains("CONVERT(date,") && !sql.contains("CONVERT(datetime,")), "{heard:?}");
+    Ok(())
+}
+
 #[test]
 fn a_window_ends_at_the_servers_clock() -> Result<()> {
     let server = mssql::shared();

@@ -44,10 +44,10 @@ fn workspace(url: &str, name: &str, pause_ms: u32) -> Result<Workspace> {
 
 /// Starts a run and waits until its workers read.
 fn reading(server: &Mssql, place: &Workspace) -> Result<Child> {
-    let n_before = server.heard("SELECT \"id\"").len();
+    let n_before = server.heard("AS \"balance\"").len();
     let mut child = place.spawn(&["run", "--output", "json"])?;
     let asked = Instant::now();
-    while server.heard("SELECT \"id\"").len() < n_before + 2 {
+    while server.heard("AS \"balance\"").len() < n_before + 2 {
         if child.try_wait()?.is_some() || asked.elapsed() > Duration::from_secs(30) {
             child.kill()?;
             let ran = finish_within(child, Duration::from_secs(5))?;
@@ -134,6 +134,40 @@ fn who_may_make_none_is_told_before_a_row_is_read() -> Result<()> {
         }
     }
     ensure!(server.heard("CREATE DATABASE [").iter().all(|sql| !sql.contains(&database)));
+    Ok(())
+}
+
+/// Without the lock, a run that comes later would take the snapshot for one that a dead run left.
+#[test]
+fn without_the_lock_on_its_name_none_is_made() -> Result<()> {
+    let server = mssql::shared();
+    let database = table(server, "no_lock")?;
+    server.psql(&database, "update sys.options set gives_locks = false")?;
+    let ran = workspace(&server.url(&database), "t", 0)?.rivet(&["run", "--output", "json"])?;
+    let error = &ran.json()?["exports"][0]["error"];
+    ensure!(ran.code != Some(0) && error["code"] == "mssql.snapshot_lock", "{error}");
+    assert_eq!(server.psql(&database, SNAPSHOTS)?.trim(), "");
+    Ok(())
+}
+
+#[test]
+fn one_that_the_server_does_not_drop_is_in_the_summary() -> Result<()> {
+    let (server, database) = server("kept")?;
+    server.psql(&database, "update sys.options set drops_snapshots = false")?;
+    let place = workspace(&server.url(&database), "t", 0)?;
+    let ran = place.rivet(&["run", "--output", "json"])?.expect(0)?;
+    whole(&place)?;
+    let warnings = ran.json()?["exports"][0]["warnings"].to_string();
+    for part in [
+        "the database snapshot rivet/t/",
+        "was not dropped",
+        "the next run of the export drops it; or run `DROP DATABASE [",
+    ] {
+        ensure!(warnings.contains(part), "{part} in {warnings} {}", ran.stderr);
+    }
+    server.psql(&database, "update sys.options set drops_snapshots = true")?;
+    place.run()?.expect(0)?;
+    assert_eq!(server.psql(&database, SNAPSHOTS)?.trim(), "");
     Ok(())
 }
 

@@ -41,6 +41,31 @@ fn floats_keep_every_bit() -> Result<()> {
     Ok(())
 }
 
+/// Whoever has such a default has such rows: it is said before the first of them stops a run.
+#[test]
+fn a_default_of_zero_dates_is_told_by_check() -> Result<()> {
+    for server in servers() {
+        let database = server.fresh_database("zeros")?;
+        server.sql(
+            &database,
+            "create table t (id int primary key, day date not null default '0000-00-00', \
+               noted datetime not null default '0000-00-00 00:00:00', due date not null default '2024-01-01')",
+        )?;
+        for (keys, told) in [
+            ("", Some("the default of 'day', 'noted' is a zero date")),
+            ("\ncolumns: {day: text}", Some("the default of 'noted' is a zero date")),
+            ("\nexclude: [day, noted]", None),
+            ("\npolicies: {zero_date: null}", None),
+        ] {
+            let ran = workspace(&server.url(&database), &format!("table: t{keys}"))?.rivet(&["check"])?;
+            let said = format!("{}{}", ran.text()?, ran.stderr);
+            ensure!(told.is_none_or(|told| said.contains(told)), "{keys}: {said}");
+            ensure!(told.is_some() || !said.contains("zero date"), "{keys}: {said}");
+        }
+    }
+    Ok(())
+}
+
 const NO_PLACE: [(&str, &str); 8] = [
     ("date", "'0000-00-00'"),
     ("date", "'2024-00-10'"),

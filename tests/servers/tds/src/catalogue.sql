@@ -4,7 +4,8 @@ create schema sys;
 create domain sys.moment as text collate "C";
 create operator sys.+ (leftarg = bytea, rightarg = bytea, function = byteacat);
 create table sys.options (snapshot_isolation_state int, is_read_committed_snapshot_on int, engine_edition int,
-  may_create_database int, min_active_rowversion bytea);
+  may_create_database int, min_active_rowversion bytea, gives_locks boolean default true,
+  drops_snapshots boolean default true);
 insert into sys.options values (1, 0, 3, 1, '\x7fffffffffffffff');
 create table sys.snapshots (name text, database_id int, owner_sid text, create_date timestamp);
 
@@ -59,6 +60,9 @@ create function sys.min_active_rowversion() returns bytea language sql as
 create function sys.suser_sid() returns text language sql as $$select 'sa'$$;
 create function sys.applock_test(text, text, text, text) returns int language sql as
   $$select case when pg_try_advisory_lock(hashtext($2)) then pg_advisory_unlock(hashtext($2))::int else 0 end$$;
+create function sys.applock_mode(text, text, text) returns text language sql as
+  $$select case when exists (select from pg_catalog.pg_locks where locktype = 'advisory' and pid = pg_backend_pid()
+    and objid::bigint = hashtext($2)::bigint & 4294967295) then 'Exclusive' else 'NoLock' end$$;
 create function sys.schema_name() returns text language sql as $$select 'dbo'$$;
 create function sys.quotename(text) returns text language sql as $$select '[' || replace($1, ']', ']]') || ']'$$;
 create function sys.object_id(text) returns int language sql as

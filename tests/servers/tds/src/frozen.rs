@@ -93,6 +93,9 @@ pub async fn drop<S>(session: &Session<S>, statement: &[Token], shared: &Shared)
     let Some(Token::Name(name)) = statement.get(2) else {
         return Ok(Err((102, "Incorrect syntax near 'DATABASE'.".to_owned())));
     };
+    if !session.postgres.query_one("select drops_snapshots from sys.options", &[]).await?.get::<_, bool>(0) {
+        return Ok(Err((3702, format!("Cannot drop database \"{name}\" because it is currently in use."))));
+    }
     let found = shared.lock().frozen.remove(name);
     let Some(frozen) = found else {
         return Ok(Err((3701, format!("Cannot drop the database '{name}', because it does not exist."))));
@@ -127,9 +130,13 @@ pub async fn change<S>(session: &mut Session<S>, statement: &[Token], shared: &S
     Ok(Ok(()))
 }
 
-/// `EXEC sys.sp_getapplock @Resource = N'name', …`: until the session ends.
+/// `EXEC sys.sp_getapplock @Resource = N'name', …`: until the session ends. Who has the name already keeps it: the number that
+/// says so is asked for by nobody.
 pub async fn lock<S>(session: &Session<S>, statement: &[Token]) -> Result<()> {
     let name = statement.iter().find_map(|t| if let Token::Text(text) = t { Some(text.clone()) } else { None });
-    session.postgres.execute("select pg_advisory_lock(hashtext($1))", &[&name]).await?;
+    session
+        .postgres
+        .execute("select pg_try_advisory_lock(hashtext($1)) from sys.options where gives_locks", &[&name])
+        .await?;
     Ok(())
 }

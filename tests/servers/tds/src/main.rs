@@ -1,7 +1,9 @@
-//! Runs the stand-in by hand, with a table of the types that standard input lists, one a line, until standard input ends.
-//! Must not know the protocol.
+//! Runs the stand-in by hand, with a table of the types that standard input lists, one a line, until standard input ends; with
+//! `bench ROWS` it serves a table to be measured, with `discard TABLE` it reads that. Must not know the protocol.
 
 #![allow(clippy::print_stdout, reason = "it talks to people")]
+
+mod bench;
 
 use std::io::{BufRead, Read, Write};
 
@@ -9,6 +11,15 @@ use anyhow::{Context, Result};
 use rivet_test_tds::mssql::{Encryption, Mssql};
 
 fn main() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["bench", n_rows] => bench::serve(n_rows.parse().context("read the number of rows")?),
+        ["discard", table] => bench::discard(table),
+        _ => every_type(),
+    }
+}
+
+fn every_type() -> Result<()> {
     let mut stdin = std::io::stdin().lock();
     let mut types = Vec::new();
     // An empty line ends the list.

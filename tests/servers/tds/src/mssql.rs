@@ -69,6 +69,8 @@ pub(crate) struct State {
     pub log: Vec<String>,
     /// Database snapshots by their names.
     pub frozen: HashMap<String, Frozen>,
+    /// Answers to SELECTs as they were made first, where they are only repeated.
+    pub answers: Option<HashMap<String, Arc<[u8]>>>,
 }
 
 impl Shared {
@@ -172,6 +174,7 @@ impl Mssql {
                 Some(declared) => (declared, " NOT NULL"),
                 None => (*declared, ""),
             };
+            let column = column.replace('"', "\"\"");
             let kind = tsql::stored(declared.split(" COLLATE ").next().unwrap_or(declared));
             defined.push(format!("\"{column}\" {kind}{required}"));
             comments.push_str(&format!("comment on column dbo.\"{name}\".\"{column}\" is '{declared}';"));
@@ -203,6 +206,11 @@ impl Mssql {
     /// From now on SELECTs that mention `fault` end so.
     pub fn misbehave(&self, fault: Fault) {
         self.shared.lock().fault = fault;
+    }
+
+    /// From now on each SELECT has the answer that it had the first time, which costs nearly nothing.
+    pub fn repeat(&self) {
+        self.shared.lock().answers = Some(HashMap::new());
     }
 
     /// Statements that came so far and hold this text; an attention is `ATTENTION`.
