@@ -3,9 +3,9 @@
 
 use rivet_plugin_api::{ErrorKind, PluginError, Result, is_name};
 
-/// Ending of a part that is not published: no format has it as its extension, so a glob on a format's files passes
 /// Object that a probe writes and removes.
 pub const PROBE: &str = "_rivet_probe";
+/// Ending of a part that is not published: no format has it as its extension, so a glob on a format's files passes
 /// over it. It is longer than a word that somebody may call a table, whose name may end that of an object.
 pub const STAGED: &str = ".rivet.staged";
 /// Ending of a small object on its way to its name.
