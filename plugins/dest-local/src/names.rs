@@ -37,9 +37,15 @@ pub fn place(name: &str) -> Result<Place> {
             "names that end in `{STAGED}`, or in two numbers and `{TEMPORARY}` as `.1-2{TEMPORARY}`, are this plugin's own"
         )));
     }
+    let (folders, file) = split(name);
+    Ok(Place { folders, file })
+}
+
+/// Folders and file of a name.
+pub fn split(name: &str) -> (Vec<String>, String) {
     let mut folders: Vec<String> = name.split('/').map(str::to_owned).collect();
     let file = folders.pop().unwrap_or_default();
-    Ok(Place { folders, file })
+    (folders, file)
 }
 
 /// Whether a file of this name is an object.
