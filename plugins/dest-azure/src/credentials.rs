@@ -71,7 +71,11 @@ pub fn find(
     let candidates = vec![
         candidate("a client secret in the environment", Arc::new(secret), Some("AZURE_CLIENT_SECRET")),
         candidate("a workload identity", Arc::new(workload), Some("AZURE_FEDERATED_TOKEN_FILE")),
-        candidate("the machine's managed identity", Arc::new(ImdsCredentialProvider::new()), None),
+        candidate(
+            "the machine's managed identity",
+            Arc::new(ImdsCredentialProvider::new()),
+            Some("AZURE_IMDS_ENDPOINT"),
+        ),
     ];
     Candidates(candidates).first(SCHEME, HINT, talks, cx).map(Some)
 }

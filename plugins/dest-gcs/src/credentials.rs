@@ -56,14 +56,16 @@ pub fn find(options: &GcsOptions, talks: &Talks, cx: &Cx) -> Result<Option<Provi
         tracing::info!("gcs: credentials come from the file that GOOGLE_APPLICATION_CREDENTIALS names");
         return Ok(Some(Arc::new(Token(EnvCredentialProvider::new().with_scope(SCOPE)))));
     }
-    let candidate =
-        |what: &str, provider: Provider<Credential>| Candidate { what: what.to_owned(), provider, is_named: false };
+    let candidate = |what: &str, provider: Provider<Credential>, is_named| {
+        let what = what.to_owned();
+        Candidate { what, provider, is_named }
+    };
+    let of_gcloud = Token(WellKnownCredentialProvider::new().with_scope(SCOPE));
+    let of_machine = VmMetadataCredentialProvider::new().with_scope(SCOPE);
+    let has_machine = found("GCE_METADATA_HOST").is_some();
     let candidates = vec![
-        candidate(
-            "the application default credentials of gcloud",
-            Arc::new(Token(WellKnownCredentialProvider::new().with_scope(SCOPE))),
-        ),
-        candidate("the machine's service account", Arc::new(VmMetadataCredentialProvider::new().with_scope(SCOPE))),
+        candidate("the application default credentials of gcloud", Arc::new(of_gcloud), false),
+        candidate("the machine's service account", Arc::new(of_machine), has_machine),
     ];
     Candidates(candidates).first(SCHEME, HINT, talks, cx).map(Some)
 }

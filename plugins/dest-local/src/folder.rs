@@ -198,6 +198,14 @@ impl Folder {
         }
     }
 
+    /// Removes a folder that is empty.
+    ///
+    /// # Errors
+    /// `NOTEMPTY` or `EXIST` where it is not.
+    pub fn remove_folder(&self, name: &str) -> Result<(), Errno> {
+        rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR)
+    }
+
     /// Makes names that were added, changed or removed durable.
     pub fn sync(&self) -> Result<()> {
         match rustix::fs::fsync(&self.fd) {

@@ -6,6 +6,7 @@ mod error;
 mod folder;
 mod names;
 mod options;
+mod read;
 mod single;
 mod spelling;
 mod store;

@@ -3,9 +3,9 @@
 
 use rivet_plugin_api::{ErrorKind, PluginError, Result, is_name};
 
-/// Ending of a part that is not published: no format has it as its extension, so a glob on a format's files passes
 /// Object that a probe writes and removes.
 pub const PROBE: &str = "_rivet_probe";
+/// Ending of a part that is not published: no format has it as its extension, so a glob on a format's files passes
 /// over it. It is longer than a word that somebody may call a table, whose name may end that of an object.
 pub const STAGED: &str = ".rivet.staged";
 /// Ending of a small object on its way to its name.
@@ -37,9 +37,15 @@ pub fn place(name: &str) -> Result<Place> {
             "names that end in `{STAGED}`, or in two numbers and `{TEMPORARY}` as `.1-2{TEMPORARY}`, are this plugin's own"
         )));
     }
+    let (folders, file) = split(name);
+    Ok(Place { folders, file })
+}
+
+/// Folders and file of a name.
+pub fn split(name: &str) -> (Vec<String>, String) {
     let mut folders: Vec<String> = name.split('/').map(str::to_owned).collect();
     let file = folders.pop().unwrap_or_default();
-    Ok(Place { folders, file })
+    (folders, file)
 }
 
 /// Whether a file of this name is an object.

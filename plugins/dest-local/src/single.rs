@@ -1,8 +1,9 @@
 //! One file as a destination: it is written beside its place, and takes it when all is in.
 //! It must not know exports or formats, nor keep anything beside the file.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,6 +74,19 @@ struct Token {
     bytes: u64,
     path: PathBuf,
     staged: PathBuf,
+    /// Which file it is, under whatever name.
+    identity: Identity,
+}
+
+/// Of a file on one machine: device, inode, and when it was last written (s, ns). All of it stays when the file is renamed, and
+/// none of it is another file's of the same size.
+#[derive(Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Identity(u64, u64, i64, i64);
+
+impl Identity {
+    fn of(found: &Metadata) -> Self {
+        Self(found.dev(), found.ino(), found.mtime(), found.mtime_nsec())
+    }
 }
 
 impl Token {
@@ -85,6 +99,11 @@ impl Token {
 
 fn folder(path: &Path) -> &Path {
     path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes what was renamed or made in the folder of a file durable.
+fn sync_folder(path: &Path) -> Result<()> {
+    File::open(folder(path)).and_then(|dir| dir.sync_all()).map_err(at("write the folder of", path))
 }
 
 fn one_part(what: &str) -> PluginError {
@@ -102,24 +121,27 @@ impl Store for FileStore {
         let staged = self.staged(name);
         let opened = OpenOptions::new().write(true).create_new(true).open(&staged);
         let file = opened.map_err(at("create", &staged)).inspect_err(|_| self.taken.store(false, Ordering::SeqCst))?;
-        let token = Token { name: name.to_owned(), bytes: 0, path: self.path.clone(), staged };
+        let token =
+            Token { name: name.to_owned(), bytes: 0, path: self.path.clone(), staged, identity: Identity::default() };
         Ok(Box::new(FileUpload { file, token, taken: self.taken.clone(), complete: false }))
     }
 
     fn publish(&self, token: &str, _cx: &Cx) -> Result<ObjectFacts> {
-        let Token { name, bytes, path, staged } = Token::parse(token)?;
-        let has_its_size =
-            |file: &Path| std::fs::metadata(file).is_ok_and(|found| found.is_file() && found.len() == bytes);
-        if staged.exists() && !has_its_size(&staged) {
+        let Token { name, bytes, path, staged, identity } = Token::parse(token)?;
+        let has_its_size = |found: &Metadata| found.is_file() && found.len() == bytes;
+        if std::fs::metadata(&staged).is_ok_and(|found| !has_its_size(&found)) {
             let text = format!("{} is not as it was written", staged.display());
             return Err(PluginError::new(ErrorKind::NotFound, "file.damaged", text));
         }
+        let is_it = |found: &Metadata| has_its_size(found) && Identity::of(found) == identity;
         match std::fs::rename(&staged, &path) {
             // An earlier attempt to publish it got so far.
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound && has_its_size(&path) => {}
+            Err(e)
+                if e.kind() == std::io::ErrorKind::NotFound
+                    && std::fs::metadata(&path).is_ok_and(|found| is_it(&found)) => {}
             renamed => renamed.map_err(at("put into its place", &path))?,
         }
-        File::open(folder(&path)).and_then(|dir| dir.sync_all()).map_err(at("write the folder of", &path))?;
+        sync_folder(&path)?;
         Ok(ObjectFacts::new(name, bytes, path.display().to_string()))
     }
 
@@ -201,6 +223,9 @@ impl Upload for FileUpload {
     fn prepare(&mut self, cx: &Cx) -> Result<String> {
         cx.check()?;
         self.file.sync_all().map_err(at("write", &self.token.staged))?;
+        sync_folder(&self.token.staged)?;
+        self.token.identity =
+            self.file.metadata().map(|found| Identity::of(&found)).map_err(at("look at", &self.token.staged))?;
         let token = serde_json::to_string(&self.token)
             .map_err(|e| PluginError::new(ErrorKind::Internal, "file.token", "failed to write the token").cause(e))?;
         self.complete = true;
@@ -289,7 +314,12 @@ mod tests {
             assert_eq!(std::fs::read_to_string(&path)?, "old", "{damaged}");
         }
         std::fs::remove_file(&staged)?;
-        assert!(open(&path)?.publish(&prepared, &cx).is_err(), "the old file is not the part: it has another size");
+        for old in ["old", "olds"] {
+            std::fs::write(&path, old)?;
+            let error =
+                open(&path)?.publish(&prepared, &cx).expect_err("the old file is not the part, of whatever size");
+            assert_eq!((error.kind(), std::fs::read_to_string(&path)?), (ErrorKind::NotFound, old.to_owned()));
+        }
         std::fs::write(&staged, "four")?;
         open(&path)?.publish(&prepared, &cx)?;
         assert_eq!(std::fs::read_to_string(&path)?, "four");

@@ -3,7 +3,6 @@
 
 use std::fs::{File, TryLockError};
 use std::io::Write;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -14,10 +13,14 @@ use rustix::io::Errno;
 
 use crate::error::at;
 use crate::folder::{Entry, Folder};
-use crate::names::{PROBE, Place, STAGED, is_visible, of_temporary, place, temporary};
+use crate::names::{PROBE, Place, STAGED, is_visible, of_temporary, place, split, temporary};
 use crate::options::LocalOptions;
+use crate::read::opened;
 use crate::spelling::Spellings;
 use crate::upload::{LocalUpload, Token};
+
+/// How often a folder is made again that somebody removes while it is made.
+const MAX_MADE_AGAIN: u32 = 100;
 
 /// An open `local` destination.
 pub struct LocalStore {
@@ -62,10 +65,40 @@ impl LocalStore {
         place.folders.iter().try_fold(self.root.again()?, |folder, name| self.spellings.make_child(&folder, name))
     }
 
-    /// The folder of a place, if it is there.
-    fn find_folder(&self, place: &Place) -> Result<Option<Folder>> {
+    /// Begins a part. Whoever empties its folder removes that too, maybe between the two steps of this.
+    fn start(&self, place: &Place, name: &str) -> Result<LocalUpload> {
+        let folder = self.make_folder(place)?;
+        let path = folder.path_of(&place.file);
+        if folder.entry(&place.file).map_err(at("look at", &path))?.is_some() {
+            let text = format!("'{}' is there already", path.display());
+            return Err(PluginError::new(ErrorKind::Conflict, "local.exists", text)
+                .hint("rivet overwrites no part: move the file away, or write to another folder"));
+        }
+        LocalUpload::start(folder, name, &place.file)
+    }
+
+    /// Removes a file, durably, and the folders that are empty without it.
+    fn remove(&self, folder: Option<Folder>, file: &str, folders: &[String]) -> Result<()> {
+        let Some(folder) = folder else { return Ok(()) };
+        if folder.remove(file)? { folder.sync().and_then(|()| self.remove_emptied(folders)) } else { Ok(()) }
+    }
+
+    /// Removes these folders, the deepest first, as far as they are empty. One that cannot be removed stays and hurts nobody.
+    fn remove_emptied(&self, folders: &[String]) -> Result<()> {
+        let Some((last, above)) = folders.split_last() else { return Ok(()) };
+        match self.find_folder(above)? {
+            Some(parent) if parent.remove_folder(last).is_ok() => {
+                parent.sync()?;
+                self.remove_emptied(above)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A folder by its names from the root on, if it is there.
+    fn find_folder(&self, folders: &[String]) -> Result<Option<Folder>> {
         let mut folder = self.root.again()?;
-        for name in &place.folders {
+        for name in folders {
             folder = match folder.child(name) {
                 Ok(child) => child,
                 Err(Errno::NOENT) => return Ok(None),
@@ -76,7 +109,7 @@ impl LocalStore {
     }
 
     /// Where a token's part is: its staged file is in the folder of the object.
-    fn find_staged(&self, token: &str) -> Result<(Token, String, Option<Folder>)> {
+    fn find_staged(&self, token: &str) -> Result<(Token, Place, Option<Folder>)> {
         let foreign =
             || PluginError::new(ErrorKind::Internal, "local.token", "the token was not made by this destination");
         let token: Token = serde_json::from_str(token).map_err(|_| foreign())?;
@@ -85,8 +118,8 @@ impl LocalStore {
         if token.staged != format!("{}{STAGED}", place.file) {
             return Err(foreign());
         }
-        let folder = self.find_folder(&place)?;
-        Ok((token, place.file, folder))
+        let folder = self.find_folder(&place.folders)?;
+        Ok((token, place, folder))
     }
 
     /// Writes a file under a name of its own, durably. It is locked as long as what is returned lives.
@@ -161,19 +194,18 @@ impl Store for LocalStore {
         cx.check()?;
         let place = place(name)?;
         self.check_place()?;
-        let folder = self.make_folder(&place)?;
-        let path = folder.path_of(&place.file);
-        if folder.entry(&place.file).map_err(at("look at", &path))?.is_some() {
-            let text = format!("'{}' is there already", path.display());
-            return Err(PluginError::new(ErrorKind::Conflict, "local.exists", text)
-                .hint("rivet overwrites no part: move the file away, or write to another folder"));
+        let mut more = MAX_MADE_AGAIN;
+        loop {
+            match self.start(&place, name) {
+                Err(e) if e.kind() == ErrorKind::NotFound && more > 0 => more -= 1,
+                started => return Ok(Box::new(started?)),
+            }
         }
-        Ok(Box::new(LocalUpload::start(folder, name, &place.file)?))
     }
 
     fn publish(&self, token: &str, _cx: &Cx) -> Result<ObjectFacts> {
         self.check_place()?;
-        let (token, file, folder) = self.find_staged(token)?;
+        let (token, Place { file, .. }, folder) = self.find_staged(token)?;
         let gone = || {
             let text = format!("neither the prepared nor the published part '{}' is there", token.name);
             PluginError::new(ErrorKind::NotFound, "local.part_lost", text)
@@ -211,9 +243,8 @@ impl Store for LocalStore {
     }
 
     fn discard(&self, token: &str, _cx: &Cx) -> Result<()> {
-        let (token, _, folder) = self.find_staged(token)?;
-        let Some(folder) = folder else { return Ok(()) };
-        if folder.remove(&token.staged)? { folder.sync() } else { Ok(()) }
+        let (token, place, folder) = self.find_staged(token)?;
+        self.remove(folder, &token.staged, &place.folders)
     }
 
     fn put(&self, name: &str, bytes: &[u8], mode: PutMode, cx: &Cx) -> Result<bool> {
@@ -240,7 +271,7 @@ impl Store for LocalStore {
 
     fn head(&self, name: &str, _cx: &Cx) -> Result<Option<ObjectFacts>> {
         let place = place(name)?;
-        let Some(folder) = self.find_folder(&place)? else { return Ok(None) };
+        let Some(folder) = self.find_folder(&place.folders)? else { return Ok(None) };
         let entry = folder.entry(&place.file).map_err(at("look at", &folder.path_of(&place.file)))?;
         let Some(Entry::File(bytes)) = entry else { return Ok(None) };
         Ok(Some(facts(name, &folder, &place.file, bytes)))
@@ -266,6 +297,7 @@ impl Store for LocalStore {
             };
             if removed {
                 folder.sync()?;
+                self.remove_emptied(&split(name).0)?;
                 n_removed += 1;
             }
             Ok(())
@@ -275,7 +307,7 @@ impl Store for LocalStore {
 
     fn open(&self, name: &str, _cx: &Cx) -> Result<Box<dyn ReadAt>> {
         let place = place(name)?;
-        let Some(folder) = self.find_folder(&place)? else {
+        let Some(folder) = self.find_folder(&place.folders)? else {
             let path = self.root.path_of(name);
             return Err(at("open", &path)(Errno::NOENT));
         };
@@ -305,8 +337,7 @@ impl Store for LocalStore {
 
     fn delete(&self, name: &str, _cx: &Cx) -> Result<()> {
         let place = place(name)?;
-        let Some(folder) = self.find_folder(&place)? else { return Ok(()) };
-        if folder.remove(&place.file)? { folder.sync() } else { Ok(()) }
+        self.remove(self.find_folder(&place.folders)?, &place.file, &place.folders)
     }
 
     fn probe(&self, cx: &Cx) -> Result<()> {
@@ -346,13 +377,6 @@ fn locked_if_dead(folder: &Folder, name: &str) -> Option<File> {
     folder.open_to_lock(name).ok().filter(|file| file.try_lock().is_ok())
 }
 
-fn opened(folder: &Folder, file: &str) -> Result<Box<dyn ReadAt>> {
-    let path = folder.path_of(file);
-    let file = folder.open(file).map_err(at("open", &path))?;
-    let len = file.metadata().map_err(at("look at", &path))?.len();
-    Ok(Box::new(LocalFile { file, path, len }))
-}
-
 fn facts(name: &str, folder: &Folder, file: &str, bytes: u64) -> ObjectFacts {
     ObjectFacts { name: name.to_owned(), bytes, location: folder.path_of(file).display().to_string() }
 }
@@ -367,30 +391,6 @@ fn taken(path: &Path) -> PluginError {
 fn discard_temporary(folder: &Folder, name: &str) {
     if let Err(e) = folder.remove(name) {
         tracing::warn!("a temporary file stays behind: {e}");
-    }
-}
-
-struct LocalFile {
-    file: File,
-    path: PathBuf,
-    len: u64,
-}
-
-impl ReadAt for LocalFile {
-    fn len(&self) -> u64 {
-        self.len
-    }
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize> {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            match self.file.read_at(&mut buffer[filled..], offset + filled as u64) {
-                Ok(0) => break,
-                Ok(n) => filled += n,
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(e) => return Err(at("read", &self.path)(e)),
-            }
-        }
-        Ok(filled)
     }
 }
 

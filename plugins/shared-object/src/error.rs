@@ -1,6 +1,8 @@
 //! From what a store refused to the plugin's errors, by status and code alone.
 //! It must not know what was being done beyond the words it is given, and repeats no text of a store: only its code.
 
+use std::time::Duration;
+
 use opendal::ErrorKind as Kind;
 use rivet_plugin_api::{ErrorKind, PluginError, Retry};
 
@@ -76,11 +78,23 @@ impl Refused {
             told = told.hint(hint);
         }
         if answer.is_temporary() || matches!(kind, ErrorKind::Capacity | ErrorKind::Connection) {
-            let wait = answer.wait.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
-            told = told.retry(Retry::SameSession).retry_after_ms(wait);
+            told = told.retry(Retry::SameSession).retry_after_ms(millis(answer.wait));
         }
         told
     }
+}
+
+fn millis(wait: Option<Duration>) -> u64 {
+    wait.map_or(0, |wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Whoever gives out the credentials is known to be there, and cannot do it at the moment.
+pub(crate) fn away(scheme: &str, text: &str, wait: Option<Duration>) -> PluginError {
+    PluginError::new(ErrorKind::Connection, &format!("{scheme}.credentials"), text)
+        .cause("who gives out the credentials could not be reached, or has a failure of its own")
+        .retry(Retry::SameSession)
+        .retry_after_ms(millis(wait))
+        .hint("see where the credentials come from with `-v`, and run again later")
 }
 
 fn said(answer: &Answer) -> String {
@@ -194,10 +208,7 @@ fn class(error: &opendal::Error, answer: &Answer) -> (ErrorKind, &'static str, O
 fn unanswered(error: &opendal::Error, answer: Option<Answer>, text: &str, scheme: &str) -> PluginError {
     let told = |kind, code: &str| PluginError::new(kind, &format!("{scheme}.{code}"), text);
     match answer {
-        Some(answer) if answer.is_unsigned && error.is_temporary() => told(ErrorKind::Connection, "credentials")
-            .cause("who gives out the credentials could not be reached")
-            .retry(Retry::SameSession)
-            .hint("see where the credentials come from with `-v`, and run again later"),
+        Some(answer) if answer.is_unsigned && error.is_temporary() => away(scheme, text, answer.wait),
         Some(answer) if answer.is_unsigned => told(ErrorKind::Auth, "credentials")
             .cause(error.message())
             .hint("the credentials could not be fetched or used: see where they come from with `-v`"),

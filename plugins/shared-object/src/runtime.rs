@@ -73,9 +73,9 @@ impl Talks {
         self.client.clone()
     }
 
-    /// The transport of a conversation that is not signed, for whoever fetches credentials.
-    pub(crate) fn transport(&self) -> HttpTransporter {
-        HttpTransporter::new(Conversation::new(&self.client, None))
+    /// A conversation that is not signed, for whoever fetches credentials.
+    pub(crate) fn unsigned(&self) -> Conversation {
+        Conversation::new(&self.client, None)
     }
 
     /// Waits for `work`, unless the host cancels.

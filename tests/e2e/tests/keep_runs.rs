@@ -123,3 +123,22 @@ fn an_incremental_export_has_no_older_runs_to_remove() -> Result<()> {
     ensure!(names(&workspace)?.is_superset(&of_first), "its rows are in no other run");
     Ok(())
 }
+
+#[test]
+fn folders_of_partitions_that_are_empty_then_go_too() -> Result<()> {
+    let workspace = workspace("partition_by: n\n  keep_runs: 1")?;
+    let is_there = |n: u32| out(&workspace).join(format!("n={n}")).is_dir();
+    let sql = |sql: &str| {
+        let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()";
+        oracle::run(script, &[&workspace.path().join("data.db").display().to_string(), sql])
+    };
+    sql("alter table t add column n integer not null default 1")?;
+    run(&workspace)?;
+    fs::create_dir(out(&workspace).join("n=3"))?;
+    ensure!(is_there(1));
+    sql("update t set n = 2")?;
+    run(&workspace)?;
+    ensure!(!is_there(1) && is_there(2));
+    ensure!(is_there(3), "it was not rivet that emptied it");
+    Ok(())
+}

@@ -50,6 +50,49 @@ fn an_object_may_be_called_like_a_temporary_file() -> Result<()> {
 }
 
 #[test]
+fn folders_that_become_empty_go_and_no_others() -> Result<()> {
+    let f = fixture()?;
+    let cx = f.token.cx();
+    let there = |name: &str| f.root().join(name).is_dir();
+    std::fs::create_dir_all(f.root().join("a=3"))?;
+    for name in ["a=1/b=1/x", "a=1/y"] {
+        f.store.publish(&f.prepare(name, b"x")?, &cx)?;
+    }
+    f.store.delete("a=1/b=1/x", &cx)?;
+    assert!(there("a=1") && !there("a=1/b=1"));
+    f.store.delete("a=3/x", &cx)?;
+    f.store.delete("a=1/y", &cx)?;
+    f.store.discard(&f.prepare("a=2/b=1/x", b"x")?, &cx)?;
+    assert!(!there("a=1") && !there("a=2") && there("a=3"), "a=3 was empty before");
+    f.prepare("a=2/b=1/x", b"x")?;
+    f.prepare("a=2/b=2/other", b"x")?;
+    assert_eq!(f.store.sweep("a=*/x", &cx)? + f.store.sweep("a=2/b=1/", &cx)?, 1);
+    assert!(there("a=2/b=2") && !there("a=2/b=1") && there(""));
+    f.store.put("last", b"x", PutMode::Replace, &cx)?;
+    f.store.delete("last", &cx)?;
+    assert!(there(""), "the root stays");
+    Ok(())
+}
+
+#[test]
+fn whoever_removes_a_folder_disturbs_nobody_who_begins_in_it() -> Result<()> {
+    let f = fixture()?;
+    let f = &f;
+    let part = |name: &'static str| {
+        move || {
+            (0..200)
+                .try_for_each(|_| f.store.discard(&f.prepare(name, b"x")?, &f.token.cx()).map_err(anyhow::Error::from))
+        }
+    };
+    std::thread::scope(|scope| {
+        for thread in [scope.spawn(part("a=1/b=1/x")), scope.spawn(part("a=1/b=1/y"))] {
+            thread.join().expect("no panic")?;
+        }
+        Ok(())
+    })
+}
+
+#[test]
 fn sweeping_disturbs_nobody_who_puts() -> Result<()> {
     let f = fixture()?;
     std::thread::scope(|scope| {

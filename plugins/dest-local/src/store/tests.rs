@@ -209,6 +209,7 @@ fn small_objects_replace_each_other_whole() -> Result<()> {
         f.store.delete("not/there", &cx)?;
     }
     assert!(f.files()?.is_empty());
+    std::fs::create_dir(f.root().join("m"))?;
     let put = |mode| f.store.put("m", b"a folder has this name", mode, &cx);
     assert!(put(PutMode::Replace).is_err() && put(PutMode::IfAbsent).is_err());
     assert!(f.files()?.is_empty(), "no temporary file stays");

@@ -4,6 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use rivet_test_e2e::Workspace;
 use rivet_test_servers::forward::ForwardProxy;
+use rivet_test_servers::http::Response;
 use rivet_test_servers::{gcs, rsa_key};
 use serde_json::json;
 use tempfile::TempDir;
@@ -96,4 +97,22 @@ fn in_a_file_that_is_not_there() -> Result<()> {
         &["`credentials_file` and `allow_anonymous` are both set"],
         &[],
     )
+}
+
+#[test]
+fn of_a_machine_that_is_away_when_the_store_is_opened() -> Result<()> {
+    let (_folder, file) = data(10)?;
+    let place = Place::new(Kind::Gcs)?;
+    // Away, with a wait that is longer than a call: the scheduler may come again. Refused: somebody has to mend it.
+    for (status, exit, words) in
+        [(503, 2, "failed to fetch credentials from the machine's service account"), (403, 1, "no usable credentials")]
+    {
+        let machine = StandIn::start(Box::new(move |_| Some(Response::new(status, "").with("retry-after", "60"))))?;
+        let workspace = Workspace::new(&config(&file, "", &bare(&place, "")))?
+            .with_variable("GCE_METADATA_HOST", &format!("127.0.0.1:{}", machine.port()));
+        let ran = workspace.rivet(&["run"])?.expect(exit)?;
+        ensure!(ran.stderr.contains(words), "{}", ran.stderr);
+    }
+    assert_eq!(place.keys()?, [""; 0]);
+    Ok(())
 }
