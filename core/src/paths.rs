@@ -40,6 +40,18 @@ pub fn absolute(options: Map<String, Value>, of: &Connector, places: &Places) ->
     if let Value::Object(options) = options { options } else { Map::new() }
 }
 
+/// The paths among options as [`absolute`] has them of what is read.
+pub fn read(mut options: Value, schema: &Value) -> Vec<PathBuf> {
+    let mut paths = Vec::new();
+    each(schema, &mut options, &mut |said, value| {
+        let is_path = said.iter().any(|schema| schema["format"] == "path");
+        if is_path && !said.iter().any(|schema| schema[FROM] == WORKING_DIR) {
+            paths.extend(serde_json::from_value::<FilePath>(value.clone()).map(FilePath::into_path_buf));
+        }
+    });
+    paths
+}
+
 fn start_at(places: &Places, schema: &Value, options: &mut Value) {
     each(schema, options, &mut |said, value| {
         if let Value::String(path) = value
@@ -137,6 +149,11 @@ mod tests {
         ] {
             assert_eq!(absolute(json!({"login": login}))["login"], expected);
         }
+        let read = read(
+            absolute(json!({"key_file": "a.pem", "out": "b", "folder": null})),
+            &schemars::schema_for!(Options).to_value(),
+        );
+        assert_eq!(read, [PathBuf::from("/etc/rivet/a.pem")]);
         assert_eq!(absolute(json!({"folder": null})), json!({"folder": null}));
     }
 

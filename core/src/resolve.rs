@@ -205,7 +205,7 @@ impl ExportSpec {
     }
 
     /// Options of the destination, with the placeholders filled in.
-    fn place(&self, run_id: Option<&str>) -> Map<String, Value> {
+    pub(crate) fn place(&self, run_id: Option<&str>) -> Map<String, Value> {
         let mut placeholders = self.placeholders.with("{date}", &self.date);
         if let Some(run_id) = run_id {
             placeholders = placeholders.with("{run_id}", run_id);

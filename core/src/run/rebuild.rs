@@ -1,6 +1,8 @@
 //! A state made again of the manifests in a destination: runs, their parts, columns, and the cursor.
 //! It must not know how a run is made, nor move a cursor beyond what a manifest says was read.
 
+use std::collections::VecDeque;
+
 use rivet_plugin_api::{ErrorKind, Store};
 use serde_json::{Value, json};
 
@@ -38,8 +40,7 @@ pub fn rebuild(spec: &ExportSpec, env: &Env<'_>) -> Result<Rebuilt, RunError> {
     must_be_empty(spec, env)?;
     let store = spec.open_store("", &env.cancel.cx())?;
     let mut rebuilt = Rebuilt::default();
-    let mut manifests = complete(spec, &*store, env, &mut rebuilt)?;
-    manifests.sort_by(|a, b| (&a.planned_at, &a.run_id).cmp(&(&b.planned_at, &b.run_id)));
+    let manifests = in_order(complete(spec, &*store, env, &mut rebuilt)?, env.clock.now_unix_ms());
     let runs: Vec<CompleteRun> = manifests.iter().map(|manifest| record(spec, manifest)).collect::<Result<_, _>>()?;
     let cursor = match spec.mode() {
         Mode::Incremental(mode) => cursor(spec, &mode, &manifests)?,
@@ -107,6 +108,28 @@ fn complete(
         });
     }
     Ok(found)
+}
+
+/// The manifests from the oldest run on. One that was planned in the future had a wrong clock: it stands before the run that went on
+/// where it ended.
+fn in_order(mut manifests: Vec<Manifest>, now_unix_ms: i64) -> Vec<Manifest> {
+    manifests.sort_by(|a, b| (&a.planned_at, &a.run_id).cmp(&(&b.planned_at, &b.run_id)));
+    let is_past = |m: &Manifest| parse_rfc3339(&m.planned_at).is_none_or(|at| at <= now_unix_ms);
+    let (mut ordered, future): (Vec<_>, Vec<_>) = manifests.into_iter().partition(is_past);
+    let mut last = VecDeque::new();
+    for run in future.into_iter().rev() {
+        let upper = run.cursor.as_ref().and_then(|range| range.upper.as_ref());
+        let goes_on = |next: &Manifest| {
+            upper.is_some()
+                && next.cursor.as_ref().is_some_and(|next| next.lower.as_ref() == upper && next.moved != Some(false))
+        };
+        match ordered.iter().position(goes_on) {
+            Some(at) => ordered.insert(at, run),
+            None => last.push_front(run),
+        }
+    }
+    ordered.extend(last);
+    ordered
 }
 
 /// The first part that is not there with its size.

@@ -1,13 +1,17 @@
 //! A run without its effects: everything up to the plan, and a probe of the destination.
 //! It must not write: no lock, no row of the state, no part. Nor does it scan what it is not told to.
 
+use std::fs::File;
+
 use rivet_plugin_api::{Estimate, Explained, Health};
+use serde_json::Value;
 
 use super::env::Env;
 use super::foresee::Foreseen;
 use super::heir::Heir;
 use super::{Planned, doubts, new_run_id, planned, pointer, replay};
 use crate::error::RunError;
+use crate::paths;
 use crate::plan::Plan;
 use crate::plan::sealed::Sealed;
 use crate::resolve::{ExportSpec, Look};
@@ -43,6 +47,7 @@ pub struct Rehearsal {
 /// What a run would meet up to its plan; without `probe` what no index shows is not met.
 pub fn plan(spec: &ExportSpec, probe: bool, env: &Env<'_>) -> Result<Rehearsal, RunError> {
     let (run_id, mut told) = (new_run_id(env), Vec::new());
+    files_are_there(spec, &run_id)?;
     let heir = Heir::find(spec, env, &mut told)?;
     let env = &knowing(heir.as_ref(), env);
     let spec = &spec.looked_at(if probe { Look::Probe } else { Look::ByIndex });
@@ -76,6 +81,23 @@ pub fn rehearse(spec: &ExportSpec, probe: bool, env: &Env<'_>) -> Result<Rehears
     store.probe(&cx).map_err(RunError::plugin("write to the destination", spec.destination_identity.clone()))?;
     rehearsal.warnings.extend(pointer::check(spec, &*store, env)?);
     Ok(rehearsal)
+}
+
+/// The files that the destination reads, such as one of credentials, can be read: it is not opened here, and a run would
+/// find it out.
+fn files_are_there(spec: &ExportSpec, run_id: &str) -> Result<(), RunError> {
+    let options = Value::Object(spec.place(Some(run_id)));
+    for path in paths::read(options, &spec.destination.info().options_schema) {
+        // A pipe would be waited for.
+        let looked = std::fs::metadata(&path).and_then(|found| found.is_file().then(|| File::open(&path)).transpose());
+        looked.map_err(|e| RunError::Impossible {
+            what: format!("the destination of export '{}' needs the file '{}': {e}", spec.name, path.display()),
+            hint:
+                "check its path: a relative one starts at the config's folder; and let the user that runs rivet read it"
+                    .to_owned(),
+        })?;
+    }
+    Ok(())
 }
 
 /// The world with what another config has left in it.

@@ -125,6 +125,29 @@ fn a_state_that_is_lost_is_made_again() -> Result<()> {
 }
 
 #[test]
+fn a_run_by_a_clock_that_was_ahead_is_not_taken_for_the_last() -> Result<()> {
+    let workspace = workspace(INCREMENTAL)?;
+    for n in [9, 12] {
+        fill(&workspace, n)?;
+        workspace.rivet(&["run"])?.expect(0)?;
+    }
+    let mut n_changed = 0;
+    for file in out(&workspace)?.into_iter().filter(|f| f.extension().is_some_and(|e| e == "json")) {
+        let mut manifest: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file)?)?;
+        if manifest["cursor"]["upper"]["text"] == "9" {
+            manifest["planned_at"] = json!("2999-01-01T00:00:00.000Z");
+            fs::write(&file, manifest.to_string())?;
+            n_changed += 1;
+        }
+    }
+    assert_eq!(n_changed, 1);
+    state_files(&workspace).iter().for_each(|file| drop(fs::remove_file(file)));
+    let made = workspace.rivet(&["state", "rebuild", "--output", "json"])?.expect(0)?.json()?;
+    assert_eq!(made["exports"][0]["cursor"], "12");
+    Ok(())
+}
+
+#[test]
 fn a_state_from_a_backup_stops_the_run() -> Result<()> {
     let workspace = workspace(INCREMENTAL)?;
     let backup: Vec<(PathBuf, Vec<u8>)> =

@@ -88,6 +88,9 @@ fn in_a_file_that_is_not_there() -> Result<()> {
         let all = format!("{}{}", ran.stderr, String::from_utf8_lossy(&ran.stdout));
         ensure!(all.contains("nowhere/account.json' cannot be read"), "{command}: {all}");
     }
+    let ran = workspace.rivet(&["check"])?.expect(1)?;
+    let words = ["the destination of export '", "needs the file '", "nowhere/account.json': No such file"];
+    ensure!(words.iter().all(|word| ran.stderr.contains(word)), "{}", ran.stderr);
     let both = ", credentials_file: a.json, allow_anonymous: true";
     ensure_refused(
         &file,
