@@ -74,7 +74,8 @@ struct Token {
     bytes: u64,
     path: PathBuf,
     staged: PathBuf,
-    /// Which file it is, under whatever name.
+    /// Which file it is, under whatever name; no file's in a token of an earlier version.
+    #[serde(default)]
     identity: Identity,
 }
 

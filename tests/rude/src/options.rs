@@ -76,7 +76,7 @@ pub enum Mischief {
     Print,
     /// Panic.
     Panic,
-    /// Never come back, cancelled or not.
+    /// Never come back, cancelled or not; a file of the name that is said tells that it has begun.
     Hang,
     /// End the process as if all were well.
     Exit,
@@ -158,9 +158,13 @@ impl Manners {
                 Ok(())
             }
             Mischief::Panic => panic!("{says}"),
-            Mischief::Hang => loop {
-                std::thread::sleep(Duration::from_secs(60));
-            },
+            Mischief::Hang => {
+                // Whoever waits for the file in vain says so.
+                let _ = std::fs::write(says, "");
+                loop {
+                    std::thread::sleep(Duration::from_secs(60));
+                }
+            }
             Mischief::Exit => std::process::exit(0),
             Mischief::ExitElsewhere => {
                 let _ = std::thread::spawn(|| std::process::exit(0)).join();

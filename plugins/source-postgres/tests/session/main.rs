@@ -163,10 +163,11 @@ fn our_own_statement_timeout_asks_for_smaller_splits_and_an_operators_cancel_doe
         let sleeper = scan(session, query("SELECT 1 AS a FROM pg_sleep(30)"), ReadMode::Stream, &cx)?;
         let operator = std::thread::spawn(move || -> Result<()> {
             if timeout_ms == 0 {
-                std::thread::sleep(Duration::from_millis(300));
-                let cancel =
-                    "SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query LIKE 'COPY%pg_sleep(30)%'";
-                postgres::shared().psql("postgres", cancel)?;
+                let cancel = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity \
+                     WHERE query LIKE 'COPY%pg_sleep(30)%' AND wait_event = 'PgSleep'";
+                while postgres::shared().psql("postgres", cancel)?.trim() == "0" {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
             }
             Ok(())
         });

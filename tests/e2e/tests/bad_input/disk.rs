@@ -41,14 +41,20 @@ fn a_full_disk_is_said_and_left_empty() -> Result<()> {
 
 #[test]
 fn a_full_disk_under_the_state_is_said() -> Result<()> {
-    let mount = Mount::tmpfs("size=64k")?;
-    let place = noise("out")?;
-    let text = fs::read_to_string(place.path().join("rivet.yaml"))?;
-    place.configure(&format!("{text}state: {{url: '{}/state.db'}}\n", mount.path().display()))?;
-    fs::write(mount.path().join("filler"), vec![1; 60 << 10])?;
-    let ran = place.rivet(&["run"])?;
-    ensure!(ran.code.is_some_and(|code| code == 1 || code == 2), "{ran:?}");
-    ensure!(ran.stderr.contains("state") && ran.stderr.contains("hint:"), "{}", ran.stderr);
+    // Full from the start, and in the middle of the run.
+    for (size, step) in [("64k", "failed to open the state file"), ("256k", "in the state file")] {
+        let place = noise("out")?;
+        let text = fs::read_to_string(place.path().join("rivet.yaml"))?;
+        place.configure(&format!("{text}state: {{url: small/state.db}}\n"))?;
+        fs::create_dir(place.path().join("small"))?;
+        let script =
+            format!("mount -t tmpfs -o size={size} tmpfs small && head -c 60K /dev/zero >small/filler && exec \"$@\"");
+        let ran = finish(place.spawn_under(&["unshare", "-rm", "sh", "-c", &script, "sh"], &["run"])?)?.expect(2)?;
+        for part in [step, "disk is full", "hint:"] {
+            ensure!(ran.stderr.contains(part), "{size}: {part:?} in {}", ran.stderr);
+        }
+        nothing_left(&place.path().join("out"))?;
+    }
     Ok(())
 }
 

@@ -81,7 +81,8 @@ fn an_interrupt_leaves_nothing_behind() -> Result<()> {
         ensure!(took < Duration::from_secs(60), "it took {took:?} to end\n{config}\n{printed}");
         let left = files_below(&out)?;
         ensure!(left.is_empty(), "{left:?} stays");
-        wait_until("the server has no query of ours", Duration::from_secs(1), || {
+        // Sooner than the query would end by itself.
+        wait_until("the server has no query of ours", Duration::from_secs(20), || {
             Ok(n_connections(server, &database)? == 0)
         })?;
     }
@@ -101,12 +102,13 @@ fn the_second_of_two_processes_names_the_first() -> Result<()> {
     let server = postgres::shared();
     let database = server.fresh_database("twice")?;
     let config = "source: {type: postgres, url_env: TEST_URL, tuning: {profile: fast}}\n\
-         exports:\n  - {name: t, query: 'select 1 as id from pg_sleep(3)', destination: {type: local, path: out}}\n";
+         exports:\n  - {name: t, query: 'select 1 as id from pg_sleep(10)', destination: {type: local, path: out}}\n";
     let workspace = Workspace::new(config)?.with_variable("TEST_URL", &server.url(&database));
     let first = workspace.spawn(&["run"])?;
     wait_until("the first reads", Duration::from_secs(30), || is_asleep(server, &database))?;
     let second = workspace.rivet(&["run"])?.expect(6)?;
-    ensure!(second.took < Duration::from_secs(2), "the second waited {:?}", second.took);
+    // Well before the first lets go.
+    ensure!(second.took < Duration::from_secs(6), "the second waited {:?}", second.took);
     let pid = first.id().to_string();
     let words = second.stderr.split(|c: char| !c.is_ascii_alphanumeric()).collect::<Vec<_>>();
     ensure!(words.contains(&pid.as_str()), "process {pid} is not named: {}", second.stderr);

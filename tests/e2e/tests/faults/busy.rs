@@ -33,7 +33,7 @@ fn reading_pauses_while_others_wait_and_a_quiet_server_is_not_slowed() -> Result
     let (quiet_s, warnings) = read(TUNING)?;
     ensure!(warnings == "[]", "{warnings}");
     let mut others =
-        vec![psql(&server, &site, "begin; lock table other in access exclusive mode; select pg_sleep(60)")?];
+        vec![psql(&server, &site, "begin; lock table other in access exclusive mode; select pg_sleep(600)")?];
     let sleeps = "select count(*) from pg_stat_activity where wait_event = 'PgSleep'";
     wait_until("the table is locked", || Ok(server.psql("postgres", sleeps)?.trim() == "1"))?;
     for _ in 0..3 {

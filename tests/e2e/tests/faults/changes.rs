@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 use rivet_test_servers::postgres;
 
-use crate::{PATIENT, SLOW, Site};
+use crate::{IN_SPLITS, PATIENT, SLOW, Site};
 
 #[test]
 fn a_drop_waits_until_the_table_is_read() -> Result<()> {
@@ -61,8 +61,7 @@ fn a_column_that_is_retyped_when_the_session_is_replaced() -> Result<()> {
 fn a_right_that_is_revoked_ends_the_run_at_the_next_statement() -> Result<()> {
     let server = postgres::shared();
     let site = Site::make(server, "revoked")?;
-    // As many splits as the time for a statement asks for.
-    let tuning = format!("{SLOW}, {PATIENT}, statement_timeout_s: 2");
+    let tuning = format!("{IN_SPLITS}, {PATIENT}");
     let run = site.start(server, "table: t", &tuning, "COPY")?;
     server.psql(&site.database, &format!("revoke select on t from {}", site.database))?;
     let summary = run.fails(1, "postgres.42501", &["permission denied for table t"])?;

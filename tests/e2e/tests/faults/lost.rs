@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use rivet_test_servers::postgres::{self, Postgres, PostgresOptions};
 
-use crate::{PATIENT, SLOW, Site};
+use crate::{IN_SPLITS, PATIENT, SLOW, Site};
 
 /// Ways to read table `t`: its keys, tuning, and how the statement begins.
 const READS: [(&str, &str, &str); 2] = [
@@ -39,8 +39,7 @@ fn says_restart(summary: &serde_json::Value) -> bool {
 #[test]
 fn a_snapshot_is_joined_again_or_replaced() -> Result<()> {
     let server = postgres::shared();
-    // As many splits as the time for a statement asks for.
-    let tuning = format!("{SLOW}, {PATIENT}, statement_timeout_s: 2");
+    let tuning = format!("{IN_SPLITS}, {PATIENT}");
     for (who, retries, restarts) in [("backend_start > FIRST", 1, 0), ("backend_start = FIRST", 0, 0), ("true", 1, 1)] {
         let site = Site::make(server, "snapshot")?;
         // Who holds the snapshot came first.

@@ -18,8 +18,10 @@ use serde_json::{Value, json};
 
 /// Rows of table `t`, each wide enough that what is under way holds only a part of them.
 const N_ROWS: u64 = 24_000;
-/// Pauses that let a read of the whole table take two seconds and more.
-const SLOW: &str = "batch_size: 1000, throttle_ms: 100";
+/// Pauses that let a read of the whole table take nearly five seconds.
+const SLOW: &str = "batch_size: 1000, throttle_ms: 200";
+/// As many splits as the time for a statement asks for.
+const IN_SPLITS: &str = "batch_size: 1000, throttle_ms: 100, statement_timeout_s: 2";
 /// A budget of retries that is spent fast.
 const PATIENT: &str = "max_retries: 4, retry_backoff_ms: 200";
 

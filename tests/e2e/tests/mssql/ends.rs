@@ -78,7 +78,7 @@ fn signalled(server: &Mssql, url: &str, signal: &str) -> Result<rivet_test_e2e::
     }
     std::thread::sleep(Duration::from_millis(200));
     ensure!(Command::new("kill").args(["-s", signal, &child.id().to_string()]).status()?.success());
-    let ran = finish_within(child, Duration::from_secs(5))?;
+    let ran = finish_within(child, Duration::from_secs(30))?;
     ensure!(ran.code == if signal == "INT" { Some(130) } else { None }, "{:?}: {}", ran.code, ran.stderr);
     server.misbehave(Fault::None);
     Ok(place)

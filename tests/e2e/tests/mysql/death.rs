@@ -23,6 +23,13 @@ fn running(server: &MyServer, database: &str) -> Result<u64> {
     Ok(server.sql(database, &sql)?.trim().parse()?)
 }
 
+/// Whether a statement of the database is in the middle of a sleep.
+fn sleeps(server: &MyServer, database: &str) -> Result<bool> {
+    let sql =
+        format!("select count(*) from information_schema.processlist where db = '{database}' and state = 'User sleep'");
+    Ok(server.sql(database, &sql)?.trim() != "0")
+}
+
 fn wait(what: &str, mut done: impl FnMut() -> Result<bool>) -> Result<()> {
     let until = Instant::now() + Duration::from_secs(20);
     while !done()? {
@@ -37,7 +44,7 @@ fn a_killed_run_leaves_nothing_half_and_the_next_is_whole() -> Result<()> {
     let server = mariadb::shared();
     let database = server.fresh_database("killed")?;
     server.sql(&database, ROWS)?;
-    let slow = "table: t\ntuning: {batch_size: 1000, throttle_ms: 20}";
+    let slow = "table: t\ntuning: {batch_size: 1000, throttle_ms: 60}";
     let place = workspace(&server.url(&database), slow)?;
     let mut child = place.spawn(&["run"])?;
     wait("it reads", || Ok(running(server, &database)? > 0))?;
@@ -59,7 +66,7 @@ fn an_interrupt_ends_the_statement_on_the_server() -> Result<()> {
         let database = server.fresh_database("interrupted")?;
         let place = workspace(&server.url(&database), "query: select sleep(600) as a")?;
         let child = place.spawn(&["run"])?;
-        wait("it runs", || Ok(running(server, &database)? > 0))?;
+        wait("it runs", || sleeps(server, &database))?;
         let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().context("run kill")?;
         ensure!(killed.success(), "kill");
         let ran = finish(child)?;
@@ -74,7 +81,7 @@ fn a_server_that_dies_in_the_middle_is_no_end_of_a_result() -> Result<()> {
     let mut server = mariadb::start(&[])?;
     let database = server.fresh_database("crash")?;
     server.sql(&database, ROWS)?;
-    let slow = "table: t\ntuning: {batch_size: 1000, throttle_ms: 20}";
+    let slow = "table: t\ntuning: {batch_size: 1000, throttle_ms: 60}";
     let place = workspace(&server.url(&database), slow)?;
     let child = place.spawn(&["run"])?;
     wait("it reads", || Ok(running(&server, &database)? > 0))?;
@@ -110,7 +117,7 @@ fn somebody_who_kills_the_statement_is_told_from_us() -> Result<()> {
     server.sql(&database, ROWS)?;
     let place = workspace(&server.url(&database), "query: select sleep(0.01) as a, id from t")?;
     let child = place.spawn(&["run"])?;
-    wait("it runs", || Ok(running(server, &database)? > 0))?;
+    wait("it runs", || sleeps(server, &database))?;
     let ids = server.sql(
         &database,
         &format!("select id from information_schema.processlist where db = '{database}' and id <> connection_id()"),
@@ -133,7 +140,7 @@ fn a_table_that_is_filled_anew_while_we_wait_is_read_as_it_is_then() -> Result<(
                     unlock tables;";
         std::thread::scope(|scope| -> Result<()> {
             let holder = scope.spawn(|| server.sql(&database, hold));
-            wait("somebody holds the lock", || Ok(running(server, &database)? > 0))?;
+            wait("somebody holds the lock", || sleeps(server, &database))?;
             let place = workspace(&server.url(&database), "table: t\ntuning: {lock_timeout_s: 60}")?;
             let ran = place.run()?;
             holder.join().map_err(|_| anyhow::anyhow!("the holder panicked"))??;
@@ -152,11 +159,16 @@ fn a_lock_that_is_held_for_too_long_is_said() -> Result<()> {
     let database = server.fresh_database("locked")?;
     server.sql(&database, "create table t (id int primary key)")?;
     std::thread::scope(|scope| -> Result<()> {
-        let holder = scope.spawn(|| server.sql(&database, "lock tables t write; select sleep(4); unlock tables"));
-        wait("somebody holds the lock", || Ok(running(server, &database)? > 0))?;
+        let holder = scope.spawn(|| server.sql(&database, "lock tables t write; select sleep(60); unlock tables"));
+        wait("somebody holds the lock", || sleeps(server, &database))?;
         let place = workspace(&server.url(&database), "table: t\ntuning: {lock_timeout_s: 1}")?;
         let ran = place.rivet(&["run"])?;
-        holder.join().map_err(|_| anyhow::anyhow!("the holder panicked"))??;
+        let held = "select id from information_schema.processlist where state = 'User sleep' and db = database()";
+        for id in server.sql(&database, held)?.lines() {
+            server.sql(&database, &format!("kill query {id}"))?;
+        }
+        // Its sleep ends with an error.
+        drop(holder.join().map_err(|_| anyhow::anyhow!("the holder panicked"))?);
         ensure!(ran.code != Some(0) && ran.stderr.contains("lock_timeout_s"), "{}", ran.stderr);
         Ok(())
     })

@@ -74,8 +74,8 @@ fn memory_that_is_named_is_shared_by_all_runs_with_a_state() -> Result<()> {
     let server = postgres::shared();
     let database = database(server)?;
     let place =
-        Workspace::new(&config("out", 1, 200, "memory_mb: 256"))?.with_variable("TEST_URL", &server.url(&database));
-    std::fs::write(place.path().join("other.yaml"), config("other", 1, 200, "memory_mb: 256"))?;
+        Workspace::new(&config("out", 1, 500, "memory_mb: 256"))?.with_variable("TEST_URL", &server.url(&database));
+    std::fs::write(place.path().join("other.yaml"), config("other", 1, 500, "memory_mb: 256"))?;
     let other = place.spawn(&["run", "-c", "other.yaml", "--output", "json"])?;
     let ours = place.rivet(&["run", "--output", "json"])?.expect(0)?.json()?;
     let theirs = finish(other)?.expect(0)?.json()?;

@@ -41,7 +41,7 @@ fn told(place: &Workspace, ran: &Ran) -> Result<(Value, Value, Vec<u64>)> {
 /// The age of the oldest transaction that the server sees in a database while a run goes on, ms.
 fn oldest_while(running: &mut Child, server: &Postgres, database: &str) -> Result<u64> {
     let age = "select coalesce(max(extract(epoch from clock_timestamp() - xact_start) * 1000)::bigint, 0) from pg_stat_activity \
-               where datname = current_database() and pid <> pg_backend_pid()";
+               where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()";
     let mut oldest_ms = 0;
     while running.try_wait()?.is_none() {
         oldest_ms = oldest_ms.max(server.psql(database, age)?.trim().parse::<u64>()?);

@@ -77,7 +77,8 @@ fn a_pool_that_is_too_small_for_the_workers_ends_in_an_error() -> Result<()> {
             let url = pooler.url(&database) + "?connect_timeout=3";
             let place = Workspace::new(&config("table: t, parallel: 2"))?.with_variable("TEST_URL", &url);
             let ran = place.rivet(&["run"])?.expect(2)?;
-            ensure!(ran.took.as_secs() < 15, "{mode:?}: {:?}", ran.took);
+            // Sooner than the pooler that waits for longest.
+            ensure!(ran.took.as_secs() < 60, "{mode:?}: {:?}", ran.took);
             for part in [says, "hint:"] {
                 ensure!(ran.stderr.contains(part), "{mode:?}: {part:?} in {}", ran.stderr);
             }

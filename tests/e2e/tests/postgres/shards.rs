@@ -195,7 +195,7 @@ fn a_shard_that_is_killed_is_applied_again_and_so_is_the_verdict() -> Result<()>
 #[test]
 fn a_shard_at_work_keeps_out_whom_it_must() -> Result<()> {
     for database in Database::both()? {
-        let keys = format!("{CHUNKED}, tuning: {{batch_size: 100, throttle_ms: 300, max_retries: 0}}");
+        let keys = format!("{CHUNKED}, tuning: {{batch_size: 100, throttle_ms: 2000, max_retries: 0}}");
         let place = database.workspace(&keys)?;
         plan(&place)?;
         let mut first = place.spawn(&["apply", "plan.json", "--shard", "1/3"])?;
