@@ -230,7 +230,7 @@ fn processes_write_and_tell_what_threads_do() -> Result<()> {
 fn a_process_that_is_killed_takes_one_export_with_it() -> Result<()> {
     let workspace = many(3, 0)?;
     let slow = std::fs::read_to_string(workspace.path().join("rivet.yaml"))?;
-    let slow = slow.replacen("throttle_ms: 0", "throttle_ms: 1000", 1);
+    let slow = slow.replacen("throttle_ms: 0", "throttle_ms: 5000", 1);
     workspace.configure(&format!("parallel_export_processes: true\n{slow}"))?;
     let running = workspace.spawn(&["run", "--output", "json"])?;
     until("the others", || Ok(is_published(&workspace, "e1") && is_published(&workspace, "e2")))?;
@@ -250,7 +250,7 @@ fn a_process_that_is_killed_takes_one_export_with_it() -> Result<()> {
         error["message"].as_str().is_some_and(|m| m.contains("export 'e0': its process was ended by signal 9")),
         "{error}"
     );
-    workspace.configure(&slow.replace("1000", "0"))?;
+    workspace.configure(&slow.replace("5000", "0"))?;
     let again = workspace.run()?.expect(0)?.json()?;
     ensure!(again["exports"][0]["warnings"].to_string().contains("was interrupted"), "it is settled: {again}");
     Ok(())
